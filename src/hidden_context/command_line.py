@@ -1,0 +1,194 @@
+"""From a frozen dataclass to a command: flags, a YAML file, clear errors and exit statuses.
+
+argparse rather than a larger parser: `--help` must answer before torch or transformers could be
+imported (docs/decisions/0004-argparse.md).
+"""
+
+import argparse
+import ast
+import dataclasses
+import difflib
+import inspect
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from hidden_context.errors import UserError
+
+ConfigT = TypeVar("ConfigT")
+
+CONFIG_FLAG = "--config"
+
+
+def run_command(
+    config_class: type[ConfigT],
+    run: Callable[[ConfigT], int | None],
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str | None = None,
+) -> int:
+    """Parse, run, and turn a user's mistake into one line on stderr and exit status 2.
+
+    Ctrl-C ends with status 130. Errors that are ours keep their traceback.
+    """
+    try:
+        config = parse(config_class, sys.argv[1:] if argv is None else argv, prog=prog)
+        return run(config) or 0
+    except (UserError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None = None) -> ConfigT:
+    """Make a configuration from flags, over a `--config` file, over the defaults.
+
+    `--some-flag` and `--some_flag` are the same.
+
+    Raises:
+        UserError: A flag, key or value is not understood; the nearest known name is given.
+    """
+    argv = [_with_underscores(token) for token in argv]
+    config_parser = _Parser(add_help=False, allow_abbrev=False)
+    config_parser.add_argument(CONFIG_FLAG, type=Path)
+    file, rest = config_parser.parse_known_args(argv)
+    if file.config is not None:
+        rest = _file_as_flags(file.config, config_class) + rest
+    values, unknown = _parser_for(config_class, prog).parse_known_args(rest)
+    if unknown:
+        raise UserError(_unknown_name("flag", unknown[0].split("=")[0], _flags(config_class)))
+    return config_class(**vars(values))
+
+
+def field_help(config_class: type) -> dict[str, str]:
+    """The sentence written under each field of a dataclass, by field name."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(config_class))).body
+    assert isinstance(tree, ast.ClassDef)
+    sentences = {}
+    for statement, following in zip(tree.body, tree.body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+        ):
+            sentences[statement.target.id] = " ".join(str(following.value.value).split())
+    return sentences
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message.removeprefix('argument ')}; see {self.prog} --help.")
+
+
+def _parser_for(config_class: type, prog: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=prog,
+        description=inspect.getdoc(config_class),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        CONFIG_FLAG, metavar="FILE", default=argparse.SUPPRESS, help="YAML file of flags."
+    )
+    sentences = field_help(config_class)
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        positional = field.metadata.get("positional", False)
+        options = _argument_for(hints[field.name])
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        required = default is dataclasses.MISSING
+        if not positional:
+            options["required"] = required
+        elif not required:
+            options.setdefault("nargs", "?")
+        if not required:
+            options["default"] = default
+        shown = "" if required or default in (None, ()) else f" (default: {default})"
+        options["help"] = (sentences.get(field.name, "") + shown).replace("%", "%%")
+        parser.add_argument(field.name if positional else f"--{field.name}", **options)
+    return parser
+
+
+def _argument_for(hint: Any) -> dict[str, Any]:
+    """argparse options for a type: str, int, float, bool, Path, Literal, tuple of one, or None."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (argument for argument in arguments if argument is not types.NoneType)
+        return _argument_for(inner)
+    if origin is tuple:
+        inner = _argument_for(arguments[0])
+        return {**inner, "nargs": "+", "action": _StoreTuple}
+    if origin is Literal:
+        return {"choices": arguments, "type": str}
+    if hint is bool:
+        return {"type": _bool, "nargs": "?", "const": True, "metavar": "true|false"}
+    return {"type": hint, "metavar": getattr(hint, "__name__", "value").upper()}
+
+
+class _StoreTuple(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, tuple(values))
+
+
+def _bool(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("true", "yes", "1", "on"):
+        return True
+    if lowered in ("false", "no", "0", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def _with_underscores(token: str) -> str:
+    if not token.startswith("--") or token == "--":
+        return token
+    name, equals, value = token.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _flags(config_class: type) -> list[str]:
+    return [CONFIG_FLAG, *(f"--{field.name}" for field in dataclasses.fields(config_class))]
+
+
+def nearest_name(given: str, known: Iterable[str]) -> str:
+    """The known name most like the given one."""
+    return difflib.get_close_matches(given, list(known), n=1, cutoff=0.0)[0]
+
+
+def _unknown_name(kind: str, given: str, known: Sequence[str]) -> str:
+    return f"unknown {kind} {given}; did you mean {nearest_name(given, known)}?"
+
+
+def _file_as_flags(path: Path, config_class: type) -> list[str]:
+    """The keys of a YAML file as command-line tokens, so that both are read by the same rules."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"--config {path} is not YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"--config {path} holds {type(settings).__name__}; give `key: value` lines."
+        )
+    names = [field.name for field in dataclasses.fields(config_class)]
+    tokens = []
+    for key, value in settings.items():
+        name = str(key).replace("-", "_")
+        if name not in names:
+            raise UserError(_unknown_name(f"key in {path}:", str(key), names))
+        if isinstance(value, list):
+            tokens += [f"--{name}", *map(str, value)]
+        elif value is not None:
+            tokens.append(f"--{name}={value}")
+    return tokens

@@ -1,0 +1,39 @@
+"""What raw outputs of a reward model mean: families of utility distributions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hidden_context.distributions.base import Family, UtilityDistribution, check_choice
+from hidden_context.distributions.categorical import Categorical
+from hidden_context.distributions.normal import Normal
+from hidden_context.distributions.point import Point
+
+__all__ = [
+    "FAMILIES",
+    "Categorical",
+    "Family",
+    "Normal",
+    "Point",
+    "UtilityDistribution",
+    "family_from_dict",
+    "make_family",
+]
+
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Point, Normal, Categorical)}
+"""Every family by its name; the one list that command lines and tests go by."""
+
+
+def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family:
+    """Build a family from its name and options.
+
+    Raises:
+        UserError: The name, or an option, is unknown, or a value is out of range.
+    """
+    check_choice("family", name, tuple(FAMILIES))
+    return FAMILIES[name].from_options(options or {})
+
+
+def family_from_dict(record: Mapping[str, Any]) -> Family:
+    """Inverse of `Family.to_dict`."""
+    options = dict(record)
+    return make_family(options.pop("name", ""), options)

@@ -1,0 +1,167 @@
+"""What a family of utility distributions must be able to do."""
+
+import dataclasses
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from array_api_compat import array_namespace
+
+from hidden_context.distributions.special import Array, as_float
+from hidden_context.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class UtilityDistribution(ABC):
+    """An immutable batch of distributions of utility, one for each response.
+
+    Utility has no unit: only its order, and the scale that a family gives it, have meaning. More
+    is better. All methods are differentiable for torch tensors.
+    """
+
+    @property
+    @abstractmethod
+    def mean(self) -> Array:
+        """Expected utility, shape `(*batch,)`."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> Array:
+        """Variance of utility (squared utility), shape `(*batch,)`."""
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation of utility, shape `(*batch,)`."""
+        return self.variance**0.5
+
+    @abstractmethod
+    def cdf(self, utility: float | Array) -> Array:
+        """P(U ≤ utility), for `utility` of a shape that broadcasts against `(*batch,)`."""
+
+    @abstractmethod
+    def _quantile(self, level: float | Array) -> Array: ...
+
+    @abstractmethod
+    def _cvar(self, level: float) -> Array: ...
+
+    def quantile(self, level: float | Array) -> Array:
+        """The utility that a share `level` of the hidden context stays below.
+
+        Args:
+            level: In (0, 1); a number, or an array that broadcasts against `(*batch,)`.
+
+        Raises:
+            UserError: `level` is outside (0, 1).
+        """
+        if isinstance(level, (int, float)):
+            inside = 0 < level < 1
+        else:
+            inside = bool(((level > 0) & (level < 1)).all())
+        if not inside:
+            raise UserError(f"quantile level {level} is outside (0, 1); give a share such as 0.01.")
+        return self._quantile(level)
+
+    def cvar(self, level: float) -> Array:
+        """Mean utility over the lowest share `level`: (1/level) ∫₀^level quantile(q) dq.
+
+        Raises:
+            UserError: `level` is outside (0, 1].
+        """
+        if not 0 < level <= 1:
+            raise UserError(f"CVaR level {level} is outside (0, 1]; give a share such as 0.05.")
+        return self.mean if level == 1 else self._cvar(level)
+
+    @abstractmethod
+    def log_prob_preferred_to(self, other: Self) -> Array:
+        """log P(self ≻ other) in nats, ties shared evenly; hidden contexts are independent."""
+
+    def prob_preferred_to(self, other: Self) -> Array:
+        """P(self ≻ other), in [0, 1]. See `log_prob_preferred_to`."""
+        log_prob = self.log_prob_preferred_to(other)
+        return array_namespace(log_prob).exp(log_prob)
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """How raw model outputs are read: the only place that knows what each column means.
+
+    A family is data: it compares by value, and is saved as JSON beside every checkpoint and score
+    file. A new one is one file and its name in `FAMILIES` (docs/extending.md).
+    """
+
+    name: ClassVar[str]
+    """The name on command lines and in files."""
+    published_options: ClassVar[tuple[str, ...]] = ()
+    """Fields that the published folder names end with, in order."""
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Width of the model's head."""
+
+    @abstractmethod
+    def _decode(self, raw: Array) -> UtilityDistribution: ...
+
+    def decode(self, raw: Array) -> UtilityDistribution:
+        """Read raw outputs of shape `(*batch, num_outputs)` as distributions, at least float32.
+
+        Raises:
+            UserError: The last dimension is not `num_outputs`.
+        """
+        if raw.ndim == 0 or raw.shape[-1] != self.num_outputs:
+            given = f"an array of shape {tuple(raw.shape)}"
+            raise UserError(
+                f"family {self.name} reads {self.num_outputs} outputs per response, "
+                f"but was given {given}; check which model made them."
+            )
+        return self._decode(as_float(raw))
+
+    def regularizer(self, utility: Any) -> Array:
+        """Training penalty of a batch of texts, a scalar in nats; 0 unless a family says more."""
+        return 0.0 * utility.mean.mean()
+
+    def as_published(self) -> "Family":
+        """The same family, read as the published code trained it (its link and entropy)."""
+        return self
+
+    def with_published_moments(self) -> "Family":
+        """The same family with the published mean and variance, to compare printed digits."""
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and options, for JSON. Inverse of `family_from_dict`."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """`to_dict` as a JSON text."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """Names of the options that this family takes."""
+        return tuple(field.name for field in dataclasses.fields(cls))
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Build the family; options that it does not have are refused by name."""
+        unknown = [name for name in options if name not in cls.option_names()]
+        if unknown:
+            known = ", ".join(cls.option_names()) or "none"
+            raise UserError(
+                f"{unknown[0]} is not an option of family {cls.name} (its options: {known})."
+            )
+        return cls(**options)
+
+
+def check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not among the choices, naming them."""
+    if given not in choices:
+        raise UserError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}.")
+
+
+def check_not_negative(what: str, given: float) -> None:
+    """Refuse a negative or non-finite coefficient."""
+    if not 0 <= given < float("inf"):
+        raise UserError(f"{what} is {given}; give a finite number that is not negative.")

@@ -1,0 +1,141 @@
+"""Family `categorical`: a histogram of equal bins on [0, 1] for each response."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from array_api_compat import array_namespace
+
+from hidden_context.distributions.base import (
+    Family,
+    UtilityDistribution,
+    check_choice,
+    check_not_negative,
+)
+from hidden_context.distributions.special import Array, log_softmax, logcumsumexp, logsumexp
+from hidden_context.errors import UserError
+
+MOMENTS = ("bins", "atoms")
+ENTROPIES = ("each", "batch")
+
+
+@dataclass(frozen=True, eq=False)
+class HistogramUtility(UtilityDistribution):
+    """Utilities with a constant density within each of n equal bins on [0, 1].
+
+    So read, sharing ties evenly between equal bins is exact, and the quantile is continuous.
+    """
+
+    log_mass: Array
+    """Log-probability of each bin, in ascending order of utility, shape `(*batch, num_bins)`."""
+    moments: str = "bins"
+    """Mean and variance of the histogram (bins), or of points on linspace(0, 1, n) (atoms)."""
+
+    @property
+    def num_bins(self) -> int:
+        """Number of bins."""
+        return self.log_mass.shape[-1]
+
+    @property
+    def mass(self) -> Array:
+        """Probability of each bin, shape `(*batch, num_bins)`."""
+        return array_namespace(self.log_mass).exp(self.log_mass)
+
+    @property
+    def _centers(self) -> Array:
+        xp = array_namespace(self.log_mass)
+        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        return (
+            rank / (self.num_bins - 1) if self.moments == "atoms" else (rank + 0.5) / self.num_bins
+        )
+
+    @property
+    def mean(self) -> Array:
+        return (self.mass * self._centers).sum(-1)
+
+    @property
+    def variance(self) -> Array:
+        within_bin = 0.0 if self.moments == "atoms" else 1 / (12 * self.num_bins**2)
+        return (self.mass * (self._centers - self.mean[..., None]) ** 2).sum(-1) + within_bin
+
+    def cdf(self, utility: float | Array) -> Array:
+        xp = array_namespace(self.log_mass)
+        utility = xp.asarray(utility, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        share_of_bin = xp.clip(utility[..., None] * self.num_bins - rank, 0.0, 1.0)
+        return (self.mass * share_of_bin).sum(-1)
+
+    def _quantile(self, level: float | Array) -> Array:
+        return self._share_below(level).sum(-1) / self.num_bins
+
+    def _share_below(self, level: float | Array) -> Array:
+        """Share of each bin that lies below the quantile: 1, ..., 1, some, 0, ..., 0."""
+        xp = array_namespace(self.log_mass)
+        level = xp.asarray(level, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        mass = self.mass
+        before = xp.cumulative_sum(mass, axis=-1) - mass
+        smallest = xp.finfo(mass.dtype).smallest_normal
+        return xp.clip((level[..., None] - before) / xp.clip(mass, smallest, None), 0.0, 1.0)
+
+    def _cvar(self, level: float) -> Array:
+        """Each bin's mass below the quantile, at the middle of the part that it fills."""
+        xp = array_namespace(self.log_mass)
+        share = self._share_below(level)
+        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        middle = (rank + share / 2) / self.num_bins
+        return (self.mass * share * middle).sum(-1) / level
+
+    def log_prob_preferred_to(self, other: "HistogramUtility") -> Array:
+        """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, in logs and linear in the bins."""
+        xp = array_namespace(self.log_mass)
+        running = logcumsumexp(other.log_mass)
+        nothing = xp.full_like(running[..., :1], -math.inf)
+        below = xp.concat([nothing, running[..., :-1]], axis=-1)
+        wins = xp.logaddexp(below, other.log_mass - math.log(2))
+        return logsumexp(self.log_mass + wins)
+
+
+@dataclass(frozen=True)
+class Categorical(Family):
+    """Softmax of the outputs as the probabilities of equal bins on [0, 1]."""
+
+    name: ClassVar[str] = "categorical"
+    published_options: ClassVar[tuple[str, ...]] = ("num_atoms", "entropy_coeff")
+
+    num_atoms: int = 10
+    """Number of bins."""
+    entropy_coeff: float = 0.1
+    """Weight of the entropy (nats) that the loss rewards."""
+    entropy: str = "each"
+    """Entropy of each distribution (each, as in the paper) or of their mean (batch, its code)."""
+    moments: str = "bins"
+    """Moments of the histogram (bins), or of the published point masses (atoms)."""
+
+    def __post_init__(self) -> None:
+        if self.num_atoms < 2:
+            raise UserError(f"num_atoms is {self.num_atoms}; give at least 2.")
+        check_not_negative("entropy_coeff", self.entropy_coeff)
+        check_choice("entropy", self.entropy, ENTROPIES)
+        check_choice("moments", self.moments, MOMENTS)
+
+    @property
+    def num_outputs(self) -> int:
+        return self.num_atoms
+
+    def _decode(self, raw: Array) -> HistogramUtility:
+        return HistogramUtility(log_softmax(raw), self.moments)
+
+    def regularizer(self, utility: HistogramUtility) -> Array:
+        """Minus `entropy_coeff` times the entropy, in nats. In logs: no 0 log 0 at underflow."""
+        log_mass = utility.log_mass.reshape(-1, self.num_atoms)
+        if self.entropy == "batch":
+            log_mass = logsumexp(log_mass.T)[None] - math.log(log_mass.shape[0])
+        xp = array_namespace(log_mass)
+        return self.entropy_coeff * (xp.exp(log_mass) * log_mass).sum(-1).mean()
+
+    def as_published(self) -> "Categorical":
+        return dataclasses.replace(self, entropy="batch")
+
+    def with_published_moments(self) -> "Categorical":
+        return dataclasses.replace(self, moments="atoms")

@@ -1,0 +1,57 @@
+"""Family `base`: one number for each response and Bradley–Terry comparisons, no hidden context."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from array_api_compat import array_namespace
+
+from hidden_context.distributions.base import Family, UtilityDistribution
+from hidden_context.distributions.special import Array, log_sigmoid
+
+
+@dataclass(frozen=True, eq=False)
+class PointUtility(UtilityDistribution):
+    """All probability at one utility; comparisons are noisy, utilities are not."""
+
+    location: Array
+    """The utility, shape `(*batch,)`."""
+
+    @property
+    def mean(self) -> Array:
+        return self.location
+
+    @property
+    def variance(self) -> Array:
+        return array_namespace(self.location).zeros_like(self.location)
+
+    @property
+    def std(self) -> Array:
+        return self.variance
+
+    def cdf(self, utility: float | Array) -> Array:
+        xp = array_namespace(self.location)
+        return xp.astype(utility >= self.location, self.location.dtype)
+
+    def _quantile(self, level: float | Array) -> Array:
+        return self.location + 0.0 * level
+
+    def _cvar(self, level: float) -> Array:
+        return self.location
+
+    def log_prob_preferred_to(self, other: "PointUtility") -> Array:
+        """log σ(u - u'), Bradley and Terry (1952). See `UtilityDistribution`."""
+        return log_sigmoid(self.location - other.location)
+
+
+@dataclass(frozen=True)
+class Point(Family):
+    """The ordinary scalar reward model."""
+
+    name: ClassVar[str] = "base"
+
+    @property
+    def num_outputs(self) -> int:
+        return 1
+
+    def _decode(self, raw: Array) -> PointUtility:
+        return PointUtility(raw[..., 0])

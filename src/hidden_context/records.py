@@ -1,0 +1,138 @@
+"""The files that we write and read: JSON and JSON lines, written whole or not at all."""
+
+import gzip
+import json
+import os
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+from hidden_context import __version__
+from hidden_context.errors import UserError
+
+FORMAT_VERSION = 1
+"""Version of the records below; raised when their meaning changes."""
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` and rename it to `path` when all has been written.
+
+    After a kill, a full disk or an exception, the old file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value, indented."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON value.
+
+    Raises:
+        UserError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}.") from error
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    with atomic_write(path) as file:
+        for row in rows:
+            file.write(json_line(row))
+
+
+def json_line(row: Mapping[str, Any]) -> bytes:
+    """One row as a line of UTF-8; lone surrogates are escaped rather than refused."""
+    try:
+        return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(row) + "\n").encode()
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read one JSON object a line, from a plain or gzipped file. Blank lines are passed over.
+
+    Raises:
+        UserError: The file is missing or empty, or a line cannot be read (it is numbered).
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; give a .jsonl or .jsonl.gz file.")
+    rows, lines_read = [], 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                lines_read += 1
+                if line.strip():
+                    rows.append(_json_object(line))
+    except ValueError as error:
+        raise UserError(f"{path}, line {lines_read}: not a JSON object ({error}).") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is damaged after line {lines_read}: {error}.") from error
+    if not rows:
+        raise UserError(f"{path} has no rows.")
+    return rows
+
+
+def meta_path(path: Path) -> Path:
+    """Where the record of how `path` was made lies: `<path>.meta.json`."""
+    return path.with_name(path.name + ".meta.json")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions of this package and its stack, and the commit where it is a git checkout."""
+    packages = ("torch", "transformers", "peft", "accelerate", "datasets", "numpy")
+    return {
+        "format_version": FORMAT_VERSION,
+        "hidden_context": __version__,
+        "commit": _commit(),
+        "versions": {name: metadata.version(name) for name in packages},
+    }
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise ValueError(f"found {type(row).__name__}")
+    return row
+
+
+def _commit() -> str | None:
+    source = Path(__file__).parent
+    command = ["git", "-C", str(source), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    tracked = (source.parents[1] / ".git").exists()
+    return found.stdout.strip() if found.returncode == 0 and tracked else None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
