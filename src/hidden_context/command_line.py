@@ -107,9 +107,11 @@ def _parser_for(config_class: type, prog: str | None) -> argparse.ArgumentParser
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         required = default is dataclasses.MISSING
-        if not positional:
+        if positional:
+            options["metavar"] = field.name
+        else:
             options["required"] = required
-        elif not required:
+        if positional and not required:
             options.setdefault("nargs", "?")
         if not required:
             options["default"] = default
@@ -182,11 +184,14 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
             f"--config {path} holds {type(settings).__name__}; give `key: value` lines."
         )
     names = [field.name for field in dataclasses.fields(config_class)]
+    positional = [f.name for f in dataclasses.fields(config_class) if f.metadata.get("positional")]
     tokens = []
     for key, value in settings.items():
         name = str(key).replace("-", "_")
         if name not in names:
             raise UserError(_unknown_name(f"key in {path}:", str(key), names))
+        if name in positional:
+            raise UserError(f"{name} in {path} has no flag; give it on the command line.")
         if isinstance(value, list):
             tokens += [f"--{name}", *map(str, value)]
         elif value is not None:

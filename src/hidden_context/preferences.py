@@ -56,3 +56,25 @@ def explained_variance(utility: UtilityDistribution) -> float:
     unexplained = float(xp.mean(xp.astype(variance, xp.float64)))
     total = explained + unexplained
     return explained / total if total > 0 else float("nan")
+
+
+def comparison_metrics(family: Family, chosen: Array, rejected: Array) -> dict[str, float]:
+    """Accuracy, negative log-likelihood (nats a comparison), r², and TRL's reward statistics.
+
+    Args:
+        family: How the outputs are read.
+        chosen: Raw outputs, shape `(n, num_outputs)`.
+        rejected: The same for the other responses.
+    """
+    xp = array_namespace(chosen, rejected)
+    mean_chosen, mean_rejected = family.decode(chosen).mean, family.decode(rejected).mean
+    both = family.decode(xp.concat([chosen, rejected]))
+    return {
+        "accuracy": accuracy(mean_chosen, mean_rejected),
+        "nll": float(preference_loss(family, chosen, rejected, regularize=False)),
+        "r2": explained_variance(both),
+        "margin": float((mean_chosen - mean_rejected).mean()),
+        "mean_reward": float(both.mean.mean()),
+        "min_reward": float(both.mean.min()),
+        "max_reward": float(both.mean.max()),
+    }

@@ -19,11 +19,13 @@ __all__ = [
     "make_family",
 ]
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Point, Normal, Categorical)}
+FAMILIES: dict[str, type[Family[Any]]] = {
+    family.name: family for family in (Point, Normal, Categorical)
+}
 """Every family by its name; the one list that command lines and tests go by."""
 
 
-def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family:
+def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family[Any]:
     """Build a family from its name and options.
 
     Raises:
@@ -33,7 +35,7 @@ def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family:
     return FAMILIES[name].from_options(options or {})
 
 
-def family_from_dict(record: Mapping[str, Any]) -> Family:
+def family_from_dict(record: Mapping[str, Any]) -> Family[Any]:
     """Inverse of `Family.to_dict`."""
     options = dict(record)
     return make_family(options.pop("name", ""), options)

@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from array_api_compat import array_namespace
 
@@ -83,8 +83,11 @@ class UtilityDistribution(ABC):
         return array_namespace(log_prob).exp(log_prob)
 
 
+UtilityT = TypeVar("UtilityT", bound=UtilityDistribution)
+
+
 @dataclass(frozen=True)
-class Family(ABC):
+class Family(ABC, Generic[UtilityT]):
     """How raw model outputs are read: the only place that knows what each column means.
 
     A family is data: it compares by value, and is saved as JSON beside every checkpoint and score
@@ -102,9 +105,9 @@ class Family(ABC):
         """Width of the model's head."""
 
     @abstractmethod
-    def _decode(self, raw: Array) -> UtilityDistribution: ...
+    def _decode(self, raw: Array) -> UtilityT: ...
 
-    def decode(self, raw: Array) -> UtilityDistribution:
+    def decode(self, raw: Array) -> UtilityT:
         """Read raw outputs of shape `(*batch, num_outputs)` as distributions, at least float32.
 
         Raises:
@@ -118,15 +121,27 @@ class Family(ABC):
             )
         return self._decode(as_float(raw))
 
-    def regularizer(self, utility: Any) -> Array:
+    def regularizer(self, utility: UtilityT) -> Array:
         """Training penalty of a batch of texts, a scalar in nats; 0 unless a family says more."""
         return 0.0 * utility.mean.mean()
 
-    def as_published(self) -> "Family":
+    def with_num_outputs(self, num_outputs: int) -> "Family[UtilityT]":
+        """The family of this kind that reads heads of another width.
+
+        Raises:
+            UserError: This kind has one width only.
+        """
+        if num_outputs != self.num_outputs:
+            raise UserError(
+                f"family {self.name} has {self.num_outputs} outputs, but {num_outputs} were given."
+            )
+        return self
+
+    def as_published(self) -> "Family[UtilityT]":
         """The same family, read as the published code trained it (its link and entropy)."""
         return self
 
-    def with_published_moments(self) -> "Family":
+    def with_published_moments(self) -> "Family[UtilityT]":
         """The same family with the published mean and variance, to compare printed digits."""
         return self
 

@@ -97,7 +97,7 @@ class HistogramUtility(UtilityDistribution):
 
 
 @dataclass(frozen=True)
-class Categorical(Family):
+class Categorical(Family[HistogramUtility]):
     """Softmax of the outputs as the probabilities of equal bins on [0, 1]."""
 
     name: ClassVar[str] = "categorical"
@@ -133,6 +133,9 @@ class Categorical(Family):
             log_mass = logsumexp(log_mass.T)[None] - math.log(log_mass.shape[0])
         xp = array_namespace(log_mass)
         return self.entropy_coeff * (xp.exp(log_mass) * log_mass).sum(-1).mean()
+
+    def with_num_outputs(self, num_outputs: int) -> "Categorical":
+        return dataclasses.replace(self, num_atoms=num_outputs)
 
     def as_published(self) -> "Categorical":
         return dataclasses.replace(self, entropy="batch")

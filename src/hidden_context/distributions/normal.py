@@ -81,7 +81,7 @@ class NormalUtility(UtilityDistribution):
 
 
 @dataclass(frozen=True)
-class Normal(Family):
+class Normal(Family[NormalUtility]):
     """Mean, and softplus of the second output as standard deviation."""
 
     name: ClassVar[str] = "mean_and_variance"

@@ -44,7 +44,7 @@ class PointUtility(UtilityDistribution):
 
 
 @dataclass(frozen=True)
-class Point(Family):
+class Point(Family[PointUtility]):
     """The ordinary scalar reward model."""
 
     name: ClassVar[str] = "base"

@@ -1,0 +1,46 @@
+"""Rows of a prompt and any number of responses, such as jailbreaks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hidden_context.data.comparisons import Text, check_text, joined
+from hidden_context.errors import UserError
+
+FIRST_TURN = "Human: "
+"""A dialogue in text form is scored from here on, as published."""
+
+
+def texts_of_responses(rows: Sequence[Mapping[str, Any]], source: str) -> list[list[Text]]:
+    """The texts to score for each row: its prompt and each of its responses.
+
+    Args:
+        rows: With `prompt` and `responses`; rows are counted from 1 in messages.
+        source: Where they are from, for messages.
+
+    Raises:
+        UserError: A column is missing, or holds something else.
+    """
+    texts = []
+    for number, row in enumerate(rows, start=1):
+        for column in ("prompt", "responses"):
+            if column not in row:
+                present = ", ".join(map(str, row)) or "none"
+                raise UserError(
+                    f"{source}, row {number}: no column {column!r}; columns present: {present}."
+                )
+        place = f"{source}, row {number}"
+        prompt, responses = row["prompt"], row["responses"]
+        check_text(prompt, f"{place}, column 'prompt'")
+        if not isinstance(responses, list) or not responses:
+            raise UserError(f"{place}: 'responses' is not a list of at least one response.")
+        for response in responses:
+            check_text(response, f"{place}, column 'responses'")
+        texts.append([joined(from_first_turn(prompt), response) for response in responses])
+    return texts
+
+
+def from_first_turn(prompt: Text) -> Text:
+    """A text prompt from its first `Human: ` on, without what comes before; others as they are."""
+    if not isinstance(prompt, str):
+        return prompt
+    return prompt[max(0, prompt.find(FIRST_TURN)) :]

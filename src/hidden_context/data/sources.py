@@ -1,0 +1,135 @@
+"""Where preference data are read from: files, folders, or the Hugging Face hub."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from hidden_context.data.comparisons import Subset, select_objective
+from hidden_context.errors import UserError
+from hidden_context.records import read_jsonl
+
+Split: TypeAlias = Literal["train", "test"]
+Rows: TypeAlias = list[Mapping[str, Any]]
+
+HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
+"""Folders of Anthropic/hh-rlhf, by objective."""
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
+
+
+def load_rows(data_path: str, subset: Subset, split: Split) -> Rows:
+    """Read the rows of one split, judged by one objective or by both.
+
+    `data_path` is one of: a file (jsonl, jsonl.gz, parquet or csv; it is its own split); a folder
+    with `train.*` and `test.*`; a folder with such a folder for each of helpful and harmless, and
+    perhaps both (the relabelled layout) or helpful-base and harmless-base (a clone of HH-RLHF); or
+    the name of a data set on the hub.
+
+    Raises:
+        UserError: Nothing is there, or it cannot be read or selected from.
+    """
+    path = Path(data_path)
+    if path.is_file():
+        return select_objective(read_rows(path), subset, str(path))
+    if path.is_dir():
+        return _load_folder(path, subset, split)
+    if data_path.count("/") == 1 and not data_path.startswith((".", "/", "~")):
+        return _load_hub(data_path, subset, split)
+    raise UserError(
+        f"--data_path {data_path} is neither a file nor a folder, nor a hub name such as "
+        "Anthropic/hh-rlhf."
+    )
+
+
+def read_rows(path: Path) -> Rows:
+    """Read one file by its suffix.
+
+    Raises:
+        UserError: The suffix is unknown, or the file cannot be read.
+    """
+    if path.name.endswith((".jsonl", ".jsonl.gz", ".json")):
+        return list(read_jsonl(path))
+    if not path.is_file():
+        raise UserError(f"{path} does not exist.")
+    if path.suffix not in (".parquet", ".csv"):
+        raise UserError(f"{path}: cannot read {path.suffix!r}; give one of {', '.join(SUFFIXES)}.")
+    import pyarrow as pa
+
+    try:
+        rows = _read_table(path).to_pylist()
+    except pa.ArrowException as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    if not rows:
+        raise UserError(f"{path} has no rows.")
+    return rows
+
+
+def _read_table(path: Path) -> Any:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as parquet
+
+        return parquet.read_table(path)
+    import pyarrow.csv as csv
+
+    multiline = csv.ParseOptions(newlines_in_values=True)
+    return csv.read_csv(path, parse_options=multiline)
+
+
+def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
+    for name in (subset, HH_RLHF_FOLDERS.get(subset, "")):
+        if name and (folder / name).is_dir():
+            return _read_split(folder / name, split, name)
+    parts = {
+        objective: folder / name
+        for objective, hh_name in HH_RLHF_FOLDERS.items()
+        for name in (objective, hh_name)
+        if (folder / name).is_dir()
+    }
+    if subset == "both" and len(parts) == len(HH_RLHF_FOLDERS):
+        return [
+            row for name, part in parts.items() for row in _read_split(part, split, part.name, name)
+        ]
+    if parts and subset != "both":
+        raise UserError(f"{folder} has no folder {subset} (it has {', '.join(parts)}).")
+    return select_objective(_read_split(folder, split), subset, str(folder))
+
+
+def _read_split(
+    folder: Path, split: Split, name: str | None = None, objective: str | None = None
+) -> Rows:
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.name.startswith(split) and file.name.endswith(SUFFIXES)
+    )
+    if not files:
+        found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
+        raise UserError(f"{folder} has no file {split}.jsonl (.gz, .parquet, .csv); found {found}.")
+    objective = objective or {v: k for k, v in HH_RLHF_FOLDERS.items()}.get(name or "")
+    return [_with_objective(row, objective) for file in files for row in read_rows(file)]
+
+
+def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
+    import datasets
+
+    try:
+        if name != "Anthropic/hh-rlhf":
+            rows = datasets.load_dataset(name, split=split).to_list()
+            return select_objective(rows, subset, name)
+        return [
+            _with_objective(row, objective)
+            for objective, folder in HH_RLHF_FOLDERS.items()
+            if subset in ("both", objective)
+            for row in datasets.load_dataset(name, data_dir=folder, split=split).to_list()
+        ]
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{name} could not be loaded from the hub: {error}.") from error
+
+
+def _with_objective(row: Mapping[str, Any], objective: str | None) -> Mapping[str, Any]:
+    """Say in `data_subset` where a row came from, where it does not say so itself."""
+    if objective is None or "data_subset" in row or "objective" in row:
+        return row
+    return {**row, "data_subset": objective}

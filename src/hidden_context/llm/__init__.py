@@ -1,0 +1,1 @@
+"""Language models as reward models: load, train, save, score."""

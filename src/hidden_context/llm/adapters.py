@@ -1,0 +1,37 @@
+"""LoRA adapters as in the paper, on any backbone."""
+
+from typing import Any
+
+import torch
+
+from hidden_context.llm.backbone import quietly
+
+RANK, ALPHA, DROPOUT = 8, 32, 0.1
+"""DPL paper, appendix."""
+
+
+def with_adapters(model: Any) -> Any:
+    """Add LoRA adapters to the attention projections, and train the head in full.
+
+    The projections are those that PEFT knows for the architecture (queries and values for Llama and
+    Qwen, the joint projection for GPT-2), or else all linear layers. What is trained is in float32,
+    whatever the backbone is in.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+    from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+
+    known = model.config.model_type in KNOWN
+    adapters = LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=RANK,
+        lora_alpha=ALPHA,
+        lora_dropout=DROPOUT,
+        target_modules=None if known else "all-linear",
+        fan_in_fan_out=model.config.model_type == "gpt2",
+    )
+    with quietly():
+        model = get_peft_model(model, adapters)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.float32)
+    return model

@@ -1,0 +1,225 @@
+"""Reward models on disk: weights in safetensors, the tokenizer, and what they mean."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hidden_context.distributions import Family, family_from_dict, make_family
+from hidden_context.errors import UserError
+from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
+from hidden_context.records import provenance, read_json, write_json
+from hidden_context.run_names import family_of_run
+
+RECORD = "hidden_context.json"
+"""File in a checkpoint folder that says what its outputs mean and how it was made."""
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """A model that is ready to score, and the family that reads its outputs."""
+
+    model: Any
+    """Of transformers, in evaluation mode, on its device."""
+    tokenizer: Any
+    family: Family
+    model_name: str
+    """The backbone that it was made from."""
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """What is known of a checkpoint before its weights are loaded."""
+
+    folder: Path
+    family: Family
+    model_name: str
+    """Backbone to put an adapter on; the folder itself after full fine-tuning."""
+    is_adapter: bool
+
+
+def find_checkpoint(
+    name: str,
+    *,
+    model_name: str | None = None,
+    num_outputs: int | None = None,
+    reward_model_type: str | None = None,
+    link: str | None = None,
+) -> CheckpointRecord:
+    """Find out what a checkpoint is: by its record, by what is given, or by a published folder name.
+
+    Args:
+        name: Folder, or name of a repository on the hub.
+        model_name: Backbone of an adapter, where it is not the recorded one.
+        num_outputs: Checked against the family if given.
+        reward_model_type: Family of a checkpoint without a record; read as published.
+        link: Link in place of the recorded one.
+
+    Raises:
+        UserError: Nothing is there, its family is not known, or what is given contradicts it.
+    """
+    folder = _local_folder(name)
+    is_adapter = (folder / "adapter_config.json").is_file()
+    if not is_adapter and not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
+    recorded = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    family = _family(folder, recorded, reward_model_type, num_outputs, link)
+    if num_outputs is not None and num_outputs != family.num_outputs:
+        raise UserError(
+            f"--num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
+            f"{family.num_outputs}; leave it out."
+        )
+    backbone = str(folder)
+    if is_adapter:
+        adapter = read_json(folder / "adapter_config.json")
+        known = recorded.get("model_name") or adapter.get("base_model_name_or_path")
+        backbone = model_name or known
+    return CheckpointRecord(folder, family, backbone, is_adapter)
+
+
+def load_reward_model(
+    record: CheckpointRecord,
+    *,
+    tokenizer_name: str | None = None,
+    device: torch.device,
+    dtype: torch.dtype,
+    backbone: Any = None,
+) -> RewardModel:
+    """Load a checkpoint for scoring.
+
+    Args:
+        record: From `find_checkpoint`.
+        tokenizer_name: Where the tokenizer is, if neither in the folder nor with the backbone.
+        device: Where to score.
+        dtype: Of the weights; raw outputs are read in float32 in any case.
+        backbone: A loaded backbone to put an adapter on, instead of loading it again.
+    """
+    num_outputs = record.family.num_outputs
+    own = (record.folder / "tokenizer_config.json").is_file()
+    tokenizer = load_tokenizer(tokenizer_name or (str(record.folder) if own else record.model_name))
+    if backbone is None:
+        backbone = load_backbone(record.model_name, num_outputs, dtype=dtype)
+    if record.is_adapter:
+        backbone = _with_adapter(_with_head(backbone, num_outputs), record)
+    backbone.to(device).eval()
+    return RewardModel(backbone, tokenizer, record.family, record.model_name)
+
+
+def load_in_turn(
+    records: Sequence[CheckpointRecord],
+    *,
+    tokenizer_name: str | None = None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Iterator[RewardModel]:
+    """Load one checkpoint after another; adapters of one backbone share it.
+
+    Each model must be done with before the next is asked for.
+    """
+    backbone, backbone_name = None, None
+    for record in records:
+        shared = backbone if record.is_adapter and record.model_name == backbone_name else None
+        backbone = None  # a second backbone may not fit beside the first
+        reward_model = load_reward_model(
+            record,
+            tokenizer_name=tokenizer_name,
+            device=device,
+            dtype=dtype,
+            backbone=shared,
+        )
+        yield reward_model
+        if record.is_adapter:
+            backbone, backbone_name = reward_model.model.unload(), record.model_name
+
+
+def save_record(
+    folder: Path,
+    *,
+    family: Family,
+    model_name: str,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write the record that makes a folder of weights a checkpoint of ours."""
+    record = {
+        "family": family.to_dict(),
+        "model_name": model_name,
+        "config": dict(config),
+        "metrics": dict(metrics),
+        **provenance(),
+    }
+    write_json(folder / RECORD, record)
+
+
+def _local_folder(name: str) -> Path:
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"checkpoint {name} is neither a folder nor the name of a hub repository.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(name))
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"checkpoint {name}: no such folder, nor on the hub: {reason}") from error
+
+
+def _family(
+    folder: Path,
+    recorded: Mapping[str, Any],
+    reward_model_type: str | None,
+    num_outputs: int | None,
+    link: str | None,
+) -> Family:
+    if "family" in recorded:
+        family = family_from_dict(recorded["family"])
+        if reward_model_type not in (None, family.name):
+            raise UserError(
+                f"--reward_model_type {reward_model_type} contradicts {folder}, "
+                f"which was trained as {family.name}; leave it out."
+            )
+    else:
+        family = family_of_run(folder.name)
+        if reward_model_type is not None and (family is None or family.name != reward_model_type):
+            family = make_family(reward_model_type).as_published()
+            family = family.with_num_outputs(num_outputs or family.num_outputs)
+        if family is None:
+            raise UserError(
+                f"{folder} has no {RECORD}, and its name is not a published one, so what its "
+                "outputs mean is unknown; give --reward_model_type (and --num_outputs)."
+            )
+    if link is None:
+        return family
+    return family_from_dict({**family.to_dict(), "link": link})
+
+
+def _with_head(backbone: Any, num_outputs: int) -> Any:
+    """A fresh linear head of the right width; the adapter brings its weights."""
+    name = head_name(backbone)
+    head = getattr(backbone, name)
+    if getattr(head, "out_features", num_outputs) != num_outputs:
+        fresh = torch.nn.Linear(head.in_features, num_outputs, bias=head.bias is not None)
+        setattr(backbone, name, fresh.to(head.weight))
+        backbone.num_labels = backbone.config.num_labels = num_outputs
+    return backbone
+
+
+def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
+    from peft import PeftModel
+
+    try:
+        with quietly(), warnings.catch_warnings():
+            warnings.simplefilter("error", category=UserWarning)  # keys that fit nothing
+            return PeftModel.from_pretrained(backbone, str(record.folder), torch_device="cpu")
+    except (OSError, ValueError, RuntimeError, KeyError, UserWarning) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"adapter {record.folder} does not fit {record.model_name} with "
+            f"{record.family.num_outputs} outputs: {reason}"
+        ) from error

@@ -1,0 +1,31 @@
+"""Where computation runs, and in which precision."""
+
+import torch
+
+
+def default_device() -> torch.device:
+    """CUDA, else MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is native and pays: on CUDA from Ampere on.
+
+    On CPUs without AMX it is several times slower than float32, and on MPS it depends on the
+    system; both compute in float32.
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def for_loss(raw: torch.Tensor) -> torch.Tensor:
+    """Raw outputs as the loss wants them: float32, and off MPS, which lacks torch.special."""
+    return (raw.cpu() if raw.device.type == "mps" else raw).float()
+
+
+def scoring_dtype(device: torch.device, *, bf16: bool) -> torch.dtype:
+    """Precision of the weights when scoring: bfloat16 if wanted and there, else float32."""
+    return torch.bfloat16 if bf16 and has_bfloat16(device) else torch.float32

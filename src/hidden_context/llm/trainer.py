@@ -1,0 +1,131 @@
+"""Training a reward model of any family with `transformers.Trainer`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import EvalPrediction, Trainer
+
+from hidden_context.distributions import Family
+from hidden_context.errors import UserError
+from hidden_context.llm.device import for_loss
+from hidden_context.llm.score import padded
+from hidden_context.preferences import comparison_metrics, preference_loss
+
+Pair = dict[str, np.ndarray]
+"""Token ids of `chosen` and `rejected`."""
+
+
+class PreferenceTrainer(Trainer):
+    """A Trainer whose batches are comparisons and whose loss is `preference_loss`."""
+
+    loss_is_scaled_for_ga = False
+    """The loss is a mean over its own batch, so accumulation must divide it."""
+
+    def __init__(
+        self,
+        *,
+        family: Family,
+        pad_token_id: int | None,
+        schedule: Callable[[float], float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Make a trainer.
+
+        Args:
+            family: How raw outputs are read.
+            pad_token_id: What to pad with; it is masked.
+            schedule: Multiple of the learning rate by the share of steps done; if not given, the
+                Trainer's own schedule.
+            kwargs: See `transformers.Trainer`.
+        """
+        super().__init__(
+            data_collator=lambda pairs: collate(pairs, pad_token_id),
+            compute_metrics=lambda prediction: evaluation_metrics(family, prediction),
+            **kwargs,
+        )
+        self.model_accepts_loss_kwargs = False
+        self.family = family
+        self._schedule = schedule
+        self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Loss in float32, and raw outputs of shape `(batch, 2, num_outputs)`: chosen, rejected.
+
+        Raises:
+            UserError: The loss is not finite.
+        """
+        flat = {name: value.flatten(0, 1) for name, value in inputs.items()}
+        raw = for_loss(model(**flat).logits).unflatten(0, (-1, 2))
+        chosen, rejected = raw[:, 0], raw[:, 1]
+        loss = preference_loss(self.family, chosen, rejected, regularize=model.training)
+        if not torch.isfinite(loss):
+            step = self.state.global_step + 1
+            raise UserError(
+                f"the loss is {loss.item()} at step {step}; lower --learning_rate or give "
+                "--bf16=false. The last saved checkpoint is intact."
+            )
+        if model.training:
+            self._remember(chosen.detach(), rejected.detach())
+        return (loss, raw) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Loss without penalty, raw outputs, and labels that only say that there are some."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss, raw = self.compute_loss(model, inputs, return_outputs=True)
+        if prediction_loss_only:
+            return loss, None, None
+        return loss, raw, torch.zeros(len(raw), device=raw.device)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule given, or the Trainer's."""
+        schedule = self._schedule
+        if self.lr_scheduler is None and schedule is not None:
+            to_schedule: Any = optimizer or self.optimizer
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                to_schedule, lambda step: schedule(step / max(1, num_training_steps))
+            )
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add TRL's `accuracy` and `margin` over the steps since the last log."""
+        if "loss" in logs and self._since_log:
+            right, margin = (
+                torch.stack(values).mean() for values in zip(*self._since_log, strict=True)
+            )
+            logs = {**logs, "accuracy": round(right.item(), 4), "margin": round(margin.item(), 4)}
+            self._since_log.clear()
+        super().log(logs, start_time)
+
+    def _remember(self, chosen: torch.Tensor, rejected: torch.Tensor) -> None:
+        margin = self.family.decode(chosen).mean - self.family.decode(rejected).mean
+        self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
+
+
+def collate(pairs: Sequence[Pair], pad_token_id: int | None) -> dict[str, torch.Tensor]:
+    """Comparisons as `input_ids` and `attention_mask`, shape `(batch, 2, longest)`."""
+    texts = [pair[side] for pair in pairs for side in ("chosen", "rejected")]
+    return {
+        name: value.unflatten(0, (-1, 2)) for name, value in padded(texts, pad_token_id).items()
+    }
+
+
+def evaluation_metrics(family: Family, prediction: EvalPrediction) -> dict[str, float]:
+    """Metrics over all comparisons, from raw outputs of shape `(n, 2, num_outputs)`."""
+    raw = np.asarray(prediction.predictions)
+    return comparison_metrics(family, raw[:, 0], raw[:, 1])

@@ -1,0 +1,1 @@
+"""Saved scores to numbers, and numbers to text; no model is loaded."""
