@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
-    BertForSequenceClassification,
+    BertForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str, Any] = {
     ),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS, num_key_value_heads=2)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES, **HEADS, num_key_value_heads=2)),
-    "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES, **HEADS)),
+    "bert": lambda: BertForMaskedLM(BertConfig(**SIZES, **HEADS)),
 }
 TEXTS = [
     "Human: what is a good way to bake bread at home?",
@@ -39,6 +39,7 @@ def make_tokenizer(*, eos_is_pad: bool = False, encoder: bool = False) -> PreTra
     """A byte-level BPE tokenizer of at most `VOCABULARY` tokens, like that of GPT-2 or of BERT."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     special = ["<pad>", "<s>", "</s>", "<unk>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(

@@ -56,12 +56,15 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
         UserError: A flag, key or value is not understood; the nearest known name is given.
     """
     argv = [_with_underscores(token) for token in argv]
-    config_parser = _Parser(add_help=False, allow_abbrev=False)
+    config_parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
     config_parser.add_argument(CONFIG_FLAG, type=Path)
     file, rest = config_parser.parse_known_args(argv)
     if file.config is not None:
         rest = _file_as_flags(file.config, config_class) + rest
-    values, unknown = _parser_for(config_class, prog).parse_known_args(rest)
+    parser = _parser_for(config_class, prog)
+    values, unknown = parser.parse_known_args(rest)
+    if unknown and not unknown[0].startswith("-"):
+        parser.error(f"unexpected argument {unknown[0]!r}")
     if unknown:
         raise UserError(_unknown_name("flag", unknown[0].split("=")[0], _flags(config_class)))
     return config_class(**vars(values))
@@ -109,6 +112,8 @@ def _parser_for(config_class: type, prog: str | None) -> argparse.ArgumentParser
         required = default is dataclasses.MISSING
         if positional:
             options["metavar"] = field.name
+            if required and options.get("nargs") == "*":
+                options["nargs"] = "+"
         else:
             options["required"] = required
         if positional and not required:
@@ -129,7 +134,7 @@ def _argument_for(hint: Any) -> dict[str, Any]:
         return _argument_for(inner)
     if origin is tuple:
         inner = _argument_for(arguments[0])
-        return {**inner, "nargs": "+", "action": _StoreTuple}
+        return {**inner, "nargs": "*", "action": _StoreTuple}
     if origin is Literal:
         return {"choices": arguments, "type": str}
     if hint is bool:
@@ -177,7 +182,7 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
 
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"--config {path} is not YAML: {error}") from error
     if not isinstance(settings, dict):
         raise UserError(
@@ -192,6 +197,8 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
             raise UserError(_unknown_name(f"key in {path}:", str(key), names))
         if name in positional:
             raise UserError(f"{name} in {path} has no flag; give it on the command line.")
+        if isinstance(value, list) and any(str(item).startswith("--") for item in value):
+            raise UserError(f"{key} in {path} has an item that begins with --, like a flag.")
         if isinstance(value, list):
             tokens += [f"--{name}", *map(str, value)]
         elif value is not None:

@@ -49,12 +49,14 @@ def run(config: Config) -> None:
     """Load, score, write, print."""
     from hidden_context.data.comparisons import comparisons_from_rows, count_identical, take_evenly
     from hidden_context.data.sources import load_rows
+    from hidden_context.data.tokenize import pair_place
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import find_checkpoint, load_reward_model
     from hidden_context.llm.device import default_device, scoring_dtype
     from hidden_context.llm.score import score
     from hidden_context.preferences import comparison_metrics
 
+    output = _output(config)
     record = find_checkpoint(
         config.reward_model_checkpoint,
         model_name=config.model_name,
@@ -80,6 +82,7 @@ def run(config: Config) -> None:
         batch_size=config.batch_size,
         max_length=max_length,
         overlong=config.overlong,
+        place=pair_place,
     )
     kept = scores.kept[::2] & scores.kept[1::2]
     if not kept.any():
@@ -93,8 +96,6 @@ def run(config: Config) -> None:
         "overlong_texts": int(scores.overlong.sum()),
         "left_out": int((~kept).sum()),
     }
-    folder = Path(config.reward_model_checkpoint)
-    output = config.output or folder / f"eval_results_{config.data_subset}.jsonl"
     kept_pairs = [pair for pair, keep in zip(comparisons, kept, strict=True) if keep]
     write_jsonl(
         output,
@@ -121,8 +122,16 @@ def run(config: Config) -> None:
     )
     print(f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}")
     print(f"accuracy {metrics['accuracy']:.4f}, ", end="")
-    print(f"NLL {metrics['nll']:.4f} nats a comparison, r² {metrics['r2']:.4f}")
+    print(f"NLL {metrics['nll']:.4f} nats a comparison", end="")
+    print(f", r² {metrics['r2']:.4f}" if "r2" in metrics else "")
     print(f"wrote {output}")
+
+
+def _output(config: Config) -> Path:
+    folder = Path(config.reward_model_checkpoint)
+    if config.output is None and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; if it is on the hub, give --output.")
+    return config.output or folder / f"eval_results_{config.data_subset}.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

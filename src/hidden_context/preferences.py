@@ -24,7 +24,7 @@ def preference_loss(
     loss = -utility_chosen.log_prob_preferred_to(utility_rejected).mean()
     if not regularize:
         return loss
-    both = array_namespace(chosen, rejected).concat([chosen, rejected])
+    both = array_namespace(chosen, rejected).stack([chosen, rejected])
     return loss + family.regularizer(family.decode(both))
 
 
@@ -52,14 +52,22 @@ def explained_variance(utility: UtilityDistribution) -> float:
     """
     mean, variance = utility.mean, utility.variance
     xp = array_namespace(mean)
-    explained = float(xp.mean(xp.astype((mean - mean.mean()) ** 2, xp.float64)))
-    unexplained = float(xp.mean(xp.astype(variance, xp.float64)))
+    mean, variance = xp.astype(mean, xp.float64), xp.astype(variance, xp.float64)
+    explained = float(((mean - mean.mean()) ** 2).mean())
+    unexplained = float(variance.mean())
     total = explained + unexplained
     return explained / total if total > 0 else float("nan")
 
 
+def is_scalar(utility: UtilityDistribution) -> bool:
+    """Whether all utilities are points, so that r² and quantiles say nothing."""
+    return not bool((utility.variance > 0).any())
+
+
 def comparison_metrics(family: Family, chosen: Array, rejected: Array) -> dict[str, float]:
     """Accuracy, negative log-likelihood (nats a comparison), r², and TRL's reward statistics.
+
+    A scalar family has no r².
 
     Args:
         family: How the outputs are read.
@@ -72,7 +80,7 @@ def comparison_metrics(family: Family, chosen: Array, rejected: Array) -> dict[s
     return {
         "accuracy": accuracy(mean_chosen, mean_rejected),
         "nll": float(preference_loss(family, chosen, rejected, regularize=False)),
-        "r2": explained_variance(both),
+        **({} if is_scalar(both) else {"r2": explained_variance(both)}),
         "margin": float((mean_chosen - mean_rejected).mean()),
         "mean_reward": float(both.mean.mean()),
         "min_reward": float(both.mean.min()),

@@ -42,7 +42,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented."""
     with atomic_write(path) as file:
-        file.write((json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode())
+        file.write(_encode(value, indent=2, default=str))
 
 
 def read_json(path: Path) -> Any:
@@ -68,10 +68,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def json_line(row: Mapping[str, Any]) -> bytes:
     """One row as a line of UTF-8; lone surrogates are escaped rather than refused."""
-    try:
-        return (json.dumps(row, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:
-        return (json.dumps(row) + "\n").encode()
+    return _encode(row)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -112,6 +109,13 @@ def provenance() -> dict[str, Any]:
         "commit": _commit(),
         "versions": {name: metadata.version(name) for name in packages},
     }
+
+
+def _encode(value: Any, **options: Any) -> bytes:
+    try:
+        return (json.dumps(value, ensure_ascii=False, **options) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(value, **options) + "\n").encode()
 
 
 def _json_object(line: bytes) -> dict[str, Any]:

@@ -260,36 +260,38 @@ def _training_arguments(config: Config, steps_folder: Path, *, bf16: bool, evalu
     import torch
     from transformers import TrainingArguments
 
+    from hidden_context.llm.backbone import quietly
     from hidden_context.llm.schedules import SCHEDULES
 
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     name = config.lr_scheduler_type
-    return TrainingArguments(
-        output_dir=str(steps_folder),
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        lr_scheduler_type="constant" if name in SCHEDULES else name,
-        num_train_epochs=config.num_train_epochs,
-        per_device_train_batch_size=config.per_device_train_batch_size,
-        per_device_eval_batch_size=config.per_device_eval_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        gradient_checkpointing=config.gradient_checkpointing,
-        optim=config.optim,
-        bf16=bf16,
-        deepspeed=config.deepspeed,
-        eval_strategy="steps" if evaluate else "no",
-        eval_on_start=config.eval_first_step and evaluate,
-        eval_steps=config.eval_steps,
-        save_steps=config.save_steps,
-        save_total_limit=2,
-        logging_steps=config.logging_steps,
-        seed=config.seed,
-        label_names=[],
-        remove_unused_columns=False,
-        report_to="none",
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
+    with quietly():  # the checkpointing flag has a new name in later versions
+        return TrainingArguments(
+            output_dir=str(steps_folder),
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            lr_scheduler_type="constant" if name in SCHEDULES else name,
+            num_train_epochs=config.num_train_epochs,
+            per_device_train_batch_size=config.per_device_train_batch_size,
+            per_device_eval_batch_size=config.per_device_eval_batch_size,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            gradient_checkpointing=config.gradient_checkpointing,
+            optim=config.optim,
+            bf16=bf16,
+            deepspeed=config.deepspeed,
+            eval_strategy="steps" if evaluate else "no",
+            eval_on_start=config.eval_first_step and evaluate,
+            eval_steps=config.eval_steps,
+            save_steps=config.save_steps,
+            save_total_limit=2,
+            logging_steps=config.logging_steps,
+            seed=config.seed,
+            label_names=[],
+            remove_unused_columns=False,
+            report_to="none",
+            dataloader_pin_memory=torch.cuda.is_available(),
+        )
 
 
 def _save(
@@ -312,6 +314,7 @@ def _save(
             model_name=config.model_name,
             config=resolved(config),
             metrics=metrics,
+            history=trainer.state.log_history,
         )
         partial.rename(final)
         print(f"saved {final}")

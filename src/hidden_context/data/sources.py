@@ -33,12 +33,17 @@ def load_rows(data_path: str, subset: Subset, split: Split) -> Rows:
         return select_objective(read_rows(path), subset, str(path))
     if path.is_dir():
         return _load_folder(path, subset, split)
-    if data_path.count("/") == 1 and not data_path.startswith((".", "/", "~")):
+    if is_hub_name(data_path):
         return _load_hub(data_path, subset, split)
     raise UserError(
         f"--data_path {data_path} is neither a file nor a folder, nor a hub name such as "
         "Anthropic/hh-rlhf."
     )
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name that is no local folder or file may be one on the hub: `owner/name`."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def read_rows(path: Path) -> Rows:
@@ -72,7 +77,8 @@ def _read_table(path: Path) -> Any:
     import pyarrow.csv as csv
 
     multiline = csv.ParseOptions(newlines_in_values=True)
-    return csv.read_csv(path, parse_options=multiline)
+    numbered = csv.ReadOptions(use_threads=False)  # threads lose the row's number
+    return csv.read_csv(path, numbered, multiline)
 
 
 def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
@@ -125,7 +131,8 @@ def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{name} could not be loaded from the hub: {error}.") from error
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{name}: no such file or folder, nor on the hub: {reason}") from error
 
 
 def _with_objective(row: Mapping[str, Any], objective: str | None) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Texts to token ids, with every over-long text counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -27,7 +27,12 @@ class TokenizedTexts:
 
 
 def tokenize(
-    tokenizer: Any, texts: Sequence[Text], *, max_length: int, overlong: Overlong
+    tokenizer: Any,
+    texts: Sequence[Text],
+    *,
+    max_length: int,
+    overlong: Overlong,
+    place: Callable[[int], str] = lambda index: f"row {index + 1}",
 ) -> TokenizedTexts:
     """Tokenise texts with the tokenizer's special tokens, conversations by its chat template.
 
@@ -37,17 +42,18 @@ def tokenize(
         max_length: In tokens, special tokens included.
         overlong: `drop` leaves the ids empty, `truncate_left` loses the oldest tokens and keeps
             special tokens and the response, `error` refuses.
+        place: What to call a text in messages, by its index.
 
     Raises:
         UserError: A text is over-long and may not be, is empty, or needs a chat template that the
             tokenizer does not have.
     """
-    token_ids = list(_all_token_ids(tokenizer, texts))
+    token_ids = list(_all_token_ids(tokenizer, texts, place))
     is_overlong = np.array([len(ids) > max_length for ids in token_ids], dtype=bool)
     for index in np.flatnonzero(is_overlong).tolist():
         if overlong == "error":
             raise UserError(
-                f"text {index + 1} has {len(token_ids[index])} tokens, more than --max_length "
+                f"{place(index)} has {len(token_ids[index])} tokens, more than --max_length "
                 f"{max_length}; raise it, or choose --overlong drop or truncate_left."
             )
         token_ids[index] = (
@@ -58,7 +64,14 @@ def tokenize(
     return TokenizedTexts(token_ids, is_overlong)
 
 
-def _all_token_ids(tokenizer: Any, texts: Sequence[Text]) -> Iterator[np.ndarray]:
+def pair_place(index: int) -> str:
+    """What to call a text where chosen and rejected alternate."""
+    return f"row {index // 2 + 1}, {('chosen', 'rejected')[index % 2]}"
+
+
+def _all_token_ids(
+    tokenizer: Any, texts: Sequence[Text], place: Callable[[int], str]
+) -> Iterator[np.ndarray]:
     for start in range(0, len(texts), CHUNK):
         chunk = texts[start : start + CHUNK]
         for special in (True, False):  # a chat template writes special tokens itself
@@ -71,7 +84,7 @@ def _all_token_ids(tokenizer: Any, texts: Sequence[Text]) -> Iterator[np.ndarray
             encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
             for offset, ids in enumerate(encoded):
                 if not ids:
-                    raise UserError(f"text {start + offset + 1} is empty: it has no tokens.")
+                    raise UserError(f"{place(start + offset)} is empty: it has no tokens.")
                 yield np.asarray(ids, dtype=np.int32)
 
 

@@ -167,6 +167,14 @@ class Family(ABC, Generic[UtilityT]):
             raise UserError(
                 f"{unknown[0]} is not an option of family {cls.name} (its options: {known})."
             )
+        for field in dataclasses.fields(cls):
+            given = options.get(field.name, field.default)
+            kinds = (int, float) if isinstance(field.default, float) else type(field.default)
+            if isinstance(given, bool) or not isinstance(given, kinds):
+                raise UserError(
+                    f"{field.name} of family {cls.name} is {given!r}; "
+                    f"expected {type(field.default).__name__}."
+                )
         return cls(**options)
 
 

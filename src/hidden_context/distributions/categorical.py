@@ -75,7 +75,7 @@ class HistogramUtility(UtilityDistribution):
         level = xp.asarray(level, dtype=self.log_mass.dtype, device=self.log_mass.device)
         mass = self.mass
         before = xp.cumulative_sum(mass, axis=-1) - mass
-        smallest = xp.finfo(mass.dtype).smallest_normal
+        smallest = xp.finfo(mass.dtype).smallest_normal ** 0.5  # its inverse square is finite
         return xp.clip((level[..., None] - before) / xp.clip(mass, smallest, None), 0.0, 1.0)
 
     def _cvar(self, level: float) -> Array:

@@ -75,7 +75,7 @@ def normal_cdf(values: Array) -> Array:
     """Φ, the standard normal distribution function."""
     import torch
 
-    return torch.special.ndtr(values)
+    return torch.special.erfc(values * -math.sqrt(0.5)) / 2  # ndtr cancels in the lower tail
 
 
 @through_torch
@@ -116,7 +116,8 @@ def _log_normal_cdf_function() -> Any:
         @staticmethod
         def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # pyrefly: ignore
             (z,) = ctx.saved_tensors
-            inverse_mills = math.sqrt(2 / math.pi) / torch.special.erfcx(-z / math.sqrt(2))
+            below = z.clamp(max=12)  # 2e-32 there; beyond, erfcx overflows and its slope is NaN
+            inverse_mills = math.sqrt(2 / math.pi) / torch.special.erfcx(-below / math.sqrt(2))
             return grad * inverse_mills
 
     return LogNormalCdf

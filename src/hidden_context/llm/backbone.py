@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
+from hidden_context.data.sources import is_hub_name
 from hidden_context.errors import UserError
 
 HEAD_SCALE = 0.01
@@ -19,28 +21,43 @@ HEAD_SCALE = 0.01
 def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> Any:
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
-    A head that the checkpoint does not have is new: scaled by `HEAD_SCALE`. Decoders pool by
+    A head that the checkpoint does not have, or of another width, is new: scaled by `HEAD_SCALE`. Decoders pool by
     attention mask, whatever their pad token is. No remote code is run.
 
     Raises:
         UserError: There is no such model, or it cannot be loaded.
     """
+    check_exists("model", model_name)
     try:
         with quietly():
             model, loading = AutoModelForSequenceClassification.from_pretrained(
-                model_name, num_labels=num_outputs, dtype=dtype, output_loading_info=True
+                model_name,
+                num_labels=num_outputs,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
     head = head_name(model)
-    missing = [key for key in loading["missing_keys"] if "pooler" not in key]
-    if any(not key.startswith(head) for key in missing):
-        raise UserError(f"model {model_name} lacks weights, among them {sorted(missing)[0]}.")
-    if missing:
+    fresh = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    lacking = sorted(key for key in fresh if not key.startswith(head) and "pooler" not in key)
+    if lacking:
+        raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
+    if any(key.startswith(head) for key in fresh):
         with torch.no_grad():
             for parameter in getattr(model, head).parameters():
                 parameter.mul_(HEAD_SCALE)
     return pooled_by_attention_mask(model)
+
+
+def check_exists(what: str, name: str) -> None:
+    """Refuse a name that is no folder here and cannot be one on the hub.
+
+    A name without a slash, such as gpt2, may be either.
+    """
+    if not (Path(name).is_dir() or is_hub_name(name) or "/" not in name):
+        raise UserError(f"{what} {name} is neither a folder nor the name of a model on the hub.")
 
 
 def head_name(model: Any) -> str:
@@ -67,6 +84,7 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         UserError: There is no such tokenizer.
     """
+    check_exists("tokenizer", name)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, RuntimeError) as error:

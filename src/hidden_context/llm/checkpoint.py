@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hidden_context.data.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
@@ -49,7 +50,7 @@ def find_checkpoint(
     reward_model_type: str | None = None,
     link: str | None = None,
 ) -> CheckpointRecord:
-    """Find out what a checkpoint is: by its record, by what is given, or by a published folder name.
+    """Find out what a checkpoint is: by its record, by what is given, or by a published name.
 
     Args:
         name: Folder, or name of a repository on the hub.
@@ -73,7 +74,14 @@ def find_checkpoint(
             f"{family.num_outputs}; leave it out."
         )
     backbone = str(folder)
-    if is_adapter:
+    if not is_adapter:
+        width = len(read_json(folder / "config.json").get("id2label", {})) or 2
+        if width != family.num_outputs:
+            raise UserError(
+                f"{folder} has a head of {width} outputs, but family {family.name} reads "
+                f"{family.num_outputs}; its record and its weights do not belong together."
+            )
+    else:
         adapter = read_json(folder / "adapter_config.json")
         known = recorded.get("model_name") or adapter.get("base_model_name_or_path")
         backbone = model_name or known
@@ -142,6 +150,7 @@ def save_record(
     model_name: str,
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the record that makes a folder of weights a checkpoint of ours."""
     record = {
@@ -149,6 +158,7 @@ def save_record(
         "model_name": model_name,
         "config": dict(config),
         "metrics": dict(metrics),
+        "history": list(history),
         **provenance(),
     }
     write_json(folder / RECORD, record)
@@ -158,7 +168,7 @@ def _local_folder(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if not is_hub_name(name):
         raise UserError(f"checkpoint {name} is neither a folder nor the name of a hub repository.")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError

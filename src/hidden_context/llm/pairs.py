@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hidden_context.data.comparisons import comparisons_from_rows, count_identical
-from hidden_context.data.tokenize import Overlong, tokenize
+from hidden_context.data.tokenize import Overlong, pair_place, tokenize
 from hidden_context.errors import UserError
 from hidden_context.llm.trainer import Pair
 
@@ -44,7 +44,9 @@ def tokenize_pairs(
     """
     comparisons = comparisons_from_rows(rows, source)
     texts = [text for pair in comparisons for text in (pair.chosen, pair.rejected)]
-    tokenized = tokenize(tokenizer, texts, max_length=max_length, overlong=overlong)
+    tokenized = tokenize(
+        tokenizer, texts, max_length=max_length, overlong=overlong, place=pair_place
+    )
     chosen, rejected = tokenized.token_ids[::2], tokenized.token_ids[1::2]
     pairs = [
         {"chosen": first, "rejected": second}

@@ -1,6 +1,6 @@
 """Raw outputs of a reward model for any texts, independent of how they are batched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ def score(
     batch_size: int,
     max_length: int,
     overlong: Overlong = "truncate_left",
+    place: Callable[[int], str] = lambda index: f"text {index + 1}",
 ) -> Scores:
     """Score texts without gradients, longest first, each distinct text once.
 
@@ -46,14 +47,18 @@ def score(
         reward_model: From `load_reward_model`.
         texts: Plain texts or conversations, prompt included.
         batch_size: Texts a forward pass.
-        max_length: In tokens; see `tokenize` for `overlong`.
+        max_length: In tokens.
+        overlong: See `tokenize`.
+        place: See `tokenize`.
 
     Raises:
         UserError: The model gave a score that is not a number.
     """
     if batch_size < 1:
         raise UserError(f"--batch_size is {batch_size}; give at least 1.")
-    tokenized = tokenize(reward_model.tokenizer, texts, max_length=max_length, overlong=overlong)
+    tokenized = tokenize(
+        reward_model.tokenizer, texts, max_length=max_length, overlong=overlong, place=place
+    )
     distinct: dict[bytes, list[int]] = {}
     for index, ids in enumerate(tokenized.token_ids):
         if len(ids):

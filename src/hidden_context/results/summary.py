@@ -6,8 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from hidden_context.distributions import FAMILIES, UtilityDistribution
-from hidden_context.preferences import explained_variance
+from hidden_context.distributions import FAMILIES
+from hidden_context.preferences import explained_variance, is_scalar
 from hidden_context.results.saved_scores import (
     TRAINING_SETS,
     ScoredComparisons,
@@ -159,11 +159,6 @@ def rate(first: np.ndarray, second: np.ndarray) -> Rate:
         ties=ties,
         n=n,
     )
-
-
-def is_scalar(utility: UtilityDistribution) -> bool:
-    """Whether utilities are points, so that r² and quantiles say nothing."""
-    return not utility.variance.any()
 
 
 def _missing(

@@ -1,0 +1,19 @@
+"""Fixtures that tests in several folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def published_data() -> Path:
+    """Folder of the data published with the paper, which is not part of this project."""
+    beside_the_checkout = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("HIDDEN_CONTEXT_DATA", beside_the_checkout))
+    if not folder.is_dir():
+        pytest.skip(
+            f"no published data at {folder}: run `hidden-context download all --to DIR` "
+            "and set HIDDEN_CONTEXT_DATA=DIR"
+        )
+    return folder

@@ -1,0 +1,182 @@
+"""Checkpoints: what they are, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import VOCABULARY, make_tokenizer, save_tiny_model
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from hidden_context.distributions import FAMILIES, Categorical, Normal, Point
+from hidden_context.errors import UserError
+from hidden_context.llm.adapters import with_adapters
+from hidden_context.llm.backbone import load_backbone
+from hidden_context.llm.checkpoint import (
+    RECORD,
+    find_checkpoint,
+    load_in_turn,
+    load_reward_model,
+    save_record,
+)
+from hidden_context.llm.score import score
+
+CPU: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
+TEXTS = ["Human: bread?", "flour and water", "I would rather not"]
+
+
+def save_adapter(folder: Path, backbone: Path, family: Any, *, seed: int = 1) -> Path:
+    """An adapter with random weights and its record."""
+    torch.manual_seed(seed)
+    model = load_backbone(str(backbone), family.num_outputs, dtype=torch.float32)
+    model = with_adapters(model)
+    for name, value in model.named_parameters():
+        if value.requires_grad and "original_module" not in name:
+            torch.nn.init.normal_(value, std=0.3)
+    model.save_pretrained(folder)
+    save_record(folder, family=family, model_name=str(backbone), config={}, metrics={}, history=[])
+    return folder
+
+
+def raw_of(folder: Path) -> np.ndarray:
+    reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
+    return score(reward_model, TEXTS, batch_size=2, max_length=99).raw
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_adapters_come_back_with_their_family(tmp_path: Path, architecture: str, name: str):
+    family = FAMILIES[name]()
+    backbone = save_tiny_model(tmp_path / "backbone", architecture)
+    folder = save_adapter(tmp_path / "adapter", backbone, family)
+    reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
+    assert reward_model.family == family
+    raw = score(reward_model, TEXTS, batch_size=2, max_length=99).raw
+    assert raw.shape == (3, family.num_outputs)
+    assert np.ptp(raw[:, 0]) > 1e-4
+
+
+def test_a_backbone_that_adapters_share_is_loaded_once_and_gives_the_same_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    backbone = save_tiny_model(tmp_path / "backbone")
+    other = save_tiny_model(tmp_path / "other", "gpt2")
+    families = [Normal(), Categorical(), Point(), Normal()]
+    folders = [
+        save_adapter(tmp_path / str(seed), other if seed == 2 else backbone, family, seed=seed)
+        for seed, family in enumerate(families)
+    ]
+    expected = [raw_of(folder) for folder in folders]
+    loaded = []
+
+    def counting(name: str, *given: Any, **options: Any) -> Any:
+        loaded.append(name)
+        return load_backbone(name, *given, **options)
+
+    monkeypatch.setattr("hidden_context.llm.checkpoint.load_backbone", counting)
+    records = [find_checkpoint(str(folder)) for folder in folders]
+    found = [
+        score(reward_model, TEXTS, batch_size=2, max_length=99).raw
+        for reward_model in load_in_turn(records, **CPU)
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert loaded == [str(backbone), str(other), str(backbone)]
+
+
+def test_fully_trained_models_come_back(tmp_path: Path):
+    backbone = save_tiny_model(tmp_path / "backbone")
+    model = load_backbone(str(backbone), 10, dtype=torch.float32)
+    model.save_pretrained(tmp_path / "full")
+    make_tokenizer().save_pretrained(tmp_path / "full")
+    about: dict[str, Any] = {"model_name": str(backbone), "config": {}, "metrics": {}}
+    save_record(tmp_path / "full", family=Categorical(), history=[], **about)
+    assert raw_of(tmp_path / "full").shape == (3, 10)
+    save_record(tmp_path / "full", family=Normal(), history=[], **about)
+    with pytest.raises(UserError, match="head of 10 outputs, but family mean_and_variance reads 2"):
+        find_checkpoint(str(tmp_path / "full"))
+
+
+def test_the_record_says_how_a_checkpoint_was_made(tmp_path: Path):
+    folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
+    record = json.loads((folder / RECORD).read_text())
+    assert record["family"] == {"name": "mean_and_variance", "link": "probit"} | {
+        "variance_penalty": 0.0
+    }
+    assert {"hidden_context", "versions", "commit", "format_version"} <= record.keys()
+    assert not list(folder.glob("*.bin"))
+
+
+def test_what_contradicts_a_checkpoint_is_refused(tmp_path: Path):
+    backbone = save_tiny_model(tmp_path / "backbone")
+    folder = str(save_adapter(tmp_path / "a", backbone, Normal()))
+    assert find_checkpoint(folder, num_outputs=2).family == Normal()
+    assert find_checkpoint(folder, link="paper").family == Normal(link="paper")
+    with pytest.raises(UserError, match=r"--num_outputs 10 contradicts .* has 2"):
+        find_checkpoint(folder, num_outputs=10)
+    with pytest.raises(UserError, match=r"--reward_model_type base contradicts .* mean_and_var"):
+        find_checkpoint(folder, reward_model_type="base")
+    with pytest.raises(UserError, match="link 'tobit' is unknown; choose one of probit, paper, lo"):
+        find_checkpoint(folder, link="tobit")
+    gpt2 = str(save_tiny_model(tmp_path / "gpt2", "gpt2"))
+    with pytest.raises(UserError, match=r"does not fit .*gpt2 with 2 outputs"):
+        load_reward_model(find_checkpoint(folder, model_name=gpt2), **CPU)
+
+
+def test_a_checkpoint_without_record_needs_its_family(tmp_path: Path):
+    folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
+    (folder / RECORD).unlink()
+    with pytest.raises(UserError, match="what its outputs mean is unknown; give --reward_model_ty"):
+        find_checkpoint(str(folder))
+    found = find_checkpoint(str(folder), reward_model_type="mean_and_variance")
+    assert found.family == Normal(link="paper")
+    with pytest.raises(UserError, match="neither a folder nor the name of a hub repository"):
+        find_checkpoint(str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match=r"holds neither adapter_config\.json nor config\.json"):
+        find_checkpoint(str(tmp_path))
+
+
+PUBLISHED = {
+    "base_gpt2__8_2e-05_linear_1_peft_last_checkpoint": Point(),
+    "mean_and_variance_gpt2__8_2e-05_linear_1_0.0_peft_last_checkpoint": Normal(link="paper"),
+    "categorical_gpt2__8_2e-05_linear_1_10_0.1_peft_last_checkpoint": Categorical(entropy="batch"),
+}
+
+
+@pytest.fixture(scope="module")
+def gpt2_sized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone of GPT-2's widths and depth, with few tokens and positions."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=VOCABULARY, n_positions=64)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    make_tokenizer(eos_is_pad=True).save_pretrained(folder)
+    return folder
+
+
+def test_the_published_pickles_load_and_score_as_what_their_names_say(
+    gpt2_sized: Path, published_data: Path
+):
+    folder = published_data / "reward_models" / "hh_rlhf" / "both"
+    records = [
+        find_checkpoint(str(folder / name), model_name=str(gpt2_sized)) for name in PUBLISHED
+    ]
+    assert [record.family for record in records] == list(PUBLISHED.values())
+    for record, reward_model in zip(records, load_in_turn(records, **CPU), strict=True):
+        state = torch.load(record.folder / "adapter_model.bin", "cpu", weights_only=True)
+        loaded = reward_model.model.state_dict()
+        for key, value in state.items():
+            ours = key.replace(".score.", ".score.modules_to_save.default.")
+            ours = ours.replace("lora_A.weight", "lora_A.default.weight")
+            ours = ours.replace("lora_B.weight", "lora_B.default.weight")
+            torch.testing.assert_close(loaded[ours], value.float(), rtol=0, atol=0)
+        raw = score(reward_model, TEXTS, batch_size=2, max_length=64).raw
+        assert raw.shape == (3, record.family.num_outputs)
+
+
+def test_a_published_name_may_be_overruled(gpt2_sized: Path, published_data: Path):
+    folder = published_data / "reward_models" / "hh_rlhf" / "both" / list(PUBLISHED)[1]
+    assert find_checkpoint(str(folder), link="probit").family == Normal()
+    assert find_checkpoint(str(folder), reward_model_type="base").family == Point()

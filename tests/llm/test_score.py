@@ -1,0 +1,75 @@
+"""Scores do not depend on batches, order or company."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_tiny_model
+
+from hidden_context.distributions import Normal
+from hidden_context.errors import UserError
+from hidden_context.llm.backbone import load_backbone, load_tokenizer
+from hidden_context.llm.checkpoint import RewardModel
+from hidden_context.llm.score import score
+
+TEXTS = [
+    "Human: bread?",
+    "Assistant: " + "flour and water, " * 9,
+    "I",
+    "Human: bread?",
+    "yeast " * 5,
+]
+
+
+def reward_model(folder: Path, architecture: str) -> RewardModel:
+    name = str(save_tiny_model(folder, architecture))
+    model = load_backbone(name, 2, dtype=torch.float32).eval()
+    with torch.no_grad():
+        head = model.score if hasattr(model, "score") else model.classifier
+        head.weight.mul_(10_000 if architecture == "bert" else 100)  # large enough to tell apart
+    return RewardModel(model, load_tokenizer(name), Normal(), name)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
+def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
+    model = reward_model(tmp_path, architecture)
+    alone = np.concatenate([score(model, [t], batch_size=1, max_length=512).raw for t in TEXTS])
+    assert np.ptp(alone[:, 0]) > 0.01
+    for batch_size in (1, 2, 5):
+        together = score(model, TEXTS, batch_size=batch_size, max_length=512).raw
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_equal_texts_have_equal_scores_to_the_last_bit(tmp_path: Path):
+    model = reward_model(tmp_path, "llama")
+    raw = score(model, [*TEXTS, "yeast flour"] * 2, batch_size=2, max_length=512).raw
+    np.testing.assert_array_equal(raw[:6], raw[6:])
+
+
+def test_dropped_texts_have_no_score(tmp_path: Path):
+    model = reward_model(tmp_path, "llama")
+    scores = score(model, TEXTS, batch_size=2, max_length=30, overlong="drop")
+    assert scores.kept.tolist() == [True, False, True, True, True]
+    assert scores.overlong.tolist() == [False, True, False, False, False]
+
+
+def test_scoring_keeps_no_gradients(tmp_path: Path):
+    model = reward_model(tmp_path, "llama")
+    seen = []
+    model.model.register_forward_hook(lambda *given: seen.append(given[2].logits.requires_grad))
+    score(model, TEXTS, batch_size=2, max_length=512)
+    assert seen == [False, False]
+
+
+def test_damaged_weights_are_noticed(tmp_path: Path):
+    model = reward_model(tmp_path, "llama")
+    with torch.no_grad():
+        model.model.score.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="scores that are not finite"):
+        score(model, TEXTS, batch_size=2, max_length=512)
+
+
+def test_an_impossible_batch_size_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="--batch_size is 0"):
+        score(reward_model(tmp_path, "llama"), TEXTS, batch_size=0, max_length=512)

@@ -1,0 +1,161 @@
+"""The training loss, its gradients and its metrics."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_tiny_model
+from transformers import EvalPrediction, TrainingArguments
+
+from hidden_context.distributions import FAMILIES, Family
+from hidden_context.llm.adapters import with_adapters
+from hidden_context.llm.backbone import load_backbone, load_tokenizer
+from hidden_context.llm.trainer import PreferenceTrainer, collate, evaluation_metrics
+from hidden_context.preferences import preference_loss
+
+WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
+
+
+def make_pairs(tokenizer: Any, number: int) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, size=rng.integers(2, 9))) for _ in range(2 * number)]
+    ids = [np.asarray(tokenizer(text)["input_ids"], np.int32) for text in texts]
+    return [{"chosen": a, "rejected": b} for a, b in zip(ids[::2], ids[1::2], strict=True)]
+
+
+def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> PreferenceTrainer:
+    name = str(save_tiny_model(folder / "model", "llama"))
+    tokenizer = load_tokenizer(name)
+    torch.manual_seed(0)
+    model = with_adapters(load_backbone(name, family.num_outputs, dtype=torch.float32))
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    settings: dict[str, Any] = {
+        "learning_rate": 1e-3,
+        "lr_scheduler_type": "constant",
+        "max_steps": 1,
+        "report_to": "none",
+        "save_strategy": "no",
+        "label_names": [],
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        **arguments,
+    }
+    return PreferenceTrainer(
+        family=family,
+        pad_token_id=tokenizer.pad_token_id,
+        model=model,
+        args=TrainingArguments(output_dir=str(folder / "steps"), **settings),
+        train_dataset=make_pairs(tokenizer, 8),
+        eval_dataset=make_pairs(tokenizer, 7),
+        processing_class=tokenizer,
+    )
+
+
+def trained_weights(trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
+    return {
+        name: value.detach().clone()
+        for name, value in trainer.model.named_parameters()
+        if value.requires_grad
+    }
+
+
+def test_batches_alternate_chosen_and_rejected():
+    pair = {"chosen": np.array([5, 6, 7]), "rejected": np.array([8])}
+    batch = collate([pair, pair], pad_token_id=None)
+    assert batch["input_ids"].tolist() == [[[5, 6, 7], [8, 0, 0]]] * 2
+    assert batch["attention_mask"].tolist() == [[[1, 1, 1], [1, 0, 0]]] * 2
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_loss_is_the_one_of_preferences_with_penalty_in_training_only(
+    tmp_path: Path, name: str
+):
+    family = FAMILIES[name]()
+    trainer = make_trainer(tmp_path, family)
+    assert isinstance(trainer.train_dataset, list)
+    batch = collate(trainer.train_dataset[:3], None)
+    for training in (True, False):
+        trainer.model.train(training)
+        loss, raw = trainer.compute_loss(trainer.model, dict(batch), return_outputs=True)
+        assert raw.shape == (3, 2, family.num_outputs)
+        assert raw.dtype == torch.float32
+        expected = preference_loss(family, raw[:, 0], raw[:, 1], regularize=training)
+        torch.testing.assert_close(loss, expected)
+
+
+def test_accumulating_gradients_equals_one_large_batch(tmp_path: Path):
+    """The entropy and likelihood are means over comparisons, so halves average to the whole."""
+    family = FAMILIES["categorical"]()
+    whole = make_trainer(tmp_path / "a", family, per_device_train_batch_size=8, optim="sgd")
+    parts = make_trainer(
+        tmp_path / "b",
+        family,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=4,
+        optim="sgd",
+    )
+    for trainer in (whole, parts):
+        trainer.train()
+    ours, theirs = trained_weights(parts), trained_weights(whole)
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_checkpointed_gradients_equal_ordinary_ones(tmp_path: Path):
+    family = FAMILIES["mean_and_variance"]()
+    plain = make_trainer(tmp_path / "a", family, optim="sgd")
+    saving = make_trainer(tmp_path / "b", family, optim="sgd", gradient_checkpointing=True)
+    before = trained_weights(saving)
+    for trainer in (plain, saving):
+        trainer.train()
+    after = trained_weights(saving)
+    assert any(not torch.equal(before[name], after[name]) for name in before if "lora_B" in name)
+    for name, value in trained_weights(plain).items():
+        torch.testing.assert_close(after[name], value, atol=1e-7, rtol=1e-5)
+
+
+def test_evaluation_covers_every_comparison_whatever_the_batch(tmp_path: Path):
+    family = FAMILIES["mean_and_variance"]()
+    metrics = [
+        make_trainer(tmp_path / str(size), family, per_device_eval_batch_size=size).evaluate()
+        for size in (1, 3)
+    ]
+    for key in ("eval_accuracy", "eval_nll", "eval_r2"):
+        assert metrics[0][key] == pytest.approx(metrics[1][key], abs=1e-5)
+    assert metrics[0]["eval_loss"] == pytest.approx(metrics[0]["eval_nll"], abs=1e-5)
+
+
+def test_metrics_give_a_tie_half_credit():
+    raw = np.array([[[1.0], [0.0]], [[0.5], [0.5]]])
+    metrics = evaluation_metrics(
+        FAMILIES["base"](), EvalPrediction(predictions=raw, label_ids=np.zeros(2))
+    )
+    assert metrics["accuracy"] == 0.75
+    assert metrics["margin"] == 0.5
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_training_learns_a_preference_that_a_text_shows(tmp_path: Path, name: str):
+    """Texts with 'yeast' always win: after 60 steps the model must have found it out."""
+    trainer = make_trainer(
+        tmp_path,
+        FAMILIES[name](),
+        max_steps=60,
+        learning_rate=1e-2,
+        per_device_train_batch_size=8,
+        logging_steps=60,
+    )
+    encode = trainer.processing_class
+    pairs = []
+    for pair in make_pairs(encode, 64):
+        winner = np.concatenate([pair["chosen"], encode(" yeast")["input_ids"]]).astype(np.int32)
+        loser = np.concatenate([pair["rejected"], encode(" salt")["input_ids"]]).astype(np.int32)
+        pairs.append({"chosen": winner, "rejected": loser})
+    trainer.train_dataset, trainer.eval_dataset = pairs[:48], pairs[48:]
+    trainer.train()
+    assert trainer.evaluate()["eval_accuracy"] == 1.0
