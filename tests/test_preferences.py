@@ -164,7 +164,7 @@ def test_metrics_of_comparisons_are_those_of_their_decoded_outputs(
     expected = {
         "accuracy": accuracy(mean_chosen, mean_rejected),
         "nll": preference_loss(family, chosen, rejected, regularize=False),
-        "r2": explained_variance(all_texts),
+        **({} if family.name == "base" else {"r2": explained_variance(all_texts)}),
         "margin": np.mean(mean_chosen) - np.mean(mean_rejected),
         "mean_reward": np.mean(all_texts.mean),
         "min_reward": np.min(all_texts.mean),

@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str, Any] = {
     ),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS, num_key_value_heads=2)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES, **HEADS, num_key_value_heads=2)),
-    "bert": lambda: BertForMaskedLM(BertConfig(**SIZES, **HEADS)),
+    "bert": lambda: BertForMaskedLM(BertConfig(**SIZES, **HEADS, initializer_range=0.2)),
 }
 TEXTS = [
     "Human: what is a good way to bake bread at home?",
@@ -64,8 +64,6 @@ def save_tiny_model(folder: Path, architecture: str = "llama", *, seed: int = 0)
     """Save a tiny backbone with its tokenizer; returns the folder."""
     torch.manual_seed(seed)
     ARCHITECTURES[architecture]().save_pretrained(folder)
-    tokenizer = make_tokenizer(
-        eos_is_pad=architecture == "gpt2", encoder=architecture == "bert"
-    )
+    tokenizer = make_tokenizer(eos_is_pad=architecture == "gpt2", encoder=architecture == "bert")
     tokenizer.save_pretrained(folder)
     return folder

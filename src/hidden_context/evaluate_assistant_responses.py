@@ -108,9 +108,9 @@ def _check_names(config: Config) -> None:
 def _score_in_turn(
     config: Config, records: "Sequence[CheckpointRecord]", texts: "Sequence[Text]"
 ) -> "Iterator[tuple[str, Scores]]":
+    from hidden_context.device import default_device, scoring_dtype
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_in_turn
-    from hidden_context.llm.device import default_device, scoring_dtype
     from hidden_context.llm.score import score
 
     device = default_device()

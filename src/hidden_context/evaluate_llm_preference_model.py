@@ -50,9 +50,9 @@ def run(config: Config) -> None:
     from hidden_context.data.comparisons import comparisons_from_rows, count_identical, take_evenly
     from hidden_context.data.sources import load_rows
     from hidden_context.data.tokenize import pair_place
+    from hidden_context.device import default_device, scoring_dtype
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import find_checkpoint, load_reward_model
-    from hidden_context.llm.device import default_device, scoring_dtype
     from hidden_context.llm.score import score
     from hidden_context.preferences import comparison_metrics
 

@@ -233,9 +233,9 @@ def _trainer(
     import torch
     from transformers import set_seed
 
+    from hidden_context.device import default_device, has_bfloat16
     from hidden_context.llm.adapters import with_adapters
     from hidden_context.llm.backbone import load_backbone
-    from hidden_context.llm.device import default_device, has_bfloat16
     from hidden_context.llm.schedules import SCHEDULES
     from hidden_context.llm.trainer import PreferenceTrainer
 
@@ -267,31 +267,34 @@ def _training_arguments(config: Config, steps_folder: Path, *, bf16: bool, evalu
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     name = config.lr_scheduler_type
     with quietly():  # the checkpointing flag has a new name in later versions
-        return TrainingArguments(
-            output_dir=str(steps_folder),
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            lr_scheduler_type="constant" if name in SCHEDULES else name,
-            num_train_epochs=config.num_train_epochs,
-            per_device_train_batch_size=config.per_device_train_batch_size,
-            per_device_eval_batch_size=config.per_device_eval_batch_size,
-            gradient_accumulation_steps=config.gradient_accumulation_steps,
-            gradient_checkpointing=config.gradient_checkpointing,
-            optim=config.optim,
-            bf16=bf16,
-            deepspeed=config.deepspeed,
-            eval_strategy="steps" if evaluate else "no",
-            eval_on_start=config.eval_first_step and evaluate,
-            eval_steps=config.eval_steps,
-            save_steps=config.save_steps,
-            save_total_limit=2,
-            logging_steps=config.logging_steps,
-            seed=config.seed,
-            label_names=[],
-            remove_unused_columns=False,
-            report_to="none",
-            dataloader_pin_memory=torch.cuda.is_available(),
-        )
+        try:
+            return TrainingArguments(
+                output_dir=str(steps_folder),
+                learning_rate=config.learning_rate,
+                weight_decay=config.weight_decay,
+                lr_scheduler_type="constant" if name in SCHEDULES else name,
+                num_train_epochs=config.num_train_epochs,
+                per_device_train_batch_size=config.per_device_train_batch_size,
+                per_device_eval_batch_size=config.per_device_eval_batch_size,
+                gradient_accumulation_steps=config.gradient_accumulation_steps,
+                gradient_checkpointing=config.gradient_checkpointing,
+                optim=config.optim,
+                bf16=bf16,
+                deepspeed=config.deepspeed,
+                eval_strategy="steps" if evaluate else "no",
+                eval_on_start=config.eval_first_step and evaluate,
+                eval_steps=config.eval_steps,
+                save_steps=config.save_steps,
+                save_total_limit=2,
+                logging_steps=config.logging_steps,
+                seed=config.seed,
+                label_names=[],
+                remove_unused_columns=False,
+                report_to="none",
+                dataloader_pin_memory=torch.cuda.is_available(),
+            )
+        except (ValueError, ImportError) as error:  # a name that the Trainer does not know
+            raise UserError(str(error)) from error
 
 
 def _save(

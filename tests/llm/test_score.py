@@ -27,7 +27,7 @@ def reward_model(folder: Path, architecture: str) -> RewardModel:
     model = load_backbone(name, 2, dtype=torch.float32).eval()
     with torch.no_grad():
         head = model.score if hasattr(model, "score") else model.classifier
-        head.weight.mul_(10_000 if architecture == "bert" else 100)  # large enough to tell apart
+        head.weight.mul_(100)  # large enough to tell texts apart
     return RewardModel(model, load_tokenizer(name), Normal(), name)
 
 

@@ -25,7 +25,7 @@ def make_pairs(tokenizer: Any, number: int) -> list[dict[str, np.ndarray]]:
     return [{"chosen": a, "rejected": b} for a, b in zip(ids[::2], ids[1::2], strict=True)]
 
 
-def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> PreferenceTrainer:
+def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> Any:
     name = str(save_tiny_model(folder / "model", "llama"))
     tokenizer = load_tokenizer(name)
     torch.manual_seed(0)
@@ -56,7 +56,7 @@ def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> Prefere
     )
 
 
-def trained_weights(trainer: PreferenceTrainer) -> dict[str, torch.Tensor]:
+def trained_weights(trainer: Any) -> dict[str, torch.Tensor]:
     return {
         name: value.detach().clone()
         for name, value in trainer.model.named_parameters()

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from hidden_context.data.comparisons import Text
 from hidden_context.data.tokenize import Overlong, tokenize
+from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.checkpoint import RewardModel
-from hidden_context.llm.device import for_loss
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from transformers import EvalPrediction, Trainer
 
+from hidden_context.device import for_loss
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.llm.device import for_loss
 from hidden_context.llm.score import padded
 from hidden_context.preferences import comparison_metrics, preference_loss
 

@@ -22,8 +22,9 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def for_loss(raw: torch.Tensor) -> torch.Tensor:
-    """Raw outputs as the loss wants them: float32, and off MPS, which lacks torch.special."""
-    return (raw.cpu() if raw.device.type == "mps" else raw).float()
+    """Raw outputs as the loss wants them: at least float32, and off MPS, which lacks torch.special."""
+    raw = raw.cpu() if raw.device.type == "mps" else raw
+    return raw if raw.dtype == torch.float64 else raw.float()
 
 
 def scoring_dtype(device: torch.device, *, bf16: bool) -> torch.dtype:

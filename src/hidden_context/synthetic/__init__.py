@@ -1,0 +1,1 @@
+"""The paper's synthetic experiments: environments with exact answers, models, figures."""

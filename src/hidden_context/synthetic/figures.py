@@ -1,0 +1,187 @@
+"""The figures of the synthetic experiments, drawn from saved curves and nothing else."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+from zipfile import BadZipFile
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hidden_context.errors import UserError
+
+Curves: TypeAlias = Mapping[str, np.ndarray]
+"""Arrays by name, as `evaluate.exact_curves` and `evaluate.curves` describe them."""
+Panel: TypeAlias = Callable[[Axes, Curves], None]
+
+BLACK, BLUE, ORANGE = "#000000", "#0072B2", "#D55E00"
+"""Distinct for colour-blind readers (Okabe and Ito 2008); line styles differ as well."""
+MASS_COLORS = LinearSegmentedColormap.from_list("mass", ["#FFFFFF", "#7FB4D6", BLUE, "#062B45"])
+PANEL_INCHES = (3.5, 3.1)
+PANELS_PER_ROW = 3
+NUM_CONTOURS = 10
+UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+BARS_PER_AXIS = 5
+"""Small bar charts along each axis of a 2-D state."""
+
+
+def read_curves(path: Path) -> Curves:
+    """Load the arrays that a figure is drawn from.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; run once without --redraw.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}); run once without --redraw.") from error
+
+
+def draw(curves: Curves) -> Figure:
+    """The figure of one environment: a panel for each thing to see, for every trained family."""
+    panels = _PANELS_OF[str(curves["env"])](curves)
+    rows = -(-len(panels) // PANELS_PER_ROW)
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(width * PANELS_PER_ROW, height * rows), dpi=200, layout="constrained")
+    for index, (title, panel) in enumerate(panels):
+        axes = figure.add_subplot(rows, PANELS_PER_ROW, index + 1)
+        axes.set_title(title, fontsize=11)
+        panel(axes, curves)
+    return figure
+
+
+def _panels_1d(curves: Curves) -> list[tuple[str, Panel]]:
+    return [
+        ("Ordinary preference learning", _utility_panel),
+        ("DPL: mean and variance", _band_panel),
+        *((f"DPL: {name}", _heat_map(name)) for name in _other_families(curves)),
+    ]
+
+
+def _panels_2d(curves: Curves) -> list[tuple[str, Panel]]:
+    return [
+        ("Expected utility", _contours("exact/expected_utility", "E[u]")),
+        ("Borda count", _contours("exact/borda_count", "probability to be preferred")),
+        ("Ordinary learned utility", _contours("base/mean", "utility")),
+        ("DPL: mean", _contours("mean_and_variance/mean", "utility")),
+        ("DPL: standard deviation", _contours("mean_and_variance/std", "utility")),
+        *((f"DPL: {name}", _bar_charts(name)) for name in _other_families(curves)),
+    ]
+
+
+_PANELS_OF = {"1d": _panels_1d, "2d": _panels_2d}
+
+
+def _other_families(curves: Curves) -> list[str]:
+    """Families drawn by their full distribution."""
+    names = [key.removesuffix("/mass") for key in curves if key.endswith("/mass")]
+    return [name for name in names if name not in ("base", "mean_and_variance")]
+
+
+def _utility_panel(axes: Axes, curves: Curves) -> None:
+    """Learned utility, moved and stretched to the mean and spread that the Borda count has."""
+    state, borda = curves["states"][:, 0], curves["exact/borda_count"]
+    learned = curves["base/mean"]
+    learned = borda.mean() + (learned - learned.mean()) * borda.std() / max(learned.std(), 1e-12)
+    jump = np.flatnonzero(np.abs(np.diff(borda)) > 0.1) + 1
+    broken = np.insert(borda, jump, np.nan)
+    at = np.insert(state, jump, np.nan)
+    axes.plot(
+        state, curves["exact/expected_utility"], color=ORANGE, ls="--", label="expected utility"
+    )
+    axes.plot(at, broken, color=BLUE, ls=":", lw=3, label="Borda count")
+    axes.plot(state, learned, color=BLACK, lw=1.5, label="learned utility,\nrescaled")
+    axes.set(xlabel="state a", ylabel="utility, Borda count", xlim=(0, 1))
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left", borderaxespad=0.2)
+
+
+def _band_panel(axes: Axes, curves: Curves) -> None:
+    """The axis ends one range of the means beyond them: the std grows without bound in training."""
+    state = curves["states"][:, 0]
+    mean, std = curves["mean_and_variance/mean"], curves["mean_and_variance/std"]
+    low, high = mean - std, mean + std
+    label = f"mean ± std (std up to {std.max():.2g})"
+    axes.fill_between(state, low, high, color=BLUE, alpha=0.3, lw=0, label=label)
+    axes.plot(state, mean, color=BLACK, lw=1.5, label="mean")
+    margin = float(np.ptp(mean)) or 1.0
+    axes.set(xlabel="state a", ylabel="learned utility", xlim=(0, 1))
+    axes.set_ylim(max(low.min(), mean.min() - margin), min(high.max(), mean.max() + margin))
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left", borderaxespad=0.2)
+
+
+def _heat_map(name: str) -> Panel:
+    def panel(axes: Axes, curves: Curves) -> None:
+        edges, mass = curves[f"{name}/edges"], curves[f"{name}/mass"]
+        density = mass / np.diff(edges)
+        states = np.linspace(0, 1, len(mass) + 1)
+        # Colours end at the 98 % quantile: one certain state would leave the others pale.
+        image = axes.pcolormesh(
+            states,
+            edges,
+            density.T,
+            cmap=MASS_COLORS,
+            vmin=0,
+            vmax=max(float(np.quantile(density, 0.98)), 1e-12),
+            rasterized=True,
+        )
+        axes.set(xlabel="state a", ylabel="learned utility")
+        axes.figure.colorbar(image, ax=axes, label="probability density", extend="max")
+
+    return panel
+
+
+def _contours(key: str, label: str) -> Panel:
+    def panel(axes: Axes, curves: Curves) -> None:
+        states, values = curves["states"], curves[key]
+        side = round(len(states) ** 0.5)
+        levels = MaxNLocator(NUM_CONTOURS).tick_values(values.min(), values.max())
+        # The states are centres of cells: half a cell is extrapolated up to the border.
+        x, y, z = (
+            np.pad(part.reshape(side, side), 1, mode="reflect", reflect_type="odd")
+            for part in (*states.T, values)
+        )
+        z = np.clip(z, levels[0], levels[-1])
+        filled = axes.contourf(x, y, z, levels=levels, cmap="cividis")
+        axes.contour(x, y, z, levels=levels, colors="white", linewidths=0.5, linestyles="solid")
+        _square(axes)
+        axes.figure.colorbar(filled, ax=axes, label=label, shrink=0.8)
+
+    return panel
+
+
+def _bar_charts(name: str) -> Panel:
+    """A small bar chart of the learned distribution at each of a few states, utility rightward."""
+
+    def panel(axes: Axes, curves: Curves) -> None:
+        states, mass = curves["states"], curves[f"{name}/mass"]
+        side, size = round(len(states) ** 0.5), 1 / BARS_PER_AXIS
+        middles = (np.arange(BARS_PER_AXIS) + 0.5) * side / BARS_PER_AXIS
+        shown = [int(i) * side + int(j) for i in middles for j in middles]
+        tallest = mass[shown].max()
+        offsets = (np.arange(mass.shape[1] + 1) / mass.shape[1] - 0.5) * 0.8 * size
+        for index in shown:
+            x, y = ((np.floor(states[index] / size)) + 0.5) * size
+            floor = y - 0.42 * size
+            axes.stairs(
+                floor + mass[index] / tallest * 0.84 * size,
+                x + offsets,
+                baseline=floor,
+                fill=True,
+                color=BLUE,
+            )
+            axes.plot(x + offsets[[0, -1]], [floor, floor], color=BLACK, lw=0.6)
+        _square(axes)
+        axes.set_xlabel("x (within a chart: learned utility)")
+
+    return panel
+
+
+def _square(axes: Axes) -> None:
+    axes.set(xlabel="x", ylabel="y", xticks=UNIT_TICKS, yticks=UNIT_TICKS)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")

@@ -1,0 +1,116 @@
+"""The one training loop of the synthetic experiments, and the trained models as files."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as tensors_as_bytes
+from tqdm import tqdm
+
+from hidden_context import records
+from hidden_context.errors import UserError
+from hidden_context.synthetic.environments import Comparisons, Environment, compare
+from hidden_context.synthetic.models import Model, UtilityModel
+
+FINAL_LR = 1e-5
+"""Learning rate that the exponential decay ends with."""
+
+
+def train(
+    model: Model,
+    environment: Environment,
+    *,
+    batch_size: int,
+    lr: float,
+    num_iterations: int,
+    seed: int,
+    device: torch.device,
+    label: str = "",
+) -> float:
+    """Train `model` in place on fresh comparisons; it ends on the CPU, ready for evaluation.
+
+    Args:
+        model: The model, with fresh weights.
+        environment: Where the comparisons come from.
+        batch_size: Comparisons per iteration.
+        lr: Adam's first learning rate; it decays exponentially to `FINAL_LR`.
+        num_iterations: Number of steps.
+        seed: Of the comparisons, which are drawn on the CPU: the same on every device.
+        device: Where the network is trained.
+        label: Shown with the progress bar on stderr.
+
+    Returns:
+        Mean loss of the last tenth of the iterations, in nats per comparison.
+
+    Raises:
+        UserError: The loss is no longer finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    model.to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    decay = (min(FINAL_LR, lr) / lr) ** (1 / num_iterations)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
+    losses = []
+    progress = tqdm(range(num_iterations), desc=label, disable=None)
+    for iteration in progress:
+        comparisons = compare(environment, batch_size, generator)
+        loss = model.loss(_on(device, comparisons))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise UserError(
+                f"{label}: loss {losses[-1]} at iteration {iteration}; lower --lr {lr}."
+            )
+        progress.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+    model.cpu().eval()
+    last = losses[-math.ceil(num_iterations / 10) :]
+    return sum(last) / len(last)
+
+
+def save_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> None:
+    """Write `<name>.safetensors` and, last, the record `<name>.json` that vouches for it.
+
+    Args:
+        folder: Receives both files.
+        name: Of the model.
+        model: The trained model.
+        settings: What it was trained with; `load_model` takes it for the same or does not.
+    """
+    record_path = folder / f"{name}.json"
+    record_path.unlink(missing_ok=True)
+    with records.atomic_write(folder / f"{name}.safetensors") as file:
+        file.write(tensors_as_bytes({k: v.contiguous() for k, v in model.state_dict().items()}))
+    family = model.family.to_dict() if isinstance(model, UtilityModel) else None
+    record = {"model": name, "family": family, "config": settings}
+    records.write_json(record_path, record | records.provenance())
+
+
+def load_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> bool:
+    """Fill `model` with saved weights if they were trained with the same settings and family.
+
+    Returns:
+        Whether they were there; if not, `model` is as it was.
+    """
+    record_path, weights_path = folder / f"{name}.json", folder / f"{name}.safetensors"
+    if not (record_path.is_file() and weights_path.is_file()):
+        return False
+    record = records.read_json(record_path)
+    family = model.family.to_dict() if isinstance(model, UtilityModel) else None
+    if (record.get("config"), record.get("family")) != (settings, family):
+        return False
+    model.load_state_dict(load_tensors(weights_path.read_bytes()))
+    model.eval()
+    return True
+
+
+def _on(device: torch.device, comparisons: Comparisons) -> Comparisons:
+    return Comparisons(
+        comparisons.first.to(device),
+        comparisons.second.to(device),
+        comparisons.first_preferred.to(device),
+    )

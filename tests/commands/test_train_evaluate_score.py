@@ -1,0 +1,367 @@
+"""Train, evaluate, score and summarise, end to end on tiny models; and what users get wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import save_tiny_model
+
+from hidden_context.cli import main
+from hidden_context.distributions import FAMILIES
+from hidden_context.records import read_jsonl, write_jsonl
+
+Run = Callable[..., tuple[int, str, str]]
+WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line; returns its status, its output and the last line of its errors."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return status, captured.out, (captured.err.strip().splitlines() or [""])[-1]
+
+    return run_command
+
+
+def make_rows(number: int, objective: str, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index in range(number):
+        prompt = f"Human: {rng.choice(WORDS)}?\n\nAssistant:"
+        responses = [" ".join(["", *rng.choice(WORDS, size=5)]) for _ in range(2)]
+        rows.append(
+            {
+                "chosen": prompt + responses[0],
+                "rejected": prompt + responses[1],
+                "prompt": prompt,
+                "objective": objective,
+                "data_subset": "helpful",
+                "Index": index,
+            }
+        )
+    return rows
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The relabelled layout, small: 12 training and 6 test comparisons of each objective."""
+    folder = tmp_path / "relabeled"
+    for split, number in (("train", 12), ("test", 6)):
+        helpful, harmless = (make_rows(number, name, 1) for name in ("helpful", "harmless"))
+        parts = {"helpful": helpful, "harmless": harmless, "both": helpful + harmless}
+        for subset, rows in parts.items():
+            write_jsonl(folder / subset / f"{split}.jsonl", rows)
+    return folder
+
+
+def train_flags(llama: Path, data: Path, log_dir: Path, *more: object) -> list[object]:
+    return [
+        "train",
+        f"--model_name={llama}",
+        f"--data-path={data}",
+        f"--log_dir={log_dir}",
+        "--num_train_epochs=1",
+        "--learning_rate=0.001",
+        *more,
+    ]
+
+
+def test_every_family_is_trained_evaluated_scored_and_summarised(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    data_dir = tmp_path / "data"
+    log_dir = data_dir / "reward_models" / "relabeled_hh_rlhf"
+    jailbreaks = tmp_path / "jailbroken_responses.jsonl"
+    rows = [{"prompt": "Human: bread?\n\nAssistant:", "responses": [" no", " flour", " a"][:2]}] * 4
+    write_jsonl(jailbreaks, rows)
+    for name in FAMILIES:
+        status, out, error = run(
+            *train_flags(llama, data, log_dir, f"--reward_model_type={name}", "--data_subset=both")
+        )
+        assert status == 0, error
+        assert "train: 24 comparisons (0 with equal texts); 0 over 1024 tokens, left out" in out
+        (checkpoint,) = (log_dir / "both").glob(f"{name}_tiny-llama__0_0.001_cosine_1*")
+        num_outputs = FAMILIES[name]().num_outputs
+        status, out, error = run(
+            "evaluate",
+            f"--model_name={llama}",
+            f"--num_outputs={num_outputs}",
+            f"--reward_model_checkpoint={checkpoint}",
+            f"--data_path={data}",
+        )
+        assert status == 0, error
+        assert "accuracy " in out
+        assert ("r²" in out) == (name != "base")
+        scored = read_jsonl(checkpoint / "eval_results_both.jsonl")
+        assert [row["Index"] for row in scored] == [*range(6), *range(6)]
+        assert {len(row["reward_output_chosen"]) for row in scored} == {num_outputs}
+        assert {"data_subset", "prompt", "objective", "reward_output_rejected"} <= scored[0].keys()
+        column = "both" if name == "base" else f"both_{name}"
+        output = data_dir / f"jailbroken_evaluations_{name}.jsonl"
+        status, out, error = run(
+            "score",
+            f"--input={jailbreaks}",
+            "--reward-model-checkpoints",
+            checkpoint,
+            checkpoint,
+            "--reward-model-names",
+            column,
+            "again",
+            f"--output={output}",
+        )
+        assert status == 0, error
+        assert "Jailbreak rates" in out
+        (row, *_) = read_jsonl(output)
+        assert row[f"reward_outputs_{column}"] == row["reward_outputs_again"]
+        assert np.shape(row["reward_outputs_again"]) == (2, num_outputs)
+    status, out, error = run("summarize", f"--data_dir={data_dir}", "--json")
+    assert status == 0, error
+    summary = json.loads(out)
+    assert [found["family"] for found in summary["comparisons"]] == sorted(FAMILIES)
+    assert {found["trained_on"] for found in summary["jailbreaks"]} == {"both"}
+    assert len(summary["missing"]) == 12
+
+
+def test_evaluation_prints_what_training_measured(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    run(*train_flags(llama, data, tmp_path, "--reward_model_type=mean_and_variance"))
+    (checkpoint,) = (tmp_path / "both").iterdir()
+    record = json.loads((checkpoint / "hidden_context.json").read_text())
+    run("evaluate", f"--reward_model_checkpoint={checkpoint}", f"--data_path={data}")
+    meta = json.loads((checkpoint / "eval_results_both.jsonl.meta.json").read_text())
+    for key, value in meta["metrics"].items():
+        assert record["metrics"][f"eval_{key}"] == pytest.approx(value, abs=1e-5)
+    assert record["config"]["num_train_epochs"] == 1.0
+    assert meta["families"]["reward_output"] == record["family"]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.parametrize("use_peft", [True, False])
+def test_encoders_and_decoders_are_trained_with_and_without_adapters(
+    tmp_path: Path, data: Path, run: Run, architecture: str, use_peft: bool
+):
+    model = save_tiny_model(tmp_path / architecture, architecture)
+    flags = [
+        "--reward_model_type=categorical",
+        "--num_atoms=5",
+        f"--use_peft={str(use_peft).lower()}",
+        f"--output_dir={tmp_path / 'out'}",
+        "--bf16=false",
+    ]
+    status, _, error = run(*train_flags(model, data, tmp_path, *flags))
+    assert status == 0, error
+    assert (tmp_path / "out" / "adapter_config.json").exists() == use_peft
+    assert list((tmp_path / "out").glob("*.safetensors"))
+    assert not list((tmp_path / "out").glob("*.bin"))
+    status, out, error = run(
+        "evaluate", f"--reward_model_checkpoint={tmp_path / 'out'}", f"--data_path={data}"
+    )
+    assert status == 0, error
+    assert "12 comparisons" in out
+
+
+def test_chat_data_go_through_the_template(tmp_path: Path, llama: Path, run: Run):
+    model = save_tiny_model(tmp_path / "chat")
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    config["chat_template"] = (
+        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
+    )
+    (model / "tokenizer_config.json").write_text(json.dumps(config))
+    row = {
+        "prompt": [{"role": "user", "content": "bread?"}],
+        "chosen": [{"role": "assistant", "content": "flour"}],
+        "rejected": [{"role": "assistant", "content": "no"}],
+    }
+    write_jsonl(tmp_path / "chat.jsonl", [row] * 4)
+    flags = [f"--output_dir={tmp_path / 'out'}"]
+    status, out, error = run(*train_flags(model, tmp_path / "chat.jsonl", tmp_path, *flags))
+    assert status == 0, error
+    assert "evaluation: none, since --data_path is one file" in out
+    status, _, error = run(*train_flags(llama, tmp_path / "chat.jsonl", tmp_path))
+    assert status == 2
+    assert "has no chat template" in error
+
+
+def history(checkpoint: Path) -> dict[int, float]:
+    record = json.loads((checkpoint / "hidden_context.json").read_text())
+    return {entry["step"]: entry["loss"] for entry in record["history"] if "loss" in entry}
+
+
+def test_a_killed_run_is_resumed_with_the_same_losses(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    flags = ["--num_train_epochs=4", "--save_steps=8", "--logging_steps=1", "--eval_steps=1000"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(*train_flags(llama, data, tmp_path, *flags, f"--output_dir={whole}"))
+    command = [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hidden_context.cli", *command, f"--output_dir={killed}"],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    deadline = time.monotonic() + 120
+    saved = tmp_path / "killed_steps" / "checkpoint-16" / "trainer_state.json"
+    while not saved.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert saved.exists()
+    assert not killed.exists()
+    resume = [f"--output_dir={killed}", "--resume_from_checkpoint"]
+    status, _, error = run(*train_flags(llama, data, tmp_path, *flags))
+    assert status == 0, error  # another folder is another run
+    status, _, error = run(*train_flags(llama, data, tmp_path, *flags, resume[0]))
+    assert status == 2
+    assert "holds an unfinished run; continue it with --resume_from_checkpoint" in error
+    status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume, "--seed=1"))
+    assert status == 2
+    assert "--seed is 1, but the run in" in error
+    status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume))
+    assert status == 0, error
+    assert history(killed) == history(whole)
+    assert len(history(whole)) == 48
+    assert not (tmp_path / "killed_steps").exists()
+
+
+def test_a_loss_that_is_not_a_number_stops_at_its_step(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    status, _, error = run(*train_flags(llama, data, tmp_path, "--learning_rate=1e30"))
+    assert status == 2
+    assert error.startswith("error: the loss is nan at step ")
+
+
+def test_overlong_comparisons_are_counted_and_may_be_refused(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    rows = make_rows(6, "helpful", 3)
+    rows[2]["rejected"] += " bread" * 100
+    write_jsonl(tmp_path / "long.jsonl", rows)
+    flags = ["--max_length=90", f"--eval_data_path={data}"]
+    command = train_flags(llama, tmp_path / "long.jsonl", tmp_path, *flags)
+    status, out, error = run(*command, f"--output_dir={tmp_path / 'a'}")
+    assert status == 0, error
+    assert "train: 5 comparisons (0 with equal texts); 1 over 90 tokens, left out" in out
+    status, out, _ = run(*command, f"--output_dir={tmp_path / 'b'}", "--overlong=truncate_left")
+    assert "train: 6 comparisons (0 with equal texts); 1 over 90 tokens, cut at the" in out
+    status, _, error = run(*command, f"--output_dir={tmp_path / 'c'}", "--overlong=error")
+    assert status == 2
+    assert "row 3, rejected has " in error
+    status, _, error = run(*command, f"--output_dir={tmp_path / 'c'}", "--max_length=3")
+    assert status == 2
+    assert "all 6 comparisons are over 3 tokens" in error
+    evaluate = ["evaluate", "--reward_model_checkpoint", tmp_path / "a", "--max_length=90"]
+    data_flags = ["--data_path", tmp_path / "long.jsonl", "--output", tmp_path / "scores.jsonl"]
+    for overlong, kept in (("truncate_left", 6), ("drop", 5)):
+        status, out, error = run(*evaluate, *data_flags, f"--overlong={overlong}")
+        assert status == 0, error
+        assert f"{kept} comparisons (0 with equal texts); 1 texts over 90 tokens" in out
+        assert len(read_jsonl(tmp_path / "scores.jsonl")) == kept
+
+
+def test_equal_texts_get_half_credit(tmp_path: Path, llama: Path, data: Path, run: Run):
+    run(*train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'a'}"))
+    rows = [{**row, "rejected": row["chosen"]} for row in make_rows(5, "helpful", 3)]
+    write_jsonl(tmp_path / "equal.jsonl", rows)
+    status, out, error = run(
+        "evaluate",
+        "--reward_model_checkpoint",
+        tmp_path / "a",
+        "--data_path",
+        tmp_path / "equal.jsonl",
+    )
+    assert status == 0, error
+    assert "5 comparisons (5 with equal texts)" in out
+    assert "accuracy 0.5000, NLL 0.6931" in out
+
+
+def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Path, run: Run):
+    run(*train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'a'}"))
+    rows = [
+        {"prompt": "junk Human: bread?", "responses": [" a", " b", " c"], "id": 7},
+        {"prompt": "Human: bread?", "responses": [" a"]},
+    ]
+    write_jsonl(tmp_path / "in.jsonl", rows)
+    flags = ["--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
+    status, out, error = run(
+        "score", *flags, "--reward_model_checkpoints", tmp_path / "a", "--reward_model_names", "x"
+    )
+    assert status == 0, error
+    assert "no jailbreak rates: they need two responses in every row" in out
+    first, second = read_jsonl(tmp_path / "out.jsonl")
+    assert first["id"] == 7
+    assert first["reward_outputs_x"][0] == second["reward_outputs_x"][0]
+    status, _, error = run(
+        "score", *flags, "--reward_model_checkpoints", "a", "b", "--reward_model_names", "x"
+    )
+    assert status == 2
+    assert "2 --reward_model_checkpoints but 1 --reward_model_names" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--reward_model_type=gaussian"],
+            "family 'gaussian' is unknown; choose one of base, mean",
+        ),
+        (["--data_subset=hepful"], "--data_subset: invalid choice: 'hepful'"),
+        (["--reward_model_type=mean_and_variance", "--link=tobit"], "link 'tobit' is unknown"),
+        (["--num_atoms=5"], "num_atoms is not an option of family base (its options: none)"),
+        (["--learning_rat=1"], "unknown flag --learning_rat; did you mean --learning_rate?"),
+        (["--train_dataset_size=99"], "size of 99 was asked for; there are 24 rows"),
+        (["--train_dataset_size=-1"], "size of -1 was asked for"),
+        (["--per_device_train_batch_size=0"], "--per_device_train_batch_size is 0; give a number"),
+        (["--data_path=nothing/at/all"], "--data_path nothing/at/all is neither a file nor"),
+        (["--model_name=./nothing"], "tokenizer ./nothing is neither a folder nor"),
+        (["--lr_scheduler_type=zigzag"], "zigzag"),
+    ],
+)
+def test_mistakes_in_flags_are_one_clear_line(
+    tmp_path: Path, llama: Path, data: Path, run: Run, flags: list[str], message: str
+):
+    status, _, error = run(*train_flags(llama, data, tmp_path / "log", *flags))
+    assert status == 2
+    assert error.startswith("error: ")
+    assert message in error
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_finished_checkpoint_is_not_overwritten(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    (tmp_path / "out").mkdir()
+    status, _, error = run(*train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'out'}"))
+    assert status == 2
+    assert "is there already; remove it, or give another --output_dir" in error
+
+
+def test_published_gpt2_adapters_are_evaluated_from_the_command_line(
+    tmp_path: Path, published_data: Path, run: Run
+):
+    folder = published_data / "reward_models" / "hh_rlhf" / "both"
+    name = "categorical_gpt2__8_2e-05_linear_1_10_0.1_peft_last_checkpoint"
+    status, _, error = run(
+        "evaluate", f"--reward_model_checkpoint={folder / name}", "--num_outputs=2"
+    )
+    assert status == 2
+    assert "--num_outputs 2 contradicts" in error
+    assert not list(tmp_path.iterdir())

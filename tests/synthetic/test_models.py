@@ -1,0 +1,74 @@
+"""The models of the synthetic experiments: every family is trainable, labels cannot leak."""
+
+import pytest
+import torch
+
+from hidden_context.distributions import FAMILIES
+from hidden_context.preferences import preference_loss
+from hidden_context.synthetic.environments import ENVIRONMENTS, Comparisons, compare
+from hidden_context.synthetic.models import MODEL_NAMES, UtilityModel, build_model
+
+COMPARISONS = {
+    name: compare(environment, 64, torch.Generator().manual_seed(0))
+    for name, environment in ENVIRONMENTS.items()
+}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_the_loss_of_every_model_is_finite_and_moves_every_weight(name: str, env: str) -> None:
+    model = build_model(name, ENVIRONMENTS[env], seed=0)
+    loss = model.loss(COMPARISONS[env])
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(weight.grad is not None for weight in model.parameters())
+
+
+def test_every_family_has_a_model_and_one_model_has_no_family() -> None:
+    assert set(MODEL_NAMES) - set(FAMILIES) == {"classifier"}
+
+
+@pytest.mark.parametrize(("env", "num_atoms"), [("1d", 20), ("2d", 8)])
+def test_categorical_has_the_published_number_of_atoms(env: str, num_atoms: int) -> None:
+    model = build_model("categorical", ENVIRONMENTS[env], seed=0)
+    assert isinstance(model, UtilityModel)
+    assert model.family.num_outputs == num_atoms
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_exchanging_the_two_states_of_a_comparison_changes_nothing(name: str) -> None:
+    """Also under batch normalisation, which would tell chosen from rejected batches apart."""
+    model, drawn = build_model(name, ENVIRONMENTS["1d"], seed=0), COMPARISONS["1d"]
+    exchanged = Comparisons(drawn.second, drawn.first, ~drawn.first_preferred)
+    torch.testing.assert_close(model.loss(exchanged), model.loss(drawn))
+
+
+def test_the_loss_is_the_one_preference_loss_with_chosen_first() -> None:
+    model, drawn = build_model("mean_and_variance", ENVIRONMENTS["1d"], seed=0), COMPARISONS["1d"]
+    assert isinstance(model, UtilityModel)
+    won = drawn.first_preferred[:, None]
+    chosen = model.network(torch.where(won, drawn.first, drawn.second))
+    rejected = model.network(torch.where(won, drawn.second, drawn.first))
+    expected = preference_loss(model.family, chosen, rejected)
+    torch.testing.assert_close(model.loss(drawn), expected)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_pairwise_probabilities_of_both_outcomes_add_up_to_one(name: str) -> None:
+    model = build_model(name, ENVIRONMENTS["2d"], seed=0).eval()
+    with torch.no_grad():
+        first, second = model.pairwise_log_probs(ENVIRONMENTS["2d"].state_grid(3))
+    assert first.shape == (9, 9)
+    torch.testing.assert_close(first.exp() + second.exp(), torch.ones(9, 9))
+
+
+def test_fresh_weights_depend_on_the_seed_alone_and_leave_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    first = build_model("base", ENVIRONMENTS["1d"], seed=3).state_dict()
+    torch.rand(5)
+    again = build_model("base", ENVIRONMENTS["1d"], seed=3).state_dict()
+    torch.set_rng_state(before)
+    other = build_model("base", ENVIRONMENTS["1d"], seed=4).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["network.0.weight"], other["network.0.weight"])
