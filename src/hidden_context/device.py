@@ -22,7 +22,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def for_loss(raw: torch.Tensor) -> torch.Tensor:
-    """Raw outputs as the loss wants them: at least float32, and off MPS, which lacks torch.special."""
+    """Raw outputs as the loss wants them: at least float32, and off MPS, which lacks erfcx."""
     raw = raw.cpu() if raw.device.type == "mps" else raw
     return raw if raw.dtype == torch.float64 else raw.float()
 

@@ -21,8 +21,9 @@ HEAD_SCALE = 0.01
 def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> Any:
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
-    A head that the checkpoint does not have, or of another width, is new: scaled by `HEAD_SCALE`. Decoders pool by
-    attention mask, whatever their pad token is. No remote code is run.
+    A head that the checkpoint does not have, or has in another width, is new: scaled by
+    `HEAD_SCALE`. Decoders pool by attention mask, whatever their pad token is. No remote code is
+    run.
 
     Raises:
         UserError: There is no such model, or it cannot be loaded.
