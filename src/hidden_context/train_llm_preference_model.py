@@ -107,6 +107,7 @@ def run(config: Config) -> None:
     """Load, check, train, evaluate, save."""
     _check(config)
     from hidden_context.llm.backbone import load_tokenizer, longest_text
+    from hidden_context.llm.checkpoint import refusing_full_disks
 
     family = make_family_of(config)
     final = final_folder(config, family)
@@ -119,7 +120,8 @@ def run(config: Config) -> None:
     trainer = _trainer(config, family, tokenizer, steps_folder, train_pairs, eval_pairs)
     if trainer.is_world_process_zero():
         write_json(steps_folder / "config.json", resolved(config))
-    trainer.train(resume_from_checkpoint=resume_from)
+    with refusing_full_disks(steps_folder):
+        trainer.train(resume_from_checkpoint=resume_from)
     metrics = trainer.evaluate() if eval_pairs else {}
     _save(trainer, config, family, final, metrics)
     if trainer.is_world_process_zero():
@@ -305,10 +307,11 @@ def _save(
     metrics: Mapping[str, float],
 ) -> None:
     """Write the final checkpoint beside its place and rename it when it is whole."""
-    from hidden_context.llm.checkpoint import save_record
+    from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 
     partial = final.with_name(f".{final.name}.partial")
-    trainer.save_model(str(partial))
+    with refusing_full_disks(partial):
+        trainer.save_model(str(partial))
     if trainer.is_world_process_zero():
         (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle
         save_record(

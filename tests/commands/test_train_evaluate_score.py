@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -247,6 +249,27 @@ def test_a_loss_that_is_not_a_number_stops_at_its_step(
     status, _, error = run(*train_flags(llama, data, tmp_path, "--learning_rate=1e30"))
     assert status == 2
     assert error.startswith("error: the loss is nan at step ")
+
+
+@pytest.mark.parametrize(("kilobytes", "use_peft"), [(8, True), (150, False)])
+def test_a_disk_that_is_full_is_one_clear_line(
+    tmp_path: Path, llama: Path, data: Path, kilobytes: int, use_peft: bool
+):
+    """A limit on the size of files stands for the disk: it stops the weights, or the optimizer."""
+    flags = ["--save_steps=8", "--num_train_epochs=2", f"--output_dir={tmp_path / 'out'}"]
+    flags += [f"--use_peft={use_peft}"]
+    command = [sys.executable, "-m", "hidden_context.cli"]
+    command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * kilobytes, 1024 * kilobytes))
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert re.match(r"error: .*(cannot be written|File too large)", done.stderr.splitlines()[-1])
+    assert not (tmp_path / "out").exists()
 
 
 def test_overlong_comparisons_are_counted_and_may_be_refused(

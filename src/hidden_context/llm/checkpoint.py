@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from hidden_context.data.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict, make_family
@@ -141,6 +143,24 @@ def load_in_turn(
         yield reward_model
         if record.is_adapter:
             backbone, backbone_name = reward_model.model.unload(), record.model_name
+
+
+@contextmanager
+def refusing_full_disks(folder: Path) -> Iterator[None]:
+    """Turn what torch and safetensors raise when they cannot write into one clear line.
+
+    Raises:
+        UserError: A file under `folder` could not be written.
+    """
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        if not any(sign in str(error) for sign in ("I/O error", "PytorchStreamWriter", "inline_container")):
+            raise
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{folder} cannot be written ({reason}); what was saved before is intact."
+        ) from error
 
 
 def save_record(
