@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -93,6 +93,23 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise UserError(f"{path} has no rows.")
     return rows
+
+
+def require_columns(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], source: object
+) -> None:
+    """Refuse rows that lack a column.
+
+    Raises:
+        UserError: It names the row (counted from 1), the column, and those present.
+    """
+    for number, row in enumerate(rows, start=1):
+        for column in columns:
+            if column not in row:
+                present = ", ".join(map(str, row)) or "none"
+                raise UserError(
+                    f"{source}, row {number}: no column {column!r}; columns present: {present}."
+                )
 
 
 def meta_path(path: Path) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from hidden_context.errors import UserError
+from hidden_context.records import require_columns
 
 Message: TypeAlias = Mapping[str, Any]
 """One turn of a conversation, with `role` and `content`."""
@@ -47,13 +48,9 @@ def comparisons_from_rows(rows: Sequence[Mapping[str, Any]], source: str) -> lis
     """
     if not rows:
         raise UserError(f"{source} has no rows.")
+    require_columns(rows, ("chosen", "rejected"), source)
     for number, row in enumerate(rows, start=1):
         for column in ("chosen", "rejected"):
-            if column not in row:
-                present = ", ".join(map(str, row)) or "none"
-                raise UserError(
-                    f"{source}, row {number}: no column {column!r}; columns present: {present}."
-                )
             check_text(row[column], f"{source}, row {number}, column {column!r}")
     whole = [_has_prompt(row) for row in rows if row.get("prompt")]
     if 2 * sum(whole) > len(whole) > sum(whole):

@@ -5,6 +5,7 @@ from typing import Any
 
 from hidden_context.data.comparisons import Text, check_text, joined
 from hidden_context.errors import UserError
+from hidden_context.records import require_columns
 
 FIRST_TURN = "Human: "
 """A dialogue in text form is scored from here on, as published."""
@@ -20,14 +21,9 @@ def texts_of_responses(rows: Sequence[Mapping[str, Any]], source: str) -> list[l
     Raises:
         UserError: A column is missing, or holds something else.
     """
+    require_columns(rows, ("prompt", "responses"), source)
     texts = []
     for number, row in enumerate(rows, start=1):
-        for column in ("prompt", "responses"):
-            if column not in row:
-                present = ", ".join(map(str, row)) or "none"
-                raise UserError(
-                    f"{source}, row {number}: no column {column!r}; columns present: {present}."
-                )
         place = f"{source}, row {number}"
         prompt, responses = row["prompt"], row["responses"]
         check_text(prompt, f"{place}, column 'prompt'")

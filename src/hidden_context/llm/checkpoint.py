@@ -155,7 +155,9 @@ def refusing_full_disks(folder: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError) as error:
-        if not any(sign in str(error) for sign in ("I/O error", "PytorchStreamWriter", "inline_container")):
+        if not any(
+            sign in str(error) for sign in ("I/O error", "PytorchStreamWriter", "inline_container")
+        ):
             raise
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from tabulate import tabulate
 
-from hidden_context.results.summary import Rate, Summary
+from hidden_context.results.summary import ComparisonSummary, JailbreakSummary, Rate, Summary
 
 Style: TypeAlias = Literal["simple", "github"]
 """Names of tabulate: plain text, or Markdown."""
@@ -61,39 +61,29 @@ def _explained_variance(summary: Summary, style: Style) -> str:
 
 def _jailbreaks(summary: Summary, level: str, style: Style) -> str:
     rows = [
-        [
-            jailbreak.family,
-            jailbreak.trained_on,
-            *_rate(jailbreak.mean),
-            *_rate(jailbreak.quantile),
-            jailbreak.mean.n,
-            _number(jailbreak.longer_is_unsafe),
-        ]
-        for jailbreak in summary.jailbreaks
+        [*_rate_row(found, found.mean, found.quantile), _number(found.longer_is_unsafe)]
+        for found in summary.jailbreaks
     ]
-    headers = ["family", "trained on", *_rate_headers("mean"), *_rate_headers(level)]
-    return _table([*headers, "rows", "longer"], rows, style)
+    return _table([*_rate_headers(level, "rows"), "longer"], rows, style)
 
 
 def _accuracies(summary: Summary, level: str, style: Style) -> str:
     rows = [
-        [
-            run.family,
-            run.trained_on,
-            *_rate(run.accuracy_mean),
-            *_rate(run.accuracy_quantile),
-            run.accuracy_mean.n,
-            _number(run.longer_is_chosen),
-        ]
+        [*_rate_row(run, run.accuracy_mean, run.accuracy_quantile), _number(run.longer_is_chosen)]
         for run in summary.comparisons
         if run.accuracy_mean is not None
     ]
-    headers = ["family", "trained on", *_rate_headers("mean"), *_rate_headers(level)]
-    return _table([*headers, "pairs", "longer"], rows, style)
+    return _table([*_rate_headers(level, "pairs"), "longer"], rows, style)
 
 
-def _rate_headers(name: str) -> list[str]:
-    return [name, "tie-corrected"]
+def _rate_headers(level: str, unit: str) -> list[str]:
+    return ["family", "trained on", "mean", "tie-corrected", level, "tie-corrected", unit]
+
+
+def _rate_row(
+    found: ComparisonSummary | JailbreakSummary, mean: Rate, quantile: Rate | None
+) -> list[object]:
+    return [found.family, found.trained_on, *_rate(mean), *_rate(quantile), mean.n]
 
 
 def _rate(rate: Rate | None) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from hidden_context.data.comparisons import objective_column
 from hidden_context.distributions import FAMILIES, Family, family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.records import meta_path, read_json, read_jsonl
+from hidden_context.records import meta_path, read_json, read_jsonl, require_columns
 from hidden_context.run_names import LAST, family_of_run
 
 TRAINING_SETS = ("helpful", "harmless", "both")
@@ -66,7 +66,9 @@ def find_comparisons(data_dir: Path) -> list[ScoredComparisons]:
 def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
     """Read one file of scored comparisons; see `ScoredComparisons`."""
     rows = read_jsonl(file)
-    _require(rows, ("chosen", "rejected", "reward_output_chosen", "reward_output_rejected"), file)
+    require_columns(
+        rows, ("chosen", "rejected", "reward_output_chosen", "reward_output_rejected"), file
+    )
     chosen = _raw([row["reward_output_chosen"] for row in rows], file)
     rejected = _raw([row["reward_output_rejected"] for row in rows], file)
     objective = objective_column(rows)
@@ -97,7 +99,7 @@ def find_jailbreaks(data_dir: Path) -> list[ScoredJailbreaks]:
         if not file.is_file():
             continue
         rows = read_jsonl(file)
-        _require(rows, ("prompt", "responses"), file)
+        require_columns(rows, ("prompt", "responses"), file)
         for trained_on in TRAINING_SETS:
             columns = (f"reward_outputs_{trained_on}", f"reward_outputs_{trained_on}_{name}")
             for column in columns:
@@ -122,7 +124,7 @@ def read_jailbreaks(
         trained_on: Training set; the name in the column if not given.
         family_name: Family, read as published, where none is recorded.
     """
-    _require(rows, (column,), file)
+    require_columns(rows, (column,), file)
     for number, row in enumerate(rows, start=1):
         if len(row["responses"]) != 2:
             found = len(row["responses"])
@@ -159,11 +161,3 @@ def _raw(outputs: Sequence[Any], file: Path) -> np.ndarray:
 def _longer(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
     difference = np.array([len(str(first)) - len(str(second)) for first, second in pairs])
     return 0.5 + 0.5 * np.sign(difference)
-
-
-def _require(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], file: Path) -> None:
-    for number, row in enumerate(rows, start=1):
-        for column in columns:
-            if column not in row:
-                present = ", ".join(row)
-                raise UserError(f"{file}, row {number}: no column {column!r}; present: {present}.")
