@@ -108,6 +108,7 @@ def run(config: Config) -> None:
     _check(config)
     from hidden_context.llm.backbone import load_tokenizer, longest_text
     from hidden_context.llm.checkpoint import refusing_full_disks
+    from hidden_context.llm.trainer import final_metrics
 
     family = make_family_of(config)
     final = final_folder(config, family)
@@ -122,7 +123,7 @@ def run(config: Config) -> None:
         write_json(steps_folder / "config.json", resolved(config))
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = trainer.evaluate() if eval_pairs else {}
+    metrics = final_metrics(trainer) if eval_pairs else {}
     _save(trainer, config, family, final, metrics)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
@@ -262,6 +263,7 @@ def _training_arguments(config: Config, steps_folder: Path, *, bf16: bool, evalu
     import torch
     from transformers import TrainingArguments
 
+    from hidden_context.device import default_device
     from hidden_context.llm.backbone import quietly
     from hidden_context.llm.schedules import SCHEDULES
 
@@ -282,6 +284,7 @@ def _training_arguments(config: Config, steps_folder: Path, *, bf16: bool, evalu
                 gradient_checkpointing=config.gradient_checkpointing,
                 optim=config.optim,
                 bf16=bf16,
+                use_cpu=default_device().type == "cpu",  # or processes would not find each other
                 deepspeed=config.deepspeed,
                 eval_strategy="steps" if evaluate else "no",
                 eval_on_start=config.eval_first_step and evaluate,

@@ -243,6 +243,18 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     assert not (tmp_path / "killed_steps").exists()
 
 
+def test_two_processes_train_one_model(tmp_path: Path, llama: Path, data: Path):
+    flags = ["--reward_model_type=categorical", f"--output_dir={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
+    command += ["-m", "hidden_context.cli"]
+    command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((tmp_path / "out" / "hidden_context.json").read_text())
+    assert max(entry["step"] for entry in record["history"]) == 6  # 24 / (2 processes x 2)
+
+
 def test_a_loss_that_is_not_a_number_stops_at_its_step(
     tmp_path: Path, llama: Path, data: Path, run: Run
 ):

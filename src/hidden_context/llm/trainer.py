@@ -129,3 +129,11 @@ def evaluation_metrics(family: Family, prediction: EvalPrediction) -> dict[str, 
     """Metrics over all comparisons, from raw outputs of shape `(n, 2, num_outputs)`."""
     raw = np.asarray(prediction.predictions)
     return comparison_metrics(family, raw[:, 0], raw[:, 1])
+
+
+def final_metrics(trainer: Trainer) -> dict[str, float]:
+    """Evaluation after the last step, where it was logged already or else now."""
+    for entry in reversed(trainer.state.log_history):
+        if "eval_loss" in entry and entry["step"] == trainer.state.global_step:
+            return {name: value for name, value in entry.items() if name.startswith("eval_")}
+    return trainer.evaluate()
