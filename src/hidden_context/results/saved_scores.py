@@ -56,11 +56,12 @@ def find_comparisons(data_dir: Path) -> list[ScoredComparisons]:
         UserError: A file cannot be read.
     """
     pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
-    return [
+    found = [
         read_comparisons(file, trained_on)
         for trained_on in TRAINING_SETS
         for file in sorted(data_dir.glob(pattern.format(trained_on)))
     ]
+    return sorted(found, key=lambda scored: list(FAMILIES).index(scored.family.name))
 
 
 def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
