@@ -1,0 +1,58 @@
+"""The demo: on a small scale that all is there, and that it finds what the generator hid."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hidden_context.demo import Config, Finding, main
+from hidden_context.records import read_jsonl
+
+SMALL = Config(
+    seed=0, train_size=64, test_size=24, num_jailbreaks=10, pretrain_steps=4, batch_size=32
+)
+
+
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "out"
+
+
+def run_small(out_dir: Path) -> int:
+    return main(
+        [f"--{name}={value}" for name, value in {**vars(SMALL), "out_dir": out_dir}.items()]
+    )
+
+
+def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
+    small_demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_small(small_demo) == 0
+    printed = capsys.readouterr().out
+    for subset in ("helpful", "harmless", "both"):
+        for split, size in (("train", 64), ("test", 24)):
+            file = small_demo / f"data/relabeled_hh_rlhf/{subset}/{split}.jsonl.gz"
+            assert len(read_jsonl(file)) == size
+        runs = small_demo / "data/reward_models/relabeled_hh_rlhf" / subset
+        for family in ("base", "mean_and_variance", "categorical"):
+            (scores,) = runs.glob(f"{family}_tiny_llama__*_last_checkpoint/eval_results_both.jsonl")
+            assert len(read_jsonl(scores)) == 24
+            assert re.search(rf"^{family} +{subset} ", printed, re.MULTILINE)
+        assert re.search(rf"^truth +{subset} ", printed, re.MULTILINE)
+    (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")
+    assert "reward_outputs_both_categorical" in row
+    assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 4
+
+
+def test_a_folder_that_is_not_of_a_demo_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert run_small(tmp_path) == 2
+    assert "thesis.txt" in [file.name for file in tmp_path.iterdir()]
+    assert "not of an earlier demo" in capsys.readouterr().err
+
+
+def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
+    assert Finding("claim", "family", 0.1, 0.2).holds
+    assert not Finding("claim", "family", 0.2, 0.2).holds
