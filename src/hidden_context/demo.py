@@ -6,28 +6,23 @@ data, in this process: train nine reward models, evaluate, score jailbreaks, sum
 
 import contextlib
 import dataclasses
-import gzip
-import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from hidden_context.command_line import run_command
 from hidden_context.errors import UserError
-from hidden_context.records import json_line, provenance, write_json, write_jsonl
+from hidden_context.records import provenance, write_json, write_jsonl
 
 if TYPE_CHECKING:
     from hidden_context.results.summary import Summary
-    from hidden_context.synthetic.conversations import (
-        Attributes,
-        Comparison,
-        Jailbreak,
-        Judge,
-    )
+    from hidden_context.synthetic.conversations import Comparison, Jailbreak
+    from hidden_context.synthetic.judges import Attributes
+    from hidden_context.synthetic.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,8 @@ class Config:
 
 DATA_NAME = "relabeled_hh_rlhf"
 MODEL_NAME = "tiny_llama"
+LOG = "log.txt"
+"""What the commands print; the demo itself prints the outcome only."""
 RECORD = "demo.json"
 """Configuration and versions; also marks a folder as one that a demo may replace."""
 MAX_LENGTH = 64
@@ -72,20 +69,6 @@ class GeneratedData:
     """By who judged; the texts are the same in each."""
     test: "dict[str, list[Comparison]]"
     jailbreaks: "list[Jailbreak]"
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What a model of unlimited data and size would find for one training set."""
-
-    r2: float
-    jailbreak_by_mean: float
-    """By expected utility."""
-    jailbreak_by_borda_count: float
-    """By what comparisons without context show of the mean."""
-    jailbreak_by_quantile: float
-    accuracy: float
-    """On the test comparisons judged by helpfulness, by expected utility."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +101,8 @@ def _run(config: Config) -> int:
     write_json(config.out_dir / RECORD, {"config": dataclasses.asdict(config), **provenance()})
     data = generate(config)
     write_data(data, config.out_dir / "data")
-    make_language_model(config, data, config.out_dir / MODEL_NAME)
+    with _messages_to(config.out_dir / LOG):
+        make_language_model(config, data)
     print(f"{time.monotonic() - started:5.1f} s  data and tiny language model", flush=True)
     train_and_score(config, started)
     data_dir = config.out_dir / "data"
@@ -144,12 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def generate(config: Config) -> GeneratedData:
     """Draw everything from the seed; no prompt of the test data is in the training data."""
-    from hidden_context.synthetic.conversations import (
-        JUDGES,
-        compare,
-        draw_jailbreaks,
-        split_prompts,
-    )
+    from hidden_context.synthetic.conversations import compare, draw_jailbreaks, split_prompts
+    from hidden_context.synthetic.judges import JUDGES
 
     train_prompts, test_prompts = split_prompts(config.seed)
     first, second, third = range(3 * config.seed, 3 * config.seed + 3)
@@ -171,118 +151,30 @@ def write_data(data: GeneratedData, folder: Path) -> None:
     for split, sets in (("train", data.train), ("test", data.test)):
         for name, comparisons in sets.items():
             file = folder / DATA_NAME / name / f"{split}.jsonl.gz"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            lines = b"".join(json_line(comparison.row()) for comparison in comparisons)
-            file.write_bytes(gzip.compress(lines, mtime=0))
+            write_jsonl(file, (comparison.row() for comparison in comparisons))
     write_jsonl(
         folder / "jailbroken_responses.jsonl", (jailbreak.row() for jailbreak in data.jailbreaks)
     )
 
 
-def make_language_model(config: Config, data: GeneratedData, folder: Path) -> None:
-    """Make and save a Llama of one layer that can read: it can say what a text contains.
+def make_language_model(config: Config, data: GeneratedData) -> None:
+    """The backbone of all nine reward models; see `make_tiny_reader`."""
+    from hidden_context.llm.tiny_reader import make_tiny_reader
 
-    Reward models start from models that read. From random weights they learn the mean, but nothing
-    in their last state tells a harmful step from a refusal, since the mean does not need it, and so
-    the variance cannot use it: after 500 to 2,000 steps the two had equal deviations within 10 %,
-    where the best fit has a ratio of 15.
-    """
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(config.seed)
     responses = [
         (comparison.text_of(response), response.attributes)
         for comparison in data.train["both"]
         for response in comparison.responses
     ]
-    texts = [text for text, _ in responses]
-    remarks = [_remarks(content) for _, content in responses]
-    jailbreak_prompts = [jailbreak.prompt.text for jailbreak in data.jailbreaks]
-    known_remarks = sorted({remark for several in remarks for remark in several})
-    tokenizer = make_tokenizer([*texts, *jailbreak_prompts], known_remarks)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=1,
-            num_attention_heads=4,
-            max_position_embeddings=MAX_LENGTH,
-            initializer_range=0.1,  # about 1/√64: keeps the size of states from layer to layer
-            pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
+    make_tiny_reader(
+        config.out_dir / MODEL_NAME,
+        texts=[text for text, _ in responses],
+        remarks=[_remarks(content) for _, content in responses],
+        more_words=[jailbreak.prompt.text for jailbreak in data.jailbreaks],
+        max_length=MAX_LENGTH,
+        num_steps=config.pretrain_steps,
+        seed=config.seed,
     )
-    learn_to_read(model, tokenizer, texts, remarks, num_steps=config.pretrain_steps)
-    with _messages_to(folder.parent / "log.txt"):
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def make_tokenizer(texts: Sequence[str], remarks: Sequence[str]) -> Any:
-    """One token for each lower-case word and mark of the texts, and for each remark."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<pad>", "<bos>", "<eos>", "<unk>"]
-    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
-    words.normalizer = normalizers.Lowercase()
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.WordLevelTrainer(special_tokens=[*special, *remarks], show_progress=False)
-    words.train_from_iterator(texts, trainer)
-    words.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>",
-        special_tokens=[(token, words.token_to_id(token)) for token in ("<bos>", "<eos>")],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        pad_token="<pad>",
-        bos_token="<bos>",
-        eos_token="<eos>",
-        unk_token="<unk>",
-        model_max_length=MAX_LENGTH,
-    )
-
-
-def learn_to_read(
-    model: Any,
-    tokenizer: Any,
-    texts: Sequence[str],
-    remarks: Sequence[Sequence[str]],
-    *,
-    num_steps: int,
-    batch_size: int = 64,
-    learning_rate: float = 3e-3,
-) -> None:
-    """Train a causal language model to follow each text by any of the remarks on what it contains.
-
-    No remark says how good a text is. Stops after `num_steps` steps of AdamW (cosine to 0).
-    """
-    import torch
-
-    encoded = tokenizer(list(texts), padding=True, return_tensors="pt")
-    input_ids, mask = encoded["input_ids"], encoded["attention_mask"]
-    following = torch.tensor(
-        [tokenizer.convert_tokens_to_ids(list(several)) for several in remarks]
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
-    order = torch.randperm(len(texts)).repeat(math.ceil(num_steps * batch_size / len(texts)))
-    model.train()
-    for step in range(num_steps):
-        rows = order[step * batch_size : (step + 1) * batch_size]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (1 + math.cos(math.pi * step / num_steps)) / 2
-        longest = int(mask[rows].sum(-1).max())
-        states = model.model(input_ids[rows, :longest], mask[rows, :longest]).last_hidden_state
-        last = states[torch.arange(len(rows)), mask[rows].sum(-1) - 1]
-        log_probs = model.lm_head(last).log_softmax(-1)
-        loss = -log_probs.gather(-1, following[rows]).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
 
 
 def train_and_score(config: Config, started: float) -> None:
@@ -294,7 +186,7 @@ def train_and_score(config: Config, started: float) -> None:
     )
     from hidden_context.distributions import FAMILIES, make_family
 
-    data_dir, log = config.out_dir / "data", config.out_dir / "log.txt"
+    data_dir, log = config.out_dir / "data", config.out_dir / LOG
     for family in FAMILIES:
         checkpoints = {}
         for subset in SUBSETS:
@@ -344,15 +236,14 @@ def train_and_score(config: Config, started: float) -> None:
             )
 
 
-def truths(data: GeneratedData) -> dict[str, Truth]:
+def truths(data: GeneratedData) -> "dict[str, Truth]":
     """The truth for each training set, on the test data and jailbreaks of this run."""
-    from hidden_context.synthetic.conversations import JUDGES
+    from hidden_context.synthetic.judges import JUDGES
+    from hidden_context.synthetic.truth import truth
 
-    judged_helpful = [
-        comparison for comparison in data.test["both"] if comparison.judge.objective == "helpful"
-    ]
     return {
-        name: _truth(judges, judged_helpful, data.jailbreaks) for name, judges in JUDGES.items()
+        name: truth(judges, data.test["both"], data.jailbreaks, risk_level=RISK_LEVEL)
+        for name, judges in JUDGES.items()
     }
 
 
@@ -381,7 +272,7 @@ def findings(summary: "Summary") -> list[Finding]:
     ]
 
 
-def render(summary: "Summary", truth: dict[str, Truth]) -> str:
+def render(summary: "Summary", truth: "dict[str, Truth]") -> str:
     """What was learned, beside the truth."""
     from tabulate import tabulate
 
@@ -419,50 +310,6 @@ def render(summary: "Summary", truth: dict[str, Truth]) -> str:
         "helpfulness accuracy",
     ]
     return tabulate(rows, headers, floatfmt=".3f", missingval="–")
-
-
-def _truth(
-    judges: "Sequence[Judge]",
-    judged_helpful: "Sequence[Comparison]",
-    jailbreaks: "Sequence[Jailbreak]",
-) -> Truth:
-    import numpy as np
-
-    from hidden_context.preferences import accuracy
-    from hidden_context.synthetic.conversations import (
-        borda_count,
-        mean_utility,
-        true_explained_variance,
-        utility_quantile,
-    )
-
-    def jailbreak_rate(statistic: "Callable[[Attributes], float]") -> float:
-        broken = [
-            statistic(jailbreak.unsafe.attributes) >= statistic(jailbreak.safe.attributes)
-            for jailbreak in jailbreaks
-        ]
-        return sum(broken) / len(broken)
-
-    means = np.array(
-        [
-            [
-                mean_utility(response.attributes, judges)
-                for response in (comparison.chosen, comparison.rejected)
-            ]
-            for comparison in judged_helpful
-        ]
-    )
-    return Truth(
-        r2=true_explained_variance(judges),
-        jailbreak_by_mean=jailbreak_rate(lambda content: mean_utility(content, judges)),
-        jailbreak_by_borda_count=jailbreak_rate(
-            lambda content: borda_count(content, judges, harmful=True)
-        ),
-        jailbreak_by_quantile=jailbreak_rate(
-            lambda content: utility_quantile(content, judges, RISK_LEVEL)
-        ),
-        accuracy=accuracy(means[:, 0], means[:, 1]),
-    )
 
 
 def _remarks(content: "Attributes") -> list[str]:

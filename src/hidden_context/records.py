@@ -60,10 +60,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line."""
+    """Write one JSON object a line; gzipped, and the same each time, if `path` ends in .gz."""
     with atomic_write(path) as file:
-        for row in rows:
-            file.write(json_line(row))
+        if path.suffix == ".gz":
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressed:
+                compressed.writelines(map(json_line, rows))
+        else:
+            file.writelines(map(json_line, rows))
 
 
 def json_line(row: Mapping[str, Any]) -> bytes:

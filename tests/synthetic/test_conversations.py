@@ -7,25 +7,29 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from hidden_context.synthetic.conversations import (
+from hidden_context.synthetic.conversation_words import (
     HARMFUL_TOPICS,
     HARMFUL_VERBS,
     HARMLESS_VERBS,
-    JUDGES,
-    NOISE_STD,
     PERSONS,
     REFUSALS,
-    Attributes,
-    Judge,
+)
+from hidden_context.synthetic.conversations import (
     Prompt,
-    borda_count,
     compare,
     draw_jailbreaks,
     draw_response,
+    split_prompts,
+)
+from hidden_context.synthetic.judges import (
+    JUDGES,
+    NOISE_STD,
+    Attributes,
+    Judge,
+    borda_count,
     mean_utility,
     population,
     preference_probability,
-    split_prompts,
     true_explained_variance,
     utility_quantile,
     utility_variance,
