@@ -54,6 +54,17 @@ def test_dropped_texts_have_no_score(tmp_path: Path):
     assert scores.overlong.tolist() == [False, True, False, False, False]
 
 
+def test_a_bfloat16_backbone_has_a_float32_head(tmp_path: Path):
+    """Scores then need not tie where bfloat16 has one number for both."""
+    name = str(save_tiny_model(tmp_path, "llama"))
+    model = load_backbone(name, 2, dtype=torch.bfloat16).eval()
+    half = RewardModel(model, load_tokenizer(name), Normal(), name)
+    raw = score(half, TEXTS, batch_size=2, max_length=512).raw
+    rounded = torch.from_numpy(raw).bfloat16().float().numpy()
+    assert np.abs(raw - rounded).max() > 0
+    assert model.model.norm.weight.dtype == torch.bfloat16
+
+
 def test_scoring_keeps_no_gradients(tmp_path: Path):
     model = reward_model(tmp_path, "llama")
     seen = []

@@ -111,11 +111,14 @@ def pooled_by_attention_mask(model: Any) -> Any:
     """Give a decoder a forward pass that reads its head at the last token of each text.
 
     The stock forward looks for the last token that is not the pad token, which is wrong where the
-    pad token is the eos token and texts end in it. Encoders, which pool by themselves, are left as
-    they are. The class keeps its name, so that saved configurations name the stock architecture.
+    pad token is the eos token and texts end in it. The head stays in float32 whatever the rest
+    computes in: bfloat16 has 8 bits, so that close responses would tie. Encoders, which pool by
+    themselves, are left as they are. The class keeps its name, so that saved configurations name
+    the stock architecture.
     """
     if not hasattr(model, "score"):
         return model
+    model.score.float()
     stock = type(model)
     model.__class__ = type(stock.__name__, (_PooledByMask, stock), {"__module__": stock.__module__})
     return model
@@ -139,7 +142,10 @@ class _PooledByMask:
         positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
         last = (attention_mask * positions).argmax(-1)
         rows = torch.arange(len(last), device=states.device)
-        return SequenceClassifierOutput(logits=self.score(states[rows, last.to(states.device)]))
+        pooled = states[rows, last.to(states.device)]
+        with torch.autocast(states.device.type, enabled=False):
+            raw = self.score(pooled.to(next(self.score.parameters()).dtype))
+        return SequenceClassifierOutput(logits=raw)
 
 
 def _first_line(error: Exception) -> str:
