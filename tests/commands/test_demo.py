@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hidden_context.demo import Config, Finding, main
+from hidden_context.distributions import FAMILIES
 from hidden_context.records import read_jsonl
 
 SMALL = Config(
@@ -56,3 +57,21 @@ def test_a_folder_that_is_not_of_a_demo_is_refused(
 def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
     assert Finding("claim", "family", 0.1, 0.2).holds
     assert not Finding("claim", "family", 0.2, 0.2).holds
+
+
+def test_both_findings_of_the_paper_show_with_a_margin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo as it is, without the scalar models; margins of two standard errors and more.
+
+    Rates of 300 jailbreaks have standard errors of at most .029, their difference .041. r² is over
+    2,000 responses; over seeds 0 to 4 the smallest difference was .28.
+    """
+    learned = {name: family for name, family in FAMILIES.items() if name != "base"}
+    monkeypatch.setattr("hidden_context.distributions.FAMILIES", learned)
+    assert main([f"--out_dir={tmp_path / 'demo'}", "--seed=0"]) == 0
+    found = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", capsys.readouterr().out)
+    differences = [float(larger) - float(smaller) for smaller, larger in found]
+    assert len(differences) == 4
+    assert min(differences[:2]) > 0.1
+    assert min(differences[2:]) > 0.082

@@ -118,6 +118,17 @@ def test_scalar_outputs_may_be_plain_numbers(tmp_path: Path):
     assert run.accuracy_quantile is None
 
 
+def test_score_files_without_texts_have_no_length_baseline(tmp_path: Path):
+    without = [
+        {name: value for name, value in row.items() if name not in ("chosen", "rejected")}
+        for row in NORMAL_ROWS
+    ]
+    save(tmp_path, "anything", without, Normal())
+    (run,) = summarize(find_comparisons(tmp_path), []).comparisons
+    assert run.longer_is_chosen is None
+    assert run.accuracy_mean is not None
+
+
 def test_what_is_missing_is_named(tmp_path: Path):
     save(tmp_path, "anything", NORMAL_ROWS, Normal())
     summary = summarize(find_comparisons(tmp_path), find_jailbreaks(tmp_path))

@@ -1,7 +1,6 @@
 """What a family of utility distributions must be able to do."""
 
 import dataclasses
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,12 +145,8 @@ class Family(ABC, Generic[UtilityT]):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Name and options, for JSON. Inverse of `family_from_dict`."""
+        """Name and options, as JSON can hold them. Inverse of `family_from_dict`."""
         return {"name": self.name, **dataclasses.asdict(self)}
-
-    def to_json(self) -> str:
-        """`to_dict` as a JSON text."""
-        return json.dumps(self.to_dict())
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class ScoredComparisons:
     is_helpful: np.ndarray
     """Which comparisons were judged by helpfulness, shape `(n,)`, bool."""
     chosen_is_longer: np.ndarray
-    """1 where the chosen text has more characters, ½ where as many, shape `(n,)`."""
+    """1 where the chosen text has more characters, ½ where as many, NaN where texts are missing."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def find_comparisons(data_dir: Path) -> list[ScoredComparisons]:
 def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
     """Read one file of scored comparisons; see `ScoredComparisons`."""
     rows = read_jsonl(file)
-    require_columns(
-        rows, ("chosen", "rejected", "reward_output_chosen", "reward_output_rejected"), file
-    )
+    require_columns(rows, ("reward_output_chosen", "reward_output_rejected"), file)
     chosen = _raw([row["reward_output_chosen"] for row in rows], file)
     rejected = _raw([row["reward_output_rejected"] for row in rows], file)
     objective = objective_column(rows)
@@ -84,7 +82,7 @@ def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
         chosen=chosen,
         rejected=rejected,
         is_helpful=np.array([objective == "helpful" for objective in judged_by]),
-        chosen_is_longer=_longer([(row["chosen"], row["rejected"]) for row in rows]),
+        chosen_is_longer=_longer([(row.get("chosen"), row.get("rejected")) for row in rows]),
     )
 
 
@@ -160,5 +158,10 @@ def _raw(outputs: Sequence[Any], file: Path) -> np.ndarray:
 
 
 def _longer(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
-    difference = np.array([len(str(first)) - len(str(second)) for first, second in pairs])
+    difference = np.array(
+        [
+            np.nan if first is None or second is None else len(str(first)) - len(str(second))
+            for first, second in pairs
+        ]
+    )
     return 0.5 + 0.5 * np.sign(difference)

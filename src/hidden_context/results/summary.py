@@ -49,7 +49,7 @@ class ComparisonSummary:
     accuracy_quantile: Rate | None
     """The same by the lower quantile; None for a scalar family."""
     longer_is_chosen: float | None
-    """The same if the longer text were preferred."""
+    """The same if the longer text were preferred; None if the texts are not in the file."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ def summarize_comparisons(
     helpful = scored.is_helpful
     scalar = is_scalar(both)
     none = not helpful.any()
+    longer = scored.chosen_is_longer[helpful]
     return ComparisonSummary(
         family=family.name,
         trained_on=scored.trained_on,
@@ -119,7 +120,7 @@ def summarize_comparisons(
         accuracy_quantile=None
         if none or scalar
         else rate(chosen.quantile(risk_level)[helpful], rejected.quantile(risk_level)[helpful]),
-        longer_is_chosen=None if none else float(scored.chosen_is_longer[helpful].mean()),
+        longer_is_chosen=None if none or np.isnan(longer).any() else float(longer.mean()),
     )
 
 
