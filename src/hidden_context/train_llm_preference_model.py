@@ -217,7 +217,16 @@ def _pairs(config: Config, split: "Split", tokenizer: Any, max_length: int) -> "
             print("evaluation: none, since --data_path is one file; give --eval_data_path.")
             return []
         source, size = config.eval_data_path or config.data_path, config.eval_dataset_size
-    rows = take_evenly(load_rows(source, config.data_subset, split), size)
+    try:
+        rows = load_rows(source, config.data_subset, split)
+    except UserError as error:
+        if split == "train" or config.eval_data_path is not None:
+            raise
+        raise UserError(
+            f"{error} To evaluate on other data give --eval_data_path; to train without "
+            "evaluation give the training file as --data_path."
+        ) from error
+    rows = take_evenly(rows, size)
     tokenized = tokenize_pairs(
         rows, source, tokenizer, max_length=max_length, overlong=config.overlong
     )

@@ -380,6 +380,16 @@ def test_mistakes_in_flags_are_one_clear_line(
     assert not (tmp_path / "log").exists()
 
 
+def test_data_without_a_test_split_say_what_to_do(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    (data / "both" / "test.jsonl").unlink()
+    status, _, error = run(*train_flags(llama, data, tmp_path))
+    assert status == 2
+    assert "both has no file test.jsonl" in error
+    assert "give --eval_data_path" in error
+
+
 def test_a_finished_checkpoint_is_not_overwritten(
     tmp_path: Path, llama: Path, data: Path, run: Run
 ):

@@ -63,9 +63,11 @@ class PreferenceTrainer(Trainer):
             UserError: The loss is not finite.
         """
         flat = {name: value.flatten(0, 1) for name, value in inputs.items()}
-        raw = for_loss(model(**flat).logits).unflatten(0, (-1, 2))
+        outputs = model(**flat).logits
+        raw = for_loss(outputs).unflatten(0, (-1, 2))
         chosen, rejected = raw[:, 0], raw[:, 1]
         loss = preference_loss(self.family, chosen, rejected, regularize=model.training)
+        loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise UserError(
