@@ -125,6 +125,19 @@ def test_what_contradicts_a_checkpoint_is_refused(tmp_path: Path):
         load_reward_model(find_checkpoint(folder, model_name=gpt2), **CPU)
 
 
+def test_another_backbone_than_the_recorded_one_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    backbone = save_tiny_model(tmp_path / "llama")
+    folder = str(save_adapter(tmp_path / "a", backbone, Normal()))
+    moved = save_tiny_model(tmp_path / "elsewhere" / "llama")
+    capsys.readouterr()
+    assert find_checkpoint(folder, model_name=str(moved)).model_name == str(moved)
+    assert capsys.readouterr().err == ""
+    find_checkpoint(folder, model_name="llama-chat")
+    assert "was made from" in capsys.readouterr().err
+
+
 def test_a_checkpoint_without_record_needs_its_family(tmp_path: Path):
     folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
     (folder / RECORD).unlink()

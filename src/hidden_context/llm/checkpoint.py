@@ -1,10 +1,11 @@
 """Reward models on disk: weights in safetensors, the tokenizer, and what they mean."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -56,7 +57,8 @@ def find_checkpoint(
 
     Args:
         name: Folder, or name of a repository on the hub.
-        model_name: Backbone of an adapter, where it is not the recorded one.
+        model_name: Backbone of an adapter, where it is not at the recorded place; if its name is
+            another than the recorded one, a warning says so.
         num_outputs: Checked against the family if given.
         reward_model_type: Family of a checkpoint without a record; read as published.
         link: Link in place of the recorded one.
@@ -75,19 +77,11 @@ def find_checkpoint(
             f"--num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
             f"{family.num_outputs}; leave it out."
         )
-    backbone = str(folder)
-    if not is_adapter:
-        width = len(read_json(folder / "config.json").get("id2label", {})) or 2
-        if width != family.num_outputs:
-            raise UserError(
-                f"{folder} has a head of {width} outputs, but family {family.name} reads "
-                f"{family.num_outputs}; its record and its weights do not belong together."
-            )
-    else:
-        adapter = read_json(folder / "adapter_config.json")
-        known = recorded.get("model_name") or adapter.get("base_model_name_or_path")
-        backbone = model_name or known
-    return CheckpointRecord(folder, family, backbone, is_adapter)
+    if is_adapter:
+        return CheckpointRecord(folder, family, _backbone(folder, recorded, model_name), True)
+    _warn_of_another(folder, recorded.get("model_name"), model_name)
+    _check_width(folder, family)
+    return CheckpointRecord(folder, family, str(folder), False)
 
 
 def load_reward_model(
@@ -229,6 +223,30 @@ def _family(
     if link is None:
         return family
     return family_from_dict({**family.to_dict(), "link": link})
+
+
+def _backbone(folder: Path, recorded: Mapping[str, Any], given: str | None) -> str:
+    """The backbone of an adapter: the one given, or the one it was made from."""
+    adapter = read_json(folder / "adapter_config.json")
+    made_from = recorded.get("model_name") or adapter.get("base_model_name_or_path")
+    if given is None and made_from is None:
+        raise UserError(f"{folder} does not say which model it was made from; give --model_name.")
+    _warn_of_another(folder, made_from, given)
+    return given or made_from
+
+
+def _warn_of_another(folder: Path, made_from: str | None, given: str | None) -> None:
+    if given and made_from and PurePath(given).name != PurePath(made_from).name:
+        print(f"warning: {folder} was made from {made_from}, not {given}", file=sys.stderr)
+
+
+def _check_width(folder: Path, family: Family) -> None:
+    width = len(read_json(folder / "config.json").get("id2label", {})) or 2  # transformers' default
+    if width != family.num_outputs:
+        raise UserError(
+            f"{folder} has a head of {width} outputs, but family {family.name} reads "
+            f"{family.num_outputs}; its record and its weights do not belong together."
+        )
 
 
 def _with_head(backbone: Any, num_outputs: int) -> Any:
