@@ -64,7 +64,7 @@ def test_the_subset_selects_a_folder_and_both_joins_the_two(
     for subset, texts in expected.items():
         rows = load_rows(str(tmp_path), subset, split)
         assert [row["chosen"] for row in rows] == texts
-        assert all(row["chosen"].startswith(row["data_subset"]) for row in rows if subset == "both")
+        assert all(row["chosen"].startswith(row["data_subset"]) for row in rows)
 
 
 def test_the_folder_of_both_is_read_once_and_alone(tmp_path: Path):

@@ -84,7 +84,7 @@ def _read_table(path: Path) -> Any:
 def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
     for name in (subset, HH_RLHF_FOLDERS.get(subset, "")):
         if name and (folder / name).is_dir():
-            return _read_split(folder / name, split, name)
+            return _read_split(folder / name, split, None if subset == "both" else subset)
     parts = {
         objective: folder / name
         for objective, hh_name in HH_RLHF_FOLDERS.items()
@@ -92,17 +92,13 @@ def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
         if (folder / name).is_dir()
     }
     if subset == "both" and len(parts) == len(HH_RLHF_FOLDERS):
-        return [
-            row for name, part in parts.items() for row in _read_split(part, split, part.name, name)
-        ]
+        return [row for name, part in parts.items() for row in _read_split(part, split, name)]
     if parts and subset != "both":
         raise UserError(f"{folder} has no folder {subset} (it has {', '.join(parts)}).")
     return select_objective(_read_split(folder, split), subset, str(folder))
 
 
-def _read_split(
-    folder: Path, split: Split, name: str | None = None, objective: str | None = None
-) -> Rows:
+def _read_split(folder: Path, split: Split, objective: str | None = None) -> Rows:
     files = sorted(
         file
         for file in folder.iterdir()
@@ -111,7 +107,6 @@ def _read_split(
     if not files:
         found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
         raise UserError(f"{folder} has no file {split}.jsonl (.gz, .parquet, .csv); found {found}.")
-    objective = objective or {v: k for k, v in HH_RLHF_FOLDERS.items()}.get(name or "")
     return [_with_objective(row, objective) for file in files for row in read_rows(file)]
 
 
