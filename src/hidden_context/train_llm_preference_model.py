@@ -1,5 +1,6 @@
 """Train a language model as a reward model on preference data."""
 
+import json
 import os
 import shutil
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
 
 from hidden_context.command_line import run_command
 from hidden_context.distributions import Family, make_family
@@ -45,6 +48,8 @@ class Config:
     """Entropy of each response's distribution, or of their mean over the batch (categorical)."""
     variance_penalty: float | None = None
     """Weight of the unexplained share of variance (mean_and_variance; 0 if not given)."""
+    family_options: tuple[str, ...] = ()
+    """Any options of the family, as name=value."""
     learning_rate: float = 3e-6
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.001
@@ -138,6 +143,11 @@ def make_family_of(config: Config) -> Family:
     """The family with the options that were given."""
     given = {name: getattr(config, name) for name in FAMILY_FLAGS}
     options = {name: value for name, value in given.items() if value is not None}
+    for option in config.family_options:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise UserError(f"--family_options {option!r} is not of the form name=value.")
+        options[name] = yaml.safe_load(text)
     return make_family(config.reward_model_type, options)
 
 
@@ -158,8 +168,8 @@ def final_folder(config: Config, family: Family) -> Path:
 
 
 def resolved(config: Config) -> dict[str, Any]:
-    """The configuration as it is saved."""
-    return {name: str(v) if isinstance(v, Path) else v for name, v in asdict(config).items()}
+    """The configuration as JSON keeps it."""
+    return json.loads(json.dumps(asdict(config), default=str))
 
 
 def _check(config: Config) -> None:

@@ -163,7 +163,9 @@ def test_encoders_and_decoders_are_trained_with_and_without_adapters(
     model = save_tiny_model(tmp_path / architecture, architecture)
     flags = [
         "--reward_model_type=categorical",
-        "--num_atoms=5",
+        "--family_options",
+        "num_atoms=5",
+        "moments=atoms",
         f"--use_peft={str(use_peft).lower()}",
         f"--output_dir={tmp_path / 'out'}",
         "--bf16=false",
@@ -171,6 +173,8 @@ def test_encoders_and_decoders_are_trained_with_and_without_adapters(
     status, _, error = run(*train_flags(model, data, tmp_path, *flags))
     assert status == 0, error
     assert (tmp_path / "out" / "adapter_config.json").exists() == use_peft
+    record = json.loads((tmp_path / "out" / "hidden_context.json").read_text())
+    assert (record["family"]["num_atoms"], record["family"]["moments"]) == (5, "atoms")
     assert list((tmp_path / "out").glob("*.safetensors"))
     assert not list((tmp_path / "out").glob("*.bin"))
     status, out, error = run(
@@ -361,6 +365,8 @@ def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Pa
         (["--data_subset=hepful"], "--data_subset: invalid choice: 'hepful'"),
         (["--reward_model_type=mean_and_variance", "--link=tobit"], "link 'tobit' is unknown"),
         (["--num_atoms=5"], "num_atoms is not an option of family base (its options: none)"),
+        (["--family_options", "scale=2"], "scale is not an option of family base"),
+        (["--family_options", "scale"], "'scale' is not of the form name=value"),
         (["--learning_rat=1"], "unknown flag --learning_rat; did you mean --learning_rate?"),
         (["--train_dataset_size=99"], "size of 99 was asked for; there are 24 rows"),
         (["--train_dataset_size=-1"], "size of -1 was asked for"),
