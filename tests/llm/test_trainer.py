@@ -11,7 +11,7 @@ from transformers import EvalPrediction, TrainingArguments
 
 from hidden_context.distributions import FAMILIES, Family
 from hidden_context.llm.adapters import with_adapters
-from hidden_context.llm.backbone import load_backbone, load_tokenizer
+from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
 from hidden_context.llm.trainer import PreferenceTrainer, collate, evaluation_metrics
 from hidden_context.preferences import preference_loss
 
@@ -109,7 +109,8 @@ def test_accumulating_gradients_equals_one_large_batch(tmp_path: Path):
 def test_checkpointed_gradients_equal_ordinary_ones(tmp_path: Path):
     family = FAMILIES["mean_and_variance"]()
     plain = make_trainer(tmp_path / "a", family, optim="sgd")
-    saving = make_trainer(tmp_path / "b", family, optim="sgd", gradient_checkpointing=True)
+    with quietly():
+        saving = make_trainer(tmp_path / "b", family, optim="sgd", gradient_checkpointing=True)
     before = trained_weights(saving)
     for trainer in (plain, saving):
         trainer.train()
