@@ -1,14 +1,17 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.command_line import run_command
 from hidden_context.errors import UserError
 from hidden_context.records import meta_path, provenance, write_json, write_jsonl
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,8 @@ def run(config: Config) -> None:
         "overlong_texts": int(scores.overlong.sum()),
         "left_out": int((~kept).sum()),
     }
-    kept_pairs = [pair for pair, keep in zip(comparisons, kept, strict=True) if keep]
-    write_jsonl(
-        output,
-        (
-            {
-                **pair.row,
-                "reward_output_chosen": raw_chosen.tolist(),
-                "reward_output_rejected": raw_rejected.tolist(),
-            }
-            for pair, raw_chosen, raw_rejected in zip(kept_pairs, chosen, rejected, strict=True)
-        ),
-    )
+    rows = [pair.row for pair, keep in zip(comparisons, kept, strict=True) if keep]
+    write_jsonl(output, _scored_rows(rows, chosen, rejected))
     meta = {
         "kind": "comparisons",
         "families": {"reward_output": family.to_dict()},
@@ -117,14 +110,22 @@ def run(config: Config) -> None:
         **provenance(),
     }
     write_json(meta_path(output), meta)
-    print(
-        f"{counts['comparisons']} comparisons ({counts['equal_texts']} with equal texts); ", end=""
-    )
-    print(f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}")
-    print(f"accuracy {metrics['accuracy']:.4f}, ", end="")
-    print(f"NLL {metrics['nll']:.4f} nats a comparison", end="")
-    print(f", r² {metrics['r2']:.4f}" if "r2" in metrics else "")
+    overlong = f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}"
+    print(f"{len(rows)} comparisons ({counts['equal_texts']} with equal texts); {overlong}")
+    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
+    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
     print(f"wrote {output}")
+
+
+def _scored_rows(
+    rows: Sequence[Mapping[str, Any]], chosen: "np.ndarray", rejected: "np.ndarray"
+) -> Iterator[dict[str, Any]]:
+    for row, raw_chosen, raw_rejected in zip(rows, chosen, rejected, strict=True):
+        outputs = {
+            "reward_output_chosen": raw_chosen.tolist(),
+            "reward_output_rejected": raw_rejected.tolist(),
+        }
+        yield {**row, **outputs}
 
 
 def _output(config: Config) -> Path:
