@@ -1,9 +1,12 @@
 """Fixtures that tests in several folders share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hidden-context-")  # before any import reads it
 
 
 @pytest.fixture(scope="session")

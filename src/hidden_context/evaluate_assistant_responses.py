@@ -1,21 +1,28 @@
 """Score any responses to prompts with one or more reward models."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.command_line import run_command
+from hidden_context.data.packing import Batching
 from hidden_context.data.responses import texts_of_responses
 from hidden_context.errors import UserError
-from hidden_context.records import meta_path, provenance, read_jsonl, write_json, write_jsonl
+from hidden_context.records import (
+    iterate_jsonl,
+    meta_path,
+    provenance,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 
 if TYPE_CHECKING:
     from hidden_context.data.comparisons import Text
+    from hidden_context.journal import Journal
     from hidden_context.llm.checkpoint import CheckpointRecord
-    from hidden_context.llm.score import Scores
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,12 @@ class Config:
     """Family of checkpoints that have no record of it; read as published."""
     link: str | None = None
     """Link in place of the checkpoints' own: probit, paper or logit."""
+    batching: Batching | None = None
+    """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
+    token_budget: int | None = None
+    """Tokens a forward pass; if not given, 1024 on a CPU and 16384 on CUDA."""
     batch_size: int = 8
-    """Texts a forward pass; scores do not depend on it."""
+    """Texts a forward pass with --batching padded."""
     max_length: int = 1024
     """Longest text in tokens, special tokens included."""
     overlong: Literal["truncate_left", "error"] = "truncate_left"
@@ -53,10 +64,12 @@ class Config:
 def run(config: Config) -> None:
     """Check everything that can be checked, score with one model after another, write, print."""
     _check_names(config)
-    rows = read_jsonl(config.input)
-    texts = texts_of_responses(rows, str(config.input))
+    from hidden_context.data.sources import read_rows
     from hidden_context.llm.checkpoint import find_checkpoint
+    from hidden_context.llm.score_rows import open_journal, scored_rows
 
+    rows = read_rows(config.input)
+    texts = texts_of_responses(rows, str(config.input))
     records = [
         find_checkpoint(
             checkpoint,
@@ -67,26 +80,31 @@ def run(config: Config) -> None:
         )
         for checkpoint in config.reward_model_checkpoints
     ]
-    overlong: dict[str, int] = {}
-    for column, scores in _score_in_turn(config, records, [text for row in texts for text in row]):
-        overlong[column] = int(scores.overlong.sum())
-        outputs = iter(scores.raw.tolist())
-        rows = [{**row, column: list(islice(outputs, len(row["responses"])))} for row in rows]
-    write_jsonl(config.output, rows)
+    journals = [
+        open_journal(_partial(config, name), record, asdict(config), config.input, len(rows))
+        for name, record in zip(config.reward_model_names, records, strict=True)
+    ]
+    _score_in_turn(config, records, journals, texts)
     columns = [f"reward_outputs_{name}" for name in config.reward_model_names]
-    families = {
-        column: record.family.to_dict() for column, record in zip(columns, records, strict=True)
+    write_jsonl(config.output, _rows_with_outputs(rows, columns, journals))
+    overlong = {
+        column: sum(row.num_overlong for row in scored_rows(journal))
+        for column, journal in zip(columns, journals, strict=True)
     }
     meta = {
         "kind": "responses",
-        "families": families,
+        "families": {
+            column: record.family.to_dict() for column, record in zip(columns, records, strict=True)
+        },
         "config": asdict(config),
         "counts": {"rows": len(rows), "overlong_texts": overlong},
         **provenance(),
     }
     write_json(meta_path(config.output), meta)
+    for journal in journals:
+        journal.remove()
     print(f"wrote {config.output}")
-    _print_jailbreak_rates(rows, columns, config.output)
+    _print_jailbreak_rates(config.output, columns)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,13 +123,22 @@ def _check_names(config: Config) -> None:
         raise UserError(f"--reward_model_names {' '.join(names)} are not distinct.")
 
 
+def _partial(config: Config, name: str) -> Path:
+    return config.output.with_name(f"{config.output.name}.{name}.partial")
+
+
 def _score_in_turn(
-    config: Config, records: "Sequence[CheckpointRecord]", texts: "Sequence[Text]"
-) -> "Iterator[tuple[str, Scores]]":
+    config: Config,
+    records: "Sequence[CheckpointRecord]",
+    journals: "Sequence[Journal]",
+    texts: "Collection[list[Text]]",
+) -> None:
+    """Score what earlier runs have not."""
     from hidden_context.device import default_device, scoring_dtype
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_in_turn
-    from hidden_context.llm.score import score
+    from hidden_context.llm.score import Reading
+    from hidden_context.llm.score_rows import score_rows, scored_rows
 
     device = default_device()
     models = load_in_turn(
@@ -120,34 +147,52 @@ def _score_in_turn(
         device=device,
         dtype=scoring_dtype(device, bf16=config.bf16),
     )
-    for name, reward_model in zip(config.reward_model_names, models, strict=True):
+    names = config.reward_model_names
+    for name, journal, reward_model in zip(names, journals, models, strict=True):
         max_length = longest_text(
             reward_model.model_name, reward_model.tokenizer, config.max_length
         )
-        scores = score(
-            reward_model,
-            texts,
-            batch_size=config.batch_size,
+        reading = Reading(
             max_length=max_length,
             overlong=config.overlong,
+            batching=config.batching,
+            token_budget=config.token_budget,
+            batch_size=config.batch_size,
         )
+        score_rows(
+            reward_model,
+            texts,
+            reading,
+            journal,
+            place=lambda row, index: f"{config.input}, row {row + 1}, response {index + 1}",
+        )
+        scored = list(scored_rows(journal))
         print(
-            f"{name}: {len(texts)} responses scored by {reward_model.family.name}; "
-            f"{scores.overlong.sum()} over {max_length} tokens, cut at the beginning"
+            f"{name}: {sum(len(row.raw) for row in scored)} responses scored by "
+            f"{reward_model.family.name}; {sum(row.num_overlong for row in scored)} over "
+            f"{max_length} tokens, cut at the beginning"
         )
-        yield f"reward_outputs_{name}", scores
 
 
-def _print_jailbreak_rates(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Path
-) -> None:
+def _rows_with_outputs(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], journals: "Sequence[Journal]"
+) -> Iterator[dict[str, Any]]:
+    from hidden_context.llm.score_rows import scored_rows
+
+    for row, *scored in zip(rows, *map(scored_rows, journals), strict=True):
+        outputs = zip(columns, scored, strict=True)
+        yield {**row, **{column: found.raw for column, found in outputs}}
+
+
+def _print_jailbreak_rates(output: Path, columns: Sequence[str]) -> None:
     from hidden_context.results.report import render
     from hidden_context.results.saved_scores import read_jailbreaks
     from hidden_context.results.summary import Summary, summarize_jailbreaks
 
-    if any(len(row["responses"]) != 2 for row in rows):
+    if any(len(row["responses"]) != 2 for row in iterate_jsonl(output)):
         print("no jailbreak rates: they need two responses in every row, safe and unsafe.")
         return
+    rows = read_jsonl(output)
     jailbreaks = [
         summarize_jailbreaks(read_jailbreaks(rows, column, output), risk_level=0.01)
         for column in columns

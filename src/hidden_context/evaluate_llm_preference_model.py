@@ -1,17 +1,22 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.command_line import run_command
+from hidden_context.data.packing import Batching
 from hidden_context.errors import UserError
 from hidden_context.records import meta_path, provenance, write_json, write_jsonl
 
 if TYPE_CHECKING:
-    import numpy as np
+    from hidden_context.data.comparisons import Comparison, Text
+    from hidden_context.distributions import Family
+    from hidden_context.journal import Journal
+    from hidden_context.llm.checkpoint import CheckpointRecord
+    from hidden_context.llm.score_rows import ScoredRow
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,12 @@ class Config:
     """Score comparisons judged by this objective."""
     eval_dataset_size: int = 0
     """Number of comparisons, split evenly over objectives; 0 for all."""
+    batching: Batching | None = None
+    """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
+    token_budget: int | None = None
+    """Tokens a forward pass; if not given, 1024 on a CPU and 16384 on CUDA."""
     batch_size: int = 8
-    """Texts a forward pass; scores do not depend on it."""
+    """Texts a forward pass with --batching padded."""
     max_length: int = 1024
     """Longest text in tokens, special tokens included."""
     overlong: Literal["drop", "truncate_left", "error"] = "truncate_left"
@@ -52,12 +61,9 @@ def run(config: Config) -> None:
     """Load, score, write, print."""
     from hidden_context.data.comparisons import comparisons_from_rows, count_identical, take_evenly
     from hidden_context.data.sources import load_rows
-    from hidden_context.data.tokenize import pair_place
-    from hidden_context.device import default_device, scoring_dtype
-    from hidden_context.llm.backbone import longest_text
-    from hidden_context.llm.checkpoint import find_checkpoint, load_reward_model
-    from hidden_context.llm.score import score
-    from hidden_context.preferences import comparison_metrics
+    from hidden_context.data.streamed import mapped
+    from hidden_context.llm.checkpoint import find_checkpoint
+    from hidden_context.llm.score_rows import scored_rows
 
     output = _output(config)
     record = find_checkpoint(
@@ -71,6 +77,56 @@ def run(config: Config) -> None:
     comparisons = comparisons_from_rows(
         take_evenly(rows, config.eval_dataset_size), config.data_path
     )
+    texts = mapped(lambda pair: (pair.chosen, pair.rejected), comparisons)
+    journal, max_length = _score(config, record, texts, output)
+    scored = list(scored_rows(journal))
+    kept = [row.is_whole for row in scored]
+    if not any(kept):
+        journal.remove()
+        raise UserError(f"all comparisons are over {max_length} tokens; raise --max_length.")
+    counts = {
+        "comparisons": sum(kept),
+        "equal_texts": count_identical(comparisons),
+        "overlong_texts": sum(row.num_overlong for row in scored),
+        "left_out": len(kept) - sum(kept),
+    }
+    write_jsonl(output, _rows_with_outputs(comparisons, scored))
+    metrics = _metrics(record.family, scored)
+    meta = {
+        "kind": "comparisons",
+        "families": {"reward_output": record.family.to_dict()},
+        "config": asdict(config),
+        "counts": counts,
+        "metrics": metrics,
+        **provenance(),
+    }
+    write_json(meta_path(output), meta)
+    journal.remove()
+    overlong = f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}"
+    print(
+        f"{counts['comparisons']} comparisons ({counts['equal_texts']} with equal texts); "
+        f"{overlong}"
+    )
+    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
+    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
+    print(f"wrote {output}")
+
+
+def _score(
+    config: Config,
+    record: "CheckpointRecord",
+    texts: "Collection[Sequence[Text]]",
+    output: Path,
+) -> "tuple[Journal, int]":
+    """Score what an earlier run has not; returns the scores and the longest text in tokens."""
+    from hidden_context.device import default_device, scoring_dtype
+    from hidden_context.llm.backbone import longest_text
+    from hidden_context.llm.checkpoint import load_reward_model
+    from hidden_context.llm.score import Reading
+    from hidden_context.llm.score_rows import open_journal, score_rows
+
+    partial = output.with_name(output.name + ".partial")
+    journal = open_journal(partial, record, asdict(config), Path(config.data_path), len(texts))
     device = default_device()
     reward_model = load_reward_model(
         record,
@@ -79,53 +135,43 @@ def run(config: Config) -> None:
         dtype=scoring_dtype(device, bf16=config.bf16),
     )
     max_length = longest_text(record.model_name, reward_model.tokenizer, config.max_length)
-    scores = score(
-        reward_model,
-        [text for pair in comparisons for text in (pair.chosen, pair.rejected)],
-        batch_size=config.batch_size,
+    reading = Reading(
         max_length=max_length,
         overlong=config.overlong,
-        place=pair_place,
+        batching=config.batching,
+        token_budget=config.token_budget,
+        batch_size=config.batch_size,
     )
-    kept = scores.kept[::2] & scores.kept[1::2]
-    if not kept.any():
-        raise UserError(f"all comparisons are over {max_length} tokens; raise --max_length.")
-    chosen, rejected = scores.raw[::2][kept], scores.raw[1::2][kept]
-    family = reward_model.family
-    metrics = comparison_metrics(family, chosen, rejected)
-    counts = {
-        "comparisons": int(kept.sum()),
-        "equal_texts": count_identical(comparisons),
-        "overlong_texts": int(scores.overlong.sum()),
-        "left_out": int((~kept).sum()),
-    }
-    rows = [pair.row for pair, keep in zip(comparisons, kept, strict=True) if keep]
-    write_jsonl(output, _scored_rows(rows, chosen, rejected))
-    meta = {
-        "kind": "comparisons",
-        "families": {"reward_output": family.to_dict()},
-        "config": asdict(config),
-        "counts": counts,
-        "metrics": metrics,
-        **provenance(),
-    }
-    write_json(meta_path(output), meta)
-    overlong = f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}"
-    print(f"{len(rows)} comparisons ({counts['equal_texts']} with equal texts); {overlong}")
-    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
-    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
-    print(f"wrote {output}")
+    score_rows(
+        reward_model,
+        texts,
+        reading,
+        journal,
+        place=lambda row, side: f"row {row + 1}, {('chosen', 'rejected')[side]}",
+    )
+    return journal, max_length
 
 
-def _scored_rows(
-    rows: Sequence[Mapping[str, Any]], chosen: "np.ndarray", rejected: "np.ndarray"
+def _metrics(family: "Family", scored: "Sequence[ScoredRow]") -> dict[str, float]:
+    import numpy as np
+
+    from hidden_context.preferences import comparison_metrics
+
+    raw = np.array([row.raw for row in scored if row.is_whole], dtype=np.float32)
+    return comparison_metrics(family, raw[:, 0], raw[:, 1])
+
+
+def _rows_with_outputs(
+    comparisons: "Iterable[Comparison]", scored: "Iterable[ScoredRow]"
 ) -> Iterator[dict[str, Any]]:
-    for row, raw_chosen, raw_rejected in zip(rows, chosen, rejected, strict=True):
-        outputs = {
-            "reward_output_chosen": raw_chosen.tolist(),
-            "reward_output_rejected": raw_rejected.tolist(),
-        }
-        yield {**row, **outputs}
+    for comparison, outputs in zip(comparisons, scored, strict=True):
+        if outputs.is_whole:
+            chosen, rejected = outputs.raw
+            yield {
+                **comparison.row,
+                "reward_output_chosen": chosen,
+                "reward_output_rejected": rejected,
+            }
 
 
 def _output(config: Config) -> Path:

@@ -75,31 +75,40 @@ def json_line(row: Mapping[str, Any]) -> bytes:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read one JSON object a line, from a plain or gzipped file. Blank lines are passed over.
+    """All rows of `iterate_jsonl`.
 
     Raises:
-        UserError: The file is missing or empty, or a line cannot be read (it is numbered).
+        UserError: See `iterate_jsonl`; or there are no rows.
     """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; give a .jsonl or .jsonl.gz file.")
-    rows, lines_read = [], 0
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for line in file:
-                lines_read += 1
-                if line.strip():
-                    rows.append(_json_object(line))
-    except ValueError as error:
-        raise UserError(f"{path}, line {lines_read}: not a JSON object ({error}).") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is damaged after line {lines_read}: {error}.") from error
+    rows = list(iterate_jsonl(path))
     if not rows:
         raise UserError(f"{path} has no rows.")
     return rows
 
 
+def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Read one JSON object a line, from a plain or gzipped file. Blank lines are passed over.
+
+    Raises:
+        UserError: The file is missing, or a line cannot be read (it is numbered).
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; give a .jsonl or .jsonl.gz file.")
+    lines_read = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                lines_read += 1
+                if line.strip():
+                    yield _json_object(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {lines_read}: not a JSON object ({error}).") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is damaged after line {lines_read}: {error}.") from error
+
+
 def require_columns(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], source: object
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], source: object
 ) -> None:
     """Refuse rows that lack a column.
 

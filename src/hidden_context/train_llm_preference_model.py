@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from hidden_context.command_line import run_command
+from hidden_context.data.packing import Batching
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.records import read_json, write_json
@@ -64,6 +65,8 @@ class Config:
     """Comparisons a device and evaluation step."""
     gradient_accumulation_steps: int = 1
     """Steps whose gradients are averaged before an update."""
+    batching: Batching | None = None
+    """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
     gradient_checkpointing: bool = False
     """Trade computation for memory."""
     max_length: int = 1024
@@ -269,6 +272,7 @@ def _trainer(
     return PreferenceTrainer(
         family=family,
         pad_token_id=tokenizer.pad_token_id,
+        batching=config.batching,
         schedule=SCHEDULES.get(config.lr_scheduler_type),
         model=with_adapters(model) if config.use_peft else model,
         args=_training_arguments(config, steps_folder, bf16=bf16, evaluate=bool(eval_pairs)),

@@ -128,7 +128,7 @@ def test_more_rows_than_there_are_is_refused():
 
 def test_prompts_of_responses_are_scored_from_their_first_turn_on():
     row = {"prompt": "\n\nHuman: Hi Human: x\n\nAssistant: ", "responses": ["A", "B", "C"]}
-    assert texts_of_responses([row], "file")[0][1] == "Human: Hi Human: x\n\nAssistant: B"
+    assert next(iter(texts_of_responses([row], "file")))[1] == "Human: Hi Human: x\n\nAssistant: B"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -90,19 +91,15 @@ def test_the_published_test_split_is_selected_by_objective(published_data: Path)
 def test_a_name_on_the_hub_is_loaded_through_datasets(monkeypatch: pytest.MonkeyPatch):
     asked = []
 
-    class Loaded:
-        def to_list(self) -> list[dict[str, str]]:
-            return [dict(ROWS[0])]
-
-    def load_dataset(name: str, **options: str) -> Loaded:
+    def load_dataset(name: str, **options: str) -> datasets.Dataset:
         asked.append((name, options))
-        return Loaded()
+        return datasets.Dataset.from_list([dict(ROWS[0])])
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
     rows = load_rows("Anthropic/hh-rlhf", "both", "train")
     assert [row["data_subset"] for row in rows] == ["helpful", "harmless"]
     assert [options["data_dir"] for _, options in asked] == ["helpful-base", "harmless-base"]
-    assert load_rows("someone/else", "both", "test") == [ROWS[0]]
+    assert list(load_rows("someone/else", "both", "test")) == [ROWS[0]]
     assert asked[-1] == ("someone/else", {"split": "test"})
 
 

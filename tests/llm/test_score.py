@@ -1,6 +1,7 @@
 """Scores do not depend on batches, order or company."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hidden_context.distributions import Normal
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.checkpoint import RewardModel
-from hidden_context.llm.score import score
+from hidden_context.llm.score import Reading, score
 
 TEXTS = [
     "Human: bread?",
@@ -20,6 +21,10 @@ TEXTS = [
     "Human: bread?",
     "yeast " * 5,
 ]
+
+
+def padded(batch_size: int) -> Reading:
+    return Reading(max_length=512, batching="padded", batch_size=batch_size)
 
 
 def reward_model(folder: Path, architecture: str) -> RewardModel:
@@ -34,22 +39,22 @@ def reward_model(folder: Path, architecture: str) -> RewardModel:
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
 def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
     model = reward_model(tmp_path, architecture)
-    alone = np.concatenate([score(model, [t], batch_size=1, max_length=512).raw for t in TEXTS])
+    alone = np.concatenate([score(model, [t], padded(1)).raw for t in TEXTS])
     assert np.ptp(alone[:, 0]) > 0.01
     for batch_size in (1, 2, 5):
-        together = score(model, TEXTS, batch_size=batch_size, max_length=512).raw
+        together = score(model, TEXTS, padded(batch_size)).raw
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_equal_texts_have_equal_scores_to_the_last_bit(tmp_path: Path):
     model = reward_model(tmp_path, "llama")
-    raw = score(model, [*TEXTS, "yeast flour"] * 2, batch_size=2, max_length=512).raw
+    raw = score(model, [*TEXTS, "yeast flour"] * 2, padded(2)).raw
     np.testing.assert_array_equal(raw[:6], raw[6:])
 
 
 def test_dropped_texts_have_no_score(tmp_path: Path):
     model = reward_model(tmp_path, "llama")
-    scores = score(model, TEXTS, batch_size=2, max_length=30, overlong="drop")
+    scores = score(model, TEXTS, Reading(max_length=30, overlong="drop"))
     assert scores.kept.tolist() == [True, False, True, True, True]
     assert scores.overlong.tolist() == [False, True, False, False, False]
 
@@ -59,7 +64,7 @@ def test_a_bfloat16_backbone_has_a_float32_head(tmp_path: Path):
     name = str(save_tiny_model(tmp_path, "llama"))
     model = load_backbone(name, 2, dtype=torch.bfloat16).eval()
     half = RewardModel(model, load_tokenizer(name), Normal(), name)
-    raw = score(half, TEXTS, batch_size=2, max_length=512).raw
+    raw = score(half, TEXTS, padded(2)).raw
     rounded = torch.from_numpy(raw).bfloat16().float().numpy()
     assert np.abs(raw - rounded).max() > 0
     assert model.model.norm.weight.dtype == torch.bfloat16
@@ -69,7 +74,7 @@ def test_scoring_keeps_no_gradients(tmp_path: Path):
     model = reward_model(tmp_path, "llama")
     seen = []
     model.model.register_forward_hook(lambda *given: seen.append(given[2].logits.requires_grad))
-    score(model, TEXTS, batch_size=2, max_length=512)
+    score(model, TEXTS, padded(2))
     assert seen == [False, False]
 
 
@@ -78,9 +83,11 @@ def test_damaged_weights_are_noticed(tmp_path: Path):
     with torch.no_grad():
         model.model.score.weight.fill_(float("nan"))
     with pytest.raises(UserError, match="scores that are not finite"):
-        score(model, TEXTS, batch_size=2, max_length=512)
+        score(model, TEXTS, padded(2))
 
 
-def test_an_impossible_batch_size_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="--batch_size is 0"):
-        score(reward_model(tmp_path, "llama"), TEXTS, batch_size=0, max_length=512)
+def test_impossible_sizes_are_refused():
+    for name in ("batch_size", "token_budget", "max_length"):
+        sizes: dict[str, Any] = {"max_length": 9, name: 0}
+        with pytest.raises(UserError, match=f"--{name} is 0; give at least 1"):
+            Reading(**sizes)

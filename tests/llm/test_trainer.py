@@ -66,9 +66,9 @@ def trained_weights(trainer: Any) -> dict[str, torch.Tensor]:
 
 def test_batches_alternate_chosen_and_rejected():
     pair = {"chosen": np.array([5, 6, 7]), "rejected": np.array([8])}
-    batch = collate([pair, pair], pad_token_id=None)
-    assert batch["input_ids"].tolist() == [[[5, 6, 7], [8, 0, 0]]] * 2
-    assert batch["attention_mask"].tolist() == [[[1, 1, 1], [1, 0, 0]]] * 2
+    (batch,) = collate([pair, pair], "padded", pad_token_id=None)["batches"]
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]] * 2
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]] * 2
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))
@@ -78,7 +78,7 @@ def test_the_loss_is_the_one_of_preferences_with_penalty_in_training_only(
     family = FAMILIES[name]()
     trainer = make_trainer(tmp_path, family)
     assert isinstance(trainer.train_dataset, list)
-    batch = collate(trainer.train_dataset[:3], None)
+    batch = collate(trainer.train_dataset[:3], trainer.batching, None)
     for training in (True, False):
         trainer.model.train(training)
         loss, raw = trainer.compute_loss(trainer.model, dict(batch), return_outputs=True)

@@ -1,9 +1,10 @@
 """The schema of preference data: rows of any accepted form become `Comparison`s."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from hidden_context.data.streamed import mapped, selected
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 
@@ -33,8 +34,10 @@ class Comparison:
     """The row as it was found, with all its columns."""
 
 
-def comparisons_from_rows(rows: Sequence[Mapping[str, Any]], source: str) -> list[Comparison]:
-    """Check rows with `chosen` and `rejected`, with or without `prompt`.
+def comparisons_from_rows(
+    rows: Collection[Mapping[str, Any]], source: str
+) -> Collection[Comparison]:
+    """Check all rows, with `chosen` and `rejected`, with or without `prompt`.
 
     Both may be texts or lists of messages. A `prompt` is put before both, unless they begin with it
     in every row (as in HH-RLHF, where they are whole dialogues).
@@ -60,14 +63,12 @@ def comparisons_from_rows(rows: Sequence[Mapping[str, Any]], source: str) -> lis
             f"all (first: row {number}); make them whole texts, or responses without the prompt."
         )
     add_prompt = bool(whole) and not all(whole)
-    return [
-        Comparison(
-            chosen=_joined(row, "chosen", add_prompt),
-            rejected=_joined(row, "rejected", add_prompt),
-            row=row,
-        )
-        for row in rows
-    ]
+
+    def comparison(row: Mapping[str, Any]) -> Comparison:
+        chosen, rejected = (_joined(row, side, add_prompt) for side in ("chosen", "rejected"))
+        return Comparison(chosen, rejected, row)
+
+    return mapped(comparison, rows)
 
 
 def check_text(value: Any, place: str) -> None:
@@ -89,29 +90,29 @@ def check_text(value: Any, place: str) -> None:
 
 
 def select_objective(
-    rows: Sequence[Mapping[str, Any]], subset: Subset, source: str
-) -> list[Mapping[str, Any]]:
+    rows: Collection[Mapping[str, Any]], subset: Subset, source: str
+) -> Collection[Mapping[str, Any]]:
     """Rows that were judged by one objective; all rows for `both`.
 
     Raises:
         UserError: No column says which objective, or no row has it.
     """
     if subset == "both" or not rows:
-        return list(rows)
+        return rows
     column = objective_column(rows)
     if column is None:
         raise UserError(
             f"{source} has no column {' or '.join(map(repr, OBJECTIVE_COLUMNS))} to select "
-            f"--data_subset {subset} by; columns present: {', '.join(rows[0])}."
+            f"--data_subset {subset} by; columns present: {', '.join(next(iter(rows)))}."
         )
-    selected = [row for row in rows if row[column] == subset]
-    if not selected:
+    keep = [row[column] == subset for row in rows]
+    if not any(keep):
         values = ", ".join(sorted({str(row[column]) for row in rows})[:5])
         raise UserError(f"{source}: no row has {column} = {subset} (found: {values}).")
-    return selected
+    return selected(rows, keep)
 
 
-def take_evenly(rows: Sequence[Mapping[str, Any]], size: int) -> list[Mapping[str, Any]]:
+def take_evenly(rows: Collection[Mapping[str, Any]], size: int) -> Collection[Mapping[str, Any]]:
     """The first `size` rows (0 for all), as many of each objective as of any other, in order.
 
     Raises:
@@ -119,29 +120,30 @@ def take_evenly(rows: Sequence[Mapping[str, Any]], size: int) -> list[Mapping[st
     """
     if not 0 <= size <= len(rows):
         raise UserError(f"a data set size of {size} was asked for; there are {len(rows)} rows.")
+    if size == 0:
+        return rows
     column = objective_column(rows)
-    if size == 0 or column is None:
-        return list(rows[: size or None])
+    if column is None:
+        return selected(rows, [number < size for number in range(len(rows))])
     objectives = sorted({str(row[column]) for row in rows})
     quota = {
         objective: size // len(objectives) + (rank < size % len(objectives))
         for rank, objective in enumerate(objectives)
     }
-    taken = []
+    keep = []
     for row in rows:
-        if quota[str(row[column])] > 0:
-            quota[str(row[column])] -= 1
-            taken.append(row)
-    if len(taken) < size:
+        keep.append(quota[str(row[column])] > 0)
+        quota[str(row[column])] -= keep[-1]
+    if sum(keep) < size:
         short = max(quota, key=lambda objective: quota[objective])
         raise UserError(
             f"a data set size of {size}, split evenly over {', '.join(objectives)}, needs "
             f"{quota[short]} more rows of {short}."
         )
-    return taken
+    return selected(rows, keep)
 
 
-def objective_column(rows: Sequence[Mapping[str, Any]]) -> str | None:
+def objective_column(rows: Collection[Mapping[str, Any]]) -> str | None:
     """The column that says by which objective rows were judged, if every row has one."""
     for column in OBJECTIVE_COLUMNS:
         if all(column in row for row in rows):

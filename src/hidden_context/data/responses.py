@@ -1,9 +1,10 @@
 """Rows of a prompt and any number of responses, such as jailbreaks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hidden_context.data.comparisons import Text, check_text, joined
+from hidden_context.data.streamed import mapped
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 
@@ -11,8 +12,8 @@ FIRST_TURN = "Human: "
 """A dialogue in text form is scored from here on, as published."""
 
 
-def texts_of_responses(rows: Sequence[Mapping[str, Any]], source: str) -> list[list[Text]]:
-    """The texts to score for each row: its prompt and each of its responses.
+def texts_of_responses(rows: Collection[Mapping[str, Any]], source: str) -> Collection[list[Text]]:
+    """The texts to score for each row, all of them checked: its prompt with each response.
 
     Args:
         rows: With `prompt` and `responses`; rows are counted from 1 in messages.
@@ -22,7 +23,6 @@ def texts_of_responses(rows: Sequence[Mapping[str, Any]], source: str) -> list[l
         UserError: A column is missing, or holds something else.
     """
     require_columns(rows, ("prompt", "responses"), source)
-    texts = []
     for number, row in enumerate(rows, start=1):
         place = f"{source}, row {number}"
         prompt, responses = row["prompt"], row["responses"]
@@ -31,8 +31,12 @@ def texts_of_responses(rows: Sequence[Mapping[str, Any]], source: str) -> list[l
             raise UserError(f"{place}: 'responses' is not a list of at least one response.")
         for response in responses:
             check_text(response, f"{place}, column 'responses'")
-        texts.append([joined(from_first_turn(prompt), response) for response in responses])
-    return texts
+    return mapped(_texts, rows)
+
+
+def _texts(row: Mapping[str, Any]) -> list[Text]:
+    prompt = from_first_turn(row["prompt"])
+    return [joined(prompt, response) for response in row["responses"]]
 
 
 def from_first_turn(prompt: Text) -> Text:

@@ -1,18 +1,23 @@
 """Where preference data are read from: files, folders, or the Hugging Face hub."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from hidden_context.data.comparisons import Subset, select_objective
+from hidden_context.data.streamed import Streamed, chained, mapped
 from hidden_context.errors import UserError
-from hidden_context.records import read_jsonl
+from hidden_context.records import iterate_jsonl, read_jsonl
 
 Split: TypeAlias = Literal["train", "test"]
-Rows: TypeAlias = list[Mapping[str, Any]]
+Rows: TypeAlias = Collection[Mapping[str, Any]]
 
 HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
 """Folders of Anthropic/hh-rlhf, by objective."""
+
+LARGEST_IN_MEMORY = 2**25
+"""Bytes of a file of JSON lines; a larger one is checked, then read again whenever needed."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
 
@@ -53,7 +58,9 @@ def read_rows(path: Path) -> Rows:
         UserError: The suffix is unknown, or the file cannot be read.
     """
     if path.name.endswith((".jsonl", ".jsonl.gz", ".json")):
-        return list(read_jsonl(path))
+        if not path.is_file() or path.stat().st_size <= LARGEST_IN_MEMORY:
+            return list(read_jsonl(path))
+        return Streamed(partial(iterate_jsonl, path), sum(1 for _ in iterate_jsonl(path)))
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     if path.suffix not in (".parquet", ".csv"):
@@ -92,7 +99,7 @@ def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
         if (folder / name).is_dir()
     }
     if subset == "both" and len(parts) == len(HH_RLHF_FOLDERS):
-        return [row for name, part in parts.items() for row in _read_split(part, split, name)]
+        return chained(_read_split(part, split, name) for name, part in parts.items())
     if parts and subset != "both":
         raise UserError(f"{folder} has no folder {subset} (it has {', '.join(parts)}).")
     return select_objective(_read_split(folder, split), subset, str(folder))
@@ -107,7 +114,7 @@ def _read_split(folder: Path, split: Split, objective: str | None = None) -> Row
     if not files:
         found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
         raise UserError(f"{folder} has no file {split}.jsonl (.gz, .parquet, .csv); found {found}.")
-    return [_with_objective(row, objective) for file in files for row in read_rows(file)]
+    return mapped(partial(_with_objective, objective), chained(map(read_rows, files)))
 
 
 def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
@@ -115,14 +122,16 @@ def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
 
     try:
         if name != "Anthropic/hh-rlhf":
-            rows = datasets.load_dataset(name, split=split).to_list()
-            return select_objective(rows, subset, name)
-        return [
-            _with_objective(row, objective)
+            rows = datasets.load_dataset(name, split=split)
+            return select_objective(_streamed(rows), subset, name)
+        return chained(
+            mapped(
+                partial(_with_objective, objective),
+                _streamed(datasets.load_dataset(name, data_dir=folder, split=split)),
+            )
             for objective, folder in HH_RLHF_FOLDERS.items()
             if subset in ("both", objective)
-            for row in datasets.load_dataset(name, data_dir=folder, split=split).to_list()
-        ]
+        )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, UserError):
             raise
@@ -130,7 +139,12 @@ def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
         raise UserError(f"{name}: no such file or folder, nor on the hub: {reason}") from error
 
 
-def _with_objective(row: Mapping[str, Any], objective: str | None) -> Mapping[str, Any]:
+def _streamed(dataset: Any) -> Rows:
+    """The rows of a data set that the library has mapped from its cache."""
+    return Streamed(partial(iter, dataset), len(dataset))
+
+
+def _with_objective(objective: str | None, row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say in `data_subset` where a row came from, where it does not say so itself."""
     if objective is None or "data_subset" in row or "objective" in row:
         return row

@@ -1,7 +1,8 @@
 """Texts to token ids, with every over-long text counted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -28,7 +29,7 @@ class TokenizedTexts:
 
 def tokenize(
     tokenizer: Any,
-    texts: Sequence[Text],
+    texts: Iterable[Text],
     *,
     max_length: int,
     overlong: Overlong,
@@ -48,20 +49,19 @@ def tokenize(
         UserError: A text is over-long and may not be, is empty, or needs a chat template that the
             tokenizer does not have.
     """
-    token_ids = list(_all_token_ids(tokenizer, texts, place))
-    is_overlong = np.array([len(ids) > max_length for ids in token_ids], dtype=bool)
-    for index in np.flatnonzero(is_overlong).tolist():
-        if overlong == "error":
+    token_ids, is_overlong = [], []
+    for index, (text, ids) in enumerate(_with_token_ids(tokenizer, texts, place)):
+        is_overlong.append(len(ids) > max_length)
+        if is_overlong[-1] and overlong == "error":
             raise UserError(
-                f"{place(index)} has {len(token_ids[index])} tokens, more than --max_length "
+                f"{place(index)} has {len(ids)} tokens, more than --max_length "
                 f"{max_length}; raise it, or choose --overlong drop or truncate_left."
             )
-        token_ids[index] = (
-            _truncated(tokenizer, texts[index], max_length)
-            if overlong == "truncate_left"
-            else np.empty(0, np.int32)
-        )
-    return TokenizedTexts(token_ids, is_overlong)
+        if is_overlong[-1]:
+            cut = overlong == "truncate_left"
+            ids = _truncated(tokenizer, text, max_length) if cut else np.empty(0, np.int32)
+        token_ids.append(ids)
+    return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
 
 
 def pair_place(index: int) -> str:
@@ -69,23 +69,23 @@ def pair_place(index: int) -> str:
     return f"row {index // 2 + 1}, {('chosen', 'rejected')[index % 2]}"
 
 
-def _all_token_ids(
-    tokenizer: Any, texts: Sequence[Text], place: Callable[[int], str]
-) -> Iterator[np.ndarray]:
-    for start in range(0, len(texts), CHUNK):
-        chunk = texts[start : start + CHUNK]
-        for special in (True, False):  # a chat template writes special tokens itself
-            plain = [text for text in chunk if isinstance(text, str) == special]
-            if plain and len(plain) < len(chunk):
-                raise UserError("plain texts and conversations are mixed; give one of the two.")
-            if not plain:
-                continue
-            rendered = [_rendered(tokenizer, text) for text in plain]
-            encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
-            for offset, ids in enumerate(encoded):
-                if not ids:
-                    raise UserError(f"{place(start + offset)} is empty: it has no tokens.")
-                yield np.asarray(ids, dtype=np.int32)
+def _with_token_ids(
+    tokenizer: Any, texts: Iterable[Text], place: Callable[[int], str]
+) -> Iterator[tuple[Text, np.ndarray]]:
+    """Each text with its token ids; the tokenizer's own threads share the texts of a chunk."""
+    remaining = iter(texts)
+    index = 0
+    while chunk := list(islice(remaining, CHUNK)):
+        special = isinstance(chunk[0], str)  # a chat template writes special tokens itself
+        if any(isinstance(text, str) != special for text in chunk):
+            raise UserError("plain texts and conversations are mixed; give one of the two.")
+        rendered = [_rendered(tokenizer, text) for text in chunk]
+        encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
+        for text, ids in zip(chunk, encoded, strict=True):
+            if not ids:
+                raise UserError(f"{place(index)} is empty: it has no tokens.")
+            yield text, np.asarray(ids, dtype=np.int32)
+            index += 1
 
 
 def _rendered(tokenizer: Any, text: Text) -> str:

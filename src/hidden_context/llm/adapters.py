@@ -1,5 +1,7 @@
 """LoRA adapters as in the paper, on any backbone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,3 +37,30 @@ def with_adapters(model: Any) -> Any:
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
     return model
+
+
+@contextmanager
+def merged(model: Any) -> Iterator[None]:
+    """LoRA weights added to copies of those they adapt, where that is exact: a faster forward pass.
+
+    In half precision the sum would be rounded to 8 bits, so that there, and for adapters of other
+    kinds, nothing is done. Afterwards the weights are the very same as before.
+    """
+    from peft import PeftModel
+    from peft.tuners.lora import LoraLayer, LoraModel
+
+    layers: list[Any] = []
+    if isinstance(model, PeftModel) and isinstance(model.base_model, LoraModel):
+        layers = [each for each in model.modules() if isinstance(each, LoraLayer)]
+    weights = [layer.get_base_layer().weight for layer in layers]
+    if not all(weight.dtype in (torch.float32, torch.float64) for weight in weights):
+        layers, weights = [], []
+    saved = [weight.detach().clone() for weight in weights]
+    for layer in layers:
+        layer.merge()
+    try:
+        yield
+    finally:
+        for layer, weight, before in zip(layers, weights, saved, strict=True):
+            layer.unmerge()
+            weight.data.copy_(before)

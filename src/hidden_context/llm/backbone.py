@@ -1,11 +1,12 @@
 """A pretrained model with a linear head, pooled at each text's last token by the attention mask."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -13,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from hidden_context.data.sources import is_hub_name
 from hidden_context.errors import UserError
+from hidden_context.llm.packed_attention import PATHS
 
 HEAD_SCALE = 0.01
 """A new head starts at this share of its usual initial weights (DPL paper, appendix)."""
@@ -22,8 +24,8 @@ def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> A
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
     A head that the checkpoint does not have, or has in another width, is new: scaled by
-    `HEAD_SCALE`. Decoders pool by attention mask, whatever their pad token is. No remote code is
-    run.
+    `HEAD_SCALE`. Decoders pool by attention mask, whatever their pad token is; see
+    `read_in_batches`. No remote code is run.
 
     Raises:
         UserError: There is no such model, or it cannot be loaded.
@@ -49,7 +51,7 @@ def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> A
         with torch.no_grad():
             for parameter in getattr(model, head).parameters():
                 parameter.mul_(HEAD_SCALE)
-    return pooled_by_attention_mask(model)
+    return read_in_batches(model)
 
 
 def check_exists(what: str, name: str) -> None:
@@ -107,45 +109,99 @@ def longest_text(model_name: str, tokenizer: Any, max_length: int) -> int:
     return int(min(limits))
 
 
-def pooled_by_attention_mask(model: Any) -> Any:
-    """Give a decoder a forward pass that reads its head at the last token of each text.
+def unwrapped(model: Any) -> Any:
+    """The model of `load_backbone` within its adapters, if it has any."""
+    return model if isinstance(model, _ReadsBatches) else model.get_base_model()
 
-    The stock forward looks for the last token that is not the pad token, which is wrong where the
-    pad token is the eos token and texts end in it. The head stays in float32 whatever the rest
-    computes in: bfloat16 has 8 bits, so that close responses would tie. Encoders, which pool by
-    themselves, are left as they are. The class keeps its name, so that saved configurations name
-    the stock architecture.
+
+def read_in_batches(model: Any) -> Any:
+    """Give a model a forward pass over several batches, and decoders pooling by attention mask.
+
+    The stock forward of decoders looks for the last token that is not the pad token, which is wrong
+    where the pad token is the eos token and texts end in it. Their head stays in float32 whatever
+    the rest computes in: bfloat16 has 8 bits, so that close responses would tie. The class keeps
+    its name, so that saved configurations name the stock architecture.
     """
-    if not hasattr(model, "score"):
-        return model
-    model.score.float()
+    kind: type[_ReadsBatches] = _ReadsBatches
+    if hasattr(model, "score"):
+        model.score.float()
+        kind = _PooledAtLastToken
     stock = type(model)
-    model.__class__ = type(stock.__name__, (_PooledByMask, stock), {"__module__": stock.__module__})
+    model.__class__ = type(stock.__name__, (kind, stock), {"__module__": stock.__module__})
     return model
 
 
-class _PooledByMask:
+def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[str, torch.Tensor]:
+    """Right-padded `input_ids` and `attention_mask`, shape `(batch, longest)`, int64.
+
+    What the padding is does not matter: it is masked, and texts are pooled by the mask.
+    """
+    longest = max(len(ids) for ids in token_ids)
+    input_ids = np.full((len(token_ids), longest), pad_token_id or 0, dtype=np.int64)
+    attention_mask = np.zeros_like(input_ids)
+    for row, ids in enumerate(token_ids):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+    return {
+        "input_ids": torch.from_numpy(input_ids),
+        "attention_mask": torch.from_numpy(attention_mask),
+    }
+
+
+class _ReadsBatches:
     accepts_loss_kwargs = False
-    base_model: Any
-    score: Any
+    stock_attention: str | None = None
+    """The model's own attention, while it shares prefixes; see `share_prefixes`."""
+    last_layer_hooks: Sequence[Any] = ()
+    """Let the last layer compute the last tokens alone, while the model shares prefixes."""
 
     def forward(
         self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        *,
+        batches: Sequence[Mapping[str, Any]] | None = None,
+        places: torch.Tensor | None = None,
         **_unused: Any,
     ) -> SequenceClassifierOutput:
-        """Raw outputs at the last unmasked token of each row, shape `(batch, num_outputs)`."""
-        states = self.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state
-        positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-        last = (attention_mask * positions).argmax(-1)
-        rows = torch.arange(len(last), device=states.device)
-        pooled = states[rows, last.to(states.device)]
-        with torch.autocast(states.device.type, enabled=False):
-            raw = self.score(pooled.to(next(self.score.parameters()).dtype))
-        return SequenceClassifierOutput(logits=raw)
+        """Raw outputs, shape `(texts, num_outputs)`.
+
+        Args:
+            input_ids: One padded batch, shape `(texts, longest)`.
+            attention_mask: Its mask.
+            batches: In its place, any number of batches, padded or packed.
+            places: Which of the batches' texts comes first, second and so on; if None, as they are.
+        """
+        if batches is None:
+            batches = [{"input_ids": input_ids, "attention_mask": attention_mask}]
+        raw = torch.cat([self.raw_outputs(**batch) for batch in batches])
+        return SequenceClassifierOutput(logits=raw if places is None else raw[places])
+
+    def raw_outputs(self, **batch: Any) -> torch.Tensor:
+        """Raw outputs of one batch by the stock forward pass."""
+        stock: Any = super()
+        return stock.forward(**batch).logits
+
+
+class _PooledAtLastToken(_ReadsBatches):
+    base_model: Any
+    score: Any
+
+    def raw_outputs(self, **batch: Any) -> torch.Tensor:
+        """Raw outputs of one batch, in the precision of the head."""
+        pooled = self.pooled_states(**batch)
+        with torch.autocast(pooled.device.type, enabled=False):
+            return self.score(pooled.to(next(self.score.parameters()).dtype))
+
+    def pooled_states(self, **batch: Any) -> torch.Tensor:
+        """Last hidden state at the last token of each text, shape `(texts, hidden_size)`."""
+        states = self.base_model(use_cache=False, **batch).last_hidden_state
+        paths = batch.get(PATHS)
+        if paths is not None:
+            return states[0, paths.last.to(states.device, non_blocking=True)]
+        mask = batch["attention_mask"]
+        last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(-1)
+        return states[torch.arange(len(last), device=states.device), last.to(states.device)]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,11 +1,13 @@
 """Comparisons as token ids for training, with an account of every one left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hidden_context.data.comparisons import comparisons_from_rows, count_identical
-from hidden_context.data.tokenize import Overlong, pair_place, tokenize
+from hidden_context.data.streamed import Streamed
+from hidden_context.data.token_cache import tokenize_once
+from hidden_context.data.tokenize import Overlong, pair_place
 from hidden_context.errors import UserError
 from hidden_context.llm.trainer import Pair
 
@@ -30,21 +32,24 @@ class TokenizedPairs:
 
 
 def tokenize_pairs(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Collection[Mapping[str, Any]],
     source: str,
     tokenizer: Any,
     *,
     max_length: int,
     overlong: Overlong,
 ) -> TokenizedPairs:
-    """Check and tokenise rows; see `comparisons_from_rows` and `tokenize`.
+    """Check and tokenise rows; see `comparisons_from_rows` and `tokenize_once`.
 
     Raises:
         UserError: Rows cannot be used, or none is left.
     """
     comparisons = comparisons_from_rows(rows, source)
-    texts = [text for pair in comparisons for text in (pair.chosen, pair.rejected)]
-    tokenized = tokenize(
+    texts = Streamed(
+        lambda: (text for pair in comparisons for text in (pair.chosen, pair.rejected)),
+        2 * len(comparisons),
+    )
+    tokenized = tokenize_once(
         tokenizer, texts, max_length=max_length, overlong=overlong, place=pair_place
     )
     chosen, rejected = tokenized.token_ids[::2], tokenized.token_ids[1::2]

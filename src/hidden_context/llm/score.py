@@ -1,18 +1,23 @@
 """Raw outputs of a reward model for any texts, independent of how they are batched."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 from tqdm import tqdm
 
 from hidden_context.data.comparisons import Text
-from hidden_context.data.tokenize import Overlong, tokenize
+from hidden_context.data.packing import Batching
+from hidden_context.data.tokenize import Overlong, TokenizedTexts, tokenize
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
+from hidden_context.llm.adapters import merged
+from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided, model_inputs
 from hidden_context.llm.checkpoint import RewardModel
+from hidden_context.llm.shared_prefix import separate_prefixes
 
 
 @dataclass(frozen=True)
@@ -30,56 +35,139 @@ class Scores:
         return ~np.isnan(self.raw[:, 0])
 
 
-def score(
-    reward_model: RewardModel,
-    texts: Sequence[Text],
-    *,
-    batch_size: int,
-    max_length: int,
-    overlong: Overlong = "truncate_left",
-    place: Callable[[int], str] = lambda index: f"text {index + 1}",
-) -> Scores:
-    """Score texts without gradients, longest first, each distinct text once.
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read; scores depend on the first two alone, but for rounding."""
 
-    Equal texts get equal scores, to the last bit, so that ties are ties.
+    max_length: int
+    """Longest text, in tokens."""
+    overlong: Overlong = "truncate_left"
+    """See `tokenize`."""
+    batching: Batching | None = None
+    """See `choose_batching`."""
+    token_budget: int | None = None
+    """Tokens a forward pass; if None, what suits the device (`TOKEN_BUDGETS`)."""
+    batch_size: int = 8
+    """Texts a forward pass, for `padded` batches."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_length", "token_budget", "batch_size"):
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise UserError(f"--{name} is {given}; give at least 1.")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Texts that are tokenised and divided into batches together."""
+
+    texts: Sequence[Text]
+    """Plain texts or conversations, prompt included."""
+    places: Sequence[str]
+    """What to call each in messages."""
+
+
+def score(reward_model: RewardModel, texts: Sequence[Text], reading: Reading) -> Scores:
+    """Score texts without gradients, each distinct text once; see `score_chunks`."""
+    chunk = Chunk(texts, [f"text {number + 1}" for number in range(len(texts))])
+    (scores,) = score_chunks(reward_model, [chunk], reading, total=len(texts))
+    return scores
+
+
+def score_chunks(
+    reward_model: RewardModel,
+    chunks: Iterable[Chunk],
+    reading: Reading,
+    *,
+    total: int,
+) -> Iterator[Scores]:
+    """Score one chunk of texts after another; the next is tokenised meanwhile.
+
+    Within a chunk equal texts get equal scores, to the last bit, so that ties are ties.
 
     Args:
-        reward_model: From `load_reward_model`.
-        texts: Plain texts or conversations, prompt included.
-        batch_size: Texts a forward pass.
-        max_length: In tokens.
-        overlong: See `tokenize`.
-        place: See `tokenize`.
+        reward_model: From `load_reward_model`; it is lent, and comes back as it was.
+        chunks: Any number, taken as needed.
+        reading: How they are read.
+        total: Number of texts, for the progress bar.
 
     Raises:
-        UserError: The model gave a score that is not a number.
+        UserError: The model gave a score that is not a number, or a text cannot be read.
     """
-    if batch_size < 1:
-        raise UserError(f"--batch_size is {batch_size}; give at least 1.")
-    tokenized = tokenize(
-        reward_model.tokenizer, texts, max_length=max_length, overlong=overlong, place=place
-    )
-    distinct: dict[bytes, list[int]] = {}
-    for index, ids in enumerate(tokenized.token_ids):
+    with (
+        merged(reward_model.model),
+        ThreadPoolExecutor(1) as pool,
+        tqdm(total=total, desc="scoring", unit="text") as progress,
+    ):
+        batching = None
+        upcoming = _tokenized(reward_model, chunks, reading)
+        pending = pool.submit(next, upcoming, None)
+        try:
+            while (tokenized := pending.result()) is not None:
+                pending = pool.submit(next, upcoming, None)
+                distinct = _distinct(tokenized.token_ids)
+                texts = [tokenized.token_ids[same[0]] for same in distinct]
+                if batching is None and texts:
+                    batching = choose_batching(
+                        reward_model.model,
+                        reading.batching,
+                        texts,
+                        reward_model.tokenizer.pad_token_id,
+                    )
+                num_outputs = reward_model.family.num_outputs
+                raw = np.full((len(tokenized.token_ids), num_outputs), np.nan, np.float32)
+                for indices, outputs in _outputs(reward_model, texts, batching, reading):
+                    for index, output in zip(indices, outputs, strict=True):
+                        raw[distinct[index]] = output
+                        progress.update(len(distinct[index]))
+                progress.update(len(raw) - sum(map(len, distinct)))
+                yield Scores(raw, tokenized.overlong)
+        finally:
+            separate_prefixes(reward_model.model)
+
+
+def _tokenized(
+    reward_model: RewardModel, chunks: Iterable[Chunk], reading: Reading
+) -> Iterator[TokenizedTexts]:
+    for chunk in chunks:
+        yield tokenize(
+            reward_model.tokenizer,
+            chunk.texts,
+            max_length=reading.max_length,
+            overlong=reading.overlong,
+            place=chunk.places.__getitem__,
+        )
+
+
+def _distinct(token_ids: Sequence[np.ndarray]) -> list[list[int]]:
+    """Indices of the texts that were not dropped, equal texts together."""
+    found: dict[bytes, list[int]] = {}
+    for index, ids in enumerate(token_ids):
         if len(ids):
-            distinct.setdefault(ids.tobytes(), []).append(index)
-    places = sorted(distinct.values(), key=lambda group: -len(tokenized.token_ids[group[0]]))
-    raw = np.full((len(texts), reward_model.family.num_outputs), np.nan, dtype=np.float32)
-    with tqdm(total=len(places), desc="scoring", unit="text") as progress:
-        for start in range(0, len(places), batch_size):
-            groups = places[start : start + batch_size]
-            outputs = _forward(reward_model, [tokenized.token_ids[group[0]] for group in groups])
-            for group, output in zip(groups, outputs, strict=True):
-                raw[group] = output
-            progress.update(len(groups))
-    return Scores(raw, tokenized.overlong)
+            found.setdefault(ids.tobytes(), []).append(index)
+    return list(found.values())
+
+
+def _outputs(
+    reward_model: RewardModel,
+    texts: Sequence[np.ndarray],
+    batching: Batching | None,
+    reading: Reading,
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Raw outputs of each forward pass, and of which texts they are."""
+    if batching is None:
+        return
+    budget = reading.token_budget or TOKEN_BUDGETS[reward_model.model.device.type]
+    for indices in divided(texts, batching, token_budget=budget, batch_size=reading.batch_size):
+        yield indices, _forward(reward_model, [texts[i] for i in indices], batching)
 
 
 @torch.inference_mode()
-def _forward(reward_model: RewardModel, token_ids: Sequence[np.ndarray]) -> np.ndarray:
-    batch = padded(token_ids, reward_model.tokenizer.pad_token_id)
-    device = reward_model.model.device
-    outputs = reward_model.model(**{name: value.to(device) for name, value in batch.items()})
+def _forward(
+    reward_model: RewardModel, texts: Sequence[np.ndarray], batching: Batching
+) -> np.ndarray:
+    inputs = model_inputs(texts, batching, reward_model.tokenizer.pad_token_id)
+    outputs = reward_model.model(**send_to_device(inputs, reward_model.model.device))
     raw = for_loss(outputs.logits).cpu().numpy()
     if not np.isfinite(raw).all():
         raise UserError(
@@ -87,20 +175,3 @@ def _forward(reward_model: RewardModel, token_ids: Sequence[np.ndarray]) -> np.n
             "are damaged, or do not suit --bf16."
         )
     return raw
-
-
-def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[str, Any]:
-    """Right-padded `input_ids` and `attention_mask`, shape `(batch, longest)`, int64.
-
-    What the padding is does not matter: it is masked, and texts are pooled by the mask.
-    """
-    longest = max(len(ids) for ids in token_ids)
-    input_ids = np.full((len(token_ids), longest), pad_token_id or 0, dtype=np.int64)
-    attention_mask = np.zeros_like(input_ids)
-    for row, ids in enumerate(token_ids):
-        input_ids[row, : len(ids)] = ids
-        attention_mask[row, : len(ids)] = 1
-    return {
-        "input_ids": torch.from_numpy(input_ids),
-        "attention_mask": torch.from_numpy(attention_mask),
-    }

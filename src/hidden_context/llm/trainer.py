@@ -1,20 +1,26 @@
 """Training a reward model of any family with `transformers.Trainer`."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import EvalPrediction, Trainer
 
+from hidden_context.data.packing import Batching
 from hidden_context.device import for_loss
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.llm.score import padded
+from hidden_context.llm.backbone import unwrapped
+from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.preferences import comparison_metrics, preference_loss
 
 Pair = dict[str, np.ndarray]
 """Token ids of `chosen` and `rejected`."""
+SIDES = ("chosen", "rejected")
+NUM_TRIED = 256
+"""Comparisons among which those are found that try a batching hardest."""
 
 
 class PreferenceTrainer(Trainer):
@@ -28,6 +34,7 @@ class PreferenceTrainer(Trainer):
         *,
         family: Family,
         pad_token_id: int | None,
+        batching: Batching | None = None,
         schedule: Callable[[float], float] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -36,17 +43,24 @@ class PreferenceTrainer(Trainer):
         Args:
             family: How raw outputs are read.
             pad_token_id: What to pad with; it is masked.
+            batching: See `choose_batching`; the loss is the same, but for dropout.
             schedule: Multiple of the learning rate by the share of steps done; if not given, the
                 Trainer's own schedule.
             kwargs: See `transformers.Trainer`.
         """
+        kwargs["args"]._n_gpu = min(1, kwargs["args"].n_gpu)  # DataParallel cannot split rows
         super().__init__(
-            data_collator=lambda pairs: collate(pairs, pad_token_id),
+            data_collator=lambda pairs: collate(pairs, self.batching, pad_token_id),
             compute_metrics=lambda prediction: evaluation_metrics(family, prediction),
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False
         self.family = family
+        self._num_weights = unwrapped(self.model).num_parameters(exclude_embeddings=True)
+        first = islice(iter(kwargs["train_dataset"]), NUM_TRIED)
+        tried = [pair[side] for pair in first for side in SIDES]
+        with self.accelerator.autocast():
+            self.batching = choose_batching(self.model, batching, tried, pad_token_id)
         self._schedule = schedule
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -62,8 +76,7 @@ class PreferenceTrainer(Trainer):
         Raises:
             UserError: The loss is not finite.
         """
-        flat = {name: value.flatten(0, 1) for name, value in inputs.items()}
-        outputs = model(**flat).logits
+        outputs = model(**inputs).logits
         raw = for_loss(outputs).unflatten(0, (-1, 2))
         chosen, rejected = raw[:, 0], raw[:, 1]
         loss = preference_loss(self.family, chosen, rejected, regularize=model.training)
@@ -93,6 +106,11 @@ class PreferenceTrainer(Trainer):
             return loss, None, None
         return loss, raw, torch.zeros(len(raw), device=raw.device)
 
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Six operations for each weight and token (Kaplan et al. 2020, table 1)."""
+        tokens = sum(batch["input_ids"].numel() for batch in inputs["batches"])
+        return 6 * tokens * self._num_weights
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The schedule given, or the Trainer's."""
         schedule = self._schedule
@@ -119,12 +137,10 @@ class PreferenceTrainer(Trainer):
         self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
 
 
-def collate(pairs: Sequence[Pair], pad_token_id: int | None) -> dict[str, torch.Tensor]:
-    """Comparisons as `input_ids` and `attention_mask`, shape `(batch, 2, longest)`."""
-    texts = [pair[side] for pair in pairs for side in ("chosen", "rejected")]
-    return {
-        name: value.unflatten(0, (-1, 2)) for name, value in padded(texts, pad_token_id).items()
-    }
+def collate(pairs: Sequence[Pair], batching: Batching, pad_token_id: int | None) -> dict[str, Any]:
+    """Comparisons as `model_inputs`, chosen and rejected in turn."""
+    texts = [pair[side] for pair in pairs for side in SIDES]
+    return model_inputs(texts, batching, pad_token_id)
 
 
 def evaluation_metrics(family: Family, prediction: EvalPrediction) -> dict[str, float]:

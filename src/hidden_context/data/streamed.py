@@ -1,0 +1,53 @@
+"""Rows that are read again each time they are gone through, so that they need not fit in memory."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import compress
+from typing import TypeVar
+
+T = TypeVar("T", covariant=True)
+S = TypeVar("S")
+
+
+class Streamed(Collection[T]):
+    """A collection that holds nothing but how to go through it."""
+
+    def __init__(self, read: Callable[[], Iterable[T]], count: int) -> None:
+        """Make one.
+
+        Args:
+            read: Starts at the beginning each time that it is called.
+            count: How many there are.
+        """
+        self._read = read
+        self._count = count
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, wanted: object) -> bool:
+        return any(each == wanted for each in self)
+
+
+def mapped(function: Callable[[T], S], rows: Collection[T]) -> Collection[S]:
+    """`function` of each row: a list of a list, streamed if `rows` are."""
+    if isinstance(rows, Streamed):
+        return Streamed(lambda: map(function, rows), len(rows))
+    return [function(row) for row in rows]
+
+
+def selected(rows: Collection[T], keep: Collection[bool]) -> Collection[T]:
+    """The rows to keep, in order: a list of a list, streamed if `rows` are."""
+    if isinstance(rows, Streamed):
+        return Streamed(lambda: compress(rows, keep), sum(keep))
+    return list(compress(rows, keep))
+
+
+def chained(parts: Iterable[Collection[T]]) -> Collection[T]:
+    """One part after the other: a list if all of them are."""
+    parts = list(parts)
+    if any(isinstance(part, Streamed) for part in parts):
+        return Streamed(lambda: (row for part in parts for row in part), sum(map(len, parts)))
+    return [row for part in parts for row in part]

@@ -1,0 +1,85 @@
+"""Results written as work goes on, so that a run that was killed continues where it stopped."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hidden_context.errors import UserError
+from hidden_context.records import iterate_jsonl, json_line
+
+
+class Journal:
+    """A file of JSON lines to which whole chunks are added; its first line says of what work.
+
+    What a kill leaves of a chunk is cut off when the work goes on.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], *, chunk_size: int) -> None:
+        """Continue the journal at `path`, or begin it.
+
+        Args:
+            path: The file.
+            header: What the lines depend on, as JSON can hold it.
+            chunk_size: Lines of a chunk; work is cut into the same chunks again.
+
+        Raises:
+            UserError: The journal that is there is of other work.
+        """
+        self.path = path
+        self.num_done = 0
+        """Lines that are there from before, a multiple of `chunk_size`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = json.loads(json.dumps(header, default=str))
+        if not path.exists():
+            path.write_bytes(json_line(header))
+            return
+        with path.open("rb+") as file:
+            first = file.readline()
+            if not first.endswith(b"\n"):  # killed before it began
+                file.truncate(0)
+                file.write(json_line(header))
+                return
+            _check_same(path, json.loads(first), header)
+            end, number = file.tell(), 0
+            while file.readline().endswith(b"\n"):
+                number += 1
+                if number % chunk_size == 0:
+                    end, self.num_done = file.tell(), number
+            file.truncate(end)
+
+    def append(self, chunk: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines, and return when they are on the disk."""
+        with self.path.open("ab") as file:
+            file.write(b"".join(map(json_line, chunk)))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        lines = iterate_jsonl(self.path)
+        next(lines)
+        return lines
+
+    def remove(self) -> None:
+        """Remove the file: the work is done, and its results are elsewhere."""
+        self.path.unlink()
+
+
+def identity(path: Path, suffixes: tuple[str, ...]) -> list[list[Any]]:
+    """Name, size and time of a file, or of all files with such a suffix in a folder."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [
+        [file.name, file.stat().st_size, file.stat().st_mtime_ns]
+        for file in files
+        if file.is_file() and file.name.endswith(suffixes)
+    ]
+
+
+def _check_same(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    for name in {**found, **header}:
+        if found.get(name) != header.get(name):
+            raise UserError(
+                f"{path} holds the beginning of another run: its {name} was {found.get(name)}, "
+                f"and is {header.get(name)} now. Remove it, or give another --output."
+            )

@@ -1,0 +1,315 @@
+"""Attention along the paths of a packed row, as an attention function of transformers.
+
+Each text looks at its own tokens and at nothing else, wherever in the row they are. On CUDA in half
+precision that is one call of torch's variable-length attention; elsewhere one call of
+scaled_dot_product_attention for each text.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hidden_context.data.packing import Group, PackedRow, Path
+
+PATHS = "packed_paths"
+"""Name of the argument that carries `Paths` through a model to its attention."""
+LARGEST_HEAD = 256
+"""Of variable-length attention, in channels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """The paths of a packed row, and what its layers compute from them once."""
+
+    groups: tuple[Group, ...]
+    last: Tensor
+    """Place in the row of the last token of each path, shape `(paths,)`."""
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What the layers share (masks, indices), by what it depends on."""
+
+    @classmethod
+    def of(cls, row: PackedRow) -> "Paths":
+        """The paths of `row`, on the CPU."""
+        return cls(row.groups, torch.from_numpy(row.last))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of tokens of each group."""
+        return [group.size for group in self.groups]
+
+    def once(self, name: Any, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made for the first layer that asks for it by `name`."""
+        if name not in self.shared:
+            self.shared[name] = make()
+        return self.shared[name]
+
+
+@dataclass(frozen=True, eq=False)
+class LastTokens:
+    """Paths of which only the last tokens ask, with the keys and values of the whole row."""
+
+    paths: Paths
+    key: Tensor
+    value: Tensor
+
+
+class Handover(BaseException):
+    """Not an error: carries `(key, value)` of a layer out of it before it goes on."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnlyKeysAndValues:
+    """Paths for which attention raises `Handover`."""
+
+    paths: Paths
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packed_paths: Paths | LastTokens | OnlyKeysAndValues | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **_unused: Any,
+) -> tuple[Tensor, None]:
+    """Causal attention of each text along its path; the signature is that of transformers.
+
+    Args:
+        module: The attention layer.
+        query: Shape `(1, heads, queries, channels)`: all tokens of the row, or with `LastTokens`
+            the last token of each path.
+        key: Shape `(1, key heads, queries, channels)`.
+        value: As `key`.
+        attention_mask: None, since transformers makes no masks for a function that it does not
+            know.
+        packed_paths: Where each text's tokens are.
+        scaling: Factor of the scores; if None, one over the square root of channels.
+        dropout: Probability to drop a weight.
+        sliding_window: How many last tokens, its own among them, a token looks at.
+        softcap: Bound of the scores, by a hyperbolic tangent.
+
+    Returns:
+        Shape `(1, queries, heads, channels)`, and no weights.
+    """
+    if packed_paths is None:
+        raise RuntimeError("this model reads packed rows only; see hidden_context.llm.batching")
+    if isinstance(packed_paths, OnlyKeysAndValues):
+        raise Handover(key, value)
+    if isinstance(packed_paths, LastTokens):
+        paths, key, value = packed_paths.paths, packed_paths.key, packed_paths.value
+    else:
+        paths = packed_paths
+    only_last = isinstance(packed_paths, LastTokens)
+    if dropout == 0 and softcap is None and varlen_attention() and _suits_varlen(query):
+        found = _by_varlen(paths, query, key, value, scaling, sliding_window, only_last=only_last)
+        return found[None], None
+    options = {"scaling": scaling, "dropout": dropout, "softcap": softcap}
+    by_group = _of_last_tokens if only_last else _of_all_tokens
+    pieces = by_group(paths, query, key, value, sliding_window, options)
+    return torch.cat(pieces, dim=2).transpose(1, 2), None
+
+
+@cache
+def varlen_attention() -> Callable[..., Tensor] | None:
+    """torch's variable-length causal attention by its arguments' present names, if there is one."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    names = inspect.signature(varlen_attn).parameters
+    if "window_size" not in names:  # torch 2.10: no window, and causal by a flag
+        return None
+
+    def call(q: Tensor, k: Tensor, v: Tensor, **given: Any) -> Tensor:
+        window = given.pop("window")
+        groups = {"enable_gqa": q.shape[1] != k.shape[1]} if "enable_gqa" in names else {}
+        before = -1 if window is None else window - 1
+        return varlen_attn(q, k, v, window_size=(before, 0), **given, **groups)  # pyrefly: ignore
+
+    return call
+
+
+def _suits_varlen(query: Tensor) -> bool:
+    return (
+        query.is_cuda
+        and query.dtype in (torch.float16, torch.bfloat16)
+        and query.shape[-1] <= LARGEST_HEAD
+    )
+
+
+def _by_varlen(
+    paths: Paths,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    *,
+    only_last: bool,
+) -> Tensor:
+    """Keys and values are gathered by path; queries are aligned with the ends of their keys."""
+    device = query.device
+    places, cu_q, cu_k, max_q, max_k = paths.once(
+        ("varlen", only_last, device), lambda: varlen_layout(paths, device, only_last=only_last)
+    )
+    along = (x[0].transpose(0, 1).index_select(0, places) for x in (key, value))
+    attention = varlen_attention()
+    assert attention is not None
+    return attention(
+        query[0].transpose(0, 1).contiguous(),
+        *along,
+        cu_seq_q=cu_q,
+        cu_seq_k=cu_k,
+        max_q=max_q,
+        max_k=max_k,
+        scale=scaling,
+        window=window,
+    )
+
+
+def varlen_layout(
+    paths: Paths, device: torch.device, *, only_last: bool
+) -> tuple[Tensor, Tensor, Tensor, int, int]:
+    """What variable-length attention wants to know, on `device`.
+
+    Returns:
+        Places in the row of the keys of each text, one text after the other; where each text's
+        queries and keys begin (cumulative, int32); and the largest numbers of either.
+    """
+    starts = accumulate(paths.sizes, initial=0)
+    places, num_queries, num_keys = [], [], []
+    for start, group in zip(starts, paths.groups, strict=False):
+        for path in group.paths:
+            places += [torch.arange(start + a, start + b) for a, b in path.spans]
+            num_queries.append(1 if only_last else path.num_new)
+            num_keys.append(path.length)
+    where = torch.cat(places).to(device, non_blocking=True)
+    cu_q, cu_k = (
+        torch.tensor([0, *accumulate(counts)], dtype=torch.int32).to(device, non_blocking=True)
+        for counts in (num_queries, num_keys)
+    )
+    return where, cu_q, cu_k, max(num_queries), max(num_keys)
+
+
+def _of_all_tokens(
+    paths: Paths,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    window: int | None,
+    options: dict[str, Any],
+) -> list[Tensor]:
+    pieces = []
+    split = (x.split(paths.sizes, dim=2) for x in (query, key, value))
+    for group, q, k, v in zip(paths.groups, *split, strict=True):
+        for path in group.paths:
+            new, length, stop = path.num_new, path.length, path.last + 1
+            mask = None
+            if new < length or (window is not None and window < length):
+                name = (new, length, window, q.dtype, q.device)
+                mask = paths.once(
+                    name, lambda n=new, m=length, like=q: lower_right_mask(n, m, window, like)
+                )
+            own = q[:, :, stop - new : stop]
+            pieces.append(_attention(own, _along(k, path), _along(v, path), mask, **options))
+    return pieces
+
+
+def _of_last_tokens(
+    paths: Paths,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    window: int | None,
+    options: dict[str, Any],
+) -> list[Tensor]:
+    pieces = []
+    queries = query.split([len(group.paths) for group in paths.groups], dim=2)
+    split = (x.split(paths.sizes, dim=2) for x in (key, value))
+    for number, (group, q, k, v) in enumerate(zip(paths.groups, queries, *split, strict=True)):
+        name = ("last", number, window, q.dtype, q.device)
+        mask = paths.once(name, lambda g=group, like=q: _mask_of_last(g, window, like))
+        pieces.append(_attention(q, k, v, mask, **options))
+    return pieces
+
+
+def lower_right_mask(num_queries: int, num_keys: int, window: int | None, like: Tensor) -> Tensor:
+    """0 where the last `num_queries` of `num_keys` tokens look, -inf elsewhere."""
+    ahead = num_keys - num_queries
+    looks = torch.ones(num_queries, num_keys, dtype=torch.bool, device=like.device).tril(ahead)
+    if window is not None:
+        looks = looks.triu(ahead - window + 1)
+    return like.new_zeros(looks.shape).masked_fill_(~looks, -torch.inf)
+
+
+def _mask_of_last(group: Group, window: int | None, like: Tensor) -> Tensor:
+    """0 where the last token of each path looks, -inf elsewhere, shape `(paths, tokens)`."""
+    mask = torch.full((len(group.paths), group.size), -torch.inf)
+    for row, path in zip(mask, group.paths, strict=True):
+        places = torch.cat([torch.arange(start, stop) for start, stop in path.spans])
+        row[places if window is None else places[-window:]] = 0
+    return mask.to(like)
+
+
+def _along(x: Tensor, path: Path) -> Tensor:
+    """Keys or values of a group along one path, shape `(1, heads, length, channels)`."""
+    spans = [x[:, :, start:stop] for start, stop in path.spans]
+    return spans[0] if len(spans) == 1 else torch.cat(spans, dim=2)
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    *,
+    scaling: float | None,
+    dropout: float,
+    softcap: float | None,
+) -> Tensor:
+    """Attention under a mask, or causal without one."""
+    if softcap is not None:
+        return _capped_attention(query, key, value, mask, scaling, dropout, softcap)
+    return F.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scaling,
+        dropout_p=dropout,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+
+
+def _capped_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float | None,
+    dropout: float,
+    softcap: float,
+) -> Tensor:
+    """With scores bounded by `softcap` (Gemma 2), which scaled_dot_product_attention lacks."""
+    if mask is None:
+        mask = lower_right_mask(query.shape[2], key.shape[2], None, query)
+    repeats = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(repeats, dim=1) for x in (key, value))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.tanh(query @ key.transpose(2, 3) * (scale / softcap)) * softcap + mask
+    weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    return F.dropout(weights, dropout) @ value

@@ -1,0 +1,206 @@
+"""A forward pass of causal backbones in which a beginning that texts share is computed once.
+
+No model code is copied or patched: the model's attention is a function registered with
+transformers, and a hook lets the last layer compute only the tokens that are read. Whether that is
+exact for a backbone is tried out on its own texts.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import send_to_device
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from hidden_context.data.packing import in_trie_order, pack, shared_with_previous
+from hidden_context.llm.backbone import padded, quietly, unwrapped
+from hidden_context.llm.packed_attention import (
+    PATHS,
+    Handover,
+    LastTokens,
+    OnlyKeysAndValues,
+    Paths,
+    attend,
+)
+
+ATTENTION = "hidden_context_shared_prefix"
+"""Name of the attention function in transformers."""
+KNOWN_LAYERS = {"full_attention", "sliding_attention"}
+"""Kinds of layers that `attend` computes."""
+TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
+"""Largest relative difference of pooled states that is rounding; measured: 1e-6 in float32."""
+HALF_TOLERANCE = 0.05
+"""The same where anything is computed in half precision: 8 bits, and some layers of rounding."""
+
+AttentionInterface.register(ATTENTION, attend)
+
+
+class NotExactError(Exception):
+    """Why a model cannot share prefixes, as the end of a sentence."""
+
+
+def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | None) -> None:
+    """Let a model read packed rows, after it has scored some texts in both ways.
+
+    Args:
+        model: Of `load_backbone`, with adapters or without, on the device where it will run and
+            under the autocast in which it will.
+        texts: Token ids of texts that it will read; those that try it hardest are taken.
+        pad_token_id: For the reference.
+
+    Raises:
+        NotExactError: The two ways differ, or one is impossible; the model is as it was.
+    """
+    reward = unwrapped(model)
+    if not hasattr(reward, "score"):
+        raise NotExactError("needs a causal model")
+    kinds = set(getattr(reward.config.get_text_config(), "layer_types", None) or ())
+    if not kinds <= KNOWN_LAYERS:
+        raise NotExactError(f"does not know layers of kind {', '.join(kinds - KNOWN_LAYERS)}")
+    separate_prefixes(model)
+    tried = texts_to_try(texts)
+    with torch.no_grad(), quietly(), _evaluating(model):
+        batch = send_to_device(padded(tried, pad_token_id), reward.device)
+        expected = reward.pooled_states(**batch)
+        reward.stock_attention = reward.config._attn_implementation
+        reward.set_attn_implementation(ATTENTION)
+        layer = last_layer(reward)
+        if layer is not None:
+            reward.last_layer_hooks = (
+                layer.register_forward_pre_hook(compute_only_last, with_kwargs=True),
+                layer.register_forward_hook(put_back, with_kwargs=True),
+            )
+            if not _difference(reward, tried, expected):
+                return
+            _remove_hooks(reward)
+        reason = _difference(reward, tried, expected)
+        if reason:
+            separate_prefixes(model)
+            raise NotExactError(reason)
+
+
+def separate_prefixes(model: Any) -> None:
+    """Undo `share_prefixes`, if it was done: the model reads padded batches as before."""
+    reward = unwrapped(model)
+    _remove_hooks(reward)
+    if reward.stock_attention is not None:
+        reward.set_attn_implementation(reward.stock_attention)
+        reward.stock_attention = None
+
+
+def packed_inputs(texts: Sequence[np.ndarray]) -> tuple[dict[str, Any], Tensor]:
+    """One packed row as a model reads it, and the path in it of each of the texts."""
+    row = pack(texts)
+    inputs = {
+        "input_ids": torch.from_numpy(row.token_ids.astype(np.int64))[None],
+        "position_ids": torch.from_numpy(row.position_ids)[None],
+        PATHS: Paths.of(row),
+    }
+    return inputs, torch.from_numpy(row.path_of)
+
+
+def texts_to_try(texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Two groups that share most, one that is made to share, and the longest text."""
+    order = in_trie_order(texts)
+    shared = shared_with_previous([texts[index] for index in order])
+    longest = max(texts, key=len)
+    half = longest[: (len(longest) + 1) // 2]
+    tried = [longest, np.concatenate([half, longest[:-1]])[: len(longest)]]
+    for second in np.argsort(shared)[-2:].tolist():
+        if shared[second]:
+            tried += [texts[order[second - 1]], texts[order[second]]]
+    return tried
+
+
+def last_layer(reward: Any) -> nn.Module | None:
+    """The last decoder layer, if the backbone has them in a list."""
+    number = reward.config.get_text_config().num_hidden_layers
+    lists = [m for m in reward.base_model.modules() if isinstance(m, nn.ModuleList)]
+    return next((layers[-1] for layers in lists if len(layers) == number), None)
+
+
+def compute_only_last(
+    layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Pre-forward hook: keys and values for all tokens, the rest for the last of each text.
+
+    The layer is begun on all tokens, up to where its attention has keys and values; then it runs
+    on the last tokens alone, and asks those.
+    """
+    paths = kwargs.get(PATHS)
+    if not isinstance(paths, Paths):
+        return None
+    try:
+        layer.forward(*args, **{**kwargs, PATHS: OnlyKeysAndValues(paths)})
+    except Handover as handover:
+        key, value = handover.args
+    else:
+        raise RuntimeError(f"{type(layer).__name__} did not call its attention")
+    num_tokens = sum(paths.sizes)
+    args, kwargs = _at_last((args, kwargs), paths, num_tokens)
+    return args, {**kwargs, PATHS: LastTokens(paths, key, value)}
+
+
+def put_back(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    """Forward hook: the last tokens at their places in a row that is 0 elsewhere.
+
+    What follows the layer (a norm) is cheap, and some models insist on the row's length.
+    """
+    asked = kwargs.get(PATHS)
+    if not isinstance(asked, LastTokens):
+        return output
+    states = output[0] if isinstance(output, tuple) else output
+    row = states.new_zeros(1, sum(asked.paths.sizes), states.shape[-1])
+    row = row.index_copy(1, asked.paths.last.to(row.device, non_blocking=True), states)
+    return (row, *output[1:]) if isinstance(output, tuple) else row
+
+
+def _remove_hooks(reward: Any) -> None:
+    for hook in reward.last_layer_hooks:
+        hook.remove()
+    reward.last_layer_hooks = ()
+
+
+def _at_last(value: Any, paths: Paths, num_tokens: int) -> Any:
+    """Whatever has one entry for each token of the row, at the last tokens alone."""
+    if isinstance(value, Tensor) and value.shape[:2] == (1, num_tokens):
+        return value.index_select(1, paths.last.to(value.device, non_blocking=True))
+    if isinstance(value, tuple):
+        return tuple(_at_last(each, paths, num_tokens) for each in value)
+    if isinstance(value, dict):
+        return {name: _at_last(each, paths, num_tokens) for name, each in value.items()}
+    return value
+
+
+def _difference(reward: Any, texts: Sequence[np.ndarray], expected: Tensor) -> str:
+    """How the packed states differ from the expected ones; empty if only in rounding."""
+    inputs, places = packed_inputs(texts)
+    try:
+        states = reward.pooled_states(**send_to_device(inputs, reward.device))
+        states = states[places.to(states.device)]
+    except Exception as error:  # whatever a model raises, it cannot do this
+        return f"fails for {reward.config.model_type} ({type(error).__name__}: {error})"
+    if torch.is_autocast_enabled(expected.device.type):
+        tolerance = HALF_TOLERANCE
+    else:
+        tolerance = TOLERANCES.get(reward.dtype, HALF_TOLERANCE)
+    difference = (states - expected).double().norm(dim=-1) / expected.double().norm(dim=-1)
+    if bool((difference <= tolerance).all()):
+        return ""
+    return (
+        f"changes the states of {reward.config.model_type} by up to "
+        f"{difference.max().item():.2g} of their size (rounding: {tolerance:.2g})"
+    )
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

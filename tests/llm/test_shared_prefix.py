@@ -1,0 +1,254 @@
+"""Sharing prefixes changes the time alone: rewards and gradients are those of padded texts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from hidden_context.data.packing import Batching, pack
+from hidden_context.llm.adapters import with_adapters
+from hidden_context.llm.backbone import quietly, read_in_batches, unwrapped
+from hidden_context.llm.batching import choose_batching, model_inputs
+from hidden_context.llm.packed_attention import LastTokens, Paths, attend, varlen_layout
+from hidden_context.llm.shared_prefix import (
+    NotExactError,
+    last_layer,
+    separate_prefixes,
+    share_prefixes,
+)
+
+VOCABULARY = 97
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.2,  # large enough for tokens to matter to one another
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+GROUPED: dict[str, Any] = {"num_key_value_heads": 2}
+HEADS_OF_8: dict[str, Any] = {**GROUPED, "head_dim": 8}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 512},
+    "llama": GROUPED,
+    "mistral": GROUPED,
+    "qwen2": GROUPED,
+    "qwen3": HEADS_OF_8,
+    "gemma": HEADS_OF_8,
+    "gemma2": HEADS_OF_8,
+    "gemma3_text": HEADS_OF_8,
+    "phi": {},
+    "phi3": GROUPED,
+    "olmo2": GROUPED,
+    "smollm3": GROUPED,
+    "gpt_neox": {},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
+}
+WITH_WINDOW = ("mistral", "qwen2", "gemma2", "gemma3_text", "phi3")
+DIFFERENT = ("bloom", "falcon")
+"""Attention of their own: positions by bias, or no interface."""
+
+
+def make_model(family: str, *, adapters: bool = False, **options: Any) -> Any:
+    torch.manual_seed(0)
+    sizes = {**SIZES, **FAMILIES.get(family, {}), **options}
+    config = AutoConfig.for_model(family, **sizes, num_labels=2)
+    model = AutoModelForSequenceClassification.from_config(config)
+    model = read_in_batches(model)
+    if adapters:
+        model = with_adapters(model)
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(value, std=0.1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model.eval()
+
+
+def make_texts() -> list[np.ndarray]:
+    """Pairs of every kind, and candidates for one prompt."""
+    rng = np.random.default_rng(0)
+
+    def some(number: int) -> np.ndarray:
+        return rng.integers(3, VOCABULARY, size=number).astype(np.int32)
+
+    prompt, long_prompt = some(30), some(70)
+    texts = [
+        np.concatenate([prompt, some(9)]),
+        np.concatenate([prompt, some(14)]),
+        some(11),  # nothing in common
+        some(40),
+        prompt,  # the beginning of others
+        np.concatenate([prompt, some(1)]),
+        *[np.concatenate([long_prompt, some(n)]) for n in (3, 8, 8, 20)],
+        some(1),
+    ]
+    branch = np.concatenate([long_prompt, some(20)])
+    texts += [np.concatenate([branch, some(n)]) for n in (4, 6)]
+    return [*texts, texts[0], texts[3]]  # equal ones
+
+
+def raw_and_gradients(
+    model: Any, texts: list[np.ndarray], batching: Batching
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    model.zero_grad()
+    raw = model(**model_inputs(texts, batching, 0)).logits
+    weights = torch.linspace(-1, 1, raw.numel(), dtype=raw.dtype).reshape(raw.shape)
+    (raw * weights).sum().backward()
+    gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    return raw.detach(), gradients
+
+
+def assert_equal_to_padded(model: Any, batching: Batching, texts: list[np.ndarray]) -> None:
+    """Within 1e-5 in float32, of the largest gradient for gradients."""
+    expected, expected_gradients = raw_and_gradients(model, texts, "padded")
+    if batching == "shared_prefix":
+        share_prefixes(model, texts, 0)
+        assert unwrapped(model).last_layer_hooks
+    raw, gradients = raw_and_gradients(model, texts, batching)
+    assert np.ptp(expected.numpy(), axis=0).min() > 0.1  # texts are told apart
+    torch.testing.assert_close(raw, expected, atol=1e-5, rtol=1e-5)
+    assert gradients.keys() == expected_gradients.keys()
+    largest = max(float(gradient.abs().max()) for gradient in expected_gradients.values())
+    for name, gradient in expected_gradients.items():
+        torch.testing.assert_close(gradients[name], gradient, atol=1e-5 * largest, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_rewards_and_adapter_gradients_are_those_of_padded_texts(family: str):
+    assert_equal_to_padded(make_model(family, adapters=True), "shared_prefix", make_texts())
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_all_gradients_are_those_of_padded_texts(family: str):
+    assert_equal_to_padded(make_model(family), "shared_prefix", make_texts())
+
+
+@pytest.mark.parametrize("family", WITH_WINDOW)
+def test_sliding_windows_shorter_than_texts(family: str):
+    model = make_model(family, sliding_window=16, use_sliding_window=True, max_window_layers=1)
+    assert_equal_to_padded(model, "shared_prefix", make_texts())
+
+
+def test_checkpointed_gradients_are_those_of_padded_texts():
+    model = make_model("llama", adapters=True)
+    model.train()
+    model.enable_input_require_grads()
+    with quietly():
+        model.gradient_checkpointing_enable()
+    assert_equal_to_padded(model, "shared_prefix", make_texts())
+
+
+@pytest.mark.parametrize("family", ["bert", *DIFFERENT])
+def test_other_backbones_are_grouped_with_a_reason(family: str, capsys: pytest.CaptureFixture[str]):
+    model = make_model(family)
+    assert choose_batching(model, "shared_prefix", make_texts(), 0) == "grouped"
+    assert "batching: grouped, since shared_prefix " in capsys.readouterr().err
+    assert_equal_to_padded(model, "grouped", make_texts())
+
+
+def test_unknown_kinds_of_layers_are_grouped():
+    model = make_model("llama")
+    model.config.layer_types = ["full_attention", "linear_attention", "full_attention"]
+    with pytest.raises(NotExactError, match="does not know layers of kind linear_attention"):
+        share_prefixes(model, make_texts(), 0)
+
+
+def test_a_model_that_fails_on_packed_rows_is_as_it_was(monkeypatch: pytest.MonkeyPatch):
+    model = make_model("llama")
+    expected, _ = raw_and_gradients(model, make_texts(), "padded")
+    monkeypatch.setattr(Paths, "sizes", property(lambda paths: 1 / 0))
+    with pytest.raises(NotExactError, match=r"fails for llama \(ZeroDivisionError"):
+        share_prefixes(model, make_texts(), 0)
+    raw, _ = raw_and_gradients(model, make_texts(), "padded")
+    torch.testing.assert_close(raw, expected, rtol=0, atol=0)
+
+
+def test_sharing_can_be_undone_and_done_again():
+    model = make_model("llama", adapters=True)
+    texts = make_texts()
+    expected, _ = raw_and_gradients(model, texts, "padded")
+    for _ in range(2):
+        share_prefixes(model, texts, 0)
+        share_prefixes(model, texts, 0)
+        with pytest.raises(RuntimeError, match="reads packed rows only"):
+            raw_and_gradients(model, texts, "padded")
+        separate_prefixes(model)
+        raw, _ = raw_and_gradients(model, texts, "padded")
+        torch.testing.assert_close(raw, expected, rtol=0, atol=0)
+
+
+def test_the_last_layer_computes_only_what_is_read():
+    model = make_model("llama")
+    seen = []
+    layer = last_layer(unwrapped(model))
+    assert layer is not None
+    layer.mlp.register_forward_hook(lambda *given: seen.append(given[2].shape[1]))  # pyrefly: ignore
+    texts = make_texts()
+    share_prefixes(model, texts, 0)
+    seen.clear()
+    model(**model_inputs(texts, "shared_prefix", 0))
+    assert seen == [len(texts) - 2]  # two are there twice
+
+
+def test_what_is_saved_names_no_attention_of_ours(tmp_path: Path):
+    model = make_model("llama")
+    share_prefixes(model, make_texts(), 0)
+    model.save_pretrained(tmp_path)
+    assert "hidden_context" not in (tmp_path / "config.json").read_text()
+    AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("only_last", [False, True])
+def test_the_layout_of_variable_length_attention_gives_the_same(only_last: bool):
+    """The layout, read by a plain reference: queries are the last of their keys."""
+    texts = make_texts()
+    paths = Paths.of(pack(texts))
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (
+        torch.randn(1, 2, sum(paths.sizes), 8, generator=generator) for _ in range(3)
+    )
+    asked = LastTokens(paths, key, value) if only_last else paths
+    if only_last:
+        query = query[:, :, paths.last]
+    expected, _ = attend(torch.nn.Identity(), query, key, value, None, packed_paths=asked)
+    places, cu_q, cu_k, max_q, max_k = varlen_layout(
+        paths, torch.device("cpu"), only_last=only_last
+    )
+    found = []
+    for q_start, q_stop, k_start, k_stop in zip(
+        cu_q.tolist(), cu_q[1:].tolist(), cu_k.tolist(), cu_k[1:].tolist(), strict=False
+    ):
+        q, at = query[0, :, q_start:q_stop], places[k_start:k_stop]
+        ahead = len(at) - q.shape[1]
+        scores = q @ key[0][:, at].transpose(1, 2) / 8**0.5
+        looks = torch.ones(q.shape[1], len(at), dtype=torch.bool).tril(ahead)
+        weights = scores.masked_fill(~looks, -torch.inf).softmax(-1)
+        found.append(weights @ value[0][:, at])
+    torch.testing.assert_close(torch.cat(found, 1).transpose(0, 1)[None], expected)
+    assert (max_q, max_k) == (int(cu_q.diff().max()), int(cu_k.diff().max()))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("window", [None, 16])
+def test_variable_length_attention_aligns_queries_with_the_ends_of_their_keys(window: int | None):
+    """On the device itself, since its alignment is what the layout relies on."""
+    paths = Paths.of(pack(make_texts()))
+    query, key, value = (
+        torch.randn(1, 4, sum(paths.sizes), 64, device="cuda", dtype=torch.bfloat16)
+        for _ in range(3)
+    )
+    module = torch.nn.Identity()
+    options: dict[str, Any] = {"packed_paths": paths, "sliding_window": window}
+    found, _ = attend(module, query, key, value, None, **options)
+    query, key, value = (x.float() for x in (query, key, value))
+    expected, _ = attend(module, query, key, value, None, **options)
+    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)
