@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl, json_line
+from hidden_context.records import iterate_jsonl, json_line, write_jsonl
 
 
 class Journal:
@@ -30,18 +30,13 @@ class Journal:
         self.path = path
         self.num_done = 0
         """Lines that are there from before, a multiple of `chunk_size`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = json.loads(json.dumps(header, default=str))
         if not path.exists():
-            path.write_bytes(json_line(header))
+            write_jsonl(path, [header])
             return
+        _check_same(path, next(iterate_jsonl(path), {}), header)
         with path.open("rb+") as file:
-            first = file.readline()
-            if not first.endswith(b"\n"):  # killed before it began
-                file.truncate(0)
-                file.write(json_line(header))
-                return
-            _check_same(path, json.loads(first), header)
+            file.readline()
             end, number = file.tell(), 0
             while file.readline().endswith(b"\n"):
                 number += 1

@@ -247,16 +247,21 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     assert not (tmp_path / "killed_steps").exists()
 
 
-def test_two_processes_train_one_model(tmp_path: Path, llama: Path, data: Path):
-    flags = ["--reward_model_type=categorical", f"--output_dir={tmp_path / 'out'}"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
-    command += ["-m", "hidden_context.cli"]
-    command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((tmp_path / "out" / "hidden_context.json").read_text())
-    assert max(entry["step"] for entry in record["history"]) == 6  # 24 / (2 processes x 2)
+def test_two_processes_train_one_model_with_any_batching(tmp_path: Path, llama: Path, data: Path):
+    losses = {}
+    for batching in ("shared_prefix", "padded"):
+        out = tmp_path / batching
+        flags = ["--reward_model_type=categorical", f"--output_dir={out}", "--use_peft=false"]
+        flags += [f"--batching={batching}", "--logging_steps=1"]
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+        command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
+        command += ["-m", "hidden_context.cli"]
+        command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        losses[batching] = history(out)
+    assert max(losses["padded"]) == 6  # 24 / (2 processes x 2)
+    assert losses["shared_prefix"] == pytest.approx(losses["padded"], abs=2e-4)
 
 
 def test_a_loss_that_is_not_a_number_stops_at_its_step(
@@ -403,6 +408,43 @@ def test_a_finished_checkpoint_is_not_overwritten(
     status, _, error = run(*train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'out'}"))
     assert status == 2
     assert "is there already; remove it, or give another --output_dir" in error
+
+
+def test_killed_scoring_goes_on(
+    tmp_path: Path, llama: Path, data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    """The file of a killed run says so, refuses other settings, and ends as an unbroken run."""
+    monkeypatch.setattr("hidden_context.llm.score_rows.ROWS_A_CHUNK", 4)
+    run(*train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'a'}"))
+    output = tmp_path / "scores.jsonl"
+    command = ["evaluate", f"--reward_model_checkpoint={tmp_path / 'a'}", f"--data_path={data}"]
+    status, whole, error = run(*command, f"--output={tmp_path / 'whole.jsonl'}")
+    assert status == 0, error
+    module = "hidden_context.llm.score_rows.score_chunks"
+    from hidden_context.llm.score import score_chunks
+
+    def killed(*args: Any, **kwargs: Any) -> Any:
+        yield next(score_chunks(*args, **kwargs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, killed)
+    status, _, error = run(*command, f"--output={output}")
+    assert (status, output.exists()) == (130, False)
+    monkeypatch.setattr(module, score_chunks)
+    status, _, error = run(*command, f"--output={output}", "--max_length=9")
+    assert status == 2
+    assert "scores.jsonl.partial holds the beginning of another run: its max_length was" in error
+    status, out, error = run(*command, f"--output={output}", "--batching=grouped")
+    assert status == 0, error
+    assert "has 4 of 12 rows; going on from there" in out
+    assert out.splitlines()[1:3] == whole.splitlines()[:2]
+    assert not list(tmp_path.glob("*.partial"))
+    rows, expected = read_jsonl(output), read_jsonl(tmp_path / "whole.jsonl")
+    for row, other in zip(rows, expected, strict=True):
+        assert row["Index"] == other["Index"]
+        np.testing.assert_allclose(
+            row["reward_output_chosen"], other["reward_output_chosen"], atol=1e-6
+        )
 
 
 def test_published_gpt2_adapters_are_evaluated_from_the_command_line(

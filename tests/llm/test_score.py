@@ -1,5 +1,6 @@
 """Scores do not depend on batches, order or company."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from tiny_models import save_tiny_model
 
 from hidden_context.distributions import Normal
 from hidden_context.errors import UserError
+from hidden_context.llm.adapters import merged, with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.checkpoint import RewardModel
-from hidden_context.llm.score import Reading, score
+from hidden_context.llm.score import Chunk, Reading, score, score_chunks
 
 TEXTS = [
     "Human: bread?",
@@ -41,9 +43,80 @@ def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
     model = reward_model(tmp_path, architecture)
     alone = np.concatenate([score(model, [t], padded(1)).raw for t in TEXTS])
     assert np.ptp(alone[:, 0]) > 0.01
-    for batch_size in (1, 2, 5):
-        together = score(model, TEXTS, padded(batch_size)).raw
+    readings = [padded(batch_size) for batch_size in (1, 2, 5)]
+    readings += [
+        Reading(max_length=512, batching=batching, token_budget=budget)
+        for batching in ("shared_prefix", "grouped", None)
+        for budget in (1, 40, 1000)
+    ]
+    for reading in readings:
+        together = score(model, TEXTS, reading).raw
         np.testing.assert_allclose(together, alone, atol=1e-5)
+        again = score(model, TEXTS, padded(1)).raw  # the model came back as it was
+        np.testing.assert_array_equal(again, alone)
+
+
+def test_texts_over_the_token_budget_are_alone_with_one_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    model = reward_model(tmp_path, "llama")
+    chunks = [Chunk(TEXTS, TEXTS)] * 3
+    list(score_chunks(model, chunks, Reading(max_length=512, token_budget=9), total=15))
+    error = capsys.readouterr().err
+    assert error.count("is over --token_budget 9; each such text is alone in its batch") == 1
+    score(model, TEXTS, Reading(max_length=512, token_budget=1000))
+    assert "token_budget" not in capsys.readouterr().err
+
+
+def test_chunks_are_tokenised_while_others_are_scored(tmp_path: Path):
+    """The second is taken before the first comes back, and no third is."""
+    model, taken = reward_model(tmp_path, "llama"), []
+
+    def chunks() -> Iterator[Chunk]:
+        for number in range(3):
+            taken.append(number)
+            yield Chunk([TEXTS[number]], ["text"])
+
+    scored = score_chunks(model, chunks(), Reading(max_length=512), total=3)
+    first = next(scored)
+    assert taken in ([0], [0, 1])
+    rest = list(scored)
+    assert taken == [0, 1, 2]
+    expected = score(model, TEXTS[:3], padded(1)).raw
+    np.testing.assert_allclose(
+        np.concatenate([each.raw for each in (first, *rest)]), expected, atol=1e-5
+    )
+
+
+def test_adapters_are_merged_for_scoring_and_come_back_to_the_last_bit(tmp_path: Path):
+    model = reward_model(tmp_path, "llama")
+    adapted = with_adapters(model.model).eval()
+    for name, value in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value)
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    text = torch.tensor([[5, 6, 7, 8]])
+    mask = torch.ones_like(text)
+    with torch.no_grad():
+        apart = adapted(text, mask).logits
+        with merged(adapted):
+            together = adapted(text, mask).logits
+            changed = any(
+                not torch.equal(value, before[name]) for name, value in adapted.state_dict().items()
+            )
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    assert changed
+    for name, value in adapted.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_adapters_of_a_half_precision_model_stay_apart(tmp_path: Path):
+    name = str(save_tiny_model(tmp_path, "llama"))
+    adapted = with_adapters(load_backbone(name, 2, dtype=torch.bfloat16))
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    with merged(adapted):
+        for key, value in adapted.state_dict().items():
+            assert torch.equal(value, before[key])
 
 
 def test_equal_texts_have_equal_scores_to_the_last_bit(tmp_path: Path):

@@ -9,6 +9,7 @@ import torch
 from tiny_models import save_tiny_model
 from transformers import EvalPrediction, TrainingArguments
 
+from hidden_context.data.packing import Batching
 from hidden_context.distributions import FAMILIES, Family
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
@@ -25,7 +26,9 @@ def make_pairs(tokenizer: Any, number: int) -> list[dict[str, np.ndarray]]:
     return [{"chosen": a, "rejected": b} for a, b in zip(ids[::2], ids[1::2], strict=True)]
 
 
-def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> Any:
+def make_trainer(
+    folder: Path, family: Family[Any], *, batching: Any = None, **arguments: Any
+) -> Any:
     name = str(save_tiny_model(folder / "model", "llama"))
     tokenizer = load_tokenizer(name)
     torch.manual_seed(0)
@@ -48,6 +51,7 @@ def make_trainer(folder: Path, family: Family[Any], **arguments: Any) -> Any:
     return PreferenceTrainer(
         family=family,
         pad_token_id=tokenizer.pad_token_id,
+        batching=batching,
         model=model,
         args=TrainingArguments(output_dir=str(folder / "steps"), **settings),
         train_dataset=make_pairs(tokenizer, 8),
@@ -104,6 +108,48 @@ def test_accumulating_gradients_equals_one_large_batch(tmp_path: Path):
     ours, theirs = trained_weights(parts), trained_weights(whole)
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batching", ["shared_prefix", "grouped"])
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_batching_changes_no_weight(tmp_path: Path, batching: Batching, accumulated: int):
+    """Ten steps of AdamW: the same random batches, however their texts are put together."""
+    family = FAMILIES["categorical"]()  # its entropy looks at the whole batch
+    settings: dict[str, Any] = {"max_steps": 10, "gradient_accumulation_steps": accumulated}
+    padded = make_trainer(tmp_path / "a", family, batching="padded", **settings)
+    other = make_trainer(tmp_path / "b", family, batching=batching, **settings)
+    assert (padded.batching, other.batching) == ("padded", batching)
+    for trainer in (padded, other):
+        trainer.train()
+    found = trained_weights(other)
+    for name, value in trained_weights(padded).items():
+        torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_pairs_of_every_kind_are_trained_as_if_padded(tmp_path: Path):
+    """Equal texts, one the beginning of the other, nothing in common, and a giant among them."""
+    family = FAMILIES["mean_and_variance"]()
+    trainers = [
+        make_trainer(tmp_path / name, family, batching=name) for name in ("padded", "shared_prefix")
+    ]
+    long = np.arange(4, 204, dtype=np.int32)
+    pairs = [
+        {"chosen": long[:30], "rejected": long[:30]},
+        {"chosen": long[:30], "rejected": long[:40]},
+        {"chosen": long[:9], "rejected": long[50:52]},
+        {"chosen": long, "rejected": np.append(long[:150], 5).astype(np.int32)},
+        {"chosen": long[7:8], "rejected": long[9:10]},
+    ]
+    losses = []
+    for trainer in trainers:
+        batch = collate(pairs, trainer.batching, None)
+        loss = trainer.compute_loss(trainer.model.eval(), batch)
+        loss.backward()
+        gradients = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+        losses.append((loss.detach(), gradients))
+    torch.testing.assert_close(losses[0][0], losses[1][0], atol=1e-6, rtol=1e-6)
+    for padded, shared in zip(losses[0][1], losses[1][1], strict=True):
+        torch.testing.assert_close(shared, padded, atol=1e-5, rtol=1e-5)
 
 
 def test_checkpointed_gradients_equal_ordinary_ones(tmp_path: Path):

@@ -1,8 +1,11 @@
 """Raw outputs of a reward model for any texts, independent of how they are batched."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -95,35 +98,81 @@ def score_chunks(
         UserError: The model gave a score that is not a number, or a text cannot be read.
     """
     with (
-        merged(reward_model.model),
+        Scorer(reward_model, reading) as scorer,
         ThreadPoolExecutor(1) as pool,
         tqdm(total=total, desc="scoring", unit="text") as progress,
     ):
-        batching = None
         upcoming = _tokenized(reward_model, chunks, reading)
         pending = pool.submit(next, upcoming, None)
-        try:
-            while (tokenized := pending.result()) is not None:
-                pending = pool.submit(next, upcoming, None)
-                distinct = _distinct(tokenized.token_ids)
-                texts = [tokenized.token_ids[same[0]] for same in distinct]
-                if batching is None and texts:
-                    batching = choose_batching(
-                        reward_model.model,
-                        reading.batching,
-                        texts,
-                        reward_model.tokenizer.pad_token_id,
-                    )
-                num_outputs = reward_model.family.num_outputs
-                raw = np.full((len(tokenized.token_ids), num_outputs), np.nan, np.float32)
-                for indices, outputs in _outputs(reward_model, texts, batching, reading):
-                    for index, output in zip(indices, outputs, strict=True):
-                        raw[distinct[index]] = output
-                        progress.update(len(distinct[index]))
-                progress.update(len(raw) - sum(map(len, distinct)))
-                yield Scores(raw, tokenized.overlong)
-        finally:
-            separate_prefixes(reward_model.model)
+        while (tokenized := pending.result()) is not None:
+            pending = pool.submit(next, upcoming, None)
+            yield Scores(
+                scorer.raw_outputs(tokenized.token_ids, progress.update), tokenized.overlong
+            )
+
+
+class Scorer:
+    """A reward model that is lent for scoring, its adapters merged and its batching chosen.
+
+    A context manager; the model comes back as it was.
+    """
+
+    def __init__(self, reward_model: RewardModel, reading: Reading) -> None:
+        self._reward_model = reward_model
+        self._reading = reading
+        self._lent = ExitStack()
+        self._batching: Batching | None = None
+        self._told = False
+        self._token_budget = reading.token_budget or TOKEN_BUDGETS[reward_model.model.device.type]
+
+    def __enter__(self) -> Self:
+        self._lent.enter_context(merged(self._reward_model.model))
+        self._lent.callback(separate_prefixes, self._reward_model.model)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lent.close()
+
+    def raw_outputs(
+        self, token_ids: Sequence[np.ndarray], progress: Callable[[int], object]
+    ) -> np.ndarray:
+        """Raw outputs for texts, shape `(n, num_outputs)`; not a number where there are no ids.
+
+        Args:
+            token_ids: Of texts that are divided into batches together.
+            progress: Called with the number of texts that were scored.
+        """
+        raw = np.full((len(token_ids), self._reward_model.family.num_outputs), np.nan, np.float32)
+        distinct = _distinct(token_ids)
+        progress(len(raw) - sum(map(len, distinct)))
+        if not distinct:
+            return raw
+        texts = [token_ids[same[0]] for same in distinct]
+        batching = self._choose_batching(texts)
+        budget, batch_size = self._token_budget, self._reading.batch_size
+        for indices in divided(texts, batching, token_budget=budget, batch_size=batch_size):
+            outputs = _forward(self._reward_model, [texts[i] for i in indices], batching)
+            for index, output in zip(indices, outputs, strict=True):
+                raw[distinct[index]] = output
+            progress(sum(len(distinct[index]) for index in indices))
+        return raw
+
+    def _choose_batching(self, texts: Sequence[np.ndarray]) -> Batching:
+        """The batching, chosen on the first texts; warns once of a text over the token budget."""
+        if self._batching is None:
+            model, tokenizer = self._reward_model.model, self._reward_model.tokenizer
+            self._batching = choose_batching(
+                model, self._reading.batching, texts, tokenizer.pad_token_id
+            )
+        longest = max(map(len, texts))
+        if self._batching != "padded" and longest > self._token_budget and not self._told:
+            self._told = True
+            tqdm.write(
+                f"warning: a text of {longest} tokens is over --token_budget "
+                f"{self._token_budget}; each such text is alone in its batch",
+                file=sys.stderr,
+            )
+        return self._batching
 
 
 def _tokenized(
@@ -146,20 +195,6 @@ def _distinct(token_ids: Sequence[np.ndarray]) -> list[list[int]]:
         if len(ids):
             found.setdefault(ids.tobytes(), []).append(index)
     return list(found.values())
-
-
-def _outputs(
-    reward_model: RewardModel,
-    texts: Sequence[np.ndarray],
-    batching: Batching | None,
-    reading: Reading,
-) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Raw outputs of each forward pass, and of which texts they are."""
-    if batching is None:
-        return
-    budget = reading.token_budget or TOKEN_BUDGETS[reward_model.model.device.type]
-    for indices in divided(texts, batching, token_budget=budget, batch_size=reading.batch_size):
-        yield indices, _forward(reward_model, [texts[i] for i in indices], batching)
 
 
 @torch.inference_mode()
