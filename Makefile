@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare every family on generated data (3 minutes)"
 	@echo "make test    install, then format check, lint, types, import contracts and all tests"
 	@echo "make check   the static part of make test alone"
 	@echo "make format  rewrite the code in the house format"
+	@echo "make bench   install, then measure speed against the peers (40 minutes on two quiet cores)"
 	@echo "make clean   remove the virtual environment and what the demo wrote"
 
 demo: $(VENV)/.installed
@@ -28,6 +29,9 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run_all.py
+
 clean:
 	rm -rf $(VENV) demo_output
 
@@ -43,3 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,bench]"
+	touch $@ $(VENV)/.installed $(VENV)/.installed-dev

@@ -56,6 +56,18 @@ def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
         np.testing.assert_array_equal(again, alone)
 
 
+def test_what_is_shared_is_tokens_not_characters(tmp_path: Path):
+    """Texts that agree beyond a token's end, in the middle of which they then differ."""
+    model = reward_model(tmp_path, "llama")
+    prompt = "Human: what is a good way to bake bread at home? Assistant: mix flour"
+    texts = [prompt + end for end in ("", ",", ", water", " water", "s", "\n", " ", "  wait")]
+    ids = model.tokenizer(texts)["input_ids"]
+    assert any(own[: len(ids[0])] != ids[0] for own in ids[1:])
+    expected = score(model, texts, padded(1)).raw
+    shared = score(model, texts, Reading(max_length=512, batching="shared_prefix")).raw
+    np.testing.assert_allclose(shared, expected, atol=1e-5)
+
+
 def test_texts_over_the_token_budget_are_alone_with_one_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

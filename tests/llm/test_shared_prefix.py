@@ -12,7 +12,14 @@ from hidden_context.data.packing import Batching, pack
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import quietly, read_in_batches, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
-from hidden_context.llm.packed_attention import LastTokens, Paths, attend, varlen_layout
+from hidden_context.llm.packed_attention import (
+    LastTokens,
+    Paths,
+    attend,
+    varlen_attention,
+    varlen_layout,
+    varlen_options,
+)
 from hidden_context.llm.shared_prefix import (
     NotExactError,
     last_layer,
@@ -235,6 +242,30 @@ def test_the_layout_of_variable_length_attention_gives_the_same(only_last: bool)
         found.append(weights @ value[0][:, at])
     torch.testing.assert_close(torch.cat(found, 1).transpose(0, 1)[None], expected)
     assert (max_q, max_k) == (int(cu_q.diff().max()), int(cu_k.diff().max()))
+
+
+def test_variable_length_attention_is_told_the_same_whatever_its_arguments_are_called():
+    now = frozenset({"window_size", "scale", "enable_gqa"})
+    given: dict[str, Any] = {"channels": 64, "grouped": True, "scaling": 0.3}
+    assert varlen_options(now, window=None, **given) == {
+        "window_size": (-1, 0),
+        "scale": 0.3,
+        "enable_gqa": True,
+    }
+    assert varlen_options(now, window=8, **given) == {
+        "window_size": (7, 0),
+        "scale": 0.3,
+        "enable_gqa": True,
+    }
+    assert varlen_options(frozenset(), window=None, **given) is None
+    before = frozenset({"is_causal"})
+    assert varlen_options(before, window=None, **given) is None
+    given["scaling"] = 1 / 64**0.5
+    assert varlen_options(before, window=None, **given) == {"is_causal": True}
+    assert varlen_options(before, window=8, **given) is None
+    attention, names = varlen_attention()
+    assert attention is not None
+    assert varlen_options(names, window=None, **given)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -113,9 +113,10 @@ def attend(
     else:
         paths = packed_paths
     only_last = isinstance(packed_paths, LastTokens)
-    if dropout == 0 and softcap is None and varlen_attention() and _suits_varlen(query):
+    if dropout == 0 and softcap is None:
         found = _by_varlen(paths, query, key, value, scaling, sliding_window, only_last=only_last)
-        return found[None], None
+        if found is not None:
+            return found, None
     options = {"scaling": scaling, "dropout": dropout, "softcap": softcap}
     by_group = _of_last_tokens if only_last else _of_all_tokens
     pieces = by_group(paths, query, key, value, sliding_window, options)
@@ -123,23 +124,41 @@ def attend(
 
 
 @cache
-def varlen_attention() -> Callable[..., Tensor] | None:
-    """torch's variable-length causal attention by its arguments' present names, if there is one."""
+def varlen_attention() -> tuple[Callable[..., Any] | None, frozenset[str]]:
+    """torch's variable-length attention and the names of its arguments, which change."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return None
-    names = inspect.signature(varlen_attn).parameters
-    if "window_size" not in names:  # torch 2.10: no window, and causal by a flag
-        return None
+        return None, frozenset()
+    return varlen_attn, frozenset(inspect.signature(varlen_attn).parameters)
 
-    def call(q: Tensor, k: Tensor, v: Tensor, **given: Any) -> Tensor:
-        window = given.pop("window")
-        groups = {"enable_gqa": q.shape[1] != k.shape[1]} if "enable_gqa" in names else {}
-        before = -1 if window is None else window - 1
-        return varlen_attn(q, k, v, window_size=(before, 0), **given, **groups)  # pyrefly: ignore
 
-    return call
+def varlen_options(
+    names: frozenset[str],
+    *,
+    window: int | None,
+    scaling: float | None,
+    channels: int,
+    grouped: bool,
+) -> dict[str, Any] | None:
+    """What variable-length attention with such arguments must be told; None if it cannot do it.
+
+    Queries are aligned with the ends of their keys, causal or within a window.
+    """
+    options: dict[str, Any] = {}
+    if "window_size" in names:
+        options["window_size"] = (-1 if window is None else window - 1, 0)
+    elif window is None and "is_causal" in names:  # torch 2.10
+        options["is_causal"] = True
+    else:
+        return None
+    if "scale" in names:
+        options["scale"] = scaling
+    elif scaling is not None and abs(scaling * channels**0.5 - 1) > 1e-6:
+        return None
+    if grouped and "enable_gqa" in names:
+        options["enable_gqa"] = True
+    return options
 
 
 def _suits_varlen(query: Tensor) -> bool:
@@ -159,25 +178,25 @@ def _by_varlen(
     window: int | None,
     *,
     only_last: bool,
-) -> Tensor:
-    """Keys and values are gathered by path; queries are aligned with the ends of their keys."""
-    device = query.device
-    places, cu_q, cu_k, max_q, max_k = paths.once(
-        ("varlen", only_last, device), lambda: varlen_layout(paths, device, only_last=only_last)
+) -> Tensor | None:
+    """One call for all texts, with keys and values gathered by path; None if it cannot be made."""
+    attention, names = varlen_attention()
+    if attention is None or not _suits_varlen(query):
+        return None
+    grouped = query.shape[1] != key.shape[1]
+    options = varlen_options(
+        names, window=window, scaling=scaling, channels=query.shape[-1], grouped=grouped
     )
-    along = (x[0].transpose(0, 1).index_select(0, places) for x in (key, value))
-    attention = varlen_attention()
-    assert attention is not None
-    return attention(
-        query[0].transpose(0, 1).contiguous(),
-        *along,
-        cu_seq_q=cu_q,
-        cu_seq_k=cu_k,
-        max_q=max_q,
-        max_k=max_k,
-        scale=scaling,
-        window=window,
+    if options is None:
+        return None
+    layout = paths.once(
+        ("varlen", only_last, query.device),
+        lambda: varlen_layout(paths, query.device, only_last=only_last),
     )
+    places, *cumulative_and_largest = layout
+    keys, values = (x[0].transpose(0, 1).index_select(0, places) for x in (key, value))
+    queries = query[0].transpose(0, 1).contiguous()
+    return attention(queries, keys, values, *cumulative_and_largest, **options)[None]
 
 
 def varlen_layout(

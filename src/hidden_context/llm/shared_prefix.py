@@ -48,7 +48,7 @@ def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
     Args:
         model: Of `load_backbone`, with adapters or without, on the device where it will run and
             under the autocast in which it will.
-        texts: Token ids of texts that it will read; those that try it hardest are taken.
+        texts: Token ids of texts that it will read, of which a few are taken.
         pad_token_id: For the reference.
 
     Raises:
@@ -57,11 +57,12 @@ def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
     reward = unwrapped(model)
     if not hasattr(reward, "score"):
         raise NotExactError("needs a causal model")
-    kinds = set(getattr(reward.config.get_text_config(), "layer_types", None) or ())
+    config = reward.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
     if not kinds <= KNOWN_LAYERS:
         raise NotExactError(f"does not know layers of kind {', '.join(kinds - KNOWN_LAYERS)}")
     separate_prefixes(model)
-    tried = texts_to_try(texts)
+    tried = texts_to_try(texts, getattr(config, "sliding_window", None))
     with torch.no_grad(), quietly(), _evaluating(model):
         batch = send_to_device(padded(tried, pad_token_id), reward.device)
         expected = reward.pooled_states(**batch)
@@ -102,16 +103,25 @@ def packed_inputs(texts: Sequence[np.ndarray]) -> tuple[dict[str, Any], Tensor]:
     return inputs, torch.from_numpy(row.path_of)
 
 
-def texts_to_try(texts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Two groups that share most, one that is made to share, and the longest text."""
+def texts_to_try(texts: Sequence[np.ndarray], window: int | None) -> list[np.ndarray]:
+    """Two groups that share their beginnings, of usual length, and one that is made to share.
+
+    Args:
+        texts: Those to take them from.
+        window: Of sliding attention; if it is shorter than the longest text, that one is tried too.
+    """
     order = in_trie_order(texts)
     shared = shared_with_previous([texts[index] for index in order])
-    longest = max(texts, key=len)
-    half = longest[: (len(longest) + 1) // 2]
-    tried = [longest, np.concatenate([half, longest[:-1]])[: len(longest)]]
-    for second in np.argsort(shared)[-2:].tolist():
-        if shared[second]:
-            tried += [texts[order[second - 1]], texts[order[second]]]
+    seconds = [place for place in range(len(order)) if shared[place]]
+    seconds.sort(key=lambda place: len(texts[order[place]]))
+    by_length = sorted(texts, key=len)
+    usual = by_length[len(texts) // 2]
+    half = usual[: (len(usual) + 1) // 2]
+    tried = [usual, np.concatenate([half, usual[:-1]])[: len(usual)]]
+    for place in seconds[len(seconds) // 4 :: max(1, len(seconds) // 4)][:2]:
+        tried += [texts[order[place - 1]], texts[order[place]]]
+    if window is not None and window < len(by_length[-1]):
+        tried.append(by_length[-1])
     return tried
 
 

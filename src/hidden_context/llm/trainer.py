@@ -20,7 +20,7 @@ Pair = dict[str, np.ndarray]
 """Token ids of `chosen` and `rejected`."""
 SIDES = ("chosen", "rejected")
 NUM_TRIED = 256
-"""Comparisons among which those are found that try a batching hardest."""
+"""Comparisons from which those are taken that a batching is tried on."""
 
 
 class PreferenceTrainer(Trainer):
