@@ -31,9 +31,9 @@ SIZES: dict[str, Any] = {
     "pad_token_id": PAD,
 }
 """A Llama of 10.6 million linear weights."""
-LEVELS = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
-SHARED_LENGTHS = (8, 12, 17, 30, 100, 185, 299, 583, 1002)
-OWN_LENGTHS = (1, 3, 10, 18, 36, 67, 112, 260, 700)
+LEVELS = (0, 0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.97, 0.99, 0.999, 1)
+SHARED_LENGTHS = (7, 15, 19, 46, 86, 129, 185, 248, 324, 441, 582, 821, 1002)
+OWN_LENGTHS = (1, 6, 12, 21, 31, 46, 67, 90, 122, 178, 259, 460, 913)
 """Quantiles of the number of tokens, at `LEVELS`, that the texts of a pair share, and of those
 that each has for itself: measured on the relabelled HH-RLHF test split with such a tokenizer."""
 

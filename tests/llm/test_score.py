@@ -59,8 +59,8 @@ def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
 def test_what_is_shared_is_tokens_not_characters(tmp_path: Path):
     """Texts that agree beyond a token's end, in the middle of which they then differ."""
     model = reward_model(tmp_path, "llama")
-    prompt = "Human: what is a good way to bake bread at home? Assistant: mix flour"
-    texts = [prompt + end for end in ("", ",", ", water", " water", "s", "\n", " ", "  wait")]
+    prompt = "Human: what is a good way to bake bread at home? Assistant: mix flo"
+    texts = [prompt + end for end in ("", "ur", "ur, water", "u", ".", "\n", " ", "  wait")]
     ids = model.tokenizer(texts)["input_ids"]
     assert any(own[: len(ids[0])] != ids[0] for own in ids[1:])
     expected = score(model, texts, padded(1)).raw
