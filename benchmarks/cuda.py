@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scoring import PUBLISHED as PUBLISHED_LOOP
-from scoring import SORTED, in_sorted_batches, ours, published
+from scoring import SORTED, in_sorted_batches, make_reward_model, ours, published, timed
 from scoring import compare as compare_scoring
 from timing import report
 from torch import nn
@@ -28,12 +28,11 @@ from training import (
     random_batches,
 )
 from transformers.utils import logging as transformers_logging
-from workload import PAD, Machine, make_model, make_pairs, make_tokenizer
+from workload import PAD, Machine, make_model, make_pairs
 
 from hidden_context.data.packing import pack
-from hidden_context.distributions import make_family
-from hidden_context.llm.checkpoint import RewardModel
 from hidden_context.llm.packed_attention import Paths, attend
+from hidden_context.llm.score import Reading, Scorer
 
 LLAMA_2_7B = {
     "vocab_size": 32000,
@@ -100,16 +99,16 @@ def compare_scores(repetitions: int) -> None:
     """Print a table for scoring."""
     pairs, source = make_pairs()
     texts = [pair[side] for pair in pairs for side in ("chosen", "rejected")]
-    model = make_model(machine=GPU).eval()
-    reward_model = RewardModel(model, make_tokenizer(), make_family("base"), "benchmark")
-    variants = {
-        OURS: ours(reward_model),
-        PUBLISHED_LOOP: published(model),
-        SORTED: in_sorted_batches(model),
-    }
-    variants[OURS](texts[:64])  # warm
+    reward_model, peer = make_reward_model(GPU), make_model(machine=GPU).eval()
     work = [texts[i * 400 : (i + 1) * 400] for i in range(repetitions)]
-    runs = compare_scoring(variants, work, atol=ROUNDING)
+    with Scorer(reward_model, Reading(max_length=4096)) as scorer:
+        variants = {
+            OURS: timed(ours(scorer)),
+            PUBLISHED_LOOP: timed(published(peer)),
+            SORTED: timed(in_sorted_batches(peer)),
+        }
+        variants[OURS](texts[:64])  # warm
+        runs = compare_scoring(variants, work, atol=ROUNDING)
     print(f"\nScoring 200 pairs a repetition of {source}:\n")
     print(report(runs, OURS, {PUBLISHED_LOOP: 8.0}, unit="text", per=400), flush=True)
 

@@ -17,14 +17,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scoring import ours
+from scoring import make_reward_model, ours
 from tabulate import tabulate
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
-from workload import PAD, generated_pairs, make_candidates, make_model, make_tokenizer
+from workload import PAD, generated_pairs, make_candidates
 
 from hidden_context.distributions import make_family
-from hidden_context.llm.checkpoint import RewardModel, save_record
+from hidden_context.llm.checkpoint import save_record
+from hidden_context.llm.score import Reading, Scorer
 from hidden_context.records import write_jsonl
 
 SIZES = (1_000, 4_000, 16_000, 64_000)
@@ -89,12 +90,12 @@ def evaluate(folder: Path, number: int) -> tuple[float, float]:
     return seconds, float(peak.split()[1]) / 1024
 
 
-def seconds_for(reward_model: RewardModel, texts: list[np.ndarray]) -> float:
+def seconds_for(scorer: Scorer, texts: list[np.ndarray]) -> float:
     """The faster of two runs."""
-    score, times = ours(reward_model), []
+    times = []
     for _ in range(2):
         started = time.perf_counter()
-        score(texts)
+        ours(scorer)(texts)
         times.append(time.perf_counter() - started)
     return min(times)
 
@@ -112,21 +113,19 @@ def main() -> None:
             rows.append([number, f"{seconds:.1f}", f"{1000 * seconds / number:.2f}", f"{peak:.0f}"])
     headers = ["pairs", "seconds, start included", "ms a pair", "peak MiB"]
     print(tabulate(rows, headers, tablefmt="pipe"), flush=True)
-    reward_model = RewardModel(
-        make_model(num_outputs=1).eval(), make_tokenizer(), make_family("base"), "benchmark"
-    )
-    print("\nScoring 8 candidates of 60 tokens, by the length of their prompt:\n")
-    rows = [
-        [length, seconds_for(reward_model, make_candidates(2, prompt=length, candidates=8, own=60))]
-        for length in (125, 250, 500, 1000)
-    ]
-    print(tabulate(rows, ["prompt tokens", "s for 2 prompts"], "pipe", floatfmt=".3g"), flush=True)
-    print("\nScoring candidates of 60 tokens for a prompt of 500, by their number K:\n")
-    rows = [
-        [count, seconds_for(reward_model, make_candidates(1, prompt=500, candidates=count, own=60))]
-        for count in (1, 4, 16, 64)
-    ]
-    print(tabulate(rows, ["K", "s a prompt"], "pipe", floatfmt=".3g"))
+    with Scorer(make_reward_model(), Reading(max_length=4096)) as scorer:
+        print("\nScoring 8 candidates of 60 tokens, by the length of their prompt:\n")
+        rows = [
+            [length, seconds_for(scorer, make_candidates(2, prompt=length, candidates=8, own=60))]
+            for length in (125, 250, 500, 1000)
+        ]
+        print(tabulate(rows, ["prompt tokens", "s for 2 prompts"], "pipe", floatfmt=".3g"))
+        print("\nScoring candidates of 60 tokens for a prompt of 500, by their number K:\n")
+        rows = [
+            [count, seconds_for(scorer, make_candidates(1, prompt=500, candidates=count, own=60))]
+            for count in (1, 4, 16, 64)
+        ]
+        print(tabulate(rows, ["K", "s a prompt"], "pipe", floatfmt=".3g"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,12 @@
 """Where computation runs, and in which precision."""
 
+import ctypes
+
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's mallopt (malloc.h)."""
+LARGEST_INT = 2**31 - 1
 
 
 def default_device() -> torch.device:
@@ -30,3 +36,18 @@ def for_loss(raw: torch.Tensor) -> torch.Tensor:
 def scoring_dtype(device: torch.device, *, bf16: bool) -> torch.dtype:
     """Precision of the weights when scoring: bfloat16 if wanted and there, else float32."""
     return torch.bfloat16 if bf16 and has_bfloat16(device) else torch.float32
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep what it frees for its next large tensors, where glibc manages memory.
+
+    By default glibc returns blocks above some megabytes to the kernel and gets them back page by
+    page: 0.9 of 3.6 seconds when scoring on a CPU (benchmarks/scoring.py). For programs, not for
+    libraries: it holds for the whole process.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+        set_option(option, LARGEST_INT)

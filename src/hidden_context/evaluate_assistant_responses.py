@@ -50,7 +50,7 @@ class Config:
     batching: Batching | None = None
     """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
     token_budget: int | None = None
-    """Tokens a forward pass; if not given, 1024 on a CPU and 16384 on CUDA."""
+    """Tokens a forward pass; if not given, 2048 on a CPU and 16384 on CUDA."""
     batch_size: int = 8
     """Texts a forward pass with --batching padded."""
     max_length: int = 1024
@@ -134,12 +134,13 @@ def _score_in_turn(
     texts: "Collection[list[Text]]",
 ) -> None:
     """Score what earlier runs have not."""
-    from hidden_context.device import default_device, scoring_dtype
+    from hidden_context.device import default_device, keep_freed_memory, scoring_dtype
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_in_turn
     from hidden_context.llm.score import Reading
     from hidden_context.llm.score_rows import score_rows, scored_rows
 
+    keep_freed_memory()
     device = default_device()
     models = load_in_turn(
         records,

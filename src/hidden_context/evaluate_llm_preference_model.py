@@ -44,7 +44,7 @@ class Config:
     batching: Batching | None = None
     """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
     token_budget: int | None = None
-    """Tokens a forward pass; if not given, 1024 on a CPU and 16384 on CUDA."""
+    """Tokens a forward pass; if not given, 2048 on a CPU and 16384 on CUDA."""
     batch_size: int = 8
     """Texts a forward pass with --batching padded."""
     max_length: int = 1024
@@ -119,13 +119,14 @@ def _score(
     output: Path,
 ) -> "tuple[Journal, int]":
     """Score what an earlier run has not; returns the scores and the longest text in tokens."""
-    from hidden_context.device import default_device, scoring_dtype
+    from hidden_context.device import default_device, keep_freed_memory, scoring_dtype
     from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_reward_model
     from hidden_context.llm.score import Reading
     from hidden_context.llm.score_rows import open_journal, score_rows
 
     partial = output.with_name(output.name + ".partial")
+    keep_freed_memory()
     journal = open_journal(partial, record, asdict(config), Path(config.data_path), len(texts))
     device = default_device()
     reward_model = load_reward_model(

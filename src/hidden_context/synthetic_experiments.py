@@ -31,13 +31,16 @@ class Config:
     env: Literal["1d", "2d"] = "1d"
     """Environment, by the number of coordinates of its states."""
     batch_size: int = 128
-    """Comparisons per iteration."""
+    """Comparisons per iteration; --pairs all: of the fewest states that have so many (2048: 65)."""
     lr: float = 1e-4
     """First learning rate of Adam, which decays exponentially to 1e-5."""
     num_iterations: int = 1000
     """Training iterations, each on fresh states."""
     out_dir: Path = Path("results")
     """Folder that receives the results."""
+    pairs: Literal["sampled", "all"] = "all"
+    """sampled: noisy comparisons of two fresh states each, as published; all: all pairs of evenly
+    spread states, by their exact preference probability (classifier: as many pairs as states)."""
     seed: int = 0
     """Seed of the initial weights and of the comparisons."""
     redraw: bool = False
@@ -101,6 +104,7 @@ def _trained(config: Config, environment: "Environment", name: str, folder: Path
     loss = train(
         model,
         environment,
+        pairs=config.pairs,
         batch_size=config.batch_size,
         lr=config.lr,
         num_iterations=config.num_iterations,

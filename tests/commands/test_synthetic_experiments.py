@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def test_results_go_to_the_published_folder() -> None:
     assert result_folder(config) == Path("results/1d/2048_0.001_1000")
 
 
-def test_the_defaults_are_the_published_ones() -> None:
-    assert Config() == Config("1d", 128, 1e-4, 1000, Path("results"))
+def test_the_defaults_are_the_published_ones_but_for_the_pairs() -> None:
+    assert Config() == Config("1d", 128, 1e-4, 1000, Path("results"), pairs="all")
 
 
 def test_models_metrics_curves_and_figure_are_all_there(finished: Config) -> None:
@@ -80,9 +81,19 @@ def test_finished_models_are_used_again_and_the_run_says_so(
     assert (result_folder(finished) / "metrics.json").read_text() == metrics
 
 
-def test_another_seed_is_trained_anew(finished: Config, no_training: None) -> None:
+@pytest.mark.parametrize("other", [{"seed": 1}, {"pairs": "sampled"}], ids=str)
+def test_another_seed_or_kind_of_pairs_is_trained_anew(
+    finished: Config, no_training: None, other: dict[str, Any]
+) -> None:
     with pytest.raises(AssertionError, match="trained"):
-        run(replace(finished, seed=1))
+        run(replace(finished, **other))
+
+
+def test_sampled_pairs_are_a_choice_and_are_recorded(tmp_path: Path) -> None:
+    flags = ["--pairs", "sampled", "--batch_size=4", "--num_iterations=1"]
+    assert main([*flags, "--out_dir", str(tmp_path)]) == 0
+    metrics = json.loads((tmp_path / "1d" / "4_0.0001_1" / "metrics.json").read_text())
+    assert metrics["config"]["pairs"] == "sampled"
 
 
 def test_ctrl_c_keeps_the_models_that_are_finished(
@@ -124,6 +135,7 @@ def test_the_second_environment_runs_from_the_command_line(tmp_path: Path) -> No
     ("flags", "named"),
     [
         (["--env", "3d"], "'3d'"),
+        (["--pairs", "some"], "'some'"),
         (["--batch_size", "0"], "--batch_size 0"),
         (["--num_iterations", "0"], "--num_iterations 0"),
         (["--lr", "-0.1"], "--lr -0.1"),

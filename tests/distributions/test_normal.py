@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 from hidden_context.distributions import Normal
-from hidden_context.distributions.normal import LINKS, NormalUtility
+from hidden_context.distributions.normal import LARGEST_SCALE, LINKS, NormalUtility
 from hidden_context.distributions.special import log_normal_cdf
 from hidden_context.preferences import explained_variance, preference_loss
 
@@ -214,6 +214,57 @@ def test_the_penalty_is_the_unexplained_share_of_variance_at_any_scale(scale: fl
     penalty = Normal(variance_penalty=0.3).regularizer(utility)
     assert penalty == pytest.approx(0.3 * unexplained / (unexplained + explained), rel=1e-12)
     assert penalty == pytest.approx(0.3 * (1 - explained_variance(utility)), rel=1e-12)
+
+
+def far_utility(scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, std = scale * torch.from_numpy(MEAN + 0.5), scale * torch.from_numpy(STD)
+    return mean.requires_grad_(), std.requires_grad_()
+
+
+@pytest.mark.parametrize("scale", [30.0, 1e5])
+def test_the_gauge_pulls_along_a_common_factor_and_along_nothing_else(scale: float) -> None:
+    """Steps against its gradient bring the scale back and leave preferences and r² as they are."""
+    mean, std = far_utility(scale)
+    before = NormalUtility(mean, std, "probit")
+    (by_mean, by_std) = torch.autograd.grad(Normal(gauge=0.1).regularizer(before), (mean, std))
+    factors = torch.cat([by_mean / mean, by_std / std]).detach()
+    assert (factors > 0).all()
+    torch.testing.assert_close(factors, factors[:1].expand(6))
+    step = 0.5 / factors[0]
+    before = NormalUtility(mean.detach(), std.detach(), "probit")
+    after = NormalUtility(before.mean - step * by_mean, before.std - step * by_std, "probit")
+    assert Normal(gauge=0.1).regularizer(after) < Normal(gauge=0.1).regularizer(before)
+    assert explained_variance(after) == pytest.approx(explained_variance(before), rel=1e-12)
+    flipped = torch.tensor([2, 0, 1])
+    torch.testing.assert_close(
+        after.log_prob_preferred_to(take(after, flipped)),
+        before.log_prob_preferred_to(take(before, flipped)),
+    )
+
+
+def test_the_gauge_asks_nothing_of_scales_that_have_not_drifted() -> None:
+    mean, std = far_utility(1.0)
+    penalty = Normal(gauge=0.1).regularizer(NormalUtility(mean, std, "probit"))
+    gradients = torch.autograd.grad(penalty, (mean, std))
+    assert penalty.item() == 0
+    assert all((gradient == 0).all() for gradient in gradients)
+
+
+def test_the_gauge_is_the_squared_log_ratio_of_the_root_mean_square() -> None:
+    mean, std = far_utility(1e3)
+    scale = math.sqrt((mean**2 + std**2).mean().item())
+    penalty = Normal(gauge=0.1).regularizer(NormalUtility(mean, std, "probit"))
+    assert penalty.item() == pytest.approx(0.1 * math.log(scale / LARGEST_SCALE) ** 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 100.0])
+def test_gradient_of_all_penalties_is_that_of_finite_differences(scale: float) -> None:
+    family = Normal(variance_penalty=0.3, gauge=0.1)
+    generator = torch.Generator().manual_seed(0)
+    raw = scale * torch.randn(6, 2, generator=generator, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda raw: family.regularizer(family.decode(raw)), raw.requires_grad_()
+    )
 
 
 def test_the_published_penalty_vanishes_with_the_scale_while_the_likelihood_stays() -> None:

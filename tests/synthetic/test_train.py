@@ -1,5 +1,6 @@
 """The synthetic training loop: reproducible, stops on nonsense, and its models come back."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,32 @@ from hidden_context import records
 from hidden_context.errors import UserError
 from hidden_context.synthetic.environments import ENVIRONMENTS
 from hidden_context.synthetic.models import MODEL_NAMES, Model, build_model
-from hidden_context.synthetic.train import FINAL_LR, load_model, save_model, train
+from hidden_context.synthetic.train import (
+    FINAL_LR,
+    LOSSES,
+    load_model,
+    num_states,
+    save_model,
+    train,
+)
 
 SETTINGS = {"env": "1d", "lr": 0.001, "seed": 0}
 
 
 def trained(
-    name: str = "base", *, lr: float = 0.001, num_iterations: int = 3, seed: int = 0
+    name: str = "base",
+    *,
+    pairs: str = "all",
+    lr: float = 0.001,
+    num_iterations: int = 3,
+    seed: int = 0,
 ) -> Model:
     environment = ENVIRONMENTS["1d"]
     model = build_model(name, environment, seed=0)
     train(
         model,
         environment,
+        pairs=pairs,
         batch_size=16,
         lr=lr,
         num_iterations=num_iterations,
@@ -37,12 +51,20 @@ def weights(model: Model) -> torch.Tensor:
     return torch.cat([weight.flatten() for weight in model.state_dict().values()])
 
 
+@pytest.mark.parametrize("pairs", LOSSES)
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_the_same_seed_trains_the_same_model(name: str) -> None:
-    first, again, other = trained(name), trained(name), trained(name, seed=1)
+def test_the_same_seed_trains_the_same_model(name: str, pairs: str) -> None:
+    first, again = trained(name, pairs=pairs), trained(name, pairs=pairs)
+    other = trained(name, pairs=pairs, seed=1)
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(other))
     assert not first.training
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 128, 2016, 2048])
+def test_the_states_are_the_fewest_that_have_as_many_pairs(batch_size: int) -> None:
+    n = num_states(batch_size)
+    assert math.comb(n - 1, 2) < batch_size <= math.comb(n, 2)
 
 
 def test_the_learning_rate_decays_exponentially_to_its_last(

@@ -25,6 +25,11 @@ from hidden_context.distributions.special import (
 
 SMALLEST_STD = 1e-6
 """Keeps z = Δmean/std, and its gradient, finite in float32 for raw outputs up to 1000."""
+LARGEST_SCALE = 10.0
+"""Root mean square of the utilities from which on `Normal.gauge` acts.
+
+Well above where training starts (0.7), so that most runs never meet it.
+"""
 
 LINKS: dict[str, Callable[[Array], Array]] = {
     "probit": log_normal_cdf,
@@ -91,10 +96,13 @@ class Normal(Family[NormalUtility]):
     """probit (exact), paper (as published) or logit (robust to wrong labels)."""
     variance_penalty: float = 0.0
     """Weight of the unexplained share of variance, 1 - r² over the batch, in the loss."""
+    gauge: float = 0.0
+    """Weight (nats) of the squared log-ratio of the batch's scale to 10, where it is larger."""
 
     def __post_init__(self) -> None:
         check_choice("link", self.link, tuple(LINKS))
         check_not_negative("variance_penalty", self.variance_penalty)
+        check_not_negative("gauge", self.gauge)
 
     @property
     def num_outputs(self) -> int:
@@ -106,17 +114,38 @@ class Normal(Family[NormalUtility]):
         return NormalUtility(raw[..., 0], std, self.link)
 
     def regularizer(self, utility: NormalUtility) -> Array:
-        """`variance_penalty` times E[variance] / (E[variance] + Var[mean]) over the batch.
-
-        The published penalty is E[variance] itself. The likelihood does not change when all means
-        and deviations shrink together, so that penalty only shrinks the scale; this one is
-        invariant to scale, and trades likelihood for explained variance.
-        """
-        if self.variance_penalty == 0:
-            return super().regularizer(utility)
-        unexplained = utility.variance.mean()
-        explained = ((utility.mean - utility.mean.mean()) ** 2).mean()
-        return self.variance_penalty * unexplained / (unexplained + explained)
+        """`variance_penalty` · `unexplained_share` + `gauge` · `squared_excess_scale`."""
+        penalty = super().regularizer(utility)
+        if self.variance_penalty != 0:
+            penalty = penalty + self.variance_penalty * unexplained_share(utility)
+        if self.gauge != 0:
+            penalty = penalty + self.gauge * squared_excess_scale(utility)
+        return penalty
 
     def as_published(self) -> "Normal":
         return dataclasses.replace(self, link="paper")
+
+
+def unexplained_share(utility: NormalUtility) -> Array:
+    """E[variance] / (E[variance] + Var[mean]) over the batch: 1 - r², a scalar in [0, 1].
+
+    The published penalty is E[variance] itself. The likelihood does not change when all means and
+    deviations shrink together, so that penalty only shrinks the scale; this one is invariant to
+    scale, and trades likelihood for explained variance.
+    """
+    unexplained = utility.variance.mean()
+    explained = ((utility.mean - utility.mean.mean()) ** 2).mean()
+    return unexplained / (unexplained + explained)
+
+
+def squared_excess_scale(utility: NormalUtility) -> Array:
+    """max(0, log(scale / LARGEST_SCALE))², scale² = E[mean² + variance] over the batch; a scalar.
+
+    Without it the scale drifts upwards: the likelihood's gradient has no component along a common
+    factor of means and deviations, so steps across it add to their length. The gradient of this
+    term is along that factor alone, and any solution can bring it to 0 by a smaller one, which
+    leaves likelihood, r² and order as they are (docs/decisions/0009-synthetic-pairs-and-gauge.md).
+    """
+    xp = array_namespace(utility.location)
+    mean_square = (utility.mean**2 + utility.variance).mean()
+    return (0.5 * xp.log(xp.clip(mean_square / LARGEST_SCALE**2, 1.0, None))) ** 2

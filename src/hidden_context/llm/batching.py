@@ -11,10 +11,10 @@ from hidden_context.data.packing import Batching, groups_of_like_length, rows_wi
 from hidden_context.llm.backbone import padded
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
-TOKEN_BUDGETS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
+TOKEN_BUDGETS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
 """Tokens a forward pass when scoring, by kind of device.
 
-On a CPU more tokens leave its caches and gain nothing; on a GPU they fill it.
+Fewer cut groups apart or leave a GPU idle; more gain nothing.
 """
 
 

@@ -62,6 +62,18 @@ class Environment(ABC):
         """Uniform states, shape `(n, state_dim)`."""
         return torch.rand(n, self.state_dim, generator=generator)
 
+    def stratified_states(self, n: int, generator: torch.Generator) -> Tensor:
+        """Uniform states, spread evenly, shape `(n, state_dim)`. See `low_discrepancy`."""
+        return low_discrepancy(n, self.state_dim, generator)
+
+    def stratified_pairs(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two uniform states for each of n pairs, `(n, state_dim)` each.
+
+        The pairs, not only the states, are spread evenly. See `low_discrepancy`.
+        """
+        first, second = low_discrepancy(n, 2 * self.state_dim, generator).chunk(2, dim=-1)
+        return first, second
+
     def sample_utilities(self, states: Tensor, generator: torch.Generator) -> Tensor:
         """One utility for each state, with a hidden context of its own, shape `(n,)`."""
         prize, probability = self.gamble(states)
@@ -84,6 +96,12 @@ class Environment(ABC):
             + (1 - prob_1) * prob_2 * _win(nothing, prize_2)
             + (1 - prob_1) * (1 - prob_2) / 2
         )
+
+    def preference_matrix(self, states: Tensor) -> Tensor:
+        """Exact P(i ≻ j) for all pairs of n states, shape `(n, n)`."""
+        n = len(states)
+        first, second = states.repeat_interleave(n, 0), states.repeat(n, 1)
+        return self.preference_probability(first, second).reshape(n, n)
 
 
 class OneDimensional(Environment):
@@ -165,6 +183,17 @@ def compare(environment: Environment, n: int, generator: torch.Generator) -> Com
     utility_2 = environment.sample_utilities(second, generator)
     coin = torch.rand(n, generator=generator) < 0.5
     return Comparisons(first, second, (utility_1 > utility_2) | ((utility_1 == utility_2) & coin))
+
+
+def low_discrepancy(n: int, dim: int, generator: torch.Generator) -> Tensor:
+    """Uniform points of the unit cube that repel each other, float32, shape `(n, dim)`.
+
+    Sobol points, scrambled anew with a seed drawn from `generator` (Owen 1995; Matoušek 1998).
+    Each point is uniform; if n is a power of 2, each of n equal intervals of every coordinate
+    holds exactly one.
+    """
+    seed = int(torch.randint(2**31, (), generator=generator))
+    return torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n)
 
 
 def _win(utility: Tensor, other: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def exact_answers(environment: Environment) -> dict[str, float]:
 
     `expected_loss` is the entropy of the comparisons in nats: no model can have less.
     """
-    prob = _exact_probabilities(environment, evaluation_states(environment))
+    prob = environment.preference_matrix(evaluation_states(environment))
     return {
         "explained_variance": environment.explained_variance,
         "rank_explained_variance": environment.rank_explained_variance,
@@ -52,7 +52,7 @@ def evaluate(model: Model, environment: Environment) -> dict[str, Any]:
     of P(i ≻ j) over j). For models of utility also what `utility_metrics` lists.
     """
     states = evaluation_states(environment)
-    exact = _exact_probabilities(environment, states)
+    exact = environment.preference_matrix(states)
     log_prob, log_prob_other = model.pairwise_log_probs(states)
     error = (log_prob.exp() - exact).abs()
     borda_error = log_prob.exp().mean(1) - environment.borda_count(states)
@@ -179,12 +179,6 @@ def _utility_axis(utility: UtilityDistribution) -> Tensor:
     if float(utility.cdf(low).max()) > 0 or float(utility.cdf(high).min()) < 1 - 1e-5:
         low, high = float(utility.quantile(0.005).min()), float(utility.quantile(0.995).max())
     return torch.linspace(low, high, NUM_CELLS + 1)
-
-
-def _exact_probabilities(environment: Environment, states: Tensor) -> Tensor:
-    n = len(states)
-    first, second = states.repeat_interleave(n, 0), states.repeat(n, 1)
-    return environment.preference_probability(first, second).reshape(n, n)
 
 
 def _population_rank(values: Tensor) -> Tensor:

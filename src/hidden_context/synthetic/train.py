@@ -1,12 +1,14 @@
 """The one training loop of the synthetic experiments, and the trained models as files."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_as_bytes
+from torch import Tensor
 from tqdm import tqdm
 
 from hidden_context import records
@@ -18,10 +20,38 @@ FINAL_LR = 1e-5
 """Learning rate that the exponential decay ends with."""
 
 
+def sampled_loss(
+    model: Model, environment: Environment, batch_size: int, generator: torch.Generator
+) -> Tensor:
+    """Loss of noisy comparisons, each of two fresh states, as published; nats per comparison."""
+    comparisons = compare(environment, batch_size, generator)
+    return model.loss(_on(next(model.parameters()).device, comparisons))
+
+
+def all_pairs_loss(
+    model: Model, environment: Environment, batch_size: int, generator: torch.Generator
+) -> Tensor:
+    """Expected loss of all pairs of `num_states(batch_size)` states; nats per comparison."""
+    return model.exact_loss(environment, num_states(batch_size), generator)
+
+
+LOSSES: dict[str, Callable[[Model, Environment, int, torch.Generator], Tensor]] = {
+    "sampled": sampled_loss,
+    "all": all_pairs_loss,
+}
+"""The loss of one iteration, on fresh states drawn with the generator, by the name of its pairs."""
+
+
+def num_states(batch_size: int) -> int:
+    """The smallest number of states that have at least `batch_size` pairs."""
+    return math.ceil((1 + math.sqrt(1 + 8 * batch_size)) / 2)
+
+
 def train(
     model: Model,
     environment: Environment,
     *,
+    pairs: str,
     batch_size: int,
     lr: float,
     num_iterations: int,
@@ -34,6 +64,7 @@ def train(
     Args:
         model: The model, with fresh weights.
         environment: Where the comparisons come from.
+        pairs: What is compared; a name in `LOSSES`.
         batch_size: Comparisons per iteration.
         lr: Adam's first learning rate; it decays exponentially to `FINAL_LR`.
         num_iterations: Number of steps.
@@ -49,14 +80,13 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     model.to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     decay = (min(FINAL_LR, lr) / lr) ** (1 / num_iterations)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
     losses = []
     progress = tqdm(range(num_iterations), desc=label, disable=None)
     for iteration in progress:
-        comparisons = compare(environment, batch_size, generator)
-        loss = model.loss(_on(device, comparisons))
+        loss = LOSSES[pairs](model, environment, batch_size, generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
