@@ -125,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
+    print("## Synthetic experiments")
     variants = [
         Variant(PUBLISHED, given.iterations),
         Variant(OURS, round(given.longer * given.iterations)),
