@@ -26,7 +26,7 @@ from trl import RewardConfig, RewardTrainer
 from workload import CPU, PAD, Machine, Pair, make_model, make_pairs, make_tokenizer
 
 from hidden_context.distributions import make_family
-from hidden_context.llm.backbone import padded
+from hidden_context.llm.backbone import padded, quietly
 from hidden_context.llm.trainer import PreferenceTrainer
 
 OURS = "hidden-context"
@@ -179,9 +179,10 @@ def compare(
         taken = batches[repetition * steps : (repetition + 1) * steps]
         pairs = [pair for batch in taken for pair in batch]
         with tempfile.TemporaryDirectory() as folder:
-            trainer = make_trainer(
-                variant, pairs, batch_size, folder, checkpointing=checkpointing, machine=machine
-            )
+            with quietly():
+                trainer = make_trainer(
+                    variant, pairs, batch_size, folder, checkpointing=checkpointing, machine=machine
+                )
             seconds, found = train(trainer, anomaly=variant == PUBLISHED)
         losses.setdefault(repetition, {})[variant] = found
         return seconds

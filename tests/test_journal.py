@@ -39,6 +39,14 @@ def test_other_work_is_refused_by_name_and_left_alone(tmp_path: Path):
     assert file.read_bytes() == before
 
 
+def test_a_journal_without_a_whole_chunk_is_begun_anew(tmp_path: Path):
+    """Nothing is lost by it, and a run that failed at once stands in nobody's way."""
+    Journal(tmp_path / "journal", HEADER, chunk_size=3).append(rows(0, 2))
+    journal = Journal(tmp_path / "journal", {"model": "b"}, chunk_size=3)
+    journal.append(rows(0))
+    assert list(journal) == rows(0)
+
+
 def test_the_identity_of_a_file_changes_with_it(tmp_path: Path):
     file = tmp_path / "a.txt"
     file.write_text("x")

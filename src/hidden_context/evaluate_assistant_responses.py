@@ -135,11 +135,11 @@ def _score_in_turn(
 ) -> None:
     """Score what earlier runs have not."""
     from hidden_context.device import default_device, keep_freed_memory, scoring_dtype
-    from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_in_turn
     from hidden_context.llm.score import Reading
     from hidden_context.llm.score_rows import score_rows, scored_rows
 
+    wanted = Reading.of(config)
     keep_freed_memory()
     device = default_device()
     models = load_in_turn(
@@ -150,16 +150,7 @@ def _score_in_turn(
     )
     names = config.reward_model_names
     for name, journal, reward_model in zip(names, journals, models, strict=True):
-        max_length = longest_text(
-            reward_model.model_name, reward_model.tokenizer, config.max_length
-        )
-        reading = Reading(
-            max_length=max_length,
-            overlong=config.overlong,
-            batching=config.batching,
-            token_budget=config.token_budget,
-            batch_size=config.batch_size,
-        )
+        reading = wanted.within(reward_model)
         score_rows(
             reward_model,
             texts,
@@ -171,7 +162,7 @@ def _score_in_turn(
         print(
             f"{name}: {sum(len(row.raw) for row in scored)} responses scored by "
             f"{reward_model.family.name}; {sum(row.num_overlong for row in scored)} over "
-            f"{max_length} tokens, cut at the beginning"
+            f"{reading.max_length} tokens, cut at the beginning"
         )
 
 

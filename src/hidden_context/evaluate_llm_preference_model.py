@@ -120,11 +120,11 @@ def _score(
 ) -> "tuple[Journal, int]":
     """Score what an earlier run has not; returns the scores and the longest text in tokens."""
     from hidden_context.device import default_device, keep_freed_memory, scoring_dtype
-    from hidden_context.llm.backbone import longest_text
     from hidden_context.llm.checkpoint import load_reward_model
     from hidden_context.llm.score import Reading
     from hidden_context.llm.score_rows import open_journal, score_rows
 
+    reading = Reading.of(config)
     partial = output.with_name(output.name + ".partial")
     keep_freed_memory()
     journal = open_journal(partial, record, asdict(config), Path(config.data_path), len(texts))
@@ -135,14 +135,7 @@ def _score(
         device=device,
         dtype=scoring_dtype(device, bf16=config.bf16),
     )
-    max_length = longest_text(record.model_name, reward_model.tokenizer, config.max_length)
-    reading = Reading(
-        max_length=max_length,
-        overlong=config.overlong,
-        batching=config.batching,
-        token_budget=config.token_budget,
-        batch_size=config.batch_size,
-    )
+    reading = reading.within(reward_model)
     score_rows(
         reward_model,
         texts,
@@ -150,7 +143,7 @@ def _score(
         journal,
         place=lambda row, side: f"row {row + 1}, {('chosen', 'rejected')[side]}",
     )
-    return journal, max_length
+    return journal, reading.max_length
 
 
 def _metrics(family: "Family", scored: "Sequence[ScoredRow]") -> dict[str, float]:

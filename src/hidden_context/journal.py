@@ -31,17 +31,12 @@ class Journal:
         self.num_done = 0
         """Lines that are there from before, a multiple of `chunk_size`."""
         header = json.loads(json.dumps(header, default=str))
-        if not path.exists():
+        self.num_done, end = _whole_chunks(path, chunk_size)
+        if not self.num_done:
             write_jsonl(path, [header])
             return
-        _check_same(path, next(iterate_jsonl(path), {}), header)
+        _check_same(path, next(iterate_jsonl(path)), header)
         with path.open("rb+") as file:
-            file.readline()
-            end, number = file.tell(), 0
-            while file.readline().endswith(b"\n"):
-                number += 1
-                if number % chunk_size == 0:
-                    end, self.num_done = file.tell(), number
             file.truncate(end)
 
     def append(self, chunk: Iterable[Mapping[str, Any]]) -> None:
@@ -69,6 +64,18 @@ def identity(path: Path, suffixes: tuple[str, ...]) -> list[list[Any]]:
         for file in files
         if file.is_file() and file.name.endswith(suffixes)
     ]
+
+
+def _whole_chunks(path: Path, chunk_size: int) -> tuple[int, int]:
+    """Lines in whole chunks after the header, and the byte where they end."""
+    num_done = end = 0
+    if not path.exists():
+        return num_done, end
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if number and number % chunk_size == 0 and line.endswith(b"\n"):
+                num_done, end = number, file.tell()
+    return num_done, end
 
 
 def _check_same(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:

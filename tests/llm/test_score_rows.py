@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
 
 
 def test_other_settings_are_refused(tmp_path: Path, model: RewardModel):
-    journal(tmp_path / "file", model)
+    score_rows(model, ROWS, READING, journal(tmp_path / "file", model), place=place)
     with pytest.raises(UserError, match="its seed was 0, and is 1 now"):
         journal(tmp_path / "file", model, seed=1)
     weights = Path(model.model_name) / "model.safetensors"

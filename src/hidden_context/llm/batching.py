@@ -12,10 +12,15 @@ from hidden_context.llm.backbone import padded
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
 TOKEN_BUDGETS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
-"""Tokens a forward pass when scoring, by kind of device.
+"""Tokens a forward pass when scoring, by kind of device (others: as CUDA).
 
 Fewer cut groups apart or leave a GPU idle; more gain nothing.
 """
+
+
+def default_token_budget(device: torch.device) -> int:
+    """See `TOKEN_BUDGETS`."""
+    return TOKEN_BUDGETS.get(device.type, TOKEN_BUDGETS["cuda"])
 
 
 def choose_batching(

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from hidden_context.data.tokenize import Overlong, TokenizedTexts, tokenize
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
-from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided, model_inputs
+from hidden_context.llm.backbone import longest_text
+from hidden_context.llm.batching import choose_batching, default_token_budget, divided, model_inputs
 from hidden_context.llm.checkpoint import RewardModel
 from hidden_context.llm.shared_prefix import separate_prefixes
 
@@ -52,6 +53,16 @@ class Reading:
     """Tokens a forward pass; if None, what suits the device (`TOKEN_BUDGETS`)."""
     batch_size: int = 8
     """Texts a forward pass, for `padded` batches."""
+
+    @classmethod
+    def of(cls, config: Any) -> "Reading":
+        """From the flags of a command, which are called the same."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+    def within(self, reward_model: RewardModel) -> "Reading":
+        """With no longer texts than the model has positions."""
+        name, tokenizer = reward_model.model_name, reward_model.tokenizer
+        return replace(self, max_length=longest_text(name, tokenizer, self.max_length))
 
     def __post_init__(self) -> None:
         for name in ("max_length", "token_budget", "batch_size"):
@@ -123,7 +134,8 @@ class Scorer:
         self._lent = ExitStack()
         self._batching: Batching | None = None
         self._told = False
-        self._token_budget = reading.token_budget or TOKEN_BUDGETS[reward_model.model.device.type]
+        default = default_token_budget(reward_model.model.device)
+        self._token_budget = reading.token_budget or default
 
     def __enter__(self) -> Self:
         self._lent.enter_context(merged(self._reward_model.model))

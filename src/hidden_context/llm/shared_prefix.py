@@ -15,7 +15,12 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from hidden_context.data.packing import in_trie_order, pack, shared_with_previous
+from hidden_context.data.packing import (
+    MIN_SHARED,
+    in_trie_order,
+    pack,
+    shared_with_previous,
+)
 from hidden_context.llm.backbone import padded, quietly, unwrapped
 from hidden_context.llm.packed_attention import (
     PATHS,
@@ -115,7 +120,8 @@ def texts_to_try(texts: Sequence[np.ndarray], window: int | None) -> list[np.nda
     seconds = [place for place in range(len(order)) if shared[place]]
     seconds.sort(key=lambda place: len(texts[order[place]]))
     by_length = sorted(texts, key=len)
-    usual = by_length[len(texts) // 2]
+    enough = [text for text in by_length if len(text) >= 2 * MIN_SHARED] or by_length[-1:]
+    usual = enough[len(enough) // 2]
     half = usual[: (len(usual) + 1) // 2]
     tried = [usual, np.concatenate([half, usual[:-1]])[: len(usual)]]
     for place in seconds[len(seconds) // 4 :: max(1, len(seconds) // 4)][:2]:
