@@ -6,11 +6,11 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check format bench clean
 
 help:
-	@echo "make demo    install, then train and compare every family on generated data (3 minutes)"
+	@echo "make demo    install, then train and compare every family on generated data (2 minutes)"
 	@echo "make test    install, then format check, lint, types, import contracts and all tests"
 	@echo "make check   the static part of make test alone"
 	@echo "make format  rewrite the code in the house format"
-	@echo "make bench   install, then measure speed against the peers (40 minutes on two quiet cores)"
+	@echo "make bench   install, then measure speed against the peers (30 minutes on two quiet cores)"
 	@echo "make clean   remove the virtual environment and what the demo wrote"
 
 demo: $(VENV)/.installed

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Train and compare every family on generated data with known hidden context (2 minutes)."""
+    """Train and compare every family on generated data with known hidden context (1 minute)."""
 
     out_dir: Path = Path("demo_output")
     """Folder that receives data, models, scores and log; what an earlier demo left is replaced."""
