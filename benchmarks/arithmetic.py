@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 from torch.profiler import ProfilerActivity, profile
-from workload import PAD, SIZES, make_model, make_pairs
+from workload import MAX_LENGTH, PAD, SIZES, make_model, make_pairs
 
 from hidden_context.data.packing import pack, rows_within_budget
 from hidden_context.llm.adapters import merged
@@ -96,7 +96,7 @@ def main() -> None:
     pairs, _ = make_pairs()
     texts = [pair[side] for pair in pairs[:48] for side in ("chosen", "rejected")]
     model: Any = make_model()
-    assert choose_batching(model, None, texts, PAD) == "shared_prefix"
+    assert choose_batching(model, None, texts, PAD, longest=MAX_LENGTH) == "shared_prefix"
     batch = texts[:16]
 
     def step() -> None:

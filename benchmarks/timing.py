@@ -56,4 +56,4 @@ def report(runs: Runs, ours: str, wanted: Mapping[str, float], *, unit: str, per
 
 def verdict(found: float, wanted: float) -> str:
     """Whether a ratio is as large as wanted."""
-    return "reached" if found >= wanted else f"missed by {100 * (1 - found / wanted):.0f} %"
+    return "reached" if found >= wanted else f"missed by {100 * (1 - found / wanted):.1f} %"

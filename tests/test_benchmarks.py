@@ -25,7 +25,7 @@ def test_ratios_are_within_a_repetition():
     assert timing.ratio(runs, "peer", "ours") == (3.0, 2.0, 4.0)
     table = timing.report(runs, "ours", {"peer": 3.2}, unit="step", per=2)
     assert "3.00 (2.00 to 4.00)" in table
-    assert "missed by 6 %" in table
+    assert "missed by 6.2 %" in table
     assert "1000" in table  # ms a step of ours: median 2 s for 2 steps
     assert timing.verdict(3.0, 3.0) == "reached"
 

@@ -1,5 +1,6 @@
 """Scores do not depend on batches, order or company."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tiny_models import save_tiny_model
 
 from hidden_context.distributions import Normal
 from hidden_context.errors import UserError
+from hidden_context.llm import score as score_module
 from hidden_context.llm.adapters import merged, with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.checkpoint import RewardModel
@@ -80,24 +82,33 @@ def test_texts_over_the_token_budget_are_alone_with_one_warning(
     assert "token_budget" not in capsys.readouterr().err
 
 
-def test_chunks_are_tokenised_while_others_are_scored(tmp_path: Path):
-    """The second is taken before the first comes back, and no third is."""
-    model, taken = reward_model(tmp_path, "llama"), []
+def test_chunks_are_tokenised_while_others_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first waits, in its forward pass, for the second to be taken; no third is taken yet."""
+    model, taken, second = reward_model(tmp_path, "llama"), [], threading.Event()
+    forward = score_module._forward
+
+    def waiting(*args: Any) -> np.ndarray:
+        assert second.wait(timeout=60)
+        return forward(*args)
 
     def chunks() -> Iterator[Chunk]:
-        for number in range(3):
+        for number in range(4):
             taken.append(number)
+            if number == 1:
+                second.set()
             yield Chunk([TEXTS[number]], ["text"])
 
-    scored = score_chunks(model, chunks(), Reading(max_length=512), total=3)
+    monkeypatch.setattr(score_module, "_forward", waiting)
+    scored = score_chunks(model, chunks(), Reading(max_length=512), total=4)
     first = next(scored)
-    assert taken in ([0], [0, 1])
+    assert taken == [0, 1]
     rest = list(scored)
-    assert taken == [0, 1, 2]
-    expected = score(model, TEXTS[:3], padded(1)).raw
-    np.testing.assert_allclose(
-        np.concatenate([each.raw for each in (first, *rest)]), expected, atol=1e-5
-    )
+    monkeypatch.undo()
+    expected = score(model, TEXTS[:4], padded(1)).raw
+    found = np.concatenate([each.raw for each in (first, *rest)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_adapters_are_merged_for_scoring_and_come_back_to_the_last_bit(tmp_path: Path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from hidden_context.data.packing import Batching, pack
 from hidden_context.llm.adapters import with_adapters
@@ -21,6 +22,7 @@ from hidden_context.llm.packed_attention import (
     varlen_options,
 )
 from hidden_context.llm.shared_prefix import (
+    ATTENTION,
     NotExactError,
     last_layer,
     separate_prefixes,
@@ -118,7 +120,7 @@ def assert_equal_to_padded(model: Any, batching: Batching, texts: list[np.ndarra
     """Within 1e-5 in float32, of the largest gradient for gradients."""
     expected, expected_gradients = raw_and_gradients(model, texts, "padded")
     if batching == "shared_prefix":
-        share_prefixes(model, texts, 0)
+        share_prefixes(model, texts, 0, longest=512)
         assert unwrapped(model).last_layer_hooks
     raw, gradients = raw_and_gradients(model, texts, batching)
     assert np.ptp(expected.numpy(), axis=0).min() > 0.1  # texts are told apart
@@ -157,7 +159,7 @@ def test_checkpointed_gradients_are_those_of_padded_texts():
 @pytest.mark.parametrize("family", ["bert", *DIFFERENT])
 def test_other_backbones_are_grouped_with_a_reason(family: str, capsys: pytest.CaptureFixture[str]):
     model = make_model(family)
-    assert choose_batching(model, "shared_prefix", make_texts(), 0) == "grouped"
+    assert choose_batching(model, "shared_prefix", make_texts(), 0, longest=512) == "grouped"
     assert "batching: grouped, since shared_prefix " in capsys.readouterr().err
     assert_equal_to_padded(model, "grouped", make_texts())
 
@@ -166,7 +168,24 @@ def test_unknown_kinds_of_layers_are_grouped():
     model = make_model("llama")
     model.config.layer_types = ["full_attention", "linear_attention", "full_attention"]
     with pytest.raises(NotExactError, match="does not know layers of kind linear_attention"):
-        share_prefixes(model, make_texts(), 0)
+        share_prefixes(model, make_texts(), 0, longest=512)
+
+
+def test_a_window_that_attention_is_not_told_of_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    """Even if no text at hand is longer than the window: a later one may be."""
+    model = make_model("mistral", sliding_window=100)
+    texts = [text for text in make_texts() if len(text) < 100]
+
+    def without_window(*args: Any, **kwargs: Any) -> Any:
+        kwargs["sliding_window"] = None
+        return attend(*args, **kwargs)
+
+    share_prefixes(model, texts, 0, longest=512)
+    separate_prefixes(model)
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, ATTENTION, without_window)
+    share_prefixes(model, texts, 0, longest=100)
+    with pytest.raises(NotExactError, match="changes the states of mistral by up to"):
+        share_prefixes(model, texts, 0, longest=512)
 
 
 def test_a_model_that_fails_on_packed_rows_is_as_it_was(monkeypatch: pytest.MonkeyPatch):
@@ -174,7 +193,7 @@ def test_a_model_that_fails_on_packed_rows_is_as_it_was(monkeypatch: pytest.Monk
     expected, _ = raw_and_gradients(model, make_texts(), "padded")
     monkeypatch.setattr(Paths, "sizes", property(lambda paths: 1 / 0))
     with pytest.raises(NotExactError, match=r"fails for llama \(ZeroDivisionError"):
-        share_prefixes(model, make_texts(), 0)
+        share_prefixes(model, make_texts(), 0, longest=512)
     raw, _ = raw_and_gradients(model, make_texts(), "padded")
     torch.testing.assert_close(raw, expected, rtol=0, atol=0)
 
@@ -184,8 +203,8 @@ def test_sharing_can_be_undone_and_done_again():
     texts = make_texts()
     expected, _ = raw_and_gradients(model, texts, "padded")
     for _ in range(2):
-        share_prefixes(model, texts, 0)
-        share_prefixes(model, texts, 0)
+        share_prefixes(model, texts, 0, longest=512)
+        share_prefixes(model, texts, 0, longest=512)
         with pytest.raises(RuntimeError, match="reads packed rows only"):
             raw_and_gradients(model, texts, "padded")
         separate_prefixes(model)
@@ -200,7 +219,7 @@ def test_the_last_layer_computes_only_what_is_read():
     assert layer is not None
     layer.mlp.register_forward_hook(lambda *given: seen.append(given[2].shape[1]))  # pyrefly: ignore
     texts = make_texts()
-    share_prefixes(model, texts, 0)
+    share_prefixes(model, texts, 0, longest=512)
     seen.clear()
     model(**model_inputs(texts, "shared_prefix", 0))
     assert seen == [len(texts) - 2]  # two are there twice
@@ -208,7 +227,7 @@ def test_the_last_layer_computes_only_what_is_read():
 
 def test_what_is_saved_names_no_attention_of_ours(tmp_path: Path):
     model = make_model("llama")
-    share_prefixes(model, make_texts(), 0)
+    share_prefixes(model, make_texts(), 0, longest=512)
     model.save_pretrained(tmp_path)
     assert "hidden_context" not in (tmp_path / "config.json").read_text()
     AutoModelForSequenceClassification.from_pretrained(tmp_path)

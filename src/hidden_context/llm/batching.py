@@ -24,7 +24,12 @@ def default_token_budget(device: torch.device) -> int:
 
 
 def choose_batching(
-    model: Any, wanted: Batching | None, texts: Sequence[np.ndarray], pad_token_id: int | None
+    model: Any,
+    wanted: Batching | None,
+    texts: Sequence[np.ndarray],
+    pad_token_id: int | None,
+    *,
+    longest: int,
 ) -> Batching:
     """The batching that is wanted or, if None, the fastest that is exact for the model.
 
@@ -34,7 +39,7 @@ def choose_batching(
     if wanted in ("grouped", "padded"):
         return wanted
     try:
-        share_prefixes(model, texts, pad_token_id)
+        share_prefixes(model, texts, pad_token_id, longest=longest)
     except NotExactError as reason:
         print(f"batching: grouped, since shared_prefix {reason}", file=sys.stderr)
         return "grouped"

@@ -174,7 +174,11 @@ class Scorer:
         if self._batching is None:
             model, tokenizer = self._reward_model.model, self._reward_model.tokenizer
             self._batching = choose_batching(
-                model, self._reading.batching, texts, tokenizer.pad_token_id
+                model,
+                self._reading.batching,
+                texts,
+                tokenizer.pad_token_id,
+                longest=self._reading.max_length,
             )
         longest = max(map(len, texts))
         if self._batching != "padded" and longest > self._token_budget and not self._told:

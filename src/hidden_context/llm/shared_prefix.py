@@ -47,7 +47,9 @@ class NotExactError(Exception):
     """Why a model cannot share prefixes, as the end of a sentence."""
 
 
-def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | None) -> None:
+def share_prefixes(
+    model: Any, texts: Sequence[np.ndarray], pad_token_id: int | None, *, longest: int
+) -> None:
     """Let a model read packed rows, after it has scored some texts in both ways.
 
     Args:
@@ -55,6 +57,7 @@ def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
             under the autocast in which it will.
         texts: Token ids of texts that it will read, of which a few are taken.
         pad_token_id: For the reference.
+        longest: Tokens of the longest text that it may read.
 
     Raises:
         NotExactError: The two ways differ, or one is impossible; the model is as it was.
@@ -67,7 +70,7 @@ def share_prefixes(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
     if not kinds <= KNOWN_LAYERS:
         raise NotExactError(f"does not know layers of kind {', '.join(kinds - KNOWN_LAYERS)}")
     separate_prefixes(model)
-    tried = texts_to_try(texts, getattr(config, "sliding_window", None))
+    tried = texts_to_try(texts, longest, getattr(config, "sliding_window", None))
     with torch.no_grad(), quietly(), _evaluating(model):
         batch = send_to_device(padded(tried, pad_token_id), reward.device)
         expected = reward.pooled_states(**batch)
@@ -108,12 +111,13 @@ def packed_inputs(texts: Sequence[np.ndarray]) -> tuple[dict[str, Any], Tensor]:
     return inputs, torch.from_numpy(row.path_of)
 
 
-def texts_to_try(texts: Sequence[np.ndarray], window: int | None) -> list[np.ndarray]:
+def texts_to_try(texts: Sequence[np.ndarray], longest: int, window: int | None) -> list[np.ndarray]:
     """Two groups that share their beginnings, of usual length, and one that is made to share.
 
     Args:
         texts: Those to take them from.
-        window: Of sliding attention; if it is shorter than the longest text, that one is tried too.
+        longest: Tokens of the longest text there may be.
+        window: Of sliding attention; if a text may be longer, one that is so is made and tried too.
     """
     order = in_trie_order(texts)
     shared = shared_with_previous([texts[index] for index in order])
@@ -126,8 +130,8 @@ def texts_to_try(texts: Sequence[np.ndarray], window: int | None) -> list[np.nda
     tried = [usual, np.concatenate([half, usual[:-1]])[: len(usual)]]
     for place in seconds[len(seconds) // 4 :: max(1, len(seconds) // 4)][:2]:
         tried += [texts[order[place - 1]], texts[order[place]]]
-    if window is not None and window < len(by_length[-1]):
-        tried.append(by_length[-1])
+    if window is not None and window < longest:
+        tried.append(np.resize(by_length[-1], min(longest, 2 * window)))  # repeats what it has
     return tried
 
 

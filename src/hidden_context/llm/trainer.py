@@ -1,7 +1,6 @@
 """Training a reward model of any family with `transformers.Trainer`."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -57,10 +56,13 @@ class PreferenceTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.family = family
         self._num_weights = unwrapped(self.model).num_parameters(exclude_embeddings=True)
-        first = islice(iter(kwargs["train_dataset"]), NUM_TRIED)
-        tried = [pair[side] for pair in first for side in SIDES]
+        pairs = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
+        tried = [pair[side] for pair in pairs[:NUM_TRIED] for side in SIDES]
+        longest = max(len(pair[side]) for pair in pairs for side in SIDES)
         with self.accelerator.autocast():
-            self.batching = choose_batching(self.model, batching, tried, pad_token_id)
+            self.batching = choose_batching(
+                self.model, batching, tried, pad_token_id, longest=longest
+            )
         self._schedule = schedule
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
 
