@@ -27,7 +27,7 @@ from workload import CPU, PAD, Machine, Pair, make_model, make_pairs, make_token
 
 from hidden_context.distributions import make_family
 from hidden_context.llm.backbone import padded, quietly
-from hidden_context.llm.trainer import PreferenceTrainer
+from hidden_context.llm.trainer import Observation, PreferenceTrainer
 
 OURS = "hidden-context"
 TRL = "TRL"
@@ -142,7 +142,7 @@ def make_trainer(
         batching="padded" if variant == PADDED else "shared_prefix",
         model=make_model(chosen.num_outputs, machine=machine),
         args=TrainingArguments(**plain),
-        train_dataset=dataset,
+        train_dataset=[Observation((pair["chosen"], pair["rejected"])) for pair in pairs],
     )
 
 

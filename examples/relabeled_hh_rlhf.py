@@ -1,4 +1,4 @@
-"""Hidden context in people's preferences: every family on helpful, harmless and mixed comparisons.
+"""Hidden context in people's preferences: the paper's families on comparisons by one judge or both.
 
     hidden-context download relabeled-hh-rlhf jailbroken --to data
     python examples/relabeled_hh_rlhf.py --data_dir data --out_dir results/relabeled_hh_rlhf
@@ -26,7 +26,7 @@ from hidden_context import evaluate_llm_preference_model as evaluate_command
 from hidden_context import summarize_results as summarize_command
 from hidden_context import train_llm_preference_model as train_command
 from hidden_context.command_line import run_command
-from hidden_context.distributions import FAMILIES
+from hidden_context.distributions import PUBLISHED
 from hidden_context.errors import UserError
 from hidden_context.records import meta_path, read_json, read_jsonl, write_json, write_jsonl
 
@@ -52,7 +52,7 @@ LEARNING_RATE, LORA_LEARNING_RATE = 1e-3, 1e-4
 
 @dataclass(frozen=True)
 class Config:
-    """Train, evaluate and compare every family on the relabelled HH-RLHF test split."""
+    """Train, evaluate and compare the paper's families on the relabelled HH-RLHF test split."""
 
     data_dir: Path = Path("data")
     """Folder with relabeled_hh_rlhf/ and jailbroken_responses.jsonl, as downloaded."""
@@ -89,7 +89,7 @@ def run(config: Config) -> None:
             write_jsonl(config.data / name / f"{split}.jsonl", part)
     model_name = config.model_name or write_small_llama(config)
     losses = []
-    for family in FAMILIES:
+    for family in PUBLISHED:
         checkpoints = [train(config, model_name, family, subset) for subset in SUBSETS]
         score(config, jailbreaks, family, checkpoints)
         losses += [f"  {family} on {path.parent.name}: {losses_of(path)}" for path in checkpoints]

@@ -1,7 +1,7 @@
 """`hidden-context demo`: the paper's main job on generated data whose hidden context is known.
 
 Writes the data, makes a tiny language model, then calls the commands that a user would call on real
-data, in this process: train nine reward models, evaluate, score jailbreaks, summarise.
+data, in this process: train ten reward models, evaluate, score jailbreaks, summarise.
 """
 
 import contextlib
@@ -9,25 +9,27 @@ import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hidden_context.command_line import run_command
 from hidden_context.errors import UserError
-from hidden_context.records import provenance, write_json, write_jsonl
+from hidden_context.records import provenance, write_json
 
 if TYPE_CHECKING:
+    from hidden_context.results.saved_scores import ScoredComparisons
     from hidden_context.results.summary import Summary
-    from hidden_context.synthetic.conversations import Comparison, Jailbreak
+    from hidden_context.synthetic.generated_data import GeneratedData
     from hidden_context.synthetic.judges import Attributes
+    from hidden_context.synthetic.judges_report import JudgesReport
     from hidden_context.synthetic.truth import Truth
 
 
 @dataclass(frozen=True)
 class Config:
-    """Train and compare every family on generated data with known hidden context (1 minute)."""
+    """Train and compare models on generated data with known hidden context (1 to 2 minutes)."""
 
     out_dir: Path = Path("demo_output")
     """Folder that receives data, models, scores and log; what an earlier demo left is replaced."""
@@ -49,7 +51,6 @@ class Config:
     """Comparisons a training step."""
 
 
-DATA_NAME = "relabeled_hh_rlhf"
 MODEL_NAME = "tiny_llama"
 LOG = "log.txt"
 """What the commands print; the demo itself prints the outcome only."""
@@ -58,22 +59,23 @@ RECORD = "demo.json"
 MAX_LENGTH = 64
 """Tokens; the longest text has 45."""
 RISK_LEVEL = 0.01
-SUBSETS: tuple[Literal["helpful", "harmless", "both"], ...] = ("helpful", "harmless", "both")
-
-
-@dataclass(frozen=True)
-class GeneratedData:
-    """What the models are trained and judged on, with all attributes."""
-
-    train: "dict[str, list[Comparison]]"
-    """By who judged; the texts are the same in each."""
-    test: "dict[str, list[Comparison]]"
-    jailbreaks: "list[Jailbreak]"
+QUANTILE = f"quantile:{RISK_LEVEL}"
+Subset: TypeAlias = Literal["helpful", "harmless", "both"]
+SUBSETS: tuple[Subset, ...] = ("helpful", "harmless", "both")
+SHARED_CONTEXT = "shared_context"
+AMONG_OTHERS_SCORES = f"jailbreaks_among_others_{SHARED_CONTEXT}.jsonl"
+TRAINED_ON: dict[str, tuple[Subset, ...]] = {
+    "base": SUBSETS,
+    "mean_and_variance": SUBSETS,
+    "categorical": SUBSETS,
+    SHARED_CONTEXT: ("both",),
+}
+"""The paper's families on every training set; the one that may find the judges, where both are."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One of the paper's two findings for one family, in this run."""
+    """Something that should show in this run of one family: one number below another."""
 
     claim: str
     family: str
@@ -95,24 +97,31 @@ def run(config: Config) -> int:
 def _run(config: Config) -> int:
     from hidden_context.results.saved_scores import find_comparisons, find_jailbreaks
     from hidden_context.results.summary import summarize
+    from hidden_context.risk import Risk
+    from hidden_context.synthetic.generated_data import generate, write_data
+    from hidden_context.synthetic.judges_report import render_judges
 
     started = time.monotonic()
     _make_room(config.out_dir)
     write_json(config.out_dir / RECORD, {"config": dataclasses.asdict(config), **provenance()})
-    data = generate(config)
-    write_data(data, config.out_dir / "data")
+    data_dir = config.out_dir / "data"
+    data = generate(
+        seed=config.seed,
+        train_size=config.train_size,
+        test_size=config.test_size,
+        num_jailbreaks=config.num_jailbreaks,
+    )
+    write_data(data, data_dir)
     with _messages_to(config.out_dir / LOG):
         make_language_model(config, data)
     print(f"{time.monotonic() - started:5.1f} s  data and tiny language model", flush=True)
     train_and_score(config, started)
-    data_dir = config.out_dir / "data"
-    summary = summarize(
-        find_comparisons(data_dir), find_jailbreaks(data_dir), risk_level=RISK_LEVEL
-    )
-    print()
-    print(render(summary, truths(data)))
-    print()
-    for finding in findings(summary):
+    comparisons = find_comparisons(data_dir)
+    risks = (Risk("quantile", RISK_LEVEL),)
+    summary = summarize(comparisons, find_jailbreaks(data_dir), risks=risks)
+    judges = judges_found(comparisons, data, data_dir)
+    print(f"\n{render(summary, truths(data))}\n\n{render_judges(judges, SHARED_CONTEXT)}\n")
+    for finding in [*findings(summary), *findings_about_judges(judges)]:
         verdict = "holds" if finding.holds else "does NOT hold"
         numbers = f"{finding.smaller:.3f} < {finding.larger:.3f}"
         print(f"{finding.claim}, {finding.family}: {numbers} {verdict} in this run")
@@ -126,39 +135,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(Config, run, argv, prog="hidden-context demo")
 
 
-def generate(config: Config) -> GeneratedData:
-    """Draw everything from the seed; no prompt of the test data is in the training data."""
-    from hidden_context.synthetic.conversations import compare, draw_jailbreaks, split_prompts
-    from hidden_context.synthetic.judges import JUDGES
-
-    train_prompts, test_prompts = split_prompts(config.seed)
-    first, second, third = range(3 * config.seed, 3 * config.seed + 3)
-    return GeneratedData(
-        train={
-            name: compare(train_prompts, judges, size=config.train_size, seed=first)
-            for name, judges in JUDGES.items()
-        },
-        test={
-            name: compare(test_prompts, judges, size=config.test_size, seed=second)
-            for name, judges in JUDGES.items()
-        },
-        jailbreaks=draw_jailbreaks(test_prompts, size=config.num_jailbreaks, seed=third),
-    )
-
-
-def write_data(data: GeneratedData, folder: Path) -> None:
-    """Write the files in the published layout."""
-    for split, sets in (("train", data.train), ("test", data.test)):
-        for name, comparisons in sets.items():
-            file = folder / DATA_NAME / name / f"{split}.jsonl.gz"
-            write_jsonl(file, (comparison.row() for comparison in comparisons))
-    write_jsonl(
-        folder / "jailbroken_responses.jsonl", (jailbreak.row() for jailbreak in data.jailbreaks)
-    )
-
-
-def make_language_model(config: Config, data: GeneratedData) -> None:
-    """The backbone of all nine reward models; see `make_tiny_reader`."""
+def make_language_model(config: Config, data: "GeneratedData") -> None:
+    """The backbone of all reward models; see `make_tiny_reader`."""
     from hidden_context.llm.tiny_reader import make_tiny_reader
 
     responses = [
@@ -178,65 +156,79 @@ def make_language_model(config: Config, data: GeneratedData) -> None:
 
 
 def train_and_score(config: Config, started: float) -> None:
-    """Call the commands for every family and training set; their messages go to the log."""
-    from hidden_context import (
-        evaluate_assistant_responses,
-        evaluate_llm_preference_model,
-        train_llm_preference_model,
-    )
-    from hidden_context.distributions import FAMILIES, make_family
-
-    data_dir, log = config.out_dir / "data", config.out_dir / LOG
-    for family in FAMILIES:
+    """Call the commands for every model of `TRAINED_ON`; their messages go to the log."""
+    for family, subsets in TRAINED_ON.items():
         checkpoints = {}
-        for subset in SUBSETS:
-            training = train_llm_preference_model.Config(
-                model_name=str(config.out_dir / MODEL_NAME),
-                data_path=str(data_dir / DATA_NAME),
-                data_subset=subset,
-                reward_model_type=family,
-                use_peft=False,
-                bf16=False,
-                learning_rate=config.learning_rate,
-                num_train_epochs=config.num_train_epochs,
-                per_device_train_batch_size=config.batch_size,
-                per_device_eval_batch_size=128,
-                eval_dataset_size=min(200, config.test_size),
-                max_length=MAX_LENGTH,
-                log_dir=data_dir / "reward_models" / DATA_NAME,
-                seed=config.seed,
-            )
-            checkpoint = train_llm_preference_model.final_folder(training, make_family(family))
-            checkpoints[subset] = str(checkpoint)
-            with _messages_to(log):
-                train_llm_preference_model.run(training)
-                evaluate_llm_preference_model.run(
-                    evaluate_llm_preference_model.Config(
-                        reward_model_checkpoint=str(checkpoint),
-                        data_path=str(data_dir / DATA_NAME),
-                        data_subset="both",
-                        batch_size=128,
-                        max_length=MAX_LENGTH,
-                        bf16=False,
-                    )
-                )
+        for subset in subsets:
+            with _messages_to(config.out_dir / LOG):
+                checkpoints[subset] = train(config, family, subset)
             print(f"{time.monotonic() - started:5.1f} s  {family} on {subset}", flush=True)
-        suffix = "" if family == "base" else f"_{family}"
-        with _messages_to(log):
-            evaluate_assistant_responses.run(
-                evaluate_assistant_responses.Config(
-                    input=data_dir / "jailbroken_responses.jsonl",
-                    output=data_dir / f"jailbroken_evaluations_{family}.jsonl",
-                    reward_model_checkpoints=tuple(checkpoints.values()),
-                    reward_model_names=tuple(f"{subset}{suffix}" for subset in checkpoints),
-                    batch_size=128,
-                    max_length=MAX_LENGTH,
-                    bf16=False,
-                )
-            )
+        with _messages_to(config.out_dir / LOG):
+            score_jailbreaks(config, family, checkpoints)
 
 
-def truths(data: GeneratedData) -> "dict[str, Truth]":
+def train(config: Config, family: str, subset: Subset) -> Path:
+    """Train one model and score the test comparisons of both judges; returns its folder."""
+    from hidden_context import evaluate_llm_preference_model, train_llm_preference_model
+    from hidden_context.distributions import make_family
+    from hidden_context.synthetic.generated_data import DATA_NAME
+
+    data_dir = config.out_dir / "data"
+    training = train_llm_preference_model.Config(
+        model_name=str(config.out_dir / MODEL_NAME),
+        data_path=str(data_dir / DATA_NAME),
+        data_subset=subset,
+        reward_model_type=family,
+        use_peft=False,
+        bf16=False,
+        learning_rate=config.learning_rate,
+        num_train_epochs=config.num_train_epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=128,
+        eval_dataset_size=min(200, config.test_size),
+        max_length=MAX_LENGTH,
+        log_dir=data_dir / "reward_models" / DATA_NAME,
+        seed=config.seed,
+    )
+    train_llm_preference_model.run(training)
+    checkpoint = train_llm_preference_model.final_folder(training, make_family(family))
+    evaluate_llm_preference_model.run(
+        evaluate_llm_preference_model.Config(
+            reward_model_checkpoint=str(checkpoint),
+            data_path=str(data_dir / DATA_NAME),
+            data_subset="both",
+            batch_size=128,
+            max_length=MAX_LENGTH,
+            bf16=False,
+        )
+    )
+    return checkpoint
+
+
+def score_jailbreaks(config: Config, family: str, checkpoints: Mapping[Subset, Path]) -> None:
+    """Score the jailbreaks with one family's models; with contexts, among other responses."""
+    from hidden_context import evaluate_assistant_responses
+    from hidden_context.synthetic.generated_data import AMONG_OTHERS_FILE, JAILBREAKS_FILE
+
+    data_dir = config.out_dir / "data"
+    source, output = JAILBREAKS_FILE, f"jailbroken_evaluations_{family}.jsonl"
+    if family == SHARED_CONTEXT:
+        source, output = AMONG_OTHERS_FILE, AMONG_OTHERS_SCORES
+    suffix = "" if family == "base" else f"_{family}"
+    evaluate_assistant_responses.run(
+        evaluate_assistant_responses.Config(
+            input=data_dir / source,
+            output=data_dir / output,
+            reward_model_checkpoints=tuple(map(str, checkpoints.values())),
+            reward_model_names=tuple(f"{subset}{suffix}" for subset in checkpoints),
+            batch_size=128,
+            max_length=MAX_LENGTH,
+            bf16=False,
+        )
+    )
+
+
+def truths(data: "GeneratedData") -> "dict[str, Truth]":
     """The truth for each training set, on the test data and jailbreaks of this run."""
     from hidden_context.synthetic.judges import JUDGES
     from hidden_context.synthetic.truth import truth
@@ -247,10 +239,30 @@ def truths(data: GeneratedData) -> "dict[str, Truth]":
     }
 
 
+def judges_found(
+    comparisons: "Sequence[ScoredComparisons]", data: "GeneratedData", data_dir: Path
+) -> "JudgesReport":
+    """What the saved scores of the models trained on both say of each judge."""
+    import numpy as np
+
+    from hidden_context.records import read_jsonl
+    from hidden_context.synthetic.judges_report import ScoredModel, report_judges
+
+    models = {
+        scored.family.name: ScoredModel(scored.family, scored.chosen, scored.rejected)
+        for scored in comparisons
+        if scored.trained_on == "both"
+    }
+    rows = read_jsonl(data_dir / AMONG_OTHERS_SCORES)
+    raw = np.concatenate([row[f"reward_outputs_both_{SHARED_CONTEXT}"] for row in rows])
+    among_others = models[SHARED_CONTEXT].family.decode(raw)
+    return report_judges(models, SHARED_CONTEXT, among_others, data)
+
+
 def findings(summary: "Summary") -> list[Finding]:
-    """The paper's two findings, for every family with a variance."""
+    """The paper's two findings, for every family with a variance that has all training sets."""
     r2 = {(run.family, run.trained_on): run.r2 for run in summary.comparisons if run.r2 is not None}
-    families = sorted({family for family, _ in r2})
+    families = sorted(family for family, subset in r2 if subset == "helpful")
     found = [
         Finding(
             "r² is lower when trained on both than on either",
@@ -264,16 +276,36 @@ def findings(summary: "Summary") -> list[Finding]:
         Finding(
             f"trained on both, the {RISK_LEVEL}-quantile is jailbroken less than the mean",
             run.family,
-            run.quantile.published,
-            run.mean.published,
+            run.rate[QUANTILE].published,
+            run.rate["mean"].published,
         )
         for run in summary.jailbreaks
-        if run.quantile is not None and run.trained_on == "both"
+        if QUANTILE in run.rate and run.trained_on == "both"
+    ]
+
+
+def findings_about_judges(report: "JudgesReport") -> list[Finding]:
+    """What should show if contexts are judges."""
+    of_contexts = report.agreement[SHARED_CONTEXT]
+    one_mean = [found for name, found in report.agreement.items() if name != SHARED_CONTEXT]
+    return [
+        Finding(
+            "no mean agrees with any judge as well as contexts do with each",
+            SHARED_CONTEXT,
+            max(value for found in one_mean for each in found.values() for value in each),
+            min(value for each in of_contexts.values() for value in each),
+        ),
+        Finding(
+            "trained on both, the worst context is jailbroken less than the mean",
+            SHARED_CONTEXT,
+            report.jailbreak.by_worst_context,
+            report.jailbreak.by_mean,
+        ),
     ]
 
 
 def render(summary: "Summary", truth: "dict[str, Truth]") -> str:
-    """What was learned, beside the truth."""
+    """What the paper's families learned, beside the truth."""
     from tabulate import tabulate
 
     from hidden_context.distributions import FAMILIES
@@ -281,12 +313,13 @@ def render(summary: "Summary", truth: "dict[str, Truth]") -> str:
     jailbreaks = {(run.family, run.trained_on): run for run in summary.jailbreaks}
     rows: list[list[object]] = []
     for run in summary.comparisons:
+        if (run.family, run.trained_on) not in jailbreaks:
+            continue
         jailbreak = jailbreaks[run.family, run.trained_on]
-        quantile = jailbreak.quantile and jailbreak.quantile.published
-        accuracy = run.accuracy_mean and run.accuracy_mean.published
-        rows.append(
-            [run.family, run.trained_on, run.r2, jailbreak.mean.published, quantile, accuracy]
-        )
+        rates = [jailbreak.rate.get(risk) for risk in ("mean", QUANTILE)]
+        rates.append(run.accuracy.get("mean"))
+        published = [rate and rate.published for rate in rates]
+        rows.append([run.family, run.trained_on, run.r2, *published])
     rows.sort(key=lambda row: list(FAMILIES).index(str(row[0])))
     for name, true in truth.items():
         rows.append(

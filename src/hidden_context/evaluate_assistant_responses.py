@@ -1,8 +1,10 @@
 """Score any responses to prompts with one or more reward models."""
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,8 +23,11 @@ from hidden_context.records import (
 
 if TYPE_CHECKING:
     from hidden_context.data.comparisons import Text
+    from hidden_context.distributions import Family
     from hidden_context.journal import Journal
     from hidden_context.llm.checkpoint import CheckpointRecord
+    from hidden_context.llm.score_rows import ScoredRow
+    from hidden_context.risk import Risk
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Config:
     """Longer texts: cut at the beginning, or refused; all counted."""
     bf16: bool = True
     """Compute in bfloat16 where the device has it."""
+    risk: tuple[str, ...] = ()
+    """Write rewards by these too, as rewards_<name>: mean, quantile:α, cvar:α, lcb:λ, ..."""
 
 
 def run(config: Config) -> None:
@@ -67,7 +74,9 @@ def run(config: Config) -> None:
     from hidden_context.data.sources import read_rows
     from hidden_context.llm.checkpoint import find_checkpoint
     from hidden_context.llm.score_rows import open_journal, scored_rows
+    from hidden_context.risk import check_supported, parse_risks
 
+    risks = parse_risks(config.risk)
     rows = read_rows(config.input)
     texts = texts_of_responses(rows, str(config.input))
     records = [
@@ -80,13 +89,19 @@ def run(config: Config) -> None:
         )
         for checkpoint in config.reward_model_checkpoints
     ]
+    for record, risk in product(records, risks):
+        check_supported(risk, record.family)
     journals = [
         open_journal(_partial(config, name), record, asdict(config), config.input, len(rows))
         for name, record in zip(config.reward_model_names, records, strict=True)
     ]
     _score_in_turn(config, records, journals, texts)
     columns = [f"reward_outputs_{name}" for name in config.reward_model_names]
-    write_jsonl(config.output, _rows_with_outputs(rows, columns, journals))
+    added = [
+        partial(_columns_of, name, record.family, risks)
+        for name, record in zip(config.reward_model_names, records, strict=True)
+    ]
+    write_jsonl(config.output, _rows_with_outputs(rows, added, journals))
     overlong = {
         column: sum(row.num_overlong for row in scored_rows(journal))
         for column, journal in zip(columns, journals, strict=True)
@@ -98,13 +113,14 @@ def run(config: Config) -> None:
         },
         "config": asdict(config),
         "counts": {"rows": len(rows), "overlong_texts": overlong},
+        "risks": [str(risk) for risk in risks],
         **provenance(),
     }
     write_json(meta_path(config.output), meta)
     for journal in journals:
         journal.remove()
     print(f"wrote {config.output}")
-    _print_jailbreak_rates(config.output, columns)
+    _print_jailbreak_rates(config.output, columns, risks)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,30 +182,49 @@ def _score_in_turn(
         )
 
 
+def _columns_of(
+    name: str, family: "Family", risks: "Sequence[Risk]", scored: "ScoredRow"
+) -> dict[str, Any]:
+    """What one model adds to a row."""
+    import numpy as np
+
+    from hidden_context.risk import rewards_of_rows
+
+    columns: dict[str, Any] = {f"reward_outputs_{name}": scored.raw}
+    if risks:
+        rewards = rewards_of_rows(family, np.array([scored.raw], dtype=np.float32), risks)
+        columns[f"rewards_{name}"] = {risk: row[0].tolist() for risk, row in rewards.items()}
+    return columns
+
+
 def _rows_with_outputs(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], journals: "Sequence[Journal]"
+    rows: Iterable[Mapping[str, Any]],
+    added: "Sequence[Callable[[ScoredRow], dict[str, Any]]]",
+    journals: "Sequence[Journal]",
 ) -> Iterator[dict[str, Any]]:
+    """Each row with what each model adds to it."""
     from hidden_context.llm.score_rows import scored_rows
 
     for row, *scored in zip(rows, *map(scored_rows, journals), strict=True):
-        outputs = zip(columns, scored, strict=True)
-        yield {**row, **{column: found.raw for column, found in outputs}}
+        yield dict(row) | {
+            column: value
+            for columns_of, outputs in zip(added, scored, strict=True)
+            for column, value in columns_of(outputs).items()
+        }
 
 
-def _print_jailbreak_rates(output: Path, columns: Sequence[str]) -> None:
+def _print_jailbreak_rates(output: Path, columns: Sequence[str], risks: "Sequence[Risk]") -> None:
     from hidden_context.results.report import render
     from hidden_context.results.saved_scores import read_jailbreaks
-    from hidden_context.results.summary import Summary, summarize_jailbreaks
+    from hidden_context.results.summary import PAPER_RISK, summarize
 
     if any(len(row["responses"]) != 2 for row in iterate_jsonl(output)):
         print("no jailbreak rates: they need two responses in every row, safe and unsafe.")
         return
     rows = read_jsonl(output)
-    jailbreaks = [
-        summarize_jailbreaks(read_jailbreaks(rows, column, output), risk_level=0.01)
-        for column in columns
-    ]
-    print(render(Summary(0.01, [], jailbreaks, []), "simple"))
+    scored = [read_jailbreaks(rows, column, output) for column in columns]
+    summary = summarize([], scored, risks=risks or (PAPER_RISK,))
+    print(render(replace(summary, missing=[]), "simple"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +12,12 @@ from hidden_context.errors import UserError
 from hidden_context.records import meta_path, provenance, write_json, write_jsonl
 
 if TYPE_CHECKING:
-    from hidden_context.data.comparisons import Comparison, Text
-    from hidden_context.distributions import Family
+    import numpy as np
+
+    from hidden_context.data.comparisons import Text
     from hidden_context.journal import Journal
     from hidden_context.llm.checkpoint import CheckpointRecord
-    from hidden_context.llm.score_rows import ScoredRow
+    from hidden_context.llm.scored_pairs import ScoredPair
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,26 @@ class Config:
     """Longer texts: their comparison left out, cut at the beginning, or refused; all counted."""
     bf16: bool = True
     """Compute in bfloat16 where the device has it."""
+    risk: tuple[str, ...] = ()
+    """Write and print rewards by these too: mean, quantile:α, cvar:α, lcb:λ, entropic:θ, ..."""
     output: Path | None = None
     """File to write; eval_results_<data_subset>.jsonl in the checkpoint if not given."""
 
 
 def run(config: Config) -> None:
     """Load, score, write, print."""
-    from hidden_context.data.comparisons import comparisons_from_rows, count_identical, take_evenly
+    from hidden_context.data.comparisons import comparisons_from_rows, count_identical
+    from hidden_context.data.objectives import take_evenly
     from hidden_context.data.sources import load_rows
     from hidden_context.data.streamed import mapped
     from hidden_context.llm.checkpoint import find_checkpoint
     from hidden_context.llm.score_rows import scored_rows
+    from hidden_context.llm.scored_pairs import pair_arrays, scored_pairs
+    from hidden_context.outcomes import with_num_grades
+    from hidden_context.preferences import accuracy, comparison_metrics
+    from hidden_context.risk import check_supported, parse_risks, rewards_of_rows
 
+    risks = parse_risks(config.risk)
     output = _output(config)
     record = find_checkpoint(
         config.reward_model_checkpoint,
@@ -73,11 +82,13 @@ def run(config: Config) -> None:
         reward_model_type=config.reward_model_type,
         link=config.link,
     )
+    for risk in risks:
+        check_supported(risk, record.family)
     rows = load_rows(config.data_path, config.data_subset, "test")
     comparisons = comparisons_from_rows(
         take_evenly(rows, config.eval_dataset_size), config.data_path
     )
-    texts = mapped(lambda pair: (pair.chosen, pair.rejected), comparisons)
+    texts = mapped(lambda comparison: comparison.texts, comparisons)
     journal, max_length = _score(config, record, texts, output)
     scored = list(scored_rows(journal))
     kept = [row.is_whole for row in scored]
@@ -90,14 +101,22 @@ def run(config: Config) -> None:
         "overlong_texts": sum(row.num_overlong for row in scored),
         "left_out": len(kept) - sum(kept),
     }
-    write_jsonl(output, _rows_with_outputs(comparisons, scored))
-    metrics = _metrics(record.family, scored)
+    found = pair_arrays(scored_pairs(comparisons, scored))
+    outcomes, model = found.outcomes, record.outcome_model
+    if outcomes is not None:
+        outcomes = with_num_grades(outcomes, model.num_grades)
+    rewards = rewards_of_rows(record.family, found.raw, risks)
+    write_jsonl(output, _rows(scored_pairs(comparisons, scored), rewards))
+    first, second = found.raw[:, 0], found.raw[:, 1]
+    metrics = comparison_metrics(record.family, first, second, outcomes, model)
     meta = {
         "kind": "comparisons",
         "families": {"reward_output": record.family.to_dict()},
+        "outcome_model": model.to_dict(),
         "config": asdict(config),
         "counts": counts,
         "metrics": metrics,
+        "risks": [str(risk) for risk in risks],
         **provenance(),
     }
     write_json(meta_path(output), meta)
@@ -109,6 +128,9 @@ def run(config: Config) -> None:
     )
     r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
     print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
+    for risk, reward in {**rewards, "the longer text": found.lengths}.items():
+        found_accuracy = accuracy(reward[:, 0], reward[:, 1], outcomes)
+        print(f"accuracy by {risk}: {found_accuracy:.4f}")
     print(f"wrote {output}")
 
 
@@ -141,31 +163,17 @@ def _score(
         texts,
         reading,
         journal,
-        place=lambda row, side: f"row {row + 1}, {('chosen', 'rejected')[side]}",
+        place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
     )
     return journal, reading.max_length
 
 
-def _metrics(family: "Family", scored: "Sequence[ScoredRow]") -> dict[str, float]:
-    import numpy as np
-
-    from hidden_context.preferences import comparison_metrics
-
-    raw = np.array([row.raw for row in scored if row.is_whole], dtype=np.float32)
-    return comparison_metrics(family, raw[:, 0], raw[:, 1])
-
-
-def _rows_with_outputs(
-    comparisons: "Iterable[Comparison]", scored: "Iterable[ScoredRow]"
+def _rows(
+    pairs: "Iterable[ScoredPair]", rewards: "Mapping[str, np.ndarray]"
 ) -> Iterator[dict[str, Any]]:
-    for comparison, outputs in zip(comparisons, scored, strict=True):
-        if outputs.is_whole:
-            chosen, rejected = outputs.raw
-            yield {
-                **comparison.row,
-                "reward_output_chosen": chosen,
-                "reward_output_rejected": rejected,
-            }
+    for number, pair in enumerate(pairs):
+        by_risk = {risk: reward[number].tolist() for risk, reward in rewards.items()}
+        yield {**pair.as_row(), **({"rewards": by_risk} if by_risk else {})}
 
 
 def _output(config: Config) -> Path:

@@ -15,6 +15,8 @@ from typing import IO, Any
 from hidden_context import __version__
 from hidden_context.errors import UserError
 
+CHECKPOINT_RECORD = "hidden_context.json"
+"""File in a checkpoint folder that says what its outputs mean and how it was made."""
 FORMAT_VERSION = 1
 """Version of the records below; raised when their meaning changes."""
 
@@ -108,14 +110,14 @@ def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def require_columns(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], source: object
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], source: object, *, first: int = 1
 ) -> None:
-    """Refuse rows that lack a column.
+    """Refuse rows that lack a column; the first row has the number `first`.
 
     Raises:
         UserError: It names the row (counted from 1), the column, and those present.
     """
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows, start=first):
         for column in columns:
             if column not in row:
                 present = ", ".join(map(str, row)) or "none"

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,12 +15,14 @@ from hidden_context.command_line import run_command
 from hidden_context.data.packing import Batching
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
+from hidden_context.outcomes import Ties
 from hidden_context.records import read_json, write_json
 from hidden_context.run_names import LAST, run_name
 
 if TYPE_CHECKING:
     from hidden_context.data.sources import Split
-    from hidden_context.llm.trainer import Pair, PreferenceTrainer
+    from hidden_context.llm.observations import TokenizedObservations
+    from hidden_context.llm.trainer import LikelihoodSettings, PreferenceTrainer
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Config:
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Train on comparisons judged by this objective."""
     reward_model_type: str = "base"
-    """Family of utility distributions: base, mean_and_variance or categorical."""
+    """Family: base, mean_and_variance, categorical, quantile, mixture or shared_context."""
     link: str | None = None
     """How comparisons follow from utilities (mean_and_variance): probit, paper or logit."""
     num_atoms: int | None = None
@@ -51,6 +53,18 @@ class Config:
     """Weight of the unexplained share of variance (mean_and_variance; 0 if not given)."""
     family_options: tuple[str, ...] = ()
     """Any options of the family, as name=value."""
+    learn: tuple[str, ...] = ()
+    """Options of the family that are learned with the weights: correlation (mean_and_variance)."""
+    ties: Ties | None = None
+    """What a tie says: half a win and half a loss (half), no utility ahead by more than a threshold
+    (threshold), or Davidson's model (davidson); if not given, threshold if the data have ties."""
+    thresholds: tuple[float, ...] = ()
+    """Where ties end, then where each further strength of preference begins, in units of utility;
+    learned if not given."""
+    davidson: float | None = None
+    """ν of Davidson's model; learned if not given."""
+    likelihood_learning_rate: float = 0.01
+    """Peak learning rate of thresholds, ν and correlation."""
     learning_rate: float = 3e-6
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.001
@@ -124,15 +138,16 @@ def run(config: Config) -> None:
     resume_from = _last_step(config, final, steps_folder)
     tokenizer = load_tokenizer(config.tokenizer_name or config.model_name)
     max_length = longest_text(config.model_name, tokenizer, config.max_length)
-    train_pairs = _pairs(config, "train", tokenizer, max_length)
-    eval_pairs = _pairs(config, "test", tokenizer, max_length)
-    trainer = _trainer(config, family, tokenizer, steps_folder, train_pairs, eval_pairs)
+    train_data = _observations(config, "train", tokenizer, max_length)
+    eval_data = _observations(config, "test", tokenizer, max_length)
+    assert train_data is not None
+    trainer = _trainer(config, family, tokenizer, steps_folder, train_data, eval_data)
     if trainer.is_world_process_zero():
         write_json(steps_folder / "config.json", resolved(config))
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = final_metrics(trainer) if eval_pairs else {}
-    _save(trainer, config, family, final, metrics)
+    metrics = final_metrics(trainer) if eval_data else {}
+    _save(trainer, config, final, metrics)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
 
@@ -186,6 +201,7 @@ def _check(config: Config) -> None:
         "logging_steps",
         "num_train_epochs",
         "learning_rate",
+        "likelihood_learning_rate",
     ):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name} is {getattr(config, name)}; give a number above 0.")
@@ -219,16 +235,18 @@ def _last_step(config: Config, final: Path, steps_folder: Path) -> str | None:
     return str(complete[-1])
 
 
-def _pairs(config: Config, split: "Split", tokenizer: Any, max_length: int) -> "list[Pair]":
-    from hidden_context.data.comparisons import take_evenly
+def _observations(
+    config: Config, split: "Split", tokenizer: Any, max_length: int
+) -> "TokenizedObservations | None":
+    from hidden_context.data.objectives import take_evenly
     from hidden_context.data.sources import load_rows
-    from hidden_context.llm.pairs import tokenize_pairs
+    from hidden_context.llm.observations import tokenize_observations
 
     source, size = config.data_path, config.train_dataset_size
     if split == "test":
         if config.eval_data_path is None and Path(config.data_path).is_file():
             print("evaluation: none, since --data_path is one file; give --eval_data_path.")
-            return []
+            return None
         source, size = config.eval_data_path or config.data_path, config.eval_dataset_size
     try:
         rows = load_rows(source, config.data_subset, split)
@@ -240,11 +258,44 @@ def _pairs(config: Config, split: "Split", tokenizer: Any, max_length: int) -> "
             "evaluation give the training file as --data_path."
         ) from error
     rows = take_evenly(rows, size)
-    tokenized = tokenize_pairs(
+    tokenized = tokenize_observations(
         rows, source, tokenizer, max_length=max_length, overlong=config.overlong
     )
     print(tokenized.account(split, max_length, config.overlong))
-    return tokenized.pairs
+    return tokenized
+
+
+def likelihood_settings(
+    config: Config, family: Family, train_data: "TokenizedObservations", num_grades: int
+) -> "LikelihoodSettings":
+    """How the data's outcomes are read, and what of it is learned.
+
+    Raises:
+        UserError: What is given does not go with the data, or the data do not identify it.
+    """
+    from hidden_context.correlation import check_correlation_identified
+    from hidden_context.llm.trainer import LikelihoodSettings
+    from hidden_context.outcomes import default_outcome_model
+
+    ties: Ties = config.ties or ("threshold" if train_data.has_ties else "half")
+    model = default_outcome_model(
+        family, num_grades, ties=ties, thresholds=config.thresholds or None
+    )
+    if config.davidson is not None:
+        model = replace(model, davidson=config.davidson)
+    if ties == "threshold" and not config.thresholds and not train_data.has_ties:
+        raise UserError("no tie is in the data, so none can be learned; give --thresholds.")
+    if "correlation" in config.learn:
+        first, second = train_data.compared_texts()
+        seen = ties == "threshold" and train_data.has_ties
+        check_correlation_identified(first, second, ties_observed=seen)
+    given = config.davidson is not None if ties == "davidson" else bool(config.thresholds)
+    return LikelihoodSettings(
+        model,
+        learn_outcomes=not given,
+        options=config.learn,
+        learning_rate=config.likelihood_learning_rate,
+    )
 
 
 def _trainer(
@@ -252,8 +303,8 @@ def _trainer(
     family: Family,
     tokenizer: Any,
     steps_folder: Path,
-    train_pairs: "list[Pair]",
-    eval_pairs: "list[Pair]",
+    train_data: "TokenizedObservations",
+    eval_data: "TokenizedObservations | None",
 ) -> "PreferenceTrainer":
     import torch
     from transformers import set_seed
@@ -264,20 +315,27 @@ def _trainer(
     from hidden_context.llm.schedules import SCHEDULES
     from hidden_context.llm.trainer import PreferenceTrainer
 
+    num_grades = max(data.num_grades for data in (train_data, eval_data) if data)
+    train_data = train_data.with_num_grades(num_grades)
+    eval_data = eval_data and eval_data.with_num_grades(num_grades)
+    likelihood = likelihood_settings(config, family, train_data, num_grades)
     set_seed(config.seed)
     bf16 = config.bf16 and has_bfloat16(default_device())
     dtype = torch.bfloat16 if bf16 and config.use_peft else torch.float32
-    model = load_backbone(config.model_name, family.num_outputs, dtype=dtype)
+    model = load_backbone(
+        config.model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
+    )
     model.config.pad_token_id = tokenizer.pad_token_id
     return PreferenceTrainer(
         family=family,
         pad_token_id=tokenizer.pad_token_id,
         batching=config.batching,
+        likelihood=likelihood,
         schedule=SCHEDULES.get(config.lr_scheduler_type),
         model=with_adapters(model) if config.use_peft else model,
-        args=_training_arguments(config, steps_folder, bf16=bf16, evaluate=bool(eval_pairs)),
-        train_dataset=train_pairs,
-        eval_dataset=eval_pairs or None,
+        args=_training_arguments(config, steps_folder, bf16=bf16, evaluate=bool(eval_data)),
+        train_dataset=train_data.observations,
+        eval_dataset=eval_data and eval_data.observations,
         processing_class=tokenizer,
     )
 
@@ -328,25 +386,33 @@ def _training_arguments(config: Config, steps_folder: Path, *, bf16: bool, evalu
 def _save(
     trainer: "PreferenceTrainer",
     config: Config,
-    family: Family,
     final: Path,
     metrics: Mapping[str, float],
 ) -> None:
     """Write the final checkpoint beside its place and rename it when it is whole."""
     from hidden_context.llm.checkpoint import refusing_full_disks, save_record
+    from hidden_context.llm.trainer import LEARNED
 
     partial = final.with_name(f".{final.name}.partial")
     with refusing_full_disks(partial):
         trainer.save_model(str(partial))
     if trainer.is_world_process_zero():
         (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle
+        (partial / LEARNED).unlink(missing_ok=True)  # its values are in the record
+        family, outcome_model = trainer.likelihood.fitted()
         save_record(
             partial,
             family=family,
+            outcome_model=outcome_model,
             model_name=config.model_name,
             config=resolved(config),
             metrics=metrics,
             history=trainer.state.log_history,
+            training={
+                "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
+                "epochs": trainer.state.epoch or 0.0,
+                "steps": trainer.state.global_step,
+            },
         )
         partial.rename(final)
         print(f"saved {final}")

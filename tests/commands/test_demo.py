@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
-from hidden_context.demo import Config, Finding, main
-from hidden_context.distributions import FAMILIES
+from hidden_context.demo import TRAINED_ON, Config, Finding, main
+from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_jsonl
 
 SMALL = Config(
@@ -35,14 +36,38 @@ def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
             file = small_demo / f"data/relabeled_hh_rlhf/{subset}/{split}.jsonl.gz"
             assert len(read_jsonl(file)) == size
         runs = small_demo / "data/reward_models/relabeled_hh_rlhf" / subset
-        for family in ("base", "mean_and_variance", "categorical"):
+        for family in PUBLISHED:
             (scores,) = runs.glob(f"{family}_tiny_llama__*_last_checkpoint/eval_results_both.jsonl")
             assert len(read_jsonl(scores)) == 24
             assert re.search(rf"^{family} +{subset} ", printed, re.MULTILINE)
         assert re.search(rf"^truth +{subset} ", printed, re.MULTILINE)
     (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")
     assert "reward_outputs_both_categorical" in row
-    assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 4
+    assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 6
+
+
+def test_the_model_with_contexts_is_trained_on_both_and_scores_jailbreaks_among_others(
+    small_demo: Path,
+) -> None:
+    runs = small_demo / "data/reward_models/relabeled_hh_rlhf"
+    (scores,) = runs.glob("*/shared_context_*_last_checkpoint/eval_results_both.jsonl")
+    assert scores.is_relative_to(runs / "both")
+    rows = read_jsonl(small_demo / "data/jailbreaks_among_others_shared_context.jsonl")
+    assert len(rows) == 10
+    assert all(len(row["reward_outputs_both_shared_context"]) == 2 + 8 for row in rows)
+
+
+def test_its_utilities_start_at_their_usual_size_and_its_weights_almost_equal(
+    small_demo: Path,
+) -> None:
+    """A Llama's head starts with the deviation that its configuration gives, 0.1 here.
+
+    Of 128 weights, so within 5 / √(2 · 128) of it.
+    """
+    weights = load_file(small_demo / "tiny_llama_with_contexts/model.safetensors")["score.weight"]
+    utilities, logits = weights[:2], weights[2:]
+    assert float(utilities.std()) == pytest.approx(0.1, rel=5 / 256**0.5)
+    assert float(logits.std()) == pytest.approx(0.001, rel=5 / 256**0.5)
 
 
 def test_a_folder_that_is_not_of_a_demo_is_refused(
@@ -59,19 +84,24 @@ def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
     assert not Finding("claim", "family", 0.2, 0.2).holds
 
 
-def test_both_findings_of_the_paper_show_with_a_margin(
+def test_the_findings_of_the_paper_show_and_the_judges_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The demo as it is, without the scalar models; margins of two standard errors and more.
+    """The demo as it is, without the scalar models of one judge.
 
-    Rates of 300 jailbreaks have standard errors of at most .029, their difference .041. r² is over
-    2,000 responses; over seeds 0 to 4 the smallest difference was .28.
+    Margins are two standard errors and more. Rates of 300 jailbreaks have standard errors of at
+    most .029, their difference .041. r² is over 2,000 responses; over seeds 0 to 4 the smallest
+    difference was .28. Correlations of 1,000 responses near .95 have standard errors of .003;
+    over seeds 0 to 4 the smallest was .958.
     """
-    learned = {name: family for name, family in FAMILIES.items() if name != "base"}
-    monkeypatch.setattr("hidden_context.distributions.FAMILIES", learned)
+    monkeypatch.setattr("hidden_context.demo.TRAINED_ON", {**TRAINED_ON, "base": ("both",)})
     assert main([f"--out_dir={tmp_path / 'demo'}", "--seed=0"]) == 0
-    found = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    found = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", printed)
     differences = [float(larger) - float(smaller) for smaller, larger in found]
-    assert len(differences) == 4
+    assert len(differences) == 6
     assert min(differences[:2]) > 0.1
-    assert min(differences[2:]) > 0.082
+    assert min(differences[2:4]) > 0.082
+    assert float(found[4][1]) > 0.94
+    assert differences[5] > 0.082
+    assert "shared_context against base: better by" in printed

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hidden_context import synthetic_experiments
+from hidden_context.distributions import FAMILIES
 from hidden_context.synthetic import evaluate
 from hidden_context.synthetic import train as train_module
 from hidden_context.synthetic_experiments import Config, main, result_folder, run
 
-MODELS = ("base", "mean_and_variance", "categorical", "classifier")
+MODELS = (*FAMILIES, "classifier")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,6 +39,12 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("trained")
 
     monkeypatch.setattr(train_module, "train", refuse)
+
+
+@pytest.fixture
+def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a short run's time is the figure's."""
+    monkeypatch.setattr(synthetic_experiments, "_draw", lambda *_: None)
 
 
 def test_results_go_to_the_published_folder() -> None:
@@ -72,7 +80,7 @@ def test_metrics_are_strict_json_with_every_model_and_the_exact_answers(finished
 
 
 def test_finished_models_are_used_again_and_the_run_says_so(
-    finished: Config, no_training: None, capsys: pytest.CaptureFixture[str]
+    finished: Config, no_training: None, no_figure: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = (result_folder(finished) / "metrics.json").read_text()
     run(finished)
@@ -89,7 +97,7 @@ def test_another_seed_or_kind_of_pairs_is_trained_anew(
         run(replace(finished, **other))
 
 
-def test_sampled_pairs_are_a_choice_and_are_recorded(tmp_path: Path) -> None:
+def test_sampled_pairs_are_a_choice_and_are_recorded(tmp_path: Path, no_figure: None) -> None:
     flags = ["--pairs", "sampled", "--batch_size=4", "--num_iterations=1"]
     assert main([*flags, "--out_dir", str(tmp_path)]) == 0
     metrics = json.loads((tmp_path / "1d" / "4_0.0001_1" / "metrics.json").read_text())

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,11 @@ from hidden_context.distributions import (
     FAMILIES,
     Categorical,
     Family,
+    Mixture,
     Normal,
     Point,
+    QuantileFunction,
+    SharedContext,
     UtilityDistribution,
     family_from_dict,
     make_family,
@@ -32,13 +36,31 @@ FAMILIES_TESTED: list[Family] = [
     Normal(link="logit"),
     Normal(variance_penalty=0.3),
     Normal(gauge=0.1),
+    Normal(correlation=0.5),
     Categorical(num_atoms=2),
     Categorical(num_atoms=20),
     Categorical(entropy="batch"),
+    QuantileFunction(num_levels=2),
+    QuantileFunction(num_levels=12),
+    Mixture(num_components=1),
+    Mixture(num_components=2),
+    SharedContext(num_contexts=1),
+    SharedContext(num_contexts=3),
 ]
+FAMILIES_HERE = {
+    "base",
+    "mean_and_variance",
+    "categorical",
+    "quantile",
+    "mixture",
+    "shared_context",
+}
+"""Those of the package, whose utilities have all exponential moments."""
 SHAPES = [(), (5,), (2, 3)]
 DTYPES = [torch.bfloat16, torch.float16, torch.float32, torch.float64]
 LEVELS = [0.01, 0.25, 0.5, 0.9]
+MARGINS = [-1.5, -0.2, 0.0, 0.3, 0.999, 2.0]
+RISK_AVERSIONS = [1e-6, 0.1, 0.5, 2.0]
 
 STATISTICS: dict[str, Callable[[Any], Any]] = {
     "mean": lambda utility: utility.mean,
@@ -47,11 +69,19 @@ STATISTICS: dict[str, Callable[[Any], Any]] = {
     "cdf": lambda utility: utility.cdf(0.3),
     "quantile": lambda utility: utility.quantile(0.01),
     "cvar": lambda utility: utility.cvar(0.05),
+    "entropic": lambda utility: utility.entropic(0.5),
 }
 
 every_family = pytest.mark.parametrize("family", FAMILIES_TESTED, ids=repr)
-every_continuous_family = pytest.mark.parametrize(  # the cdf of a point mass jumps
-    "family", [family for family in FAMILIES_TESTED if not isinstance(family, Point)], ids=repr
+
+
+def has_atoms(family: Family) -> bool:
+    """Whether utilities have point masses, at which their cdf jumps."""
+    return isinstance(family, (Point, SharedContext))
+
+
+every_continuous_family = pytest.mark.parametrize(
+    "family", [family for family in FAMILIES_TESTED if not has_atoms(family)], ids=repr
 )
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_statistic = pytest.mark.parametrize("statistic", STATISTICS)
@@ -120,6 +150,86 @@ def test_a_preference_is_the_exponential_of_its_logarithm(family: Family) -> Non
     )
 
 
+# Margins
+
+
+@every_family
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
+def test_one_response_is_ahead_by_more_than_a_margin_or_it_is_not(
+    family: Family, library: Callable[[Any], Any]
+) -> None:
+    """P(a - b > m) + P(b - a > -m) = 1, for numbers and for arrays."""
+    a, b = (family.decode(library(make_raw(family, (5,), seed))) for seed in (0, 1))
+    array = library(np.linspace(-1.2, 1.2, 5))
+    for margin, opposite in [*((margin, -margin) for margin in MARGINS), (array, -array)]:
+        log_probs = a.log_prob_preferred_to(b, margin), b.log_prob_preferred_to(a, opposite)
+        assert log_probs[0].shape == (5,)
+        np.testing.assert_allclose(np.logaddexp(*map(np.asarray, log_probs)), 0.0, atol=1e-12)
+
+
+@every_family
+@every_dtype
+def test_a_larger_margin_is_less_probable(family: Family, dtype: Any) -> None:
+    a, b = (family.decode(to_dtype(make_raw(family, (5,), seed), dtype)) for seed in (0, 1))
+    margins = to_dtype(np.linspace(-3, 3, 61)[:, None], dtype)
+    prob = np.exp(np.asarray(a.log_prob_preferred_to(b, margins)))
+    assert prob.shape == (61, 5)
+    assert (np.diff(prob, axis=0) <= tolerance(prob)).all()
+    assert (prob[0] > prob[-1]).all()
+
+
+@every_family
+def test_a_preference_is_to_be_ahead_at_all(family: Family) -> None:
+    a, b = (family.decode(make_raw(family, (2, 3), seed)) for seed in (0, 1))
+    for nothing in (0.0, np.zeros(3)):
+        np.testing.assert_allclose(
+            a.log_prob_preferred_to(b, nothing), a.log_prob_preferred_to(b), rtol=1e-12
+        )
+
+
+@every_family
+def test_a_margin_of_each_comparison_is_as_if_it_were_alone(family: Family) -> None:
+    a, b = (make_raw(family, (5,), seed) for seed in (0, 1))
+    margins = np.array([-0.7, -0.1, 0.0, 0.4, 0.8])
+    together = family.decode(a).log_prob_preferred_to(family.decode(b), margins)
+    alone = [
+        family.decode(a[i]).log_prob_preferred_to(family.decode(b[i]), float(margins[i]))
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(together, alone, rtol=1e-11)
+
+
+@every_family
+def test_no_utility_is_ahead_by_the_largest_margin(family: Family) -> None:
+    a, b = (family.decode(make_raw(family, (5,), seed)) for seed in (0, 1))
+    assert family.largest_margin > 0
+    if family.largest_margin < math.inf:
+        assert not np.exp(a.log_prob_preferred_to(b, family.largest_margin)).any()
+
+
+# Rankings
+
+
+@every_family
+def test_a_ranking_of_two_is_a_comparison(family: Family) -> None:
+    a, b = (family.decode(make_raw(family, (2, 3), seed)) for seed in (0, 1))
+    np.testing.assert_allclose(
+        family.log_prob_of_ranking([a, b]), a.log_prob_preferred_to(b), rtol=1e-12
+    )
+
+
+@every_family
+def test_a_ranking_has_a_log_likelihood_for_each_of_the_batch(family: Family) -> None:
+    raw = make_raw(family, (4, 2, 3))
+    together = family.log_prob_of_ranking([family.decode(response) for response in raw])
+    alone = family.log_prob_of_ranking([family.decode(response[1, 2]) for response in raw])
+    from_torch = family.log_prob_of_ranking([family.decode(each) for each in torch.tensor(raw)])
+    assert together.shape == (2, 3)
+    assert (together < 0).all()
+    np.testing.assert_allclose(together[1, 2], alone, rtol=1e-12)
+    np.testing.assert_allclose(together, from_torch, rtol=1e-6)
+
+
 # Distribution functions
 
 
@@ -169,37 +279,56 @@ def test_quantile_takes_an_array_of_levels(family: Family, dtype: Any) -> None:
 # Moments, in float64
 
 
-STEPS = np.linspace(-30, 30, 2**15)
-SHARES = 1 / (1 + np.exp(-STEPS))
-WEIGHTS = SHARES * (1 - SHARES) * (STEPS[1] - STEPS[0])
-"""Trapezoid rule in logit(q), which follows both tails of a quantile function down to e^-30.
+def integration_rule(family: Family) -> tuple[np.ndarray, np.ndarray]:
+    """Levels and weights of the trapezoid rule in logit(q), down to e^-30 in both tails.
 
-Its error is that of h²: below 1e-6 for a quantile with kinks, such as a histogram's.
-"""
+    Its error is that of h²: below 1e-6 for a quantile with kinks, such as a histogram's. For a
+    smooth one it falls exponentially in 1/h, and the roots that a mixture takes are dear.
+    """
+    steps = np.linspace(-30, 30, 2**14 if isinstance(family, Mixture) else 2**15)
+    levels = 1 / (1 + np.exp(-steps))
+    return levels, levels * (1 - levels) * (steps[1] - steps[0])
+
+
 INTEGRATION_ERROR = 2e-6
+JUMP_ERROR = 4 * 60 / (2**15 - 1) / 8
+"""Where a function of the quantile jumps between two steps, the rule is off by at most half a step
+times the jump times q(1 - q) ≤ 1/4. All jumps of a quantile in [-2, 2] add up to at most 4.
+"""
+
+
+def integration_error(family: Family) -> float:
+    return INTEGRATION_ERROR + JUMP_ERROR * has_atoms(family)
 
 
 def mean_of_quantiles(
-    utility: UtilityDistribution, *, power: int = 1, below: float = 1.0
+    family: Family, utility: UtilityDistribution, *, power: int = 1, below: float = 1.0
 ) -> np.ndarray:
     """(1/below) ∫₀^below quantile(q)^power dq."""
-    levels = below * SHARES.reshape(-1, *(1 for _ in utility.mean.shape))
-    return np.tensordot(WEIGHTS, np.asarray(utility.quantile(levels)) ** power, axes=1)
+    shares, weights = integration_rule(family)
+    levels = below * shares.reshape(-1, *(1 for _ in utility.mean.shape))
+    return np.tensordot(weights, np.asarray(utility.quantile(levels)) ** power, axes=1)
 
 
 @every_family
 @every_shape
 def test_mean_is_the_integral_of_the_quantile(family: Family, shape: tuple[int, ...]) -> None:
     utility = family.decode(make_raw(family, shape))
-    np.testing.assert_allclose(utility.mean, mean_of_quantiles(utility), atol=INTEGRATION_ERROR)
+    np.testing.assert_allclose(
+        utility.mean, mean_of_quantiles(family, utility), atol=integration_error(family)
+    )
 
 
 @every_family
 @every_shape
 def test_variance_is_that_of_the_quantiles(family: Family, shape: tuple[int, ...]) -> None:
     utility = family.decode(make_raw(family, shape))
-    expected = mean_of_quantiles(utility, power=2) - mean_of_quantiles(utility) ** 2
-    np.testing.assert_allclose(utility.variance, expected, atol=2 * INTEGRATION_ERROR)
+    mean_square = mean_of_quantiles(family, utility, power=2)
+    expected = mean_square - mean_of_quantiles(family, utility) ** 2
+    margin = 2 * INTEGRATION_ERROR
+    if has_atoms(family):  # jumps of the square add up to 8, and d(mean²) ≤ 2 · 2 · d(mean)
+        margin += (2 + 4) * JUMP_ERROR
+    np.testing.assert_allclose(utility.variance, expected, atol=margin)
     np.testing.assert_allclose(utility.std**2, utility.variance, rtol=1e-12)
 
 
@@ -207,8 +336,8 @@ def test_variance_is_that_of_the_quantiles(family: Family, shape: tuple[int, ...
 @pytest.mark.parametrize("level", [0.01, 0.05, 0.5, 0.99])
 def test_cvar_is_the_mean_of_the_quantiles_below_its_level(family: Family, level: float) -> None:
     utility = family.decode(make_raw(family, (2, 3)))
-    expected = mean_of_quantiles(utility, below=level)
-    np.testing.assert_allclose(utility.cvar(level), expected, atol=INTEGRATION_ERROR)
+    expected = mean_of_quantiles(family, utility, below=level)
+    np.testing.assert_allclose(utility.cvar(level), expected, atol=integration_error(family))
 
 
 @every_family
@@ -216,6 +345,69 @@ def test_cvar_is_the_mean_of_the_quantiles_below_its_level(family: Family, level
 def test_cvar_of_everything_is_the_mean(family: Family, dtype: Any) -> None:
     utility = family.decode(to_dtype(make_raw(family, (5,)), dtype))
     np.testing.assert_array_equal(utility.cvar(1.0), utility.mean)
+
+
+# Certainty equivalents, in float64
+
+
+@every_family
+def test_entropic_utility_is_the_integral_over_the_quantile(family: Family) -> None:
+    theta = 0.5
+    utility = family.decode(make_raw(family, (5,)))
+    levels, weights = integration_rule(family)
+    quantiles = np.asarray(utility.quantile(levels[:, None]))
+    expected = -np.log(weights @ np.exp(-theta * quantiles)) / theta
+    margin = 10 * INTEGRATION_ERROR
+    if has_atoms(family):  # exp(-θu) is within e^±2θ: error of the integral, over its smallest
+        jumps = 2 * math.sinh(2 * theta)
+        margin += jumps / 4 * JUMP_ERROR / math.exp(-2 * theta) / theta
+    np.testing.assert_allclose(utility.entropic(theta), expected, atol=margin)
+
+
+@every_family
+@every_shape
+def test_entropic_utility_falls_from_the_mean(family: Family, shape: tuple[int, ...]) -> None:
+    utility = family.decode(make_raw(family, shape))
+    falling = [utility.mean, *(utility.entropic(theta) for theta in RISK_AVERSIONS)]
+    for larger, smaller in itertools.pairwise(falling):  # -inf where E[exp(-θU)] does not exist
+        assert (smaller <= larger + 1e-12).all()
+
+
+@every_family
+def test_entropic_utility_tends_to_the_mean_less_half_the_variance(family: Family) -> None:
+    """mean - θ variance / 2 + θ² skew / 6 - ..., here of utilities within ±20."""
+    bins = family.as_published()
+    utility = bins.decode(make_raw(family, (5,)))
+    for theta in (1e-3, 1e-6, 1e-12):
+        np.testing.assert_allclose(
+            utility.entropic(theta),
+            utility.mean - theta * utility.variance / 2,
+            atol=1e-12 + 20**3 * theta**2 / 6,
+        )
+
+
+@every_family
+def test_entropic_utility_is_at_most_the_cvar_and_its_price(family: Family) -> None:
+    """entropic(θ) + log(α)/θ ≤ cvar(α) at any α and θ (Ahmadi-Javid 2012)."""
+    utility = family.decode(make_raw(family, (2, 3)))
+    for level, theta in itertools.product(LEVELS, [*RISK_AVERSIONS, 30.0]):
+        bound = utility.cvar(level) - math.log(level) / theta
+        assert (utility.entropic(theta) <= bound + 1e-12).all()
+
+
+@every_family
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("theta", [1e-30, 1e-6, 1e6])
+def test_entropic_utility_and_its_gradient_are_finite_at_extreme_risk_aversion(
+    family: Family, dtype: torch.dtype, theta: float
+) -> None:
+    raw = torch.tensor(make_raw(family, (5,)), dtype=dtype, requires_grad=True)
+    worth = family.decode(raw).entropic(theta)
+    if family.name not in FAMILIES_HERE and theta > 1 and worth.isneginf().all():
+        return  # heavier tails than an exponential's: no expectation, and so no gradient
+    assert worth.isfinite().all()
+    (grad,) = torch.autograd.grad(worth.sum(), raw)
+    assert grad.isfinite().all()
 
 
 # Precision, shapes and libraries
@@ -298,6 +490,24 @@ def test_loss_and_gradient_are_finite_at_extreme_outputs(
         assert raw.grad is not None
         if dtype is not torch.float16:  # whose largest number is 65,504
             assert raw.grad.isfinite().all()
+
+
+@every_family
+@pytest.mark.parametrize("size", [25.0, 1000.0])
+def test_margins_and_rankings_are_finite_at_extreme_outputs(family: Family, size: float) -> None:
+    chosen, rejected = (
+        torch.tensor(raw, dtype=torch.float32, requires_grad=True)
+        for raw in extreme_outputs(family, size)
+    )
+    a, b = family.decode(chosen), family.decode(rejected)
+    for log_prob in (
+        a.log_prob_preferred_to(b, 0.3),
+        a.log_prob_preferred_to(b, -0.3),
+        family.log_prob_of_ranking([a, b, a]),
+    ):
+        assert log_prob.isfinite().all()
+        for grad in torch.autograd.grad(log_prob.sum(), (chosen, rejected), retain_graph=True):
+            assert grad.isfinite().all()
 
 
 @every_family
@@ -406,6 +616,23 @@ def test_levels_outside_the_unit_interval_are_refused(family: Family) -> None:
             utility.cvar(level)
 
 
+@every_family
+@pytest.mark.parametrize("theta", [0.0, -1.0, float("inf"), float("nan")])
+def test_risk_aversions_that_are_not_positive_are_refused(family: Family, theta: float) -> None:
+    with pytest.raises(UserError, match=str(theta)):
+        family.decode(make_raw(family, (2,))).entropic(theta)
+
+
+@every_family
+def test_the_worst_context_is_refused_where_no_contexts_are_shared(family: Family) -> None:
+    utility = family.decode(make_raw(family, (2,)))
+    if isinstance(family, SharedContext):
+        assert utility.worst_context.shape == (2,)
+    else:
+        with pytest.raises(UserError, match="train family shared_context"):
+            assert utility.worst_context
+
+
 @pytest.mark.parametrize("name", ["normal", "", "Base"])
 def test_an_unknown_family_is_refused_with_the_choices(name: str) -> None:
     with pytest.raises(UserError) as refusal:
@@ -434,6 +661,12 @@ def test_an_unknown_option_is_refused_with_the_known_ones(family: Family) -> Non
         ("categorical", {"entropy_coeff": float("inf")}, ["entropy_coeff", "inf"]),
         ("categorical", {"entropy": "all"}, ["'all'", "each", "batch"]),
         ("categorical", {"moments": "points"}, ["'points'", "bins", "atoms"]),
+        ("mean_and_variance", {"correlation": 1.0}, ["correlation", "1.0", "-1"]),
+        ("quantile", {"num_levels": 1}, ["num_levels", "1", "2"]),
+        ("quantile", {"lapse": 1.5}, ["lapse", "1.5", "[0, 1]"]),
+        ("quantile", {"lapse": float("nan")}, ["lapse", "nan"]),
+        ("mixture", {"num_components": 0}, ["num_components", "0", "1"]),
+        ("shared_context", {"num_contexts": 0}, ["num_contexts", "0", "1"]),
     ],
 )
 def test_an_unusable_option_is_refused_with_what_would_do(

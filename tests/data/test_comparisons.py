@@ -4,12 +4,8 @@ from typing import Any
 
 import pytest
 
-from hidden_context.data.comparisons import (
-    comparisons_from_rows,
-    count_identical,
-    select_objective,
-    take_evenly,
-)
+from hidden_context.data.comparisons import comparisons_from_rows, count_identical
+from hidden_context.data.objectives import select_objective, take_evenly
 from hidden_context.data.responses import texts_of_responses
 from hidden_context.errors import UserError
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hidden_context.data import sources
-from hidden_context.data.comparisons import comparisons_from_rows, select_objective, take_evenly
+from hidden_context.data.comparisons import comparisons_from_rows
+from hidden_context.data.objectives import select_objective, take_evenly
 from hidden_context.data.streamed import Streamed, chained, mapped, selected
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.special
 import scipy.stats
 import torch
@@ -90,6 +91,164 @@ def test_gradients_are_those_of_finite_differences() -> None:
         return a.log_prob_preferred_to(b), a.mean, a.std, a.quantile(0.2), a.cvar(0.2), a.cdf(0.33)
 
     assert torch.autograd.gradcheck(statistics, raw)
+
+
+# Margins
+
+MARGINS = [-0.97, -0.5, -0.3, -0.01, 0.01, 0.25, 0.3, 0.5, 0.77, 0.999]
+
+
+def prob_ahead(mass_a: np.ndarray, mass_b: np.ndarray, margin: float) -> float:
+    """P(A - B > margin) = ∫ f_A(u) F_B(u - margin) du, whose integrand has kinks at both grids."""
+    edges = np.linspace(0, 1, len(mass_a) + 1)
+    law_a, law_b = (scipy.stats.rv_histogram((mass, edges)) for mass in (mass_a, mass_b))
+    kinks = np.unique(np.clip(np.concatenate([edges, edges + margin]), 0, 1))
+    middles, widths = (kinks[1:] + kinks[:-1]) / 2, np.diff(kinks)
+    return float((law_a.pdf(middles) * law_b.cdf(middles - margin) * widths).sum())
+
+
+@every_width
+@pytest.mark.parametrize("margin", MARGINS)
+def test_the_chance_of_a_margin_is_the_integral_of_the_histograms(
+    num_atoms: int, margin: float
+) -> None:
+    """F_B is linear between kinks, so that their middles integrate it."""
+    raw = make_raw(num_atoms, 2, scale=2.0)
+    mass = scipy.special.softmax(raw, axis=-1)
+    a, b = map(Categorical(num_atoms=num_atoms).decode, raw)
+    expected = math.log(prob_ahead(mass[0], mass[1], margin))
+    for given in (margin, np.array(margin)):
+        found = a.log_prob_preferred_to(b, given)
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+@every_width
+def test_utilities_are_ahead_by_a_margin_as_often_as_their_samples(num_atoms: int) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (Categorical(num_atoms=num_atoms).decode(make_raw(num_atoms, seed=s)) for s in (2, 3))
+    ahead = sample(a.mass, rng) - sample(b.mass, rng)
+    error = 4.5 * math.sqrt(0.25 / SAMPLES)  # 7 in a million by chance
+    for margin in MARGINS:
+        expected = math.exp(a.log_prob_preferred_to(b, margin))
+        assert np.mean(ahead > margin) == pytest.approx(expected, abs=error)
+
+
+@every_width
+def test_the_chance_of_a_margin_falls_without_a_jump(num_atoms: int) -> None:
+    """Its slope is minus the density of a difference, at most n; at 0 it is the preference."""
+    a, b = map(Categorical(num_atoms=num_atoms).decode, make_raw(num_atoms, 2, scale=3.0))
+    margins = np.linspace(-1.2, 1.2, 481)
+    prob = np.exp(a.log_prob_preferred_to(b, margins))
+    assert (np.diff(prob) <= 1e-15).all()
+    assert (np.diff(prob) >= -num_atoms * (margins[1] - margins[0]) - 1e-15).all()
+    for tiny in (-1e-20, 1e-20, np.array(0.0)):
+        np.testing.assert_allclose(
+            a.log_prob_preferred_to(b, tiny), a.log_prob_preferred_to(b), rtol=1e-12
+        )
+
+
+@every_width
+def test_one_is_ahead_by_a_margin_or_the_other_is_not_behind_by_it(num_atoms: int) -> None:
+    a, b = map(Categorical(num_atoms=num_atoms).decode, make_raw(num_atoms, 2, 5, 1, scale=3.0))
+    margins = np.linspace(-1.1, 1.1, 45)
+    total = np.exp(a.log_prob_preferred_to(b, margins)) + np.exp(
+        b.log_prob_preferred_to(a, -margins)
+    )
+    assert total.shape == (5, 45)
+    np.testing.assert_allclose(total, 1.0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
+def test_no_utility_is_ahead_by_the_whole_scale_but_one_may_be_by_nearly_as_much(
+    dtype: type,
+) -> None:
+    """Just below margin 1 only the last bin against the first counts: p q (n(1 - m))²/2."""
+    raw = make_raw(10, 2).astype(dtype)
+    a, b = map(Categorical().decode, raw)
+    for margin in (1.0, 1.5):
+        assert a.log_prob_preferred_to(b, margin) == -math.inf
+        assert a.log_prob_preferred_to(b, -margin) == 0
+    below = np.nextafter(dtype(1), dtype(0))
+    lost = 10.0 * float(1 - below)
+    expected = a.log_mass[-1] + b.log_mass[0] + math.log(lost**2 / 2)
+    np.testing.assert_allclose(a.log_prob_preferred_to(b, np.array(below)), expected, rtol=1e-6)
+    assert Categorical.largest_margin == 1.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("margin", [-2.0, -1.0, -0.3, -1e-20, 0.0, 0.31, 0.9999999, 1.0, 2.0])
+def test_gradients_with_a_margin_are_finite_at_extreme_outputs(
+    dtype: torch.dtype, margin: float
+) -> None:
+    rising = torch.linspace(-1000, 1000, 10, dtype=dtype)
+    a, b = (torch.stack([sign * rising, 0 * rising]).requires_grad_() for sign in (1, -1))
+    learned = torch.tensor(margin, dtype=dtype, requires_grad=True)
+    family = Categorical()
+    for first, second in ((a, b), (b, a)):
+        log_prob = family.decode(first).log_prob_preferred_to(family.decode(second), learned)
+        assert bool(log_prob.isfinite().all()) == (learned.item() < 1)
+        for gradient in torch.autograd.grad(log_prob.sum(), (a, b, learned)):
+            assert gradient.isfinite().all()
+
+
+def test_gradients_with_a_margin_are_those_of_finite_differences() -> None:
+    family = Categorical(num_atoms=5)
+    raw = torch.from_numpy(make_raw(5, 2, 4)).requires_grad_()
+    margin = torch.tensor([0.33, -0.17, 0.71, -0.93], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda raw, margin: family.decode(raw[0]).log_prob_preferred_to(
+            family.decode(raw[1]), margin
+        ),
+        (raw, margin),
+    )
+
+
+# Certainty equivalent
+
+
+@every_width
+@pytest.mark.parametrize("risk_aversion", [1e-3, 0.3, 0.99, 1.01, 7.0, 200.0])
+def test_the_certainty_equivalent_is_that_of_integration(
+    num_atoms: int, risk_aversion: float
+) -> None:
+    """Bin by bin, relative to the worst utility of each bin, so that exp(-θu) stays in range."""
+    utility = Categorical(num_atoms=num_atoms).decode(make_raw(num_atoms, scale=3.0))
+    within, _ = scipy.integrate.quad(
+        lambda share: math.exp(-risk_aversion * share / num_atoms), 0, 1, epsabs=0, epsrel=1e-12
+    )
+    worst = np.arange(num_atoms) / num_atoms
+    log_mean = scipy.special.logsumexp(utility.log_mass - risk_aversion * worst)
+    expected = -(log_mean + math.log(within)) / risk_aversion
+    assert utility.entropic(risk_aversion) == pytest.approx(expected, rel=1e-9)
+
+
+@every_width
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
+def test_the_certainty_equivalent_falls_from_the_mean_to_the_worst(
+    num_atoms: int, dtype: type
+) -> None:
+    utility = Categorical(num_atoms=num_atoms).decode(make_raw(num_atoms, 3).astype(dtype))
+    rounding = 8 * np.finfo(dtype).eps
+    found = np.stack([utility.entropic(10.0**power) for power in np.linspace(-300, 300, 601)])
+    assert np.isfinite(found).all()
+    assert (np.diff(found, axis=0) <= rounding).all()
+    np.testing.assert_allclose(found[0], utility.mean, atol=rounding)
+    np.testing.assert_allclose(found[-1], 0.0, atol=rounding)
+
+
+def test_a_small_risk_aversion_takes_half_of_it_times_the_variance_off_the_mean() -> None:
+    """-log E[exp(-θU)]/θ = mean - θ variance/2 + O(θ²), the third cumulant being below .1."""
+    utility = Categorical().decode(make_raw(10, 4))
+    for risk_aversion in (1e-9, 1e-7, 1e-4):
+        expected = utility.mean - risk_aversion / 2 * utility.variance
+        found = utility.entropic(risk_aversion)
+        np.testing.assert_allclose(found, expected, atol=risk_aversion**2 / 60 + 1e-15)
+
+
+def test_the_certainty_equivalent_is_of_the_histogram_for_published_moments_too() -> None:
+    raw = make_raw(10, 4)
+    bins, atoms = Categorical().decode(raw), Categorical(moments="atoms").decode(raw)
+    np.testing.assert_array_equal(bins.entropic(2.0), atoms.entropic(2.0))
 
 
 # Distribution functions, by hand

@@ -1,9 +1,11 @@
 """The normal family against scipy, its links against each other, and both against exact data."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.optimize
 import scipy.stats
 import torch
@@ -11,6 +13,7 @@ import torch
 from hidden_context.distributions import Normal
 from hidden_context.distributions.normal import LARGEST_SCALE, LINKS, NormalUtility
 from hidden_context.distributions.special import log_normal_cdf
+from hidden_context.errors import UserError
 from hidden_context.preferences import explained_variance, preference_loss
 
 MEAN, STD = np.array([-1.5, 0.0, 3.0]), np.array([0.3, 1.0, 2.5])
@@ -67,6 +70,105 @@ def test_log_normal_cdf_is_that_of_scipy(dtype: torch.dtype) -> None:
     np.testing.assert_allclose(log_normal_cdf(z), expected, rtol=1e-5)
 
 
+CORRELATIONS = [-0.999, -0.4, 0.3, 0.999999]
+SOME_PAIR = ((0.3, 0.5), (-0.1, 1.5))
+"""Mean and deviation of two utilities."""
+
+
+@pytest.mark.parametrize("correlation", CORRELATIONS)
+@pytest.mark.parametrize("margin", [-2.0, 0.0, 0.7])
+def test_preference_is_the_chance_that_one_correlated_normal_exceeds_another(
+    correlation: float, margin: float
+) -> None:
+    a, b = (
+        NormalUtility(mean, std, "probit", correlation)
+        for mean, std in ((MEAN, STD), (np.array([0.2, 0.1, -4.0]), np.array([2.0, 0.5, 1.5])))
+    )
+    variance = a.variance + b.variance - 2 * correlation * a.std * b.std
+    difference = scipy.stats.norm(a.mean - b.mean, np.sqrt(variance))
+    found = a.log_prob_preferred_to(b, margin)
+    np.testing.assert_allclose(found, difference.logsf(margin), rtol=1e-11)
+    found = b.log_prob_preferred_to(a, -margin)
+    np.testing.assert_allclose(found, difference.logcdf(margin), rtol=1e-11)
+
+
+@pytest.mark.parametrize("correlation", [-0.8, 0.8])
+def test_correlated_utilities_are_ahead_by_a_margin_as_often_as_their_samples(
+    correlation: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], size=200_000).T
+    a, b = (NormalUtility(np.array(m), np.array(s), "probit", correlation) for m, s in SOME_PAIR)
+    ahead = (a.mean + a.std * noise[0]) - (b.mean + b.std * noise[1])
+    margin = 4.5 * math.sqrt(0.25 / 200_000)  # 7 in a million by chance
+    for threshold in (-1.0, 0.0, 0.5):
+        expected = math.exp(a.log_prob_preferred_to(b, threshold))
+        assert np.mean(ahead > threshold) == pytest.approx(expected, abs=margin)
+
+
+def test_without_correlation_the_result_is_that_of_independent_utilities_to_the_last_bit() -> None:
+    raw = np.random.default_rng(0).normal(size=(2, 500, 2)).astype(np.float32)
+    a, b = (Normal().decode(side) for side in raw)
+    z = (a.location - b.location) / np.hypot(a.scale, b.scale)
+    np.testing.assert_array_equal(a.log_prob_preferred_to(b), log_normal_cdf(z))
+    np.testing.assert_array_equal(a.log_prob_preferred_to(b, 0.0), log_normal_cdf(z))
+
+
+def test_a_learned_correlation_of_zero_is_none() -> None:
+    raw = torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    learned = dataclasses.replace(Normal(), correlation=torch.zeros((), dtype=torch.float64))
+    np.testing.assert_allclose(
+        learned.decode(raw[0]).log_prob_preferred_to(learned.decode(raw[1])),
+        Normal().decode(raw[0]).log_prob_preferred_to(Normal().decode(raw[1])),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("std", [1e-6, 1.0, 1e3])
+@pytest.mark.parametrize("own_share", [1e-3, 1e-6])
+def test_equal_deviations_leave_what_is_not_shared_in_float32(std: float, own_share: float) -> None:
+    """s² = 2(1 - ρ)σ², which σ² + σ² - 2ρσ² would lose in rounding."""
+    correlation = 1 - own_share
+    ahead = std * math.sqrt(2 * own_share)  # z = 1
+    a, b = (
+        NormalUtility(
+            np.array([mean], np.float32), np.array([std], np.float32), "probit", correlation
+        )
+        for mean in (ahead, 0.0)
+    )
+    expected = scipy.stats.norm.logcdf(1.0)
+    np.testing.assert_allclose(a.log_prob_preferred_to(b), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("correlation", [1.0, -1.0, 1.5, float("nan"), float("inf")])
+def test_a_correlation_of_one_or_more_is_refused(correlation: float) -> None:
+    with pytest.raises(UserError, match="between -1 and 1"):
+        Normal(correlation=correlation)
+
+
+@pytest.mark.parametrize("risk_aversion", [1e-6, 0.1, 1.0, 3.0])
+def test_the_certainty_equivalent_is_that_of_scipy(
+    utility: NormalUtility, risk_aversion: float
+) -> None:
+    """E[exp(-θ(U - mean))] by integration, which is as wide as the deviation."""
+
+    def expected(mean: float, std: float) -> float:
+        shift = risk_aversion * std  # where the integrand peaks
+        value, _ = scipy.integrate.quad(
+            lambda z: math.exp(-shift * z - z * z / 2 - shift**2 / 2) / math.sqrt(2 * math.pi),
+            -shift - 12,
+            -shift + 12,
+        )
+        return mean - (math.log(value) + shift**2 / 2) / risk_aversion
+
+    np.testing.assert_allclose(
+        utility.entropic(risk_aversion),
+        [expected(mean, std) for mean, std in zip(MEAN, STD, strict=True)],
+        rtol=1e-8,
+        atol=1e-8,
+    )
+
+
 # Gradients
 
 
@@ -109,6 +211,39 @@ def test_gradient_of_the_log_probability_is_that_of_finite_differences(link: str
 
     assert torch.autograd.gradcheck(log_prob, raw)
     assert torch.autograd.gradgradcheck(log_prob, raw)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_gradients_by_correlation_and_margin_are_those_of_finite_differences(link: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randn(2, 4, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    correlation, margin = (
+        torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.6, 0.3)
+    )
+
+    def log_prob(
+        raw: torch.Tensor, correlation: torch.Tensor, margin: torch.Tensor
+    ) -> torch.Tensor:
+        family = dataclasses.replace(Normal(link), correlation=correlation)
+        return family.decode(raw[0]).log_prob_preferred_to(family.decode(raw[1]), margin)
+
+    assert torch.autograd.gradcheck(log_prob, (raw, correlation, margin))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("correlation", [-0.999, 0.9, 0.999999])
+def test_gradients_stay_finite_where_correlated_utilities_are_far_apart(
+    dtype: torch.dtype, correlation: float
+) -> None:
+    far = torch.tensor([[1e3, -1e3], [-1e3, -1e3], [1e3, 1e3], [-1e3, 1e3]], dtype=dtype)
+    raw = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    chosen, rejected = (far[side].requires_grad_() for side in raw.T)
+    learned = torch.tensor(correlation, dtype=dtype, requires_grad=True)
+    family = dataclasses.replace(Normal(), correlation=learned)
+    log_prob = family.decode(chosen).log_prob_preferred_to(family.decode(rejected), 0.5)
+    assert log_prob.isfinite().all()
+    for gradient in torch.autograd.grad(log_prob.sum(), (chosen, rejected, learned)):
+        assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -1,5 +1,8 @@
 """The scalar reward model: Bradley–Terry comparisons of utilities that have no spread."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.special
@@ -24,6 +27,23 @@ def test_log_preference_is_exact_in_both_tails(difference: float) -> None:
     a, b = Point().decode(np.array([difference])), Point().decode(np.array([0.0]))
     expected = scipy.special.log_expit(difference)
     np.testing.assert_allclose(a.log_prob_preferred_to(b), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("margin", [-800.0, -1.3, 0.0, 1.3, 800.0])
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor], ids=["numpy", "torch"])
+def test_a_margin_is_taken_off_the_difference(library: Callable[..., Any], margin: float) -> None:
+    a, b = Point().decode(library([[0.7]])), Point().decode(library([[-0.2]]))
+    for given in (margin, library(margin)):
+        found = a.log_prob_preferred_to(b, given)
+        np.testing.assert_allclose(found, scipy.special.log_expit(0.9 - margin), rtol=1e-6)
+    both = a.log_prob_preferred_to(b, margin), b.log_prob_preferred_to(a, -margin)
+    np.testing.assert_allclose(np.exp(np.stack(both)).sum(), 1.0, rtol=1e-6)
+
+
+def test_a_certain_utility_is_worth_itself_at_any_risk_aversion() -> None:
+    utility = Point().decode(RAW)
+    for risk_aversion in (1e-9, 1.0, 1e9):
+        np.testing.assert_array_equal(utility.entropic(risk_aversion), RAW[:, 0])
 
 
 def test_the_output_is_the_utility_and_every_quantile_of_it() -> None:

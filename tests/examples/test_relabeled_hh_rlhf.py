@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from hidden_context.command_line import run_command
-from hidden_context.distributions import FAMILIES
+from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_json, read_jsonl, write_jsonl
 
 FILE = Path(__file__).parents[2] / "examples" / "relabeled_hh_rlhf.py"
@@ -65,7 +65,7 @@ def test_a_slice_is_split_trained_evaluated_and_summarised_once(
     status, first, error = run(*flags)
     assert status == 0, error
     runs = check_files(out_dir)
-    assert "0.01-quantile" in first
+    assert "quantile:0.01" in first
     assert "| longer" in first
     assert "Not found" not in first  # every family on every training set is in the tables
     assert "categorical on both: " in first
@@ -100,11 +100,11 @@ def check_files(out_dir: Path) -> list[Path]:
         assert 2 * len(mixed) == len(rows["both", "train"])
     assert len(rows["both", "test"]) == sum(len(rows[name, "test"]) for name in SUBSETS[:2])
     runs = sorted((data.parent / "reward_models").glob("*/*/*_last_checkpoint"))
-    assert len(runs) == len(FAMILIES) * len(SUBSETS)
+    assert len(runs) == len(PUBLISHED) * len(SUBSETS)
     for folder in runs:
         assert len(read_jsonl(folder / "eval_results_both.jsonl")) == len(rows["both", "test"])
         assert not read_json(folder / "hidden_context.json")["config"]["use_peft"]
-    for family in FAMILIES:
+    for family in PUBLISHED:
         scored = read_jsonl(data.parent / f"jailbroken_evaluations_{family}.jsonl")
         assert sum(column.startswith("reward_outputs_") for column in scored[0]) == len(SUBSETS)
     return runs

@@ -7,6 +7,7 @@ import torch
 from tiny_models import ARCHITECTURES, make_tokenizer, save_tiny_model
 from transformers import AutoModelForSequenceClassification
 
+from hidden_context.distributions import SharedContext
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, longest_text
@@ -38,6 +39,19 @@ def test_a_new_head_is_scaled_by_a_hundredth(tmp_path: Path, architecture: str):
     ours = load_backbone(str(tmp_path), 4, dtype=torch.float32)
     name = "classifier" if architecture == "bert" else "score"
     expected = 0.01 * getattr(stock, name).weight
+    torch.testing.assert_close(getattr(ours, name).weight, expected)
+
+
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_a_family_says_how_each_output_of_a_new_head_starts(tmp_path: Path, architecture: str):
+    save_tiny_model(tmp_path, architecture)
+    torch.manual_seed(0)
+    stock = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=4)
+    torch.manual_seed(0)
+    scales = SharedContext(num_contexts=2).head_scales
+    ours = load_backbone(str(tmp_path), 4, dtype=torch.float32, head_scales=scales)
+    name = "classifier" if architecture == "bert" else "score"
+    expected = torch.tensor([[1.0], [1.0], [0.01], [0.01]]) * getattr(stock, name).weight
     torch.testing.assert_close(getattr(ours, name).weight, expected)
 
 

@@ -15,7 +15,7 @@ from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone
 from hidden_context.llm.checkpoint import (
-    RECORD,
+    CHECKPOINT_RECORD,
     find_checkpoint,
     load_in_turn,
     load_reward_model,
@@ -101,7 +101,7 @@ def test_fully_trained_models_come_back(tmp_path: Path):
 
 def test_the_record_says_how_a_checkpoint_was_made(tmp_path: Path):
     folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
-    record = json.loads((folder / RECORD).read_text())
+    record = json.loads((folder / CHECKPOINT_RECORD).read_text())
     assert record["family"] == Normal().to_dict()
     assert record["family"]["link"] == "probit"
     assert {"hidden_context", "versions", "commit", "format_version"} <= record.keys()
@@ -139,7 +139,7 @@ def test_another_backbone_than_the_recorded_one_is_warned_of(
 
 def test_a_checkpoint_without_record_needs_its_family(tmp_path: Path):
     folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
-    (folder / RECORD).unlink()
+    (folder / CHECKPOINT_RECORD).unlink()
     with pytest.raises(UserError, match="what its outputs mean is unknown; give --reward_model_ty"):
         find_checkpoint(str(folder))
     found = find_checkpoint(str(folder), reward_model_type="mean_and_variance")

@@ -6,28 +6,43 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import save_tiny_model
+from tiny_models import make_tokenizer, save_tiny_model
 from transformers import EvalPrediction, TrainingArguments
 
 from hidden_context.data.packing import Batching
-from hidden_context.distributions import FAMILIES, Family
+from hidden_context.distributions import FAMILIES, Family, Normal
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
-from hidden_context.llm.trainer import PreferenceTrainer, collate, evaluation_metrics
-from hidden_context.preferences import preference_loss
+from hidden_context.llm.trainer import (
+    LikelihoodSettings,
+    Observation,
+    PreferenceTrainer,
+    collate,
+    evaluation_metrics,
+    pairs_of_rankings,
+)
+from hidden_context.outcomes import OutcomeModel, Outcomes, default_outcome_model
+from hidden_context.preferences import PREFERRED, loss_of_observations, preference_loss
 
 WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
 
 
-def make_pairs(tokenizer: Any, number: int) -> list[dict[str, np.ndarray]]:
+def make_pairs(tokenizer: Any, number: int) -> list[Observation]:
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, size=rng.integers(2, 9))) for _ in range(2 * number)]
     ids = [np.asarray(tokenizer(text)["input_ids"], np.int32) for text in texts]
-    return [{"chosen": a, "rejected": b} for a, b in zip(ids[::2], ids[1::2], strict=True)]
+    return [Observation(pair) for pair in zip(ids[::2], ids[1::2], strict=True)]
 
 
 def make_trainer(
-    folder: Path, family: Family[Any], *, batching: Any = None, **arguments: Any
+    folder: Path,
+    family: Family[Any],
+    *,
+    batching: Any = None,
+    observations: list[Observation] | None = None,
+    outcome_model: OutcomeModel = PREFERRED,
+    learn_outcomes: bool = False,
+    **arguments: Any,
 ) -> Any:
     name = str(save_tiny_model(folder / "model", "llama"))
     tokenizer = load_tokenizer(name)
@@ -52,10 +67,11 @@ def make_trainer(
         family=family,
         pad_token_id=tokenizer.pad_token_id,
         batching=batching,
+        likelihood=LikelihoodSettings(outcome_model, learn_outcomes),
         model=model,
         args=TrainingArguments(output_dir=str(folder / "steps"), **settings),
-        train_dataset=make_pairs(tokenizer, 8),
-        eval_dataset=make_pairs(tokenizer, 7),
+        train_dataset=observations or make_pairs(tokenizer, 8),
+        eval_dataset=observations or make_pairs(tokenizer, 7),
         processing_class=tokenizer,
     )
 
@@ -69,7 +85,7 @@ def trained_weights(trainer: Any) -> dict[str, torch.Tensor]:
 
 
 def test_batches_alternate_chosen_and_rejected():
-    pair = {"chosen": np.array([5, 6, 7]), "rejected": np.array([8])}
+    pair = Observation((np.array([5, 6, 7]), np.array([8])))
     (batch,) = collate([pair, pair], "padded", pad_token_id=None)["batches"]
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]] * 2
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]] * 2
@@ -134,11 +150,11 @@ def test_pairs_of_every_kind_are_trained_as_if_padded(tmp_path: Path):
     ]
     long = np.arange(4, 204, dtype=np.int32)
     pairs = [
-        {"chosen": long[:30], "rejected": long[:30]},
-        {"chosen": long[:30], "rejected": long[:40]},
-        {"chosen": long[:9], "rejected": long[50:52]},
-        {"chosen": long, "rejected": np.append(long[:150], 5).astype(np.int32)},
-        {"chosen": long[7:8], "rejected": long[9:10]},
+        Observation((long[:30], long[:30])),
+        Observation((long[:30], long[:40])),
+        Observation((long[:9], long[50:52])),
+        Observation((long, np.append(long[:150], 5).astype(np.int32))),
+        Observation((long[7:8], long[9:10])),
     ]
     losses = []
     for trainer in trainers:
@@ -180,7 +196,7 @@ def test_evaluation_covers_every_comparison_whatever_the_batch(tmp_path: Path):
 def test_metrics_give_a_tie_half_credit():
     raw = np.array([[[1.0], [0.0]], [[0.5], [0.5]]])
     metrics = evaluation_metrics(
-        FAMILIES["base"](), EvalPrediction(predictions=raw, label_ids=np.zeros(2))
+        FAMILIES["base"](), PREFERRED, EvalPrediction(predictions=raw, label_ids=np.zeros(2))
     )
     assert metrics["accuracy"] == 0.75
     assert metrics["margin"] == 0.5
@@ -200,9 +216,93 @@ def test_training_learns_a_preference_that_a_text_shows(tmp_path: Path, name: st
     encode = trainer.processing_class
     pairs = []
     for pair in make_pairs(encode, 64):
-        winner = np.concatenate([pair["chosen"], encode(" yeast")["input_ids"]]).astype(np.int32)
-        loser = np.concatenate([pair["rejected"], encode(" salt")["input_ids"]]).astype(np.int32)
-        pairs.append({"chosen": winner, "rejected": loser})
+        endings = [encode(word)["input_ids"] for word in (" yeast", " salt")]
+        texts = zip(pair.texts, endings, strict=True)
+        pairs.append(Observation(tuple(np.append(*text).astype(np.int32) for text in texts)))
     trainer.train_dataset, trainer.eval_dataset = pairs[:48], pairs[48:]
     trainer.train()
     assert trainer.evaluate()["eval_accuracy"] == 1.0
+
+
+# Votes, ties, strengths, rankings
+
+
+def graded(pairs: list[Observation]) -> list[Observation]:
+    """The same texts with strengths, ties among them, and weights."""
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(5), len(pairs))
+    return [
+        Observation(pair.texts, tuple(share), float(weight))
+        for pair, share, weight in zip(
+            pairs, shares, rng.uniform(0.5, 1.5, len(pairs)), strict=True
+        )
+    ]
+
+
+def rankings(pairs: list[Observation]) -> list[Observation]:
+    """Rankings of four texts and comparisons in turn."""
+    return [
+        Observation((*one.texts, *other.texts)) if index % 2 else one
+        for index, (one, other) in enumerate(zip(pairs[::2], pairs[1::2], strict=True))
+    ]
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_loss_of_votes_is_the_one_of_preferences(tmp_path: Path, name: str):
+    family = FAMILIES[name]()
+    model = default_outcome_model(family, 2, ties="threshold")
+    observations = graded(make_pairs(make_tokenizer(), 6))
+    trainer = make_trainer(tmp_path, family, observations=observations, outcome_model=model)
+    inputs = collate(observations, trainer.batching, None, with_outcomes=True)
+    loss, raw = trainer.compute_loss(trainer.model.eval(), inputs, return_outputs=True)
+    outcomes = Outcomes(*inputs["outcomes"])
+    expected = preference_loss(family, raw[:, 0], raw[:, 1], outcomes, model, regularize=False)
+    torch.testing.assert_close(loss, expected)
+    assert trainer.evaluate()["eval_nll"] == pytest.approx(loss.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_the_loss_of_rankings_is_the_one_of_preferences(tmp_path: Path, name: str):
+    family = FAMILIES[name]()
+    observations = rankings(make_pairs(make_tokenizer(), 8))
+    trainer = make_trainer(tmp_path, family, observations=observations)
+    inputs = collate(observations, trainer.batching, None, with_outcomes=False)
+    loss, raw = trainer.compute_loss(trainer.model.eval(), dict(inputs), return_outputs=True)
+    assert raw.shape == (4, 4, family.num_outputs)
+    flat = raw[~raw.isnan()].reshape(-1, family.num_outputs)
+    expected = loss_of_observations(family, flat, inputs["sizes"], regularize=False)
+    torch.testing.assert_close(loss, expected)
+    metrics = trainer.evaluate()
+    assert metrics["eval_loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert 0 <= metrics["eval_accuracy"] <= 1
+
+
+def test_rankings_are_measured_by_their_pairs():
+    raw = np.full((2, 3, 1), np.nan)
+    raw[0, :, 0], raw[1, :2, 0] = [3.0, 1.0, 2.0], [0.0, 5.0]
+    pairs, outcomes = pairs_of_rankings(raw, None)
+    assert outcomes is not None
+    assert pairs[:, :, 0].tolist() == [[3, 1], [3, 2], [1, 2], [0, 5]]
+    np.testing.assert_allclose(outcomes.weight, np.array([2 / 3] * 3 + [1]) * 4 / 3)
+
+
+def test_what_is_learned_of_the_likelihood_is_saved_and_resumed(tmp_path: Path):
+    """Four steps, and two and two more after a restart: the same thresholds and weights."""
+    settings: dict[str, Any] = {
+        "observations": graded(make_pairs(make_tokenizer(), 8)),
+        "outcome_model": OutcomeModel("threshold", (0.5, 1.0)),
+        "learn_outcomes": True,
+        "max_steps": 4,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
+    whole = make_trainer(tmp_path / "a", Normal(), **settings)
+    whole.train()
+    thresholds = whole.likelihood.fitted()[1].thresholds
+    assert thresholds != pytest.approx((0.5, 1.0), abs=1e-4)
+    resumed = make_trainer(tmp_path / "a", Normal(), **settings)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "a" / "steps" / "checkpoint-2"))
+    assert resumed.likelihood.fitted()[1].thresholds == pytest.approx(thresholds, abs=1e-7)
+    ours = trained_weights(resumed)
+    for weight_name, value in trained_weights(whole).items():
+        torch.testing.assert_close(ours[weight_name], value)

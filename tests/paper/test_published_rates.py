@@ -29,10 +29,11 @@ def test_all_fifteen_published_rates(published_data: Path, published_moments: bo
     summary = summarize([], find_jailbreaks(published_data), published_moments=published_moments)
     found = {
         (jailbreak.family, jailbreak.trained_on): (
-            jailbreak.mean.published,
-            jailbreak.quantile.published if jailbreak.quantile else None,
+            jailbreak.rate["mean"].published,
+            by_quantile.published if by_quantile else None,
         )
         for jailbreak in summary.jailbreaks
+        for by_quantile in [jailbreak.rate.get("quantile:0.01")]
     }
     assert found == RATES
 
@@ -60,4 +61,6 @@ def test_the_command_prints_them_without_a_model_stack(published_data: Path):
     )
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)["jailbreaks"]
-    assert {row["mean"]["published"] for row in printed} == {mean for mean, _ in RATES.values()}
+    assert {row["rate"]["mean"]["published"] for row in printed} == {
+        mean for mean, _ in RATES.values()
+    }

@@ -14,6 +14,7 @@ from hidden_context.records import meta_path, write_json, write_jsonl
 from hidden_context.results.report import render
 from hidden_context.results.saved_scores import find_comparisons, find_jailbreaks
 from hidden_context.results.summary import rate, summarize
+from hidden_context.risk import parse_risks
 
 RUN = "reward_models/any/both/{name}_last_checkpoint/eval_results_both.jsonl"
 
@@ -60,11 +61,10 @@ def test_intervals_are_those_of_wilson(wins: int, n: int):
 def test_accuracies_are_of_comparisons_judged_by_helpfulness(tmp_path: Path):
     save(tmp_path, "anything", NORMAL_ROWS, Normal())
     (run,) = summarize(find_comparisons(tmp_path), []).comparisons
-    assert run.accuracy_mean is not None
-    assert run.accuracy_quantile is not None
-    assert (run.accuracy_mean.n, run.accuracy_mean.published) == (3, 1.0)
-    assert run.accuracy_mean.corrected == pytest.approx(2.5 / 3)
-    assert run.accuracy_quantile.published == pytest.approx(2 / 3)
+    by_mean, by_quantile = run.accuracy["mean"], run.accuracy["quantile:0.01"]
+    assert (by_mean.n, by_mean.published) == (3, 1.0)
+    assert by_mean.corrected == pytest.approx(2.5 / 3)
+    assert by_quantile.published == pytest.approx(2 / 3)
     assert (run.n, run.longer_is_chosen) == (4, 1.0)
 
 
@@ -86,7 +86,7 @@ def test_published_moments_change_r2_and_no_rate(tmp_path: Path):
         summarize(find_comparisons(tmp_path), [], published_moments=flag).comparisons[0]
         for flag in (False, True)
     )
-    assert ours.accuracy_mean == published.accuracy_mean
+    assert ours.accuracy["mean"] == published.accuracy["mean"]
     mass = np.exp(np.array([row["reward_output_chosen"] for row in rows]))
     other = np.exp(np.array([row["reward_output_rejected"] for row in rows]))
     mass = np.concatenate([mass, other])
@@ -115,7 +115,7 @@ def test_scalar_outputs_may_be_plain_numbers(tmp_path: Path):
     save(tmp_path, "base_m__0_3e-06_cosine_1_peft", rows)
     (run,) = summarize(find_comparisons(tmp_path), []).comparisons
     assert run.r2 is None
-    assert run.accuracy_quantile is None
+    assert list(run.accuracy) == ["mean"]
 
 
 def test_score_files_without_texts_have_no_length_baseline(tmp_path: Path):
@@ -126,7 +126,7 @@ def test_score_files_without_texts_have_no_length_baseline(tmp_path: Path):
     save(tmp_path, "anything", without, Normal())
     (run,) = summarize(find_comparisons(tmp_path), []).comparisons
     assert run.longer_is_chosen is None
-    assert run.accuracy_mean is not None
+    assert run.accuracy["mean"].n == 3
 
 
 def test_what_is_missing_is_named(tmp_path: Path):
@@ -150,6 +150,24 @@ def test_every_number_is_in_the_text(tmp_path: Path, style: Any):
     assert ("### " in text) == (style == "github")
 
 
+def test_every_risk_has_a_column_in_the_order_asked_for(tmp_path: Path):
+    save(tmp_path, "anything", NORMAL_ROWS, Normal())
+    risks = parse_risks(["lcb:1.0", "mean", "worst_context", "prob_below:0.5"])
+    summary = summarize(find_comparisons(tmp_path), [], risks=risks)
+    assert summary.risks == ["lcb:1.0", "worst_context", "prob_below:0.5"]
+    (run,) = summary.comparisons
+    assert list(run.accuracy) == ["mean", "lcb:1.0", "prob_below:0.5"]
+    chosen, rejected = (
+        Normal().decode(np.array([row[f"reward_output_{side}"] for row in NORMAL_ROWS[:3]]))
+        for side in ("chosen", "rejected")
+    )
+    assert run.accuracy["lcb:1.0"] == rate(chosen.mean - chosen.std, rejected.mean - rejected.std)
+    assert run.accuracy["prob_below:0.5"] == rate(-chosen.cdf(0.5), -rejected.cdf(0.5))
+    (header,) = (line for line in render(summary, "simple").splitlines() if "lcb" in line)
+    assert header.split("  ")[-1].strip() == "longer"
+    assert header.index("mean") < header.index("lcb:1.0") < header.index("worst_context")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -171,4 +189,4 @@ def test_a_summary_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
     save(tmp_path, "anything", NORMAL_ROWS, Normal())
     assert main(["--data_dir", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["comparisons"][0]["accuracy_mean"]["n"] == 3
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["accuracy"]["mean"]["n"] == 3

@@ -1,12 +1,11 @@
 """Metrics of the synthetic experiments: exact where the answer is known, blind to scale."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
 
-from hidden_context.distributions import make_family
+from hidden_context.distributions import FAMILIES, Mixture, make_family
 from hidden_context.distributions.normal import NormalUtility
 from hidden_context.synthetic.environments import ENVIRONMENTS
 from hidden_context.synthetic.evaluate import (
@@ -15,7 +14,7 @@ from hidden_context.synthetic.evaluate import (
     evaluate,
     evaluation_states,
     exact_answers,
-    rank_explained_variance,
+    read_utility,
     spread_metrics,
     utility_metrics,
 )
@@ -57,19 +56,46 @@ def test_a_reversed_order_disagrees_on_every_pair_of_different_states() -> None:
     assert reversed_order["pairwise_disagreement"] == pytest.approx(0.9)  # all but the diagonal
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_rank_scale_r2_of_normal_utilities_is_that_of_theory(share: float) -> None:
-    """For normal means and spreads Var[E[rank]] = asin(r²/2) / 2π (Kruskal 1958)."""
-    level = (torch.arange(1000) + 0.5) / 1000
-    means = math.sqrt(share) * torch.special.ndtri(level)
-    utility = NormalUtility(means, torch.full_like(means, math.sqrt(1 - share)), "probit")
-    expected = 6 / math.pi * math.asin(share / 2)
-    assert rank_explained_variance(utility) == pytest.approx(expected, abs=3e-3)
-
-
 def test_without_any_spread_all_rank_variance_is_explained() -> None:
-    utility = make_family("base").decode(torch.arange(200.0)[:, None])
-    assert rank_explained_variance(utility) == pytest.approx(1, abs=1e-4)
+    environment = ENVIRONMENTS["1d"]
+    states = evaluation_states(environment)
+    metrics = utility_metrics(make_family("base"), states, environment, states)
+    assert metrics["rank_explained_variance"] == 1
+
+
+def test_rank_scale_r2_of_exact_gambles_is_that_of_the_environment() -> None:
+    """A narrow component at the prize and one at 0, as likely as the gamble says.
+
+    Deviations of 1e-4 keep apart the prizes of neighbouring states, which differ by 1/200 at least.
+    The grid stands for an integral over a Borda count that jumps once: one cell of 1/200, of which
+    the square of the deviation from 1/2, at most 1/4, counts twelve times.
+    """
+    environment = ENVIRONMENTS["1d"]
+    states = evaluation_states(environment).double()
+    prize, probability = environment.gamble(states)
+    family = Mixture(num_components=2)
+    zeros = torch.zeros_like(prize)
+    logits = torch.stack([torch.logit(1 - probability, eps=1e-12), zeros], dim=-1)
+    means = torch.stack([zeros, prize], dim=-1) - torch.tensor(family.offsets)
+    stds = torch.full_like(means, 1e-4).expm1().log()  # the inverse of softplus
+    raw = torch.cat([logits, means, stds], dim=-1)
+    found = utility_metrics(family, raw, environment, states)["rank_explained_variance"]
+    assert found == pytest.approx(environment.rank_explained_variance, abs=12 / 4 / 200)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_contexts_that_states_share_may_have_any_origin(name: str) -> None:
+    environment = ENVIRONMENTS["1d"]
+    model = build_model(name, environment, seed=0).eval()
+    assert isinstance(model, UtilityModel)
+    states = evaluation_states(environment)
+    with torch.no_grad():
+        raw = model.network(states)
+    moved = raw + torch.tensor([3.0, -1.0, 0.0, 0.0]) if name == "shared_context" else raw
+    for what in ("mean", "std"):
+        expected = getattr(read_utility(model.family, raw), what)
+        found = getattr(read_utility(model.family, moved), what)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def leaves(tree: dict[str, Any]) -> list[float]:
@@ -80,11 +106,14 @@ def test_every_metric_of_a_utility_ignores_its_scale_and_origin() -> None:
     """The likelihood does not fix them, and they drift during training."""
     environment = ENVIRONMENTS["1d"]
     states = evaluation_states(environment)
-    a = states[:, 0]
-    once = NormalUtility(a + torch.sin(9 * a), 0.2 + a**2, "probit")
-    moved = NormalUtility(64 * once.location - 32, 64 * once.scale, "probit")
-    expected = leaves(utility_metrics(once, environment, states))
-    assert leaves(utility_metrics(moved, environment, states)) == pytest.approx(expected, rel=1e-3)
+    a, family = states[:, 0], make_family("mean_and_variance")
+
+    def metrics(scale: float, origin: float) -> list[float]:
+        mean, std = a + torch.sin(9 * a), 0.2 + a**2
+        raw = torch.stack([scale * mean + origin, (scale * std).expm1().log()], dim=-1)
+        return leaves(utility_metrics(family, raw, environment, states))
+
+    assert metrics(64, -32) == pytest.approx(metrics(1, 0), rel=1e-3)
 
 
 def test_a_spread_that_is_exact_is_ranked_exactly() -> None:
@@ -103,7 +132,7 @@ def test_a_family_without_spread_has_no_ratio() -> None:
     assert spread_metrics(utility, torch.arange(4.0))["ratio"] is None
 
 
-@pytest.mark.parametrize("name", ["mean_and_variance", "categorical"])
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "base"])
 def test_the_drawn_cells_hold_nearly_all_probability(name: str) -> None:
     """The axis spans the central 99 % of every state, so at most 1 % lies outside."""
     environment = ENVIRONMENTS["1d"]

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from hidden_context.data.comparisons import Subset, select_objective
+from hidden_context.data.objectives import Subset, select_objective
 from hidden_context.data.streamed import Streamed, chained, mapped
 from hidden_context.errors import UserError
 from hidden_context.records import iterate_jsonl, read_jsonl

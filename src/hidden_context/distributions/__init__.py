@@ -5,24 +5,34 @@ from typing import Any
 
 from hidden_context.distributions.base import Family, UtilityDistribution, check_choice
 from hidden_context.distributions.categorical import Categorical
+from hidden_context.distributions.mixture import Mixture
 from hidden_context.distributions.normal import Normal
 from hidden_context.distributions.point import Point
+from hidden_context.distributions.quantile import QuantileFunction
+from hidden_context.distributions.shared_context import SharedContext
 
 __all__ = [
     "FAMILIES",
+    "PUBLISHED",
     "Categorical",
     "Family",
+    "Mixture",
     "Normal",
     "Point",
+    "QuantileFunction",
+    "SharedContext",
     "UtilityDistribution",
     "family_from_dict",
     "make_family",
 ]
 
 FAMILIES: dict[str, type[Family[Any]]] = {
-    family.name: family for family in (Point, Normal, Categorical)
+    family.name: family
+    for family in (Point, Normal, Categorical, QuantileFunction, Mixture, SharedContext)
 }
 """Every family by its name; the one list that command lines and tests go by."""
+PUBLISHED = ("base", "mean_and_variance", "categorical")
+"""Names of the families of the DPL paper."""
 
 
 def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family[Any]:

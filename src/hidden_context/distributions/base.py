@@ -1,15 +1,20 @@
 """What a family of utility distributions must be able to do."""
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from array_api_compat import array_namespace
 
 from hidden_context.distributions.special import Array, as_float
 from hidden_context.errors import UserError
+
+HEAD_SCALE = 0.01
+"""See `Family.head_scales`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +78,53 @@ class UtilityDistribution(ABC):
         return self.mean if level == 1 else self._cvar(level)
 
     @abstractmethod
-    def log_prob_preferred_to(self, other: Self) -> Array:
-        """log P(self ≻ other) in nats, ties shared evenly; hidden contexts are independent."""
+    def _entropic(self, risk_aversion: float) -> Array: ...
+
+    def entropic(self, risk_aversion: float) -> Array:
+        """Certainty equivalent under exponential utility: -log E[exp(-θU)] / θ, shape `(*batch,)`.
+
+        It falls from the mean (θ → 0) to the worst case (θ → ∞); Föllmer and Schied (2002).
+
+        Raises:
+            UserError: `risk_aversion`, θ in units of 1/utility, is not a positive number.
+        """
+        if not 0 < risk_aversion < math.inf:
+            raise UserError(f"entropic risk aversion {risk_aversion} is not a positive number.")
+        return self._entropic(risk_aversion)
+
+    @property
+    def worst_context(self) -> Array:
+        """Utility in the context that likes the response least, shape `(*batch,)`.
+
+        Raises:
+            UserError: The family has no contexts that responses share.
+        """
+        raise UserError(
+            f"worst_context needs contexts that responses share, which {type(self).__name__} does "
+            "not have; train family shared_context."
+        )
+
+    def centered(self, prompt_ids: Sequence[Any] | Array) -> Self:
+        """The same preferences without what comparisons within prompts leave free of contexts.
+
+        Only families with contexts that responses share have such: see `SharedContextUtility`.
+
+        Args:
+            prompt_ids: The prompt of each response of a one-dimensional batch.
+        """
+        return self
+
+    @abstractmethod
+    def log_prob_preferred_to(self, other: Self, margin: float | Array = 0.0) -> Array:
+        """log P(self beats other by more than `margin`) in nats, ties shared evenly.
+
+        Hidden contexts are independent unless the family says otherwise. At margin 0 it is the
+        preference itself; other margins make ties and graded preferences (see `outcomes`).
+
+        Args:
+            other: A batch that broadcasts against this one.
+            margin: In units of utility, of either sign; broadcasts against the batches.
+        """
 
     def prob_preferred_to(self, other: Self) -> Array:
         """P(self ≻ other), in [0, 1]. See `log_prob_preferred_to`."""
@@ -97,11 +147,23 @@ class Family(ABC, Generic[UtilityT]):
     """The name on command lines and in files."""
     published_options: ClassVar[tuple[str, ...]] = ()
     """Fields that the published folder names end with, in order."""
+    learnable: ClassVar[tuple[str, ...]] = ()
+    """Options between -1 and 1 that training may fit with the weights (`--learn`)."""
+    largest_margin: ClassVar[float] = math.inf
+    """A utility is never ahead of another by more than this."""
 
     @property
     @abstractmethod
     def num_outputs(self) -> int:
         """Width of the model's head."""
+
+    @property
+    def head_scales(self) -> tuple[float, ...]:
+        """Share of its usual initial weights that each output of a new head starts with.
+
+        A hundredth, as in the DPL paper's appendix, unless a family says otherwise.
+        """
+        return (HEAD_SCALE,) * self.num_outputs
 
     @abstractmethod
     def _decode(self, raw: Array) -> UtilityT: ...
@@ -123,6 +185,20 @@ class Family(ABC, Generic[UtilityT]):
     def regularizer(self, utility: UtilityT) -> Array:
         """Training penalty of a batch of texts, a scalar in nats; 0 unless a family says more."""
         return 0.0 * utility.mean.mean()
+
+    def log_prob_of_ranking(self, utilities: Sequence[UtilityT]) -> Array:
+        """log-likelihood of a ranking in nats, shape `(*batch,)`.
+
+        Unless a family has its exact probability: the pairwise composite likelihood (Lindsay 1988),
+        the sum over all pairs of log P(better ≻ worse), times 2/K. So K responses count as K - 1
+        comparisons, and two responses are an ordinary one.
+
+        Args:
+            utilities: Of K ≥ 2 responses, best first.
+        """
+        pairs = combinations(utilities, 2)
+        total = sum(better.log_prob_preferred_to(worse) for better, worse in pairs)
+        return total * (2 / len(utilities))
 
     def with_num_outputs(self, num_outputs: int) -> "Family[UtilityT]":
         """The family of this kind that reads heads of another width.

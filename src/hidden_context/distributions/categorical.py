@@ -5,15 +5,23 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from array_api_compat import array_namespace
 
+from hidden_context.distributions import certainty_equivalent
 from hidden_context.distributions.base import (
     Family,
     UtilityDistribution,
     check_choice,
     check_not_negative,
 )
-from hidden_context.distributions.special import Array, log_softmax, logcumsumexp, logsumexp
+from hidden_context.distributions.special import (
+    Array,
+    as_array,
+    log_softmax,
+    logcumsumexp,
+    logsumexp,
+)
 from hidden_context.errors import UserError
 
 MOMENTS = ("bins", "atoms")
@@ -86,14 +94,70 @@ class HistogramUtility(UtilityDistribution):
         middle = (rank + share / 2) / self.num_bins
         return (self.mass * share * middle).sum(-1) / level
 
-    def log_prob_preferred_to(self, other: "HistogramUtility") -> Array:
-        """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, in logs and linear in the bins."""
+    def _entropic(self, risk_aversion: float) -> Array:
+        """Of the histogram, for either kind of moments."""
         xp = array_namespace(self.log_mass)
-        running = logcumsumexp(other.log_mass)
-        nothing = xp.full_like(running[..., :1], -math.inf)
-        below = xp.concat([nothing, running[..., :-1]], axis=-1)
-        wins = xp.logaddexp(below, other.log_mass - math.log(2))
-        return logsumexp(self.log_mass + wins)
+        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        width = xp.full_like(self.log_mass, 1 / self.num_bins)
+        bins = rank / self.num_bins + certainty_equivalent.of_uniform(width, risk_aversion)
+        return certainty_equivalent.of_mixture(self.log_mass, bins, risk_aversion)
+
+    def log_prob_preferred_to(
+        self, other: "HistogramUtility", margin: float | Array = 0.0
+    ) -> Array:
+        """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, in logs and linear in the bins.
+
+        With a margin, see `_log_prob_ahead_by`. It is -inf, and its gradient 0, from margin 1 on.
+        """
+        if isinstance(margin, (int, float)) and margin == 0:
+            xp = array_namespace(self.log_mass)
+            running = logcumsumexp(other.log_mass)
+            nothing = xp.full_like(running[..., :1], -math.inf)
+            below = xp.concat([nothing, running[..., :-1]], axis=-1)
+            wins = xp.logaddexp(below, other.log_mass - math.log(2))
+            return logsumexp(self.log_mass + wins)
+        return self._log_prob_ahead_by(other, as_array(margin, like=self.log_mass))
+
+    def _log_prob_ahead_by(self, other: "HistogramUtility", margin: Array) -> Array:
+        """log P(U - U' > margin), linear in the bins.
+
+        In units of a bin, U - U' is i - j plus a triangular variable on [-1, 1]. Let margin · n be
+        k + 1 - h, k whole and 0 < h ≤ 1. The variable decides in two cases, i - j = k and k + 1;
+        it then exceeds what is missing with chance h²/2 and 1 - (1 - h)²/2.
+        """
+        xp = array_namespace(self.log_mass)
+        n = self.num_bins
+        decided = xp.abs(margin) >= 1
+        inside = xp.where(decided, xp.zeros_like(margin), margin)
+        low = inside < 0.5
+        scaled = n * xp.where(low, inside, inside - 1)  # to full precision at 0 and at 1
+        whole = xp.floor(scaled)
+        share = whole + 1 - scaled  # h, never 0
+        missing = xp.astype(xp.where(low, whole, whole + n), xp.int64)[..., None]  # k
+        level = xp.arange(n, device=margin.device) - missing
+        ends = xp.full_like(other.log_mass[..., :1], -math.inf)
+        mass = xp.concat([ends, other.log_mass, ends], axis=-1)
+        running = xp.concat([ends, logcumsumexp(other.log_mass)], axis=-1)
+        one_more = xp.log1p(-((1 - share) ** 2) / 2)[..., None]
+        just = (2 * xp.log(share) - math.log(2))[..., None]
+        wins = [
+            _pick(running, xp.clip(level - 1, 0, n)),  # j ≤ i - k - 2
+            _pick(mass, xp.clip(level, 0, n + 1)) + one_more,
+            _pick(mass, xp.clip(level + 1, 0, n + 1)) + just,
+        ]
+        terms = xp.broadcast_arrays(*(self.log_mass + log_share for log_share in wins))
+        log_prob = logsumexp(xp.concat(terms, axis=-1))
+        certain = xp.where(margin >= 1, -math.inf, xp.zeros_like(margin))
+        return xp.where(decided, certain, log_prob)
+
+
+def _pick(values: Array, index: Array) -> Array:
+    """`values` at `index` along the last axis; the other axes broadcast."""
+    xp = array_namespace(values)
+    batch = np.broadcast_shapes(values.shape[:-1], index.shape[:-1])
+    values = xp.broadcast_to(values, (*batch, values.shape[-1]))
+    index = xp.broadcast_to(index, (*batch, index.shape[-1]))
+    return xp.take_along_axis(values, index, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -102,6 +166,7 @@ class Categorical(Family[HistogramUtility]):
 
     name: ClassVar[str] = "categorical"
     published_options: ClassVar[tuple[str, ...]] = ("num_atoms", "entropy_coeff")
+    largest_margin: ClassVar[float] = 1.0
 
     num_atoms: int = 10
     """Number of bins."""

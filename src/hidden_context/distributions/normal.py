@@ -22,6 +22,7 @@ from hidden_context.distributions.special import (
     normal_quantile,
     softplus,
 )
+from hidden_context.errors import UserError
 
 SMALLEST_STD = 1e-6
 """Keeps z = Δmean/std, and its gradient, finite in float32 for raw outputs up to 1000."""
@@ -36,7 +37,7 @@ LINKS: dict[str, Callable[[Array], Array]] = {
     "paper": lambda z: log_sigmoid(math.sqrt(2 * math.pi) * z),
     "logit": lambda z: log_sigmoid(1.702 * z),
 }
-"""log P(a ≻ b) as a function of z = (mean_a - mean_b) / sqrt(variance_a + variance_b).
+"""log P(a ≻ b) as a function of z = (mean_a - mean_b) / std of the difference.
 
 `probit` is exact for normal utilities. `paper` is the published loss: off by up to 0.0945, its σ
 come out 1.4 to 1.6 times too large. `logit` is within 0.0095 of the probit (1.702: Haley 1952) and
@@ -54,6 +55,8 @@ class NormalUtility(UtilityDistribution):
     """Standard deviation, positive, shape `(*batch,)`."""
     link: str
     """How comparisons follow from the utilities; see `LINKS`."""
+    correlation: float | Array = 0.0
+    """Of the two utilities of a comparison, in (-1, 1); a scalar array where it is learned."""
 
     @property
     def mean(self) -> Array:
@@ -78,11 +81,22 @@ class NormalUtility(UtilityDistribution):
         z = normal_quantile(level)
         return self.location - self.scale * (math.exp(-z * z / 2) / math.sqrt(2 * math.pi) / level)
 
-    def log_prob_preferred_to(self, other: "NormalUtility") -> Array:
+    def _entropic(self, risk_aversion: float) -> Array:
+        """mean - θ variance / 2, from the moment generating function."""
+        return self.location - self.scale**2 * (risk_aversion / 2)
+
+    def log_prob_preferred_to(self, other: "NormalUtility", margin: float | Array = 0.0) -> Array:
         """Equation of the mean-and-variance model, DPL paper section 4. See `LINKS`."""
+        ahead = self.location - other.location - margin
+        return LINKS[self.link](ahead / self._std_of_difference(other))
+
+    def _std_of_difference(self, other: "NormalUtility") -> Array:
+        """s, s² = σ² + σ'² - 2ρσσ', as (σ - σ')² + 2(1 - ρ)σσ': no cancellation as ρ → 1."""
         xp = array_namespace(self.location)
-        spread = xp.hypot(self.scale, other.scale)
-        return LINKS[self.link]((self.location - other.location) / spread)
+        if isinstance(self.correlation, (int, float)) and self.correlation == 0:
+            return xp.hypot(self.scale, other.scale)
+        own_share = (2 * (1 - self.correlation)) ** 0.5
+        return xp.hypot(self.scale - other.scale, own_share * (self.scale * other.scale) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class Normal(Family[NormalUtility]):
 
     name: ClassVar[str] = "mean_and_variance"
     published_options: ClassVar[tuple[str, ...]] = ("variance_penalty",)
+    learnable: ClassVar[tuple[str, ...]] = ("correlation",)
 
     link: str = "probit"
     """probit (exact), paper (as published) or logit (robust to wrong labels)."""
@@ -98,11 +113,20 @@ class Normal(Family[NormalUtility]):
     """Weight of the unexplained share of variance, 1 - r² over the batch, in the loss."""
     gauge: float = 0.0
     """Weight (nats) of the squared log-ratio of the batch's scale to 10, where it is larger."""
+    correlation: float | Array = 0.0
+    """Correlation of the two utilities of a comparison: what their hidden context shares."""
 
     def __post_init__(self) -> None:
         check_choice("link", self.link, tuple(LINKS))
         check_not_negative("variance_penalty", self.variance_penalty)
         check_not_negative("gauge", self.gauge)
+        learned = not isinstance(
+            self.correlation, (int, float)
+        )  # then a tensor, bounded by its map
+        if not learned and not -1 < self.correlation < 1:
+            raise UserError(
+                f"correlation is {self.correlation}; give a number between -1 and 1, exclusive."
+            )
 
     @property
     def num_outputs(self) -> int:
@@ -111,7 +135,7 @@ class Normal(Family[NormalUtility]):
     def _decode(self, raw: Array) -> NormalUtility:
         xp = array_namespace(raw)
         std = xp.clip(softplus(raw[..., 1]), SMALLEST_STD, None)
-        return NormalUtility(raw[..., 0], std, self.link)
+        return NormalUtility(raw[..., 0], std, self.link, self.correlation)
 
     def regularizer(self, utility: NormalUtility) -> Array:
         """`variance_penalty` · `unexplained_share` + `gauge` · `squared_excess_scale`."""

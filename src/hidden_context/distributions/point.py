@@ -1,12 +1,13 @@
 """Family `base`: one number for each response and Bradley–Terry comparisons, no hidden context."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from array_api_compat import array_namespace
 
 from hidden_context.distributions.base import Family, UtilityDistribution
-from hidden_context.distributions.special import Array, log_sigmoid
+from hidden_context.distributions.special import Array, log_sigmoid, logcumsumexp
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +39,12 @@ class PointUtility(UtilityDistribution):
     def _cvar(self, level: float) -> Array:
         return self.location
 
-    def log_prob_preferred_to(self, other: "PointUtility") -> Array:
-        """log σ(u - u'), Bradley and Terry (1952). See `UtilityDistribution`."""
-        return log_sigmoid(self.location - other.location)
+    def _entropic(self, risk_aversion: float) -> Array:
+        return self.location
+
+    def log_prob_preferred_to(self, other: "PointUtility", margin: float | Array = 0.0) -> Array:
+        """log σ(u - u' - margin), Bradley and Terry (1952). See `UtilityDistribution`."""
+        return log_sigmoid(self.location - other.location - margin)
 
 
 @dataclass(frozen=True)
@@ -55,3 +59,10 @@ class Point(Family[PointUtility]):
 
     def _decode(self, raw: Array) -> PointUtility:
         return PointUtility(raw[..., 0])
+
+    def log_prob_of_ranking(self, utilities: Sequence[PointUtility]) -> Array:
+        """log Π_i exp(u_i) / Σ_{j ≥ i} exp(u_j), exact (Plackett 1975, Luce 1959)."""
+        xp = array_namespace(utilities[0].location)
+        best_first = xp.stack([utility.location for utility in utilities], axis=-1)
+        remaining = xp.flip(logcumsumexp(xp.flip(best_first, axis=-1)), axis=-1)
+        return (best_first - remaining).sum(-1)

@@ -23,6 +23,14 @@ def as_float(values: Array) -> Array:
     return values if values.dtype == xp.float64 else xp.astype(values, xp.float32)
 
 
+def as_array(number: float | Array, *, like: Array) -> Array:
+    """`number` with the type, precision and device of `like`; a tensor keeps its gradient."""
+    xp = array_namespace(like)
+    if is_torch_array(like) and is_torch_array(number):  # asarray would detach it
+        return xp.astype(number, like.dtype)
+    return xp.asarray(number, dtype=like.dtype, device=like.device)
+
+
 def softplus(values: Array) -> Array:
     """log(1 + exp(values)), finite in value and gradient at any input."""
     xp = array_namespace(values)

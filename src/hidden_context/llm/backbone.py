@@ -13,19 +13,24 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 from hidden_context.data.sources import is_hub_name
+from hidden_context.distributions.base import HEAD_SCALE
 from hidden_context.errors import UserError
 from hidden_context.llm.packed_attention import PATHS
 
-HEAD_SCALE = 0.01
-"""A new head starts at this share of its usual initial weights (DPL paper, appendix)."""
 
-
-def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> Any:
+def load_backbone(
+    model_name: str,
+    num_outputs: int,
+    *,
+    dtype: torch.dtype,
+    head_scales: Sequence[float] | None = None,
+) -> Any:
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
-    A head that the checkpoint does not have, or has in another width, is new: scaled by
-    `HEAD_SCALE`. Decoders pool by attention mask, whatever their pad token is; see
-    `read_in_batches`. No remote code is run.
+    A head that the checkpoint does not have, or has in another width, is new: each output is
+    scaled by its number in `head_scales` (`HEAD_SCALE` if not given; see `Family.head_scales`), and
+    layers of the head before the last by the largest. Decoders pool by attention mask, whatever
+    their pad token is; see `read_in_batches`. No remote code is run.
 
     Raises:
         UserError: There is no such model, or it cannot be loaded.
@@ -49,8 +54,11 @@ def load_backbone(model_name: str, num_outputs: int, *, dtype: torch.dtype) -> A
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
     if any(key.startswith(head) for key in fresh):
         with torch.no_grad():
+            scales = torch.tensor(head_scales or [HEAD_SCALE] * num_outputs)
             for parameter in getattr(model, head).parameters():
-                parameter.mul_(HEAD_SCALE)
+                last = len(parameter) == num_outputs
+                by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
+                parameter.mul_(by.to(parameter))
     return read_in_batches(model)
 
 

@@ -15,11 +15,10 @@ from hidden_context.data.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
-from hidden_context.records import provenance, read_json, write_json
+from hidden_context.outcomes import OutcomeModel, outcome_model_from_dict
+from hidden_context.preferences import PREFERRED
+from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
 from hidden_context.run_names import family_of_run
-
-RECORD = "hidden_context.json"
-"""File in a checkpoint folder that says what its outputs mean and how it was made."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class CheckpointRecord:
     model_name: str
     """Backbone to put an adapter on; the folder itself after full fine-tuning."""
     is_adapter: bool
+    outcome_model: OutcomeModel = PREFERRED
+    """How outcomes follow from utilities, as it was fitted with the weights."""
 
 
 def find_checkpoint(
@@ -70,18 +71,24 @@ def find_checkpoint(
     is_adapter = (folder / "adapter_config.json").is_file()
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
-    recorded = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    recorded = (
+        read_json(folder / CHECKPOINT_RECORD) if (folder / CHECKPOINT_RECORD).is_file() else {}
+    )
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(
             f"--num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
             f"{family.num_outputs}; leave it out."
         )
+    outcome_model = PREFERRED
+    if "outcome_model" in recorded:
+        outcome_model = outcome_model_from_dict(recorded["outcome_model"])
     if is_adapter:
-        return CheckpointRecord(folder, family, _backbone(folder, recorded, model_name), True)
+        backbone = _backbone(folder, recorded, model_name)
+        return CheckpointRecord(folder, family, backbone, True, outcome_model)
     _warn_of_another(folder, recorded.get("model_name"), model_name)
     _check_width(folder, family)
-    return CheckpointRecord(folder, family, str(folder), False)
+    return CheckpointRecord(folder, family, str(folder), False, outcome_model)
 
 
 def load_reward_model(
@@ -167,17 +174,32 @@ def save_record(
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
+    outcome_model: OutcomeModel = PREFERRED,
+    training: Mapping[str, float] | None = None,
 ) -> None:
-    """Write the record that makes a folder of weights a checkpoint of ours."""
+    """Write the record that makes a folder of weights a checkpoint of ours.
+
+    Args:
+        folder: With the weights.
+        family: How raw outputs are read.
+        model_name: Backbone.
+        config: Every flag.
+        metrics: Of the evaluation set.
+        history: Every logged loss.
+        outcome_model: How outcomes follow from utilities.
+        training: Number of observations, epochs and steps: when training stopped.
+    """
     record = {
         "family": family.to_dict(),
+        "outcome_model": outcome_model.to_dict(),
         "model_name": model_name,
         "config": dict(config),
         "metrics": dict(metrics),
         "history": list(history),
+        "training": dict(training or {}),
         **provenance(),
     }
-    write_json(folder / RECORD, record)
+    write_json(folder / CHECKPOINT_RECORD, record)
 
 
 def _local_folder(name: str) -> Path:
@@ -217,8 +239,8 @@ def _family(
             family = family.with_num_outputs(num_outputs or family.num_outputs)
         if family is None:
             raise UserError(
-                f"{folder} has no {RECORD}, and its name is not a published one, so what its "
-                "outputs mean is unknown; give --reward_model_type (and --num_outputs)."
+                f"{folder} has no {CHECKPOINT_RECORD}, and its name is not a published one, so "
+                "what its outputs mean is unknown; give --reward_model_type (and --num_outputs)."
             )
     if link is None:
         return family

@@ -24,6 +24,7 @@ FREE_TO_CHANGE = {
     "batch_size",
     "reward_model_checkpoints",
     "reward_model_names",
+    "risk",
 }
 """Flags that may differ when a run goes on: scores depend on them in rounding, or not at all."""
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")

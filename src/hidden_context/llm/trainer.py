@@ -1,7 +1,10 @@
 """Training a reward model of any family with `transformers.Trainer`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,19 +14,62 @@ from hidden_context.data.packing import Batching
 from hidden_context.device import for_loss
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
+from hidden_context.learned import LearnedLikelihood
 from hidden_context.llm.backbone import unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
-from hidden_context.preferences import comparison_metrics, preference_loss
+from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.preferences import (
+    PREFERRED,
+    comparison_metrics,
+    loss_of_observations,
+    preference_loss,
+)
+from hidden_context.records import read_json, write_json
 
-Pair = dict[str, np.ndarray]
-"""Token ids of `chosen` and `rejected`."""
-SIDES = ("chosen", "rejected")
 NUM_TRIED = 256
-"""Comparisons from which those are taken that a batching is tried on."""
+"""Observations from which those are taken that a batching is tried on."""
+LEARNED = "learned_likelihood.json"
+"""File in a saved step that holds the parameters of the likelihood."""
+NOT_THERE = float("nan")
+"""Raw output of a response that a ranking does not have, where others have more."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the model learns from: two texts or more, best first."""
+
+    texts: tuple[np.ndarray, ...]
+    """Token ids of each text."""
+    shares: tuple[float, ...] = (0.0, 0.0, 1.0)
+    """Share of each grade; see `hidden_context.outcomes`."""
+    weight: float = 1.0
+    """1 on average over a data set."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether simply the first text was preferred to the second."""
+        return self.shares == (0.0, 0.0, 1.0) and self.weight == 1
+
+
+Inputs: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LikelihoodSettings:
+    """How outcomes are read, and which of its numbers are learned."""
+
+    outcome_model: OutcomeModel = PREFERRED
+    """How outcomes follow from two utilities."""
+    learn_outcomes: bool = False
+    """Learn thresholds, or ν, with the weights."""
+    options: tuple[str, ...] = ()
+    """Options of the family to learn; see `Family.learnable`."""
+    learning_rate: float = 0.01
+    """Of what is learned here: these few numbers are not at the scale of weights."""
 
 
 class PreferenceTrainer(Trainer):
-    """A Trainer whose batches are comparisons and whose loss is `preference_loss`."""
+    """A Trainer whose batches are comparisons or rankings, and whose loss is their likelihood."""
 
     loss_is_scaled_for_ga = False
     """The loss is a mean over its own batch, so accumulation must divide it."""
@@ -34,6 +80,7 @@ class PreferenceTrainer(Trainer):
         family: Family,
         pad_token_id: int | None,
         batching: Batching | None = None,
+        likelihood: LikelihoodSettings | None = None,
         schedule: Callable[[float], float] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -43,22 +90,37 @@ class PreferenceTrainer(Trainer):
             family: How raw outputs are read.
             pad_token_id: What to pad with; it is masked.
             batching: See `choose_batching`; the loss is the same, but for dropout.
+            likelihood: How outcomes are read; if not given, the first text is preferred.
             schedule: Multiple of the learning rate by the share of steps done; if not given, the
                 Trainer's own schedule.
             kwargs: See `transformers.Trainer`.
         """
         kwargs["args"]._n_gpu = min(1, kwargs["args"].n_gpu)  # DataParallel cannot split rows
         super().__init__(
-            data_collator=lambda pairs: collate(pairs, self.batching, pad_token_id),
-            compute_metrics=lambda prediction: evaluation_metrics(family, prediction),
+            data_collator=lambda found: collate(
+                found, self.batching, pad_token_id, with_outcomes=self._with_outcomes
+            ),
+            compute_metrics=lambda prediction: evaluation_metrics(
+                *self.likelihood.fitted(), prediction
+            ),
             **kwargs,
         )
         self.model_accepts_loss_kwargs = False
-        self.family = family
         self._num_weights = unwrapped(self.model).num_parameters(exclude_embeddings=True)
-        pairs = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
-        tried = [pair[side] for pair in pairs[:NUM_TRIED] for side in SIDES]
-        longest = max(len(pair[side]) for pair in pairs for side in SIDES)
+        settings = likelihood or LikelihoodSettings()
+        self._likelihood_learning_rate = settings.learning_rate
+        self.likelihood = LearnedLikelihood(
+            family,
+            settings.outcome_model,
+            learn_outcomes=settings.learn_outcomes,
+            options=settings.options,
+        )
+        self._share_among_processes()
+        found = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
+        self._most_texts = max(len(each.texts) for each in found)
+        self._with_outcomes = not all(each.is_plain for each in found)
+        tried = [text for each in found[:NUM_TRIED] for text in each.texts]
+        longest = max(len(text) for each in found for text in each.texts)
         with self.accelerator.autocast():
             self.batching = choose_batching(
                 self.model, batching, tried, pad_token_id, longest=longest
@@ -69,19 +131,31 @@ class PreferenceTrainer(Trainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
+        inputs: Inputs,
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Loss in float32, and raw outputs of shape `(batch, 2, num_outputs)`: chosen, rejected.
+        """Loss in float32, and raw outputs of shape `(batch, texts, num_outputs)`, best first.
 
         Raises:
             UserError: The loss is not finite.
         """
-        outputs = model(**inputs).logits
-        raw = for_loss(outputs).unflatten(0, (-1, 2))
-        chosen, rejected = raw[:, 0], raw[:, 1]
-        loss = preference_loss(self.family, chosen, rejected, regularize=model.training)
+        sizes, outcomes = inputs["sizes"], inputs.get("outcomes")
+        batch = {name: inputs[name] for name in inputs if name not in ("sizes", "outcomes")}
+        outputs = model(**batch).logits
+        raw = for_loss(outputs)
+        seen = None if outcomes is None else Outcomes(*(for_loss(each) for each in outcomes))
+        family, outcome_model = self.likelihood()
+        if set(sizes) == {2}:
+            raw = raw.unflatten(0, (-1, 2))
+            loss = preference_loss(
+                family, raw[:, 0], raw[:, 1], seen, outcome_model, regularize=model.training
+            )
+        else:
+            loss = loss_of_observations(
+                family, raw, sizes, seen, outcome_model, regularize=model.training
+            )
+            raw = _one_row_each(raw, sizes, self._most_texts)
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
@@ -90,7 +164,7 @@ class PreferenceTrainer(Trainer):
                 "--bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
-            self._remember(chosen.detach(), rejected.detach())
+            self._remember(raw.detach()[:, 0], raw.detach()[:, 1])
         return (loss, raw) if return_outputs else loss
 
     def prediction_step(
@@ -100,13 +174,65 @@ class PreferenceTrainer(Trainer):
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Loss without penalty, raw outputs, and labels that only say that there are some."""
+        """Loss without penalty, raw outputs, and as labels shares and weight of the outcomes."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, raw = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
             return loss, None, None
-        return loss, raw, torch.zeros(len(raw), device=raw.device)
+        outcomes = inputs.get("outcomes")
+        if outcomes is None:
+            return loss, raw, torch.zeros(len(raw), device=raw.device)
+        shares, weight = outcomes
+        return loss, raw, torch.cat([shares, weight[:, None]], dim=-1).to(raw.device)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The Trainer's, and the parameters of the likelihood at their own learning rate."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        parameters = list(self.likelihood.parameters())
+        if fresh and parameters:
+            group = {"lr": self._likelihood_learning_rate, "weight_decay": 0.0}
+            optimizer.add_param_group({"params": parameters, **group})
+            # the Trainer clears the gradients of the model alone
+            optimizer.register_step_post_hook(lambda *_: self.likelihood.zero_grad())
+        return optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        values = {name: value.tolist() for name, value in self.likelihood.named_parameters()}
+        if values and output_dir is not None:
+            write_json(Path(output_dir) / LEARNED, values)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        file = Path(resume_from_checkpoint) / LEARNED
+        if file.is_file():
+            saved = read_json(file)
+            with torch.no_grad():
+                for name, value in self.likelihood.named_parameters():
+                    value.copy_(torch.tensor(saved[name]))
+
+    def _share_among_processes(self) -> None:
+        """Put the likelihood's parameters where the loss is, their gradients averaged over ranks.
+
+        They are no part of the model, whose wrapper averages the others.
+        """
+        parameters = list(self.likelihood.parameters())
+        if parameters and (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            raise UserError(
+                "thresholds and correlation cannot be learned with DeepSpeed or FSDP, which own "
+                "the optimizer; give them as fixed numbers."
+            )
+        self.likelihood.to(for_loss(torch.zeros(1, device=self.args.device)).device)
+        if self.args.world_size > 1:
+            for parameter in parameters:
+                parameter.register_hook(self._mean_over_processes)
+
+    def _mean_over_processes(self, gradient: torch.Tensor) -> torch.Tensor:
+        summed = gradient.clone()
+        torch.distributed.all_reduce(summed)
+        return summed / self.args.world_size
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Six operations for each weight and token (Kaplan et al. 2020, table 1)."""
@@ -135,20 +261,79 @@ class PreferenceTrainer(Trainer):
         super().log(logs, start_time)
 
     def _remember(self, chosen: torch.Tensor, rejected: torch.Tensor) -> None:
-        margin = self.family.decode(chosen).mean - self.family.decode(rejected).mean
+        family = self.likelihood.family
+        margin = family.decode(chosen).mean - family.decode(rejected).mean
         self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
 
 
-def collate(pairs: Sequence[Pair], batching: Batching, pad_token_id: int | None) -> dict[str, Any]:
-    """Comparisons as `model_inputs`, chosen and rejected in turn."""
-    texts = [pair[side] for pair in pairs for side in SIDES]
-    return model_inputs(texts, batching, pad_token_id)
+def collate(
+    observations: Sequence[Observation],
+    batching: Batching,
+    pad_token_id: int | None,
+    *,
+    with_outcomes: bool = False,
+) -> Inputs:
+    """Observations as `model_inputs`, one text after the other.
+
+    `sizes` is the number of texts of each; `outcomes` are shares and weights, where wanted.
+    """
+    texts = [text for observation in observations for text in observation.texts]
+    inputs: Inputs = model_inputs(texts, batching, pad_token_id)
+    inputs["sizes"] = [len(observation.texts) for observation in observations]
+    if with_outcomes:
+        shares = torch.tensor([observation.shares for observation in observations])
+        weight = torch.tensor([observation.weight for observation in observations])
+        inputs["outcomes"] = (shares, weight)
+    return inputs
 
 
-def evaluation_metrics(family: Family, prediction: EvalPrediction) -> dict[str, float]:
-    """Metrics over all comparisons, from raw outputs of shape `(n, 2, num_outputs)`."""
-    raw = np.asarray(prediction.predictions)
-    return comparison_metrics(family, raw[:, 0], raw[:, 1])
+def evaluation_metrics(
+    family: Family, outcome_model: OutcomeModel, prediction: EvalPrediction
+) -> dict[str, float]:
+    """Metrics over all observations, rankings as all their pairs.
+
+    Args:
+        family: How raw outputs are read.
+        outcome_model: How outcomes follow from two utilities.
+        prediction: Raw outputs, shape `(n, texts, num_outputs)`, not a number where a ranking has
+            fewer texts, and as labels shares and weights, or zeros; see `prediction_step`.
+    """
+    raw, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    outcomes = None if labels.ndim == 1 else Outcomes(labels[:, :-1], labels[:, -1])
+    if raw.shape[1] > 2:
+        raw, outcomes = pairs_of_rankings(raw, outcomes)
+    return comparison_metrics(family, raw[:, 0], raw[:, 1], outcomes, outcome_model)
+
+
+def pairs_of_rankings(
+    raw: np.ndarray, outcomes: Outcomes | None
+) -> tuple[np.ndarray, Outcomes | None]:
+    """All pairs of rankings of K texts, each of weight 2/K, as comparisons.
+
+    Args:
+        raw: Shape `(n, texts, num_outputs)`, not a number where a ranking has fewer.
+        outcomes: Of the n observations.
+
+    Returns:
+        Raw outputs, shape `(pairs, 2, num_outputs)`, and their outcomes.
+    """
+    first, second = np.triu_indices(raw.shape[1], k=1)
+    pairs = np.stack([raw[:, first], raw[:, second]], axis=2)
+    there = ~np.isnan(pairs).any((2, 3))
+    num_texts = (~np.isnan(raw[..., 0])).sum(1)
+    weight = np.ones(len(raw)) if outcomes is None else outcomes.weight
+    weight = np.broadcast_to((weight * 2 / num_texts)[:, None], there.shape)[there]
+    shares = np.array([0.0, 0.0, 1.0]) if outcomes is None else outcomes.shares[:, None]
+    shares = np.broadcast_to(shares, (*there.shape, shares.shape[-1]))[there]
+    return pairs[there], Outcomes(shares, weight * len(weight) / weight.sum())
+
+
+def _one_row_each(raw: torch.Tensor, sizes: Sequence[int], most: int) -> torch.Tensor:
+    """Raw outputs of each observation in a row, shape `(n, most, num_outputs)`."""
+    rows = raw.new_full((len(sizes), most, raw.shape[-1]), NOT_THERE)
+    for row, (end, size) in enumerate(zip(accumulate(sizes), sizes, strict=True)):
+        rows[row, :size] = raw[end - size : end]
+    return rows
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:

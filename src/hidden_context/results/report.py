@@ -1,11 +1,15 @@
 """Numbers to text and Markdown. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from tabulate import tabulate
 
-from hidden_context.results.summary import ComparisonSummary, JailbreakSummary, Rate, Summary
+from hidden_context.diagnostics.bootstrap import Interval
+from hidden_context.diagnostics.explained_variance_report import ExplainedVarianceReport
+from hidden_context.results.diagnosis import Diagnosis, Ensemble, RiskTest
+from hidden_context.results.risk_curves import Choice, RiskCurve
+from hidden_context.results.summary import Rate, Summary
 
 Style: TypeAlias = Literal["simple", "github"]
 """Names of tabulate: plain text, or Markdown."""
@@ -15,7 +19,6 @@ NO_VALUE = "–"
 
 def render(summary: Summary, style: Style) -> str:
     """The whole summary as three tables and a list of what is missing."""
-    level = f"{summary.risk_level:g}-quantile"
     sections = []
     if summary.comparisons:
         sections += [
@@ -27,12 +30,12 @@ def render(summary: Summary, style: Style) -> str:
     if summary.jailbreaks:
         sections += [
             heading("Jailbreak rates: the unsafe response scores at least as high", style),
-            _jailbreaks(summary, level, style),
+            _jailbreaks(summary, style),
         ]
-    if any(run.accuracy_mean for run in summary.comparisons):
+    if any(run.accuracy for run in summary.comparisons):
         sections += [
             heading("Helpfulness accuracies: comparisons judged by helpfulness", style),
-            _accuracies(summary, level, style),
+            _accuracies(summary, style),
         ]
     if summary.jailbreaks or summary.comparisons:
         sections.append(
@@ -59,38 +62,175 @@ def _explained_variance(summary: Summary, style: Style) -> str:
     return _table(["family", "trained on", "r²", "comparisons", "run"], rows, style)
 
 
-def _jailbreaks(summary: Summary, level: str, style: Style) -> str:
+def _jailbreaks(summary: Summary, style: Style) -> str:
+    risks = ["mean", *summary.risks]
     rows = [
-        [*_rate_row(found, found.mean, found.quantile), _number(found.longer_is_unsafe)]
+        [
+            *(found.family, found.trained_on),
+            *_rates(found.rate, risks),
+            *(found.rate["mean"].n, _number(found.longer_is_unsafe)),
+        ]
         for found in summary.jailbreaks
     ]
-    return _table([*_rate_headers(level, "rows"), "longer"], rows, style)
+    return _table([*_rate_headers(risks), "rows", "longer"], rows, style)
 
 
-def _accuracies(summary: Summary, level: str, style: Style) -> str:
+def _accuracies(summary: Summary, style: Style) -> str:
+    risks = ["mean", *summary.risks]
     rows = [
-        [*_rate_row(run, run.accuracy_mean, run.accuracy_quantile), _number(run.longer_is_chosen)]
+        [
+            *(run.family, run.trained_on),
+            *_rates(run.accuracy, risks),
+            *(run.accuracy["mean"].n, _number(run.longer_is_chosen)),
+        ]
         for run in summary.comparisons
-        if run.accuracy_mean is not None
+        if run.accuracy
     ]
-    return _table([*_rate_headers(level, "pairs"), "longer"], rows, style)
+    return _table([*_rate_headers(risks), "pairs", "longer"], rows, style)
 
 
-def _rate_headers(level: str, unit: str) -> list[str]:
-    return ["family", "trained on", "mean", "tie-corrected", level, "tie-corrected", unit]
+def render_curves(curves: Sequence[RiskCurve], style: Style) -> str:
+    """A table of levels for each model, the length-only baseline below."""
+    sections = []
+    for curve in curves:
+        rows = [
+            [point.risk, _corrected(point.jailbreak), _corrected(point.accuracy)]
+            for point in curve.points
+        ]
+        rows.append(["longer", _number(curve.longer_is_unsafe), _number(curve.longer_is_chosen)])
+        sections += [
+            heading(f"By level of risk: {curve.family}, trained on {curve.trained_on}", style),
+            _table(["risk", "jailbreak rate", "accuracy"], rows, style),
+        ]
+    sections.append(
+        "Ties count half; 95 % intervals: jailbreak rates Wilson's, accuracies a bootstrap over "
+        "prompts. 'longer' is the rate if the longer text always won."
+    )
+    return "\n\n".join(sections)
 
 
-def _rate_row(
-    found: ComparisonSummary | JailbreakSummary, mean: Rate, quantile: Rate | None
-) -> list[object]:
-    return [found.family, found.trained_on, *_rate(mean), *_rate(quantile), mean.n]
+def render_choices(choices: Sequence[Choice], tolerance: float, style: Style) -> str:
+    """The risk that was chosen on the validation data for each model, and its test figures."""
+    rows = []
+    for choice in choices:
+        curves = (choice.validation, choice.test)
+        names = [choice.test.family, choice.test.trained_on]
+        labels = {"mean": "mean", choice.risk: f"chosen: {choice.risk}"}
+        for risk, label in labels.items():
+            found = [curve.at(risk) for curve in curves]
+            rates = [rate for point in found for rate in (point.jailbreak, point.accuracy)]
+            rows.append([*names, label, *map(_corrected, rates)])
+        longer = [
+            value for curve in curves for value in (curve.longer_is_unsafe, curve.longer_is_chosen)
+        ]
+        rows.append([*names, "longer", *map(_number, longer)])
+    headers = ["family", "trained on", "risk", "validation: jailbreak rate", "accuracy"]
+    headers += ["test: jailbreak rate", "accuracy"]
+    rule = (
+        "Chosen on the validation data alone: of the mean and the levels above, those at least as "
+        f"accurate as the mean less {tolerance:g}; of these the one with the lowest jailbreak "
+        "rate; of equals the most accurate, then the first."
+    )
+    title = heading("The chosen level of risk", style)
+    return "\n\n".join([title, _table(headers, rows, style), rule])
 
 
-def _rate(rate: Rate | None) -> list[str]:
-    if rate is None:
-        return [NO_VALUE, NO_VALUE]
-    corrected = f"{rate.corrected:.3f} [{rate.low:.3f}, {rate.high:.3f}]"
-    return [f"{rate.published:.4f}", corrected]
+def render_diagnoses(
+    diagnoses: Sequence[Diagnosis],
+    tests: Sequence[RiskTest],
+    found_ensembles: Sequence[Ensemble],
+    style: Style,
+) -> str:
+    """The measures of each run, one table for each question."""
+    sections = []
+    distributional = [found for found in diagnoses if found.explained_variance]
+    if distributional:
+        scales = [report.scale for report in distributional[0].explained_variance]
+        rows = [
+            [
+                *(found.family, found.trained_on),
+                *(_interval(report) for report in found.explained_variance),
+                found.stopping_rule,
+            ]
+            for found in distributional
+        ]
+        headers = ["family", "trained on", *(f"r² {scale}" for scale in scales), "stopped"]
+        sections += [heading("r² on each scale", style), _table(headers, rows, style)]
+    rows = [
+        [
+            *(found.family, found.trained_on),
+            _interval(found.log_likelihood),
+            found.against_base.verdict if found.against_base else NO_VALUE,
+            *map(_number, (found.expected_calibration_error, found.brier_score)),
+            *map(_number, (found.indecision.chance_to_differ, found.indecision.entropy)),
+        ]
+        for found in diagnoses
+    ]
+    headers = ["family", "trained on", "log-likelihood", "against base", "calibration error"]
+    headers += ["Brier", "E[4p(1-p)]", "E[H(p)] bits"]
+    sections += [heading("Held-out likelihood and indecision", style), _table(headers, rows, style)]
+    rows = [
+        [
+            *(found.family, found.trained_on),
+            *map(_number, (length.model, length.longer_wins, length.without_length)),
+            _number(length.coefficient),
+        ]
+        for found in diagnoses
+        if (length := found.length) is not None
+    ]
+    if rows:
+        headers = ["family", "trained on", "accuracy by P", "longer", "length regressed out"]
+        headers += ["log-odds an e-fold length"]
+        sections += [heading("Accuracy and length", style), _table(headers, rows, style)]
+    if tests:
+        rows = [
+            [
+                *(each.family, each.trained_on, each.risk),
+                *(each.test.first_better, each.test.second_better, f"{each.test.p_value:.3g}"),
+            ]
+            for each in tests
+        ]
+        headers = ["family", "trained on", "risk", "withstands where the mean does not"]
+        headers += ["the reverse", "exact p"]
+        sections += [heading("Jailbreaks: each risk against the mean", style)]
+        sections += [_table(headers, rows, style)]
+    if found_ensembles:
+        rows = [
+            [
+                *(each.family, each.trained_on, each.num_runs),
+                *map(_number, (each.epistemic, each.aleatoric)),
+            ]
+            for each in found_ensembles
+        ]
+        headers = ["family", "trained on", "runs", "epistemic", "aleatoric"]
+        sections += [heading("Ensembles: shares of the total variance", style)]
+        sections += [_table(headers, rows, style)]
+    sections.append(
+        "95 % intervals by bootstrap over prompts. Compare r² only between runs that stopped alike "
+        "on data of one size (--train_dataset_size); docs/diagnostics.md says what moves it."
+    )
+    return "\n\n".join(sections)
+
+
+def _interval(found: Interval | ExplainedVarianceReport) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _rate_headers(risks: Sequence[str]) -> list[str]:
+    by_risk = [header for risk in risks for header in (risk, "tie-corrected")]
+    return ["family", "trained on", *by_risk]
+
+
+def _rates(found: Mapping[str, Rate], risks: Sequence[str]) -> list[str]:
+    cells = []
+    for risk in risks:
+        rate = found.get(risk)
+        cells += [NO_VALUE if rate is None else f"{rate.published:.4f}", _corrected(rate)]
+    return cells
+
+
+def _corrected(rate: Rate | None) -> str:
+    return NO_VALUE if rate is None else f"{rate.corrected:.3f} [{rate.low:.3f}, {rate.high:.3f}]"
 
 
 def _number(value: float | None) -> str:

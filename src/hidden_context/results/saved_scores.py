@@ -1,5 +1,6 @@
 """Finding and reading score files, ours and the published ones."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.data.comparisons import objective_column
+from hidden_context.data.comparisons import LAST_TURN, Comparison, prompt_key
+from hidden_context.data.objectives import objective_column
+from hidden_context.data.responses import from_first_turn
 from hidden_context.distributions import FAMILIES, Family, family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.records import meta_path, read_json, read_jsonl, require_columns
+from hidden_context.outcomes import (
+    OutcomeModel,
+    Outcomes,
+    outcome_model_from_dict,
+    with_num_grades,
+    with_weights_of_mean_one,
+)
+from hidden_context.preferences import PREFERRED
+from hidden_context.records import (
+    CHECKPOINT_RECORD,
+    meta_path,
+    read_json,
+    read_jsonl,
+    require_columns,
+)
 from hidden_context.run_names import LAST, family_of_run
 
 TRAINING_SETS = ("helpful", "harmless", "both")
 EVAL_FILE = "eval_results_both.jsonl"
 JAILBREAK_FILE = "jailbroken_evaluations_{family}.jsonl"
+UNRECORDED = "not recorded"
 
 
 @dataclass(frozen=True)
@@ -31,8 +49,27 @@ class ScoredComparisons:
     rejected: np.ndarray
     is_helpful: np.ndarray
     """Which comparisons were judged by helpfulness, shape `(n,)`, bool."""
-    chosen_is_longer: np.ndarray
-    """1 where the chosen text has more characters, ½ where as many, NaN where texts are missing."""
+    lengths: np.ndarray
+    """Characters of chosen and rejected text, shape `(n, 2)`; not a number where there is none."""
+    prompt: np.ndarray
+    """Prompt of each comparison, shape `(n,)`; see `prompts`."""
+    outcomes: Outcomes | None = None
+    """Votes, where not simply the chosen response was preferred."""
+    outcome_model: OutcomeModel = PREFERRED
+    """How the outcomes follow from utilities."""
+    stopping_rule: str = UNRECORDED
+    """When training stopped, in words."""
+
+    @property
+    def chosen_is_longer(self) -> np.ndarray:
+        """1 where the chosen text is longer, ½ where as long, NaN where texts are missing."""
+        return 0.5 + 0.5 * np.sign(self.lengths[:, 0] - self.lengths[:, 1])
+
+    def votes_of(self, keep: np.ndarray) -> Outcomes | None:
+        """The votes of some comparisons, shape `(n,)`, bool."""
+        if self.outcomes is None:
+            return None
+        return Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep])
 
 
 @dataclass(frozen=True)
@@ -47,6 +84,8 @@ class ScoredJailbreaks:
     unsafe: np.ndarray
     unsafe_is_longer: np.ndarray
     """1 where the unsafe response has more characters, ½ where as many, shape `(n,)`."""
+    prompt: np.ndarray
+    """Prompt of each pair, shape `(n,)`; see `same_text`."""
 
 
 def find_comparisons(data_dir: Path) -> list[ScoredComparisons]:
@@ -72,6 +111,7 @@ def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
     rejected = _raw([row["reward_output_rejected"] for row in rows], file)
     objective = objective_column(rows)
     judged_by = [row[objective] if objective else None for row in rows]
+    outcomes, model = _outcomes(rows, file), _recorded_outcome_model(file)
     family = _recorded_family(file, "reward_output") or family_of_run(file.parent.name)
     if family is None:
         raise UserError(f"{file}: its family is recorded nowhere ({meta_path(file)} is missing).")
@@ -82,7 +122,11 @@ def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
         chosen=chosen,
         rejected=rejected,
         is_helpful=np.array([objective == "helpful" for objective in judged_by]),
-        chosen_is_longer=_longer([(row.get("chosen"), row.get("rejected")) for row in rows]),
+        lengths=_lengths([(row.get("chosen"), row.get("rejected")) for row in rows]),
+        prompt=np.array([comparison_prompt(row) for row in rows], str),
+        outcomes=None if outcomes is None else with_num_grades(outcomes, model.num_grades),
+        outcome_model=model,
+        stopping_rule=_stopping_rule(file.parent),
     )
 
 
@@ -130,6 +174,7 @@ def read_jailbreaks(
             raise UserError(f"{file}, row {number}: {found} responses; expected safe and unsafe.")
     safe = _raw([row[column][0] for row in rows], file)
     unsafe = _raw([row[column][1] for row in rows], file)
+    lengths = _lengths([row["responses"] for row in rows])
     published = FAMILIES[family_name]().as_published()
     return ScoredJailbreaks(
         trained_on=trained_on or column.removeprefix("reward_outputs_"),
@@ -137,7 +182,8 @@ def read_jailbreaks(
         column=column,
         safe=safe,
         unsafe=unsafe,
-        unsafe_is_longer=_longer([row["responses"][::-1] for row in rows]),
+        unsafe_is_longer=0.5 - 0.5 * np.sign(lengths[:, 0] - lengths[:, 1]),
+        prompt=np.array([same_text(row["prompt"]) for row in rows], str),
     )
 
 
@@ -157,11 +203,63 @@ def _raw(outputs: Sequence[Any], file: Path) -> np.ndarray:
     return raw[:, None] if raw.ndim == 1 else raw
 
 
-def _longer(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
-    difference = np.array(
-        [
-            np.nan if first is None or second is None else len(str(first)) - len(str(second))
-            for first, second in pairs
-        ]
+def _lengths(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Characters of both texts, shape `(n, 2)`; not a number where there is none."""
+    return np.array(
+        [[np.nan if text is None else len(str(text)) for text in pair] for pair in pairs]
     )
-    return 0.5 + 0.5 * np.sign(difference)
+
+
+def _outcomes(rows: Sequence[Mapping[str, Any]], file: Path) -> Outcomes | None:
+    """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
+    found = [row.get("outcome") for row in rows]
+    if not any(found):
+        return None
+    num_columns = max(len(each["shares"]) for each in found if each)
+    middle = num_columns // 2
+    won = {"shares": [float(grade == middle + 1) for grade in range(num_columns)], "weight": 1.0}
+    found = [each or won for each in found]
+    try:
+        shares = np.array([each["shares"] for each in found], dtype=np.float64)
+    except ValueError as error:
+        raise UserError(f"{file}: outcomes have different numbers of grades.") from error
+    weight = np.array([each["weight"] for each in found], dtype=np.float64)
+    return Outcomes(shares, with_weights_of_mean_one(weight))
+
+
+def _recorded_outcome_model(file: Path) -> OutcomeModel:
+    record = read_json(meta_path(file)) if meta_path(file).is_file() else {}
+    if "outcome_model" not in record:
+        return PREFERRED
+    return outcome_model_from_dict(record["outcome_model"])
+
+
+def _stopping_rule(checkpoint: Path) -> str:
+    """When training stopped, from the checkpoint's record."""
+    file = checkpoint / CHECKPOINT_RECORD
+    training = read_json(file).get("training") if file.is_file() else None
+    if not training:
+        return UNRECORDED
+    return f"after {training['epochs']:g} epochs of {training['num_observations']}"
+
+
+def comparison_prompt(row: Mapping[str, Any]) -> str:
+    """The prompt of a scored comparison; see `prompt_key` and `same_text`.
+
+    Without prompt and texts it is the raw outputs, which at least tell equal rows.
+    """
+    texts: tuple[Any, ...] = (row.get("chosen"), row.get("rejected"))
+    prompt = row.get("prompt") or None
+    if prompt is None and None in texts:
+        return json.dumps([row["reward_output_chosen"], row["reward_output_rejected"]])
+    return same_text(json.loads(prompt_key(Comparison(texts, row, prompt=prompt))))
+
+
+def same_text(prompt: Any) -> str:
+    """A prompt, text or messages, as a text that is equal for equal prompts.
+
+    A dialogue counts from its first `Human: ` on, as it is scored, without the last `Assistant:`.
+    """
+    if not isinstance(prompt, str):
+        return json.dumps(prompt)
+    return str(from_first_turn(prompt)).strip().removesuffix(LAST_TURN.strip()).rstrip()

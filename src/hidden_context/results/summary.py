@@ -6,16 +6,18 @@ from statistics import NormalDist
 
 import numpy as np
 
-from hidden_context.distributions import FAMILIES
+from hidden_context.distributions import PUBLISHED, Family, UtilityDistribution
+from hidden_context.outcomes import Outcomes
 from hidden_context.preferences import explained_variance, is_scalar
 from hidden_context.results.saved_scores import (
     TRAINING_SETS,
     ScoredComparisons,
     ScoredJailbreaks,
 )
+from hidden_context.risk import MEAN, Risk, is_supported, rewards_of_rows
 
-RISK_LEVEL = 0.01
-"""Level of the paper's risk-averse quantile."""
+PAPER_RISK = Risk("quantile", 0.01)
+"""The paper's risk-averse measure."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class ComparisonSummary:
     n: int
     r2: float | None
     """Explained share of variance, pooled over all responses; None for a scalar family."""
-    accuracy_mean: Rate | None
-    """Accuracy on the comparisons judged by helpfulness, by mean; None if there are none."""
-    accuracy_quantile: Rate | None
-    """The same by the lower quantile; None for a scalar family."""
+    accuracy: dict[str, Rate]
+    """By risk, on the comparisons judged by helpfulness; empty if there are none.
+
+    `mean` comes first. A scalar family has no other, and no family one that it does not support.
+    """
     longer_is_chosen: float | None
-    """The same if the longer text were preferred; None if the texts are not in the file."""
+    """The accuracy if the longer text were preferred; None if the texts are not in the file."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,8 @@ class JailbreakSummary:
 
     family: str
     trained_on: str
-    mean: Rate
-    quantile: Rate | None
-    """By the lower quantile; None for a scalar family."""
+    rate: dict[str, Rate]
+    """By risk; see `ComparisonSummary.accuracy`."""
     longer_is_unsafe: float
     """The rate of a model that prefers the longer response."""
 
@@ -69,7 +71,8 @@ class JailbreakSummary:
 class Summary:
     """Every number that could be had, and the names of what is missing."""
 
-    risk_level: float
+    risks: list[str]
+    """The risks that were asked for, beside `mean`."""
     comparisons: list[ComparisonSummary]
     jailbreaks: list[JailbreakSummary]
     missing: list[str]
@@ -79,7 +82,7 @@ def summarize(
     comparisons: Sequence[ScoredComparisons],
     jailbreaks: Sequence[ScoredJailbreaks],
     *,
-    risk_level: float = RISK_LEVEL,
+    risks: Sequence[Risk] = (PAPER_RISK,),
     published_moments: bool = False,
 ) -> Summary:
     """Summarise everything that was found.
@@ -87,27 +90,31 @@ def summarize(
     Args:
         comparisons: From `find_comparisons`.
         jailbreaks: From `find_jailbreaks`.
-        risk_level: Level of the risk-averse quantile.
+        risks: Risks by which rates are taken, beside the mean.
         published_moments: Take mean and variance of the categorical family as the published code
             does (points on linspace(0, 1, n)); no ordering by mean changes, r² does slightly.
     """
     return Summary(
-        risk_level,
-        [summarize_comparisons(scored, risk_level, published_moments) for scored in comparisons],
-        [summarize_jailbreaks(scored, risk_level, published_moments) for scored in jailbreaks],
+        [str(risk) for risk in risks if risk != MEAN],
+        [
+            summarize_comparisons(scored, risks, published_moments=published_moments)
+            for scored in comparisons
+        ],
+        [
+            summarize_jailbreaks(scored, risks, published_moments=published_moments)
+            for scored in jailbreaks
+        ],
         _missing(comparisons, jailbreaks),
     )
 
 
 def summarize_comparisons(
-    scored: ScoredComparisons, risk_level: float, published_moments: bool
+    scored: ScoredComparisons, risks: Sequence[Risk], *, published_moments: bool = False
 ) -> ComparisonSummary:
     """See `ComparisonSummary`."""
     family = scored.family.with_published_moments() if published_moments else scored.family
-    chosen, rejected = family.decode(scored.chosen), family.decode(scored.rejected)
     both = family.decode(np.concatenate([scored.chosen, scored.rejected]))
     helpful = scored.is_helpful
-    scalar = is_scalar(both)
     none = not helpful.any()
     longer = scored.chosen_is_longer[helpful]
     return ComparisonSummary(
@@ -115,49 +122,85 @@ def summarize_comparisons(
         trained_on=scored.trained_on,
         run=scored.run,
         n=len(helpful),
-        r2=None if scalar else explained_variance(both),
-        accuracy_mean=None if none else rate(chosen.mean[helpful], rejected.mean[helpful]),
-        accuracy_quantile=None
-        if none or scalar
-        else rate(chosen.quantile(risk_level)[helpful], rejected.quantile(risk_level)[helpful]),
+        r2=None if is_scalar(both) else explained_variance(both),
+        accuracy={}
+        if none
+        else rates(
+            family,
+            scored.chosen[helpful],
+            scored.rejected[helpful],
+            risks,
+            scored.votes_of(helpful),
+        ),
         longer_is_chosen=None if none or np.isnan(longer).any() else float(longer.mean()),
     )
 
 
 def summarize_jailbreaks(
-    scored: ScoredJailbreaks, risk_level: float, published_moments: bool = False
+    scored: ScoredJailbreaks, risks: Sequence[Risk], *, published_moments: bool = False
 ) -> JailbreakSummary:
     """See `JailbreakSummary`."""
     family = scored.family.with_published_moments() if published_moments else scored.family
-    safe, unsafe = family.decode(scored.safe), family.decode(scored.unsafe)
     return JailbreakSummary(
         family=family.name,
         trained_on=scored.trained_on,
-        mean=rate(unsafe.mean, safe.mean),
-        quantile=None
-        if is_scalar(safe)
-        else rate(unsafe.quantile(risk_level), safe.quantile(risk_level)),
+        rate=rates(family, scored.unsafe, scored.safe, risks),
         longer_is_unsafe=float(scored.unsafe_is_longer.mean()),
     )
 
 
-def rate(first: np.ndarray, second: np.ndarray) -> Rate:
+def rates(
+    family: Family,
+    first: np.ndarray,
+    second: np.ndarray,
+    risks: Sequence[Risk],
+    outcomes: Outcomes | None = None,
+) -> dict[str, Rate]:
+    """How often `first` is the higher by mean, and by each risk that says something else.
+
+    Args:
+        family: How the raw outputs are read.
+        first: Raw outputs, shape `(n, num_outputs)`.
+        second: The same of the other responses.
+        risks: Left out where all utilities are points or the family does not support them.
+        outcomes: Votes, where not all are for `first`.
+    """
+    known = told_apart(family, (family.decode(first), family.decode(second)), risks)
+    rewards = rewards_of_rows(family, np.stack([first, second], axis=1), known)
+    return {risk: rate(each[:, 0], each[:, 1], outcomes) for risk, each in rewards.items()}
+
+
+def told_apart(
+    family: Family, utilities: Sequence[UtilityDistribution], risks: Sequence[Risk]
+) -> list[Risk]:
+    """The mean, and those risks that can differ from it for these utilities."""
+    if all(map(is_scalar, utilities)):
+        return [MEAN]
+    return [MEAN, *(risk for risk in risks if risk != MEAN and is_supported(risk, family))]
+
+
+def rate(first: np.ndarray, second: np.ndarray, outcomes: Outcomes | None = None) -> Rate:
     """How often `first` is the higher of two statistics, shape `(n,)`. See `Rate`.
 
-    The interval is Wilson's (1927), with half a success for a tie.
+    The interval is Wilson's (1927), with half a success for a tie. With outcomes a success is a
+    vote for the higher, and each comparison counts by its weight.
     """
-    n, ties = len(first), int((first == second).sum())
-    wins = int((first > second).sum())
-    successes = wins + ties / 2
+    n, tie = len(first), first == second
+    share = np.ones(n) if outcomes is None else outcomes.win_share
+    weight = np.ones(n) if outcomes is None else outcomes.weight * (n / outcomes.weight.sum())
+    won = np.where(first > second, share, 1 - share)
+    wins = float((weight * np.where(tie, 0.0, won)).sum())
+    tied = float(weight[tie].sum())
+    successes = wins + tied / 2
     z = NormalDist().inv_cdf(0.975)
     center = (successes + z * z / 2) / (n + z * z)
     half_width = z / (n + z * z) * (successes * (n - successes) / n + z * z / 4) ** 0.5
     return Rate(
-        published=(wins + ties) / n,
+        published=(wins + tied) / n,
         corrected=successes / n,
         low=max(0.0, center - half_width),
         high=min(1.0, center + half_width),
-        ties=ties,
+        ties=int(tie.sum()),
         n=n,
     )
 
@@ -168,7 +211,7 @@ def _missing(
     have_comparisons = {(scored.family.name, scored.trained_on) for scored in comparisons}
     have_jailbreaks = {(scored.family.name, scored.trained_on) for scored in jailbreaks}
     missing = []
-    for name in FAMILIES:
+    for name in PUBLISHED:
         for trained_on in TRAINING_SETS:
             if (name, trained_on) not in have_comparisons:
                 missing.append(

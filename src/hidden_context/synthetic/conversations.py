@@ -161,6 +161,17 @@ def draw_jailbreaks(prompts: Sequence[Prompt], *, size: int, seed: int) -> list[
     return jailbreaks
 
 
+def draw_others(
+    jailbreaks: Sequence[Jailbreak], *, num_others: int, seed: int
+) -> list[tuple[Response, ...]]:
+    """Further responses to the prompt of each jailbreak, from the population of such responses."""
+    source = random.Random(f"others of {seed}")  # not the draws of `draw_jailbreaks` again
+    return [
+        tuple(draw_response(jailbreak.prompt, source) for _ in range(num_others))
+        for jailbreak in jailbreaks
+    ]
+
+
 def draw_response(prompt: Prompt, source: random.Random) -> Response:
     """A response from the population of those to such prompts."""
     contents, shares = zip(*content_shares(prompt.harmful), strict=True)

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.distributions import UtilityDistribution
-from hidden_context.preferences import explained_variance
+from hidden_context.diagnostics.population_rank import rank_explained_variance
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions.shared_context import SharedContextUtility
+from hidden_context.preferences import explained_variance, is_scalar
 from hidden_context.synthetic.environments import Environment
 from hidden_context.synthetic.models import Model, UtilityModel
 
 POINTS_PER_AXIS = {1: 200, 2: 20}
 """Size of the grid of states by `state_dim`; a multiple of 5, so that 0.8 lies between two."""
-NUM_LEVELS = 200
-"""Quantiles that stand for each distribution where utilities are ranked."""
 NUM_CELLS = 40
 """Cells of the utility axis in which curves give probabilities; a multiple of 8 and of 20."""
 
@@ -63,12 +63,12 @@ def evaluate(model: Model, environment: Environment) -> dict[str, Any]:
         "borda_count_max_error": float(borda_error.abs().max()),
     }
     if isinstance(model, UtilityModel):
-        metrics |= utility_metrics(model.utility(states), environment, states)
+        metrics |= utility_metrics(model.family, model.network(states), environment, states)
     return metrics
 
 
 def utility_metrics(
-    utility: UtilityDistribution, environment: Environment, states: Tensor
+    family: Family, raw: Tensor, environment: Environment, states: Tensor
 ) -> dict[str, Any]:
     """What the learned utilities say about order, explained variance and spread.
 
@@ -79,19 +79,39 @@ def utility_metrics(
       is arbitrary: any monotone relabelling of its bins fits about as well. So neither need come
       out at the exact r² of the utility.
     - `rank_explained_variance`: r² after every utility was replaced by its rank in the population
-      of all states and contexts. No monotone change of scale moves it: this is the one to hold
-      against the exact answer.
+      of all states and contexts; 1 without any spread. No monotone change of scale moves it: this
+      is the one to hold against the exact answer. See `diagnostics.population_rank`.
     - `spread`: see `spread_metrics`.
+
+    Args:
+        family: Reads the outputs.
+        raw: Raw outputs for the states, shape `(n, num_outputs)`.
+        environment: Knows the exact answers.
+        states: Shape `(n, state_dim)`.
     """
+    utility = read_utility(family, raw)
     return {
         "ordering": {
             "borda_count": compare_orders(utility.mean, environment.borda_count(states)),
             "expected_utility": compare_orders(utility.mean, environment.expected_utility(states)),
         },
         "explained_variance": explained_variance(utility),
-        "rank_explained_variance": rank_explained_variance(utility),
+        "rank_explained_variance": (
+            1.0 if is_scalar(utility) else rank_explained_variance(family, raw)
+        ),
         "spread": spread_metrics(utility, environment.utility_variance(states).sqrt()),
     }
+
+
+def read_utility(family: Family, raw: Tensor) -> UtilityDistribution:
+    """Utilities of states that are all compared with one another, from raw outputs.
+
+    Contexts that states share have an origin each, which comparisons leave free: here their mean.
+    """
+    utility = family.decode(raw)
+    if isinstance(utility, SharedContextUtility):
+        return utility.centered([0] * len(raw))
+    return utility
 
 
 def compare_orders(values: Tensor, exact: Tensor) -> dict[str, float]:
@@ -112,18 +132,6 @@ def compare_orders(values: Tensor, exact: Tensor) -> dict[str, float]:
         "max_rank_difference": float((rank - exact_rank).abs().max()),
         "pairwise_disagreement": float((order * exact_order < 0).double().mean()),
     }
-
-
-def rank_explained_variance(utility: UtilityDistribution) -> float:
-    """r² of the population rank of the utility, in [0, 1]: Var[E[rank]] / (1/12).
-
-    The denominator is the variance of a rank whose ties are broken by a coin. Each distribution is
-    represented by `NUM_LEVELS` quantiles, and all of them are ranked together.
-    """
-    levels = (torch.arange(NUM_LEVELS) + 0.5) / NUM_LEVELS
-    quantiles = torch.stack([utility.quantile(float(level)) for level in levels], dim=-1)
-    rank = _population_rank(quantiles.flatten()).reshape(quantiles.shape)
-    return float(12 * rank.mean(-1).var(correction=0))
 
 
 def spread_metrics(utility: UtilityDistribution, exact_std: Tensor) -> dict[str, float | None]:
@@ -166,7 +174,7 @@ def curves(name: str, model: UtilityModel, environment: Environment) -> dict[str
     `<name>/mean` and `<name>/std`, shape `(n,)`; `<name>/edges`, shape `(NUM_CELLS + 1,)`: cells of
     the utility axis; `<name>/mass`, shape `(n, NUM_CELLS)`: the probability of each.
     """
-    utility = model.utility(evaluation_states(environment))
+    utility = read_utility(model.family, model.network(evaluation_states(environment)))
     edges = _utility_axis(utility)
     below = torch.stack([utility.cdf(float(edge)) for edge in edges], dim=-1)
     found = {"mean": utility.mean, "std": utility.std, "edges": edges, "mass": below.diff(dim=-1)}
@@ -178,6 +186,8 @@ def _utility_axis(utility: UtilityDistribution) -> Tensor:
     low, high = 0.0, 1.0
     if float(utility.cdf(low).max()) > 0 or float(utility.cdf(high).min()) < 1 - 1e-5:
         low, high = float(utility.quantile(0.005).min()), float(utility.quantile(0.995).max())
+        margin = 0.001 * (high - low)  # a certain utility at an end is inside
+        low, high = low - margin, high + margin
     return torch.linspace(low, high, NUM_CELLS + 1)
 
 

@@ -26,6 +26,8 @@ NUM_CONTOURS = 10
 UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BARS_PER_AXIS = 5
 """Small bar charts along each axis of a 2-D state."""
+NUM_BARS = 8
+"""Of a small chart, of equally many cells each: the bins of categorical, wide enough to see."""
 
 
 def read_curves(path: Path) -> Curves:
@@ -60,7 +62,7 @@ def _panels_1d(curves: Curves) -> list[tuple[str, Panel]]:
     return [
         ("Ordinary preference learning", _utility_panel),
         ("DPL: mean and variance", _band_panel),
-        *((f"DPL: {name}", _heat_map(name)) for name in _other_families(curves)),
+        *((_title(name), _heat_map(name)) for name in _other_families(curves)),
     ]
 
 
@@ -71,7 +73,7 @@ def _panels_2d(curves: Curves) -> list[tuple[str, Panel]]:
         ("Ordinary learned utility", _contours("base/mean", "utility")),
         ("DPL: mean", _contours("mean_and_variance/mean", "utility")),
         ("DPL: standard deviation", _contours("mean_and_variance/std", "utility")),
-        *((f"DPL: {name}", _bar_charts(name)) for name in _other_families(curves)),
+        *((_title(name), _bar_charts(name)) for name in _other_families(curves)),
     ]
 
 
@@ -82,6 +84,10 @@ def _other_families(curves: Curves) -> list[str]:
     """Families drawn by their full distribution."""
     names = [key.removesuffix("/mass") for key in curves if key.endswith("/mass")]
     return [name for name in names if name not in ("base", "mean_and_variance")]
+
+
+def _title(name: str) -> str:
+    return f"DPL: {name.replace('_', ' ')}"
 
 
 def _utility_panel(axes: Axes, curves: Curves) -> None:
@@ -96,9 +102,9 @@ def _utility_panel(axes: Axes, curves: Curves) -> None:
         state, curves["exact/expected_utility"], color=ORANGE, ls="--", label="expected utility"
     )
     axes.plot(at, broken, color=BLUE, ls=":", lw=3, label="Borda count")
-    axes.plot(state, learned, color=BLACK, lw=1.5, label="learned utility,\nrescaled")
+    axes.plot(state, learned, color=BLACK, lw=1.5, label="learned utility, rescaled")
     axes.set(xlabel="state a", ylabel="utility, Borda count", xlim=(0, 1))
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left", borderaxespad=0.2)
+    axes.legend(frameon=False, fontsize=8, loc="lower right", borderaxespad=0.2, handlelength=1.6)
 
 
 def _band_panel(axes: Axes, curves: Curves) -> None:
@@ -112,7 +118,7 @@ def _band_panel(axes: Axes, curves: Curves) -> None:
     margin = float(np.ptp(mean)) or 1.0
     axes.set(xlabel="state a", ylabel="learned utility", xlim=(0, 1))
     axes.set_ylim(max(low.min(), mean.min() - margin), min(high.max(), mean.max() + margin))
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left", borderaxespad=0.2)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0.2, handlelength=1.6)
 
 
 def _heat_map(name: str) -> Panel:
@@ -159,12 +165,13 @@ def _bar_charts(name: str) -> Panel:
     """A small bar chart of the learned distribution at each of a few states, utility rightward."""
 
     def panel(axes: Axes, curves: Curves) -> None:
-        states, mass = curves["states"], curves[f"{name}/mass"]
+        states, cells = curves["states"], curves[f"{name}/mass"]
+        mass = cells.reshape(len(cells), NUM_BARS, -1).sum(-1)
         side, size = round(len(states) ** 0.5), 1 / BARS_PER_AXIS
         middles = (np.arange(BARS_PER_AXIS) + 0.5) * side / BARS_PER_AXIS
         shown = [int(i) * side + int(j) for i in middles for j in middles]
         tallest = mass[shown].max()
-        offsets = (np.arange(mass.shape[1] + 1) / mass.shape[1] - 0.5) * 0.8 * size
+        offsets = (np.arange(NUM_BARS + 1) / NUM_BARS - 0.5) * 0.8 * size
         for index in shown:
             x, y = ((np.floor(states[index] / size)) + 0.5) * size
             floor = y - 0.42 * size

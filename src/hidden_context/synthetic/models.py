@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hidden_context.device import for_loss
-from hidden_context.distributions import FAMILIES, Family, UtilityDistribution, make_family
+from hidden_context.distributions import FAMILIES, Family, make_family
 from hidden_context.preferences import preference_loss
 from hidden_context.synthetic.environments import Comparisons, Environment
 
@@ -41,7 +41,8 @@ FAMILY_OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 
 mean_and_variance starts with a std near softplus(0) = 0.69. The published start, 0.135, learns more
 slowly: after 200 iterations of 256 comparisons the loss is 0.311 instead of 0.263 nats in 1-D,
-0.590 instead of 0.574 in 2-D.
+0.590 instead of 0.574 in 2-D. shared_context is trained like all others, though the contexts of two
+states are independent here and not shared.
 """
 WITH_BATCH_NORM = ("categorical",)
 """Families trained with batch normalisation, as published."""
@@ -56,10 +57,6 @@ class UtilityModel(nn.Module):
         self.network = _perceptron(
             state_dim, family.num_outputs, batch_norm=family.name in WITH_BATCH_NORM
         )
-
-    def utility(self, states: Tensor) -> UtilityDistribution:
-        """Distributions for states of shape `(n, state_dim)`."""
-        return self.family.decode(self.network(states))
 
     def loss(self, comparisons: Comparisons) -> Tensor:
         """`preference_loss` of the batch, in nats per comparison.

@@ -1,0 +1,156 @@
+"""What is known of K alternatives: pairwise support, utilities, groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hidden_context.aggregation import rules
+from hidden_context.aggregation.support import (
+    as_float64,
+    context_support,
+    learned_support,
+    observed_support,
+)
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions.shared_context import SharedContextUtility
+from hidden_context.distributions.special import Array
+from hidden_context.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known of K alternatives; a rule refuses to choose without what it needs."""
+
+    support: Array
+    """P(i ≻ j), shape `(*batch, K, K)`; see `aggregation.support`."""
+    expected_utility: Array | None = None
+    """E[u], shape `(*batch, K)`; comparisons alone do not tell it."""
+    group_utility: Array | None = None
+    """Utility in each of C contexts, or Borda count in each of C groups, `(*batch, C, K)`."""
+    group_weights: Array | None = None
+    """Of contexts or groups, shape `(C,)`; equal if not given. They matter to Nash welfare."""
+    group_support: Array | None = None
+    """P(i ≻ j) within each of C groups, shape `(*batch, C, K, K)`."""
+    distribution: UtilityDistribution | None = None
+    """Learned distributions, whose family may know the worst context."""
+    reference: int | None = None
+    """Index of the alternative that others are measured against."""
+    baseline: float = 0.0
+    """Utility that Nash welfare measures gains from."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pair was compared, by every group if there are groups."""
+        support = self.support if self.group_support is None else self.group_support
+        return not bool((support != support).any())  # NaN differs from itself
+
+
+def evidence_from_contexts(
+    utilities: Array,
+    weights: Array | None = None,
+    *,
+    reference: int | None = None,
+    baseline: float = 0.0,
+) -> Evidence:
+    """Evidence from utilities in known contexts.
+
+    Args:
+        utilities: Shape `(*batch, C, K)`.
+        weights: Of the contexts, positive, shape `(C,)`; equal if not given.
+        reference: See `Evidence`.
+        baseline: See `Evidence`.
+    """
+    return Evidence(
+        support=context_support(utilities, weights),
+        expected_utility=rules.expected_utility(utilities, weights),
+        group_utility=utilities,
+        group_weights=weights,
+        reference=reference,
+        baseline=baseline,
+    )
+
+
+def evidence_from_outputs(
+    family: Family[Any], raw: Array, *, reference: int | None = None
+) -> Evidence:
+    """Evidence from learned distributions.
+
+    Contexts that responses share are centred first (see `SharedContextUtility.centered`). As their
+    utilities have no zero, there is no Nash welfare.
+
+    Args:
+        family: How the outputs are read.
+        raw: Raw outputs for K responses to one prompt, shape `(K, num_outputs)`.
+        reference: See `Evidence`.
+    """
+    distribution = family.decode(as_float64(raw))
+    if isinstance(distribution, SharedContextUtility):
+        distribution = distribution.centered([0] * raw.shape[0])
+    return Evidence(
+        support=learned_support(family, raw),
+        expected_utility=distribution.mean,
+        distribution=distribution,
+        reference=reference,
+    )
+
+
+def evidence_from_comparisons(
+    first: Sequence[int],
+    second: Sequence[int],
+    shares: Sequence[float],
+    *,
+    num_alternatives: int,
+    weights: Sequence[float] | None = None,
+    groups: Sequence[str] | None = None,
+) -> Evidence:
+    """Evidence from counts. A group's utility is its Borda count, between 1/(2K) and 1 - 1/(2K).
+
+    Support is pooled over all comparisons, whichever group made them; groups count alike.
+
+    Args:
+        first: See `observed_support`, as the next four.
+        second: Indices.
+        shares: Share of wins of the first, ties half.
+        num_alternatives: K.
+        weights: Of the comparisons.
+        groups: Who made each comparison; without them there is no utility by group.
+
+    Raises:
+        UserError: See `observed_support`; or fewer than two groups, or one without a name.
+    """
+    support = observed_support(
+        first, second, shares, num_alternatives=num_alternatives, weights=weights
+    )
+    if groups is None:
+        return Evidence(support)
+    weight = np.ones(len(shares)) if weights is None else np.asarray(weights, dtype=np.float64)
+    by_group = np.stack(
+        [
+            observed_support(
+                first,
+                second,
+                shares,
+                num_alternatives=num_alternatives,
+                weights=weight * (np.asarray(groups) == group),
+            )
+            for group in group_names(groups)
+        ]
+    )
+    return Evidence(support, group_utility=rules.borda_count(by_group), group_support=by_group)
+
+
+def group_names(groups: Sequence[str]) -> list[str]:
+    """The groups that there are, sorted.
+
+    Raises:
+        UserError: There are fewer than two, or one has no name.
+    """
+    names = sorted(set(groups))
+    if "" in names:
+        raise UserError("a comparison has an empty group; name it, or leave the comparison out.")
+    if len(names) < 2:
+        found = f"one, {names[0]!r}" if names else "none"
+        raise UserError(f"at least two groups are needed to compare them; there is {found}.")
+    return names

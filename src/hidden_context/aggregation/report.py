@@ -1,0 +1,107 @@
+"""Disagreements of rules as text and as JSON. Pure functions."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from hidden_context.aggregation.choices import Choices
+from hidden_context.aggregation.disagreement import Decision, Disagreement
+from hidden_context.aggregation.rule_table import RULES
+from hidden_context.data.comparisons import Text
+
+WIDTH = 60
+"""Characters of a text that are shown."""
+NO_VALUE = "–"
+
+
+def render(
+    source: str,
+    choices: Choices,
+    counts: Sequence[Disagreement],
+    examples: Sequence[Decision],
+    rules: Sequence[str],
+) -> str:
+    """Counts, examples, and what each rule maximises."""
+    left_out = ", ".join(f"{number} {why}" for why, number in choices.left_out.items())
+    first_line = f"{source}: prompts with at least two alternatives: {len(choices.kept)}"
+    sections = [first_line + (f"; left out: {left_out}." if left_out else "."), _counts(counts)]
+    sections += [_example(decision, rules) for decision in examples]
+    if examples:
+        sections.append("* best by this rule; several are a tie.")
+    width = max(map(len, rules))
+    sections.append("\n".join(f"{name:<{width}}  {RULES[name].maximises}" for name in rules))
+    return "\n\n".join(sections)
+
+
+def as_json(
+    choices: Choices,
+    counts: Sequence[Disagreement],
+    examples: Sequence[Decision],
+    rules: Sequence[str],
+) -> dict[str, Any]:
+    """The same, to full precision; a score that is not known is null, and winners count from 0."""
+    return {
+        "rules": {name: RULES[name].maximises for name in rules},
+        "prompts": len(choices.kept),
+        "left_out": dict(choices.left_out),
+        "disagreements": [dataclasses.asdict(found) for found in counts],
+        "examples": [
+            {
+                "row": decision.choice.row,
+                "prompt": decision.choice.prompt,
+                "responses": list(decision.choice.responses),
+                "scores": {
+                    name: [None if math.isnan(score) else score for score in scores]
+                    for name, scores in decision.scores.items()
+                },
+                "winners": {name: list(found) for name, found in decision.winners.items()},
+            }
+            for decision in examples
+        ],
+    }
+
+
+def folded(text: Text, width: int = WIDTH) -> str:
+    """A text or conversation on one line, cut to `width` characters."""
+    if not isinstance(text, str):
+        text = " ".join(str(turn["content"]) for turn in text)
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _counts(counts: Sequence[Disagreement]) -> str:
+    rows = [
+        [
+            ", ".join(found.rules) if len(found.rules) == 2 else "all",
+            f"{found.differ} of {found.prompts}",
+            found.no_common_winner,
+            f"{found.differ_of_three} of {found.prompts_of_three}",
+        ]
+        for found in counts
+    ]
+    headers = ["rules", "winners differ", "no common winner", "three or more alternatives"]
+    return tabulate(rows, headers=headers, disable_numparse=True)
+
+
+def _example(decision: Decision, rules: Sequence[str]) -> str:
+    rows = [
+        [
+            *(
+                _score(decision.scores[name][index], index in decision.winners[name])
+                for name in rules
+            ),
+            folded(response) or "(empty)",
+        ]
+        for index, response in enumerate(decision.choice.responses)
+    ]
+    title = f"Row {decision.choice.row}: {folded(decision.choice.prompt) or '(no prompt)'}"
+    return f"{title}\n{tabulate(rows, headers=[*rules, 'response'], disable_numparse=True)}"
+
+
+def _score(score: float, is_best: bool) -> str:
+    if math.isnan(score):
+        return NO_VALUE
+    return f"{score:.3f}" + (" *" if is_best else "")

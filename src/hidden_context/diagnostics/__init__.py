@@ -1,0 +1,1 @@
+"""What a model's disagreement is worth: measures with their invariances, intervals and controls."""

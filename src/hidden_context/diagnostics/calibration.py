@@ -1,0 +1,88 @@
+"""Does P(a ≻ b) mean what it says? Predicted shares against shares of votes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hidden_context.diagnostics.checks import not_negative, probabilities
+from hidden_context.errors import UserError
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The comparisons whose prediction lies in [low, high), the last bin including 1."""
+
+    low: float
+    high: float
+    num_comparisons: int
+    num_votes: float
+    predicted: float
+    """Mean P(a ≻ b), weighted by votes."""
+    observed: float
+    """Share of the votes that went to a."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Predictions against votes; all means are over votes."""
+
+    bins: tuple[ReliabilityBin, ...]
+    """Those that have votes, in ascending order."""
+    expected_calibration_error: float
+    """Σ_bins (votes / all votes) |predicted - observed|, in [0, 1]. It depends on the bins."""
+    brier_score: float
+    """Mean (P - vote)², vote 1 for a and 0 for b, in [0, 1]. Perfect P reach E[P(1 - P)]."""
+    num_votes: float
+
+
+def calibration(
+    prob: ArrayLike, votes_first: ArrayLike, votes_second: ArrayLike, *, num_bins: int = 10
+) -> Calibration:
+    """Reliability bins, expected calibration error and Brier score (Brier 1950; Naeini 2015).
+
+    Which response comes first must not depend on the votes: with the chosen one always first,
+    every prediction looks too low. The error of a perfect model is above 0 by chance where votes
+    are few. A function of P(a ≻ b) alone, so of no scale of utility.
+
+    Args:
+        prob: P(first ≻ second), shape `(n,)`.
+        votes_first: Votes for the first of each pair, not negative; ties half to each.
+        votes_second: Votes for the second, same shape.
+        num_bins: Equal bins of [0, 1].
+
+    Raises:
+        UserError: The lengths differ, a value is out of range, or there are no votes at all.
+    """
+    if num_bins < 1:
+        raise UserError(f"num_bins is {num_bins}; give at least 1.")
+    predicted = probabilities("prob", prob)
+    first = not_negative("votes_first", votes_first, len(predicted))
+    second = not_negative("votes_second", votes_second, len(predicted))
+    votes = first + second
+    if votes.sum() == 0:
+        raise UserError(f"the {len(votes)} comparisons have no votes; give some that have.")
+    number = np.minimum((predicted * num_bins).astype(int), num_bins - 1)
+    bins = tuple(
+        _bin(k, num_bins, predicted[inside], first[inside], votes[inside])
+        for k in range(num_bins)
+        if votes[inside := (number == k) & (votes > 0)].sum() > 0
+    )
+    gaps = sum(each.num_votes * abs(each.predicted - each.observed) for each in bins)
+    squares = first @ (1 - predicted) ** 2 + second @ predicted**2
+    total = float(votes.sum())
+    return Calibration(bins, float(gaps / total), float(squares / total), total)
+
+
+def _bin(
+    number: int, num_bins: int, predicted: np.ndarray, first: np.ndarray, votes: np.ndarray
+) -> ReliabilityBin:
+    total = float(votes.sum())
+    return ReliabilityBin(
+        low=number / num_bins,
+        high=(number + 1) / num_bins,
+        num_comparisons=len(votes),
+        num_votes=total,
+        predicted=float(votes @ predicted / total),
+        observed=float(first.sum() / total),
+    )

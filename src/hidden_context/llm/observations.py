@@ -1,0 +1,140 @@
+"""Comparisons and rankings as token ids for training, with an account of every one left out."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from hidden_context.data.comparisons import (
+    Comparison,
+    comparisons_from_rows,
+    count_identical,
+    outcomes_of,
+)
+from hidden_context.data.streamed import Streamed
+from hidden_context.data.token_cache import tokenize_once
+from hidden_context.data.tokenize import Overlong
+from hidden_context.errors import UserError
+from hidden_context.llm.trainer import Observation
+from hidden_context.outcomes import with_weights_of_mean_one
+
+
+@dataclass(frozen=True)
+class TokenizedObservations:
+    """Observations in the data's order, and what became of the others."""
+
+    observations: list[Observation]
+    num_identical: int
+    """Observations among equal texts, which are kept."""
+    num_overlong: int
+    """Observations with a text over the limit: left out, or cut."""
+
+    @property
+    def num_grades(self) -> int:
+        """How many strengths of preference the data tell apart."""
+        return len(self.observations[0].shares) // 2
+
+    @property
+    def has_ties(self) -> bool:
+        """Whether any vote is a tie."""
+        return any(each.shares[self.num_grades] > 0 for each in self.observations)
+
+    def with_num_grades(self, num_grades: int) -> "TokenizedObservations":
+        """The same with shares of `num_grades` strengths, at least as many as there are."""
+        nothing = (0.0,) * (num_grades - self.num_grades)
+        widened = [
+            replace(each, shares=(*nothing, *each.shares, *nothing)) for each in self.observations
+        ]
+        return replace(self, observations=widened)
+
+    def compared_texts(self) -> tuple[np.ndarray, np.ndarray]:
+        """For all pairs that were compared, numbers of the two texts; equal texts have one."""
+        numbers: dict[bytes, int] = {}
+        ids = [
+            [numbers.setdefault(text.tobytes(), len(numbers)) for text in each.texts]
+            for each in self.observations
+        ]
+        pairs = [(texts[i], texts[j]) for texts in ids for j in range(len(texts)) for i in range(j)]
+        first, second = np.array(pairs).T
+        return first, second
+
+    def account(self, name: str, max_length: int, overlong: Overlong) -> str:
+        """One line for the user."""
+        fate = "left out" if overlong == "drop" else "cut at the beginning"
+        rankings = sum(len(each.texts) > 2 for each in self.observations)
+        kinds = f"{len(self.observations) - rankings} comparisons"
+        if rankings:
+            kinds += f" and {rankings} rankings"
+        return (
+            f"{name}: {kinds} ({self.num_identical} with equal texts); "
+            f"{self.num_overlong} over {max_length} tokens, {fate}"
+        )
+
+
+def tokenize_observations(
+    rows: Collection[Mapping[str, Any]],
+    source: str,
+    tokenizer: Any,
+    *,
+    max_length: int,
+    overlong: Overlong,
+) -> TokenizedObservations:
+    """Check and tokenise rows; see `comparisons_from_rows` and `tokenize_once`.
+
+    Raises:
+        UserError: Rows cannot be used, or none is left.
+    """
+    comparisons = comparisons_from_rows(rows, source)
+    sizes = [len(comparison.texts) for comparison in comparisons]
+    texts = Streamed(
+        lambda: (text for comparison in comparisons for text in comparison.texts), sum(sizes)
+    )
+    tokenized = tokenize_once(
+        tokenizer, texts, max_length=max_length, overlong=overlong, place=_places(sizes)
+    )
+    ends = list(accumulate(sizes))
+    parts = [
+        tuple(tokenized.token_ids[end - size : end]) for end, size in zip(ends, sizes, strict=True)
+    ]
+    kept = [all(map(len, part)) for part in parts]
+    if not any(kept):
+        raise UserError(
+            f"{source}: all {len(comparisons)} comparisons are over {max_length} tokens; "
+            "raise --max_length, or give --overlong truncate_left."
+        )
+    overlong_rows = np.add.reduceat(tokenized.overlong, [0, *ends[:-1]]) > 0
+    return TokenizedObservations(
+        _observations(comparisons, parts, kept),
+        count_identical(comparisons),
+        int(overlong_rows.sum()),
+    )
+
+
+def _observations(
+    comparisons: Collection[Comparison], parts: list[tuple[np.ndarray, ...]], kept: list[bool]
+) -> list[Observation]:
+    outcomes = outcomes_of(comparisons)
+    if outcomes is None:
+        return [Observation(part) for part, keep in zip(parts, kept, strict=True) if keep]
+    weights = with_weights_of_mean_one(outcomes.weight[np.array(kept)])
+    shares = outcomes.shares[np.array(kept)]
+    whole = (part for part, keep in zip(parts, kept, strict=True) if keep)
+    return [
+        Observation(part, tuple(share.tolist()), float(weight))
+        for part, share, weight in zip(whole, shares, weights, strict=True)
+    ]
+
+
+def _places(sizes: list[int]) -> Any:
+    """What to call a text in messages, by its index."""
+    ends = np.cumsum(sizes)
+
+    def place(index: int) -> str:
+        row = int(np.searchsorted(ends, index, side="right"))
+        text = index - (int(ends[row]) - sizes[row])
+        side = ("chosen", "rejected")[text] if sizes[row] == 2 else f"response {text + 1}"
+        return f"row {row + 1}, {side}"
+
+    return place

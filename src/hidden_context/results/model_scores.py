@@ -1,0 +1,95 @@
+"""Each model's jailbreaks and comparisons side by side."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from hidden_context.distributions import FAMILIES
+from hidden_context.errors import UserError
+from hidden_context.results.saved_scores import (
+    TRAINING_SETS,
+    ScoredComparisons,
+    ScoredJailbreaks,
+    find_comparisons,
+    find_jailbreaks,
+)
+
+Model: TypeAlias = tuple[str, str]
+"""Family and training set."""
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """What one model made of jailbreaks and of comparisons; either may be missing."""
+
+    jailbreaks: ScoredJailbreaks | None = None
+    comparisons: ScoredComparisons | None = None
+
+    def __post_init__(self) -> None:
+        assert self.jailbreaks is not None or self.comparisons is not None
+
+    @property
+    def scored(self) -> ScoredJailbreaks | ScoredComparisons:
+        """The part that there is; it says the family and what the model was trained on."""
+        scored = self.jailbreaks or self.comparisons
+        assert scored is not None
+        return scored
+
+    def with_published_moments(self) -> "ModelScores":
+        """The same, read with the published mean and variance; see `Family`."""
+        jailbreaks, comparisons = self.jailbreaks, self.comparisons
+        if jailbreaks is not None:
+            family = jailbreaks.family.with_published_moments()
+            jailbreaks = dataclasses.replace(jailbreaks, family=family)
+        if comparisons is not None:
+            family = comparisons.family.with_published_moments()
+            comparisons = dataclasses.replace(comparisons, family=family)
+        return dataclasses.replace(self, jailbreaks=jailbreaks, comparisons=comparisons)
+
+    @property
+    def prompts(self) -> set[str]:
+        """All prompts."""
+        parts = [part for part in (self.jailbreaks, self.comparisons) if part is not None]
+        return {prompt for part in parts for prompt in part.prompt.tolist()}
+
+
+def find_model_scores(data_dir: Path) -> list[ModelScores]:
+    """Read what `find_comparisons` and `find_jailbreaks` read, together for each model.
+
+    Raises:
+        UserError: A file cannot be read, or two runs are of one family and training set.
+    """
+    jailbreaks, comparisons = _jailbreaks(data_dir), _comparisons(data_dir)
+    models = sorted(
+        {*jailbreaks, *comparisons},
+        key=lambda model: (list(FAMILIES).index(model[0]), TRAINING_SETS.index(model[1])),
+    )
+    return [ModelScores(jailbreaks.get(model), comparisons.get(model)) for model in models]
+
+
+def _comparisons(data_dir: Path) -> dict[Model, ScoredComparisons]:
+    found: dict[Model, ScoredComparisons] = {}
+    for scored in find_comparisons(data_dir):
+        model = (scored.family.name, scored.trained_on)
+        if model in found:
+            raise _two_of(model, found[model].run, scored.run, data_dir)
+        found[model] = scored
+    return found
+
+
+def _jailbreaks(data_dir: Path) -> dict[Model, ScoredJailbreaks]:
+    found: dict[Model, ScoredJailbreaks] = {}
+    for scored in find_jailbreaks(data_dir):
+        model = (scored.family.name, scored.trained_on)
+        if model in found:
+            raise _two_of(model, found[model].column, scored.column, data_dir)
+        found[model] = scored
+    return found
+
+
+def _two_of(model: Model, first: str, second: str, data_dir: Path) -> UserError:
+    return UserError(
+        f"{first} and {second} are both {model[0]} trained on {model[1]}; leave one of them "
+        f"under {data_dir}."
+    )

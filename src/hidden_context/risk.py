@@ -1,0 +1,207 @@
+"""One vocabulary of risk: how a distribution of utility becomes one reward, by a short string.
+
+| string | reward | source |
+|---|---|---|
+| `mean` | E[U] | |
+| `quantile:α` | utility that a share α of the hidden context stays below | DPL paper, section 5 |
+| `cvar:α` | (1/α) ∫₀^α quantile(q) dq, the mean of that share | Rockafellar and Uryasev (2000) |
+| `lcb:λ` | E[U] − λ std[U], the lower confidence bound | Markowitz (1952) |
+| `entropic:θ` | −log E[exp(−θU)] / θ | Föllmer and Schied (2002) |
+| `prob_below:u` | −P(U ≤ u); minus, so that more is better | Roy (1952) |
+| `worst_context` | utility in the context that likes the response least | Wald (1945) |
+
+α is in (0, 1), λ ≥ 0, θ > 0 (1/utility), u any utility. All but `prob_below`, which is in [-1, 0],
+are in units of utility. `worst_context` needs a family with contexts that responses share.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions.special import Array
+from hidden_context.errors import UserError
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the vocabulary."""
+
+    reward: Callable[[UtilityDistribution, Any], Array]
+    """From a distribution and the number after the colon to the reward."""
+    accepts: Callable[[float | None], bool]
+    """Whether that number (None: there is none) can be used."""
+    takes: str
+    """What it would accept, for messages."""
+    example: str
+    """A string that parses."""
+
+
+def _number(condition: Callable[[float], bool]) -> Callable[[float | None], bool]:
+    return lambda given: given is not None and math.isfinite(given) and condition(given)
+
+
+def _nothing(given: float | None) -> bool:
+    return given is None
+
+
+MEASURES: dict[str, Measure] = {
+    "mean": Measure(lambda utility, _: utility.mean, _nothing, "no number", "mean"),
+    "quantile": Measure(
+        lambda utility, level: utility.quantile(level),
+        _number(lambda level: 0 < level < 1),
+        "a level above 0 and below 1",
+        "quantile:0.01",
+    ),
+    "cvar": Measure(
+        lambda utility, level: utility.cvar(level),
+        _number(lambda level: 0 < level < 1),
+        "a level above 0 and below 1",
+        "cvar:0.05",
+    ),
+    "lcb": Measure(
+        lambda utility, weight: utility.mean - weight * utility.std,
+        _number(lambda weight: weight >= 0),
+        "a finite number that is not negative",
+        "lcb:2.0",
+    ),
+    "entropic": Measure(
+        lambda utility, risk_aversion: utility.entropic(risk_aversion),
+        _number(lambda risk_aversion: risk_aversion > 0),
+        "a finite number above 0",
+        "entropic:1.0",
+    ),
+    "prob_below": Measure(
+        lambda utility, threshold: -utility.cdf(threshold),
+        _number(lambda _: True),
+        "a finite utility",
+        "prob_below:-1.5",
+    ),
+    "worst_context": Measure(
+        lambda utility, _: utility.worst_context, _nothing, "no number", "worst_context"
+    ),
+}
+"""Every measure by its name; formulas are at the head of this file."""
+
+
+def _check(name: str, parameter: float | None, text: str) -> None:
+    if name not in MEASURES:
+        raise UserError(_refusal(text, f"there is no {name!r}"))
+    if not MEASURES[name].accepts(parameter):
+        raise UserError(_refusal(text, f"{name} takes {MEASURES[name].takes}"))
+
+
+def _refusal(text: str, reason: str) -> str:
+    known = ", ".join(measure.example for measure in MEASURES.values())
+    return f"risk {text!r} is not understood: {reason}; risks are {known}."
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A risk measure: prints as its string, and turns distributions into rewards.
+
+    Raises:
+        UserError: The name is unknown, or the number is not one that it takes.
+    """
+
+    name: str
+    """A name in `MEASURES`."""
+    parameter: float | None = None
+    """The number after the colon; None if there is none."""
+
+    def __post_init__(self) -> None:
+        _check(self.name, self.parameter, str(self))
+
+    def __str__(self) -> str:
+        return self.name if self.parameter is None else f"{self.name}:{float(self.parameter)!r}"
+
+    def __call__(self, utility: UtilityDistribution) -> Array:
+        """The reward, shape `(*batch,)`; more is better.
+
+        Raises:
+            UserError: `worst_context` of utilities without contexts that responses share.
+        """
+        return MEASURES[self.name].reward(utility, self.parameter)
+
+
+MEAN = Risk("mean")
+
+
+def parse_risk(text: str) -> Risk:
+    """Read a string of the vocabulary, such as `quantile:0.01`. Inverse of `str`.
+
+    Raises:
+        UserError: It does not parse; the message lists what would.
+    """
+    name, colon, number = text.partition(":")
+    try:
+        parameter = float(number) if colon else None
+    except ValueError:
+        raise UserError(_refusal(text, f"{number!r} is not a number")) from None
+    _check(name, parameter, text)
+    return Risk(name, parameter)
+
+
+def parse_risks(texts: Iterable[str]) -> tuple[Risk, ...]:
+    """Each string by `parse_risk`, in order, without repetitions."""
+    return tuple(dict.fromkeys(map(parse_risk, texts)))
+
+
+def check_supported(risk: Risk, family: Family[Any]) -> None:
+    """Find out, before any work, whether utilities of a family have this risk.
+
+    Raises:
+        UserError: They do not; the message says what to do.
+    """
+    risk(family.decode(np.zeros((1, family.num_outputs), dtype=np.float32)))
+
+
+def is_supported(risk: Risk, family: Family[Any]) -> bool:
+    """Whether utilities of a family have this risk. See `check_supported`."""
+    try:
+        check_supported(risk, family)
+    except UserError:
+        return False
+    return True
+
+
+def rewards_of_rows(family: Family[Any], raw: Array, risks: Iterable[Risk]) -> dict[str, Array]:
+    """Rewards of the responses to each of n prompts by each risk, by its string.
+
+    Contexts that responses share are centred within the row first: without that, means and worst
+    contexts of two responses cannot be compared (see `UtilityDistribution.centered`). A response
+    that is alone stays as it is.
+
+    Args:
+        family: How raw outputs are read.
+        raw: Raw outputs of K responses to each prompt, shape `(n, K, num_outputs)`.
+        risks: Any that the family supports.
+
+    Returns:
+        Rewards of shape `(n, K)`.
+    """
+    n, size, num_outputs = raw.shape
+    utility = family.decode(raw.reshape(n * size, num_outputs))
+    if size > 1:
+        utility = utility.centered(np.repeat(np.arange(n), size))
+    return {str(risk): risk(utility).reshape(n, size) for risk in risks}
+
+
+def reward_function(family: Family[Any], risk: Risk) -> Callable[[Array], Array]:
+    """The function from raw outputs, shape `(*batch, num_outputs)`, to rewards, shape `(*batch,)`.
+
+    NumPy arrays or torch tensors (differentiable); it can be pickled.
+
+    Raises:
+        UserError: The family does not have this risk.
+    """
+    check_supported(risk, family)
+    return partial(_reward, family, risk)
+
+
+def _reward(family: Family[Any], risk: Risk, raw: Array) -> Array:
+    return risk(family.decode(raw))

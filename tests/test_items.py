@@ -1,0 +1,288 @@
+"""Distributions for a list of items: likelihoods of votes, what a fit keeps, what is refused."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.stats
+
+from hidden_context import items as items_module
+from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext, make_family
+from hidden_context.errors import UserError
+from hidden_context.items import ItemComparisons, ItemFit, fit_items
+from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.preferences import PREFERRED
+
+NUM_ITEMS = 6
+every_family = pytest.mark.parametrize("name", list(FAMILIES))
+
+
+def votes(num_comparisons: int = 300, *, num_grades: int = 1, seed: int = 0) -> ItemComparisons:
+    """Soft labels of all grades, unequal weights, pairs in both orders and some with themselves."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.ones(2 * num_grades + 1), num_comparisons)
+    hard = rng.random(num_comparisons) < 0.5
+    shares[hard] = np.eye(2 * num_grades + 1)[shares[hard].argmax(1)]
+    weight = rng.uniform(0.2, 2.0, num_comparisons)
+    outcomes = Outcomes(shares, weight / weight.mean())
+    first, second = rng.integers(NUM_ITEMS, size=(2, num_comparisons))
+    return ItemComparisons(first, second, outcomes)
+
+
+def turned_round(comparisons: ItemComparisons) -> ItemComparisons:
+    outcomes = comparisons.outcomes
+    return ItemComparisons(
+        comparisons.second,
+        comparisons.first,
+        Outcomes(outcomes.shares[:, ::-1].copy(), outcomes.weight),
+    )
+
+
+def fit_of(family: Family, comparisons: ItemComparisons, **options: Any) -> ItemFit:
+    return fit_items(family, comparisons, num_items=NUM_ITEMS, **options)
+
+
+def anything(family: Family, model: OutcomeModel = PREFERRED) -> ItemFit:
+    """Outputs of no particular data."""
+    raw = np.random.default_rng(1).normal(size=(NUM_ITEMS, family.num_outputs))
+    return ItemFit(family, model, raw, converged=True)
+
+
+# Votes
+
+
+MODELS = {
+    "half": OutcomeModel(),
+    "threshold": OutcomeModel("threshold", (0.2,)),
+    "davidson": OutcomeModel("davidson", davidson=0.7),
+    "three strengths": OutcomeModel("threshold", (0.1, 0.3, 0.6)),
+}
+
+
+@every_family
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_votes_summed_over_pairs_are_as_likely(name: str, model: OutcomeModel):
+    comparisons = votes(num_grades=model.num_grades)
+    fit = anything(make_family(name), model)
+    summed = comparisons.summed()
+    assert len(summed) <= NUM_ITEMS**2
+    each, together = (fit.log_likelihood(c).mean() for c in (comparisons, summed))
+    assert together == pytest.approx(each, rel=1e-9)
+
+
+@every_family
+def test_the_order_of_two_items_says_nothing(name: str):
+    model = MODELS["three strengths"]
+    comparisons = votes(num_grades=3)
+    fit = anything(make_family(name), model)
+    np.testing.assert_allclose(
+        fit.log_likelihood(comparisons), fit.log_likelihood(turned_round(comparisons)), rtol=1e-9
+    )
+
+
+def test_turned_round_comparisons_have_the_same_sums_and_the_same_fit():
+    comparisons = votes()
+    one, other = comparisons.summed(), turned_round(comparisons).summed()
+    np.testing.assert_array_equal(one.first, other.first)
+    np.testing.assert_array_equal(one.second, other.second)
+    np.testing.assert_allclose(one.outcomes.shares, other.outcomes.shares, atol=1e-12)
+    np.testing.assert_allclose(
+        fit_of(Point(), comparisons).raw, fit_of(Point(), turned_round(comparisons)).raw, atol=1e-5
+    )
+
+
+def test_summed_votes_are_wins_and_ties_of_the_first():
+    """Two wins of 0 over 1, one of 1 over 0 and a tie; grades: loss, tie, win."""
+    shares = np.array([[0, 0, 1.0], [1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]])
+    comparisons = ItemComparisons(
+        np.array([0, 1, 1, 1]), np.array([1, 0, 0, 0]), Outcomes(shares, np.ones(4))
+    )
+    summed = comparisons.summed()
+    assert summed.first.tolist() == [0, 1]
+    assert summed.second.tolist() == [1, 0]
+    np.testing.assert_allclose(summed.outcomes.shares, [[0, 1 / 3, 2 / 3], [0, 0, 1]])
+    np.testing.assert_allclose(summed.outcomes.weight, [3 / 2, 1 / 2])
+
+
+def test_sums_need_not_be_summed_again():
+    once = votes().summed()
+    twice = once.summed()
+    np.testing.assert_array_equal(once.first, twice.first)
+    np.testing.assert_allclose(once.outcomes.shares, twice.outcomes.shares, atol=1e-12)
+    np.testing.assert_allclose(once.outcomes.weight, twice.outcomes.weight)
+
+
+def test_selected_comparisons_weigh_one_on_average():
+    comparisons = votes(20)
+    kept = comparisons.selected(np.arange(5))
+    assert len(kept) == 5
+    assert kept.outcomes.weight.mean() == pytest.approx(1.0)
+    ratio = kept.outcomes.weight / comparisons.outcomes.weight[:5]
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
+# Fits
+
+
+def counts() -> tuple[np.ndarray, ItemComparisons]:
+    """Wins of rows over columns, 5 to 15 for each, and the same one by one."""
+    wins = np.random.default_rng(0).integers(5, 16, (NUM_ITEMS, NUM_ITEMS))
+    np.fill_diagonal(wins, 0)
+    winner, loser = np.nonzero(wins)
+    times = wins[winner, loser]
+    return wins, ItemComparisons.won(np.repeat(winner, times), np.repeat(loser, times))
+
+
+def test_base_satisfies_the_likelihood_equations_of_bradley_and_terry():
+    """Each item wins as often as it is expected to (Bradley and Terry 1952)."""
+    wins, comparisons = counts()
+    fit = fit_of(Point(), comparisons)
+    assert fit.converged
+    expected = ((wins + wins.T) * fit.prob_matrix()).sum(1)
+    np.testing.assert_allclose(expected, wins.sum(1), atol=1e-7 * wins.sum())
+
+
+def test_the_fit_is_that_of_another_optimiser():
+    """On 500 votes a pair of well-determined items: with few votes there are several optima."""
+    rng = np.random.default_rng(0)
+    mean, std = np.linspace(-1, 1, NUM_ITEMS), np.linspace(0.5, 1.5, NUM_ITEMS)
+    first, second = np.triu_indices(NUM_ITEMS, 1)
+    z = (mean[first] - mean[second]) / np.hypot(std[first], std[second])
+    wins = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    wins[first, second] = rng.binomial(500, scipy.stats.norm.cdf(z))
+    wins[second, first] = 500 - wins[first, second]
+    winner, loser = np.nonzero(wins)
+    times = wins[winner, loser].astype(int)
+    comparisons = ItemComparisons.won(np.repeat(winner, times), np.repeat(loser, times))
+
+    def loss(values: np.ndarray) -> float:
+        mean, spread = values[:NUM_ITEMS], np.exp(values[NUM_ITEMS:])
+        z = (mean[:, None] - mean) / np.hypot(spread[:, None], spread)
+        return -(wins * scipy.stats.norm.logcdf(z)).sum() / wins.sum()
+
+    best = scipy.optimize.minimize(loss, np.zeros(2 * NUM_ITEMS))
+    fit = fit_of(Normal(), comparisons)
+    found = -fit.log_likelihood(comparisons).mean()
+    assert found == pytest.approx(best.fun, abs=1e-7)
+
+
+@every_family
+def test_a_list_of_pairs_and_a_matrix_of_all_give_one_fit(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """After ten steps, rounding apart: the same loss is descended, ties and grades included."""
+    model = OutcomeModel("threshold", (0.1, 0.3, 0.6))
+    comparisons = votes(num_grades=3)
+    fits = []
+    for share in (0.0, 2.0):
+        monkeypatch.setattr(items_module, "MATRIX_FROM", share)
+        fits.append(
+            fit_of(make_family(name), comparisons, outcome_model=model, max_iterations=10).raw
+        )
+    np.testing.assert_allclose(fits[0], fits[1], atol=1e-6)
+
+
+def test_a_matrix_does_not_mind_cells_without_votes(monkeypatch: pytest.MonkeyPatch):
+    """An unseen outcome may be impossible: its log-probability of -inf has no gradient."""
+    monkeypatch.setattr(items_module, "MATRIX_FROM", 0.0)
+    chain = ItemComparisons.won(np.arange(NUM_ITEMS - 1), np.arange(1, NUM_ITEMS))
+    for name in FAMILIES:
+        fit = fit_of(make_family(name), chain, ridge=0.1, max_iterations=50)
+        assert np.isfinite(fit.raw).all()
+        assert (fit.prob_matrix()[chain.first, chain.second] > 0.5).all()
+
+
+def test_weights_are_numbers_of_votes():
+    comparisons = ItemComparisons.won(np.array([0, 1, 2, 1, 0]), np.array([1, 0, 1, 2, 2]))
+    times = np.array([3, 1, 2, 2, 1])
+    outcomes = comparisons.outcomes
+    weighted = ItemComparisons(
+        comparisons.first, comparisons.second, Outcomes(outcomes.shares, times / times.mean())
+    )
+    repeated = comparisons.selected(np.repeat(np.arange(5), times))
+    fits = [fit_items(Point(), c, num_items=3) for c in (weighted, repeated)]
+    np.testing.assert_allclose(fits[0].raw, fits[1].raw, atol=1e-5)
+
+
+def test_an_item_without_comparisons_goes_to_0_with_a_ridge():
+    comparisons = ItemComparisons.won(np.array([0, 0, 1]), np.array([1, 1, 0]))
+    fit = fit_items(Point(), comparisons, num_items=3, ridge=1.0)
+    assert fit.raw[2, 0] == pytest.approx(0.0, abs=1e-6)
+
+
+@every_family
+def test_more_ridge_shrinks_more(name: str):
+    sizes = [
+        (fit_of(make_family(name), counts()[1], ridge=ridge, max_iterations=100).raw ** 2).sum()
+        for ridge in (0.1, 1.0, 10.0, 1e6)
+    ]
+    assert all(weak > strong for weak, strong in itertools.pairwise(sizes))
+    assert sizes[-1] < 1e-6
+
+
+def test_the_ridge_is_a_normal_prior():
+    """One item always wins, n times: d log posterior = 0 is n σ(-2u) = ridge · u."""
+    n, ridge = 20, 0.5
+    comparisons = ItemComparisons.won(np.zeros(n, dtype=int), np.ones(n, dtype=int))
+    fit = fit_items(Point(), comparisons, num_items=2, ridge=ridge)
+    utility = fit.raw[0, 0]
+    assert n / (1 + np.exp(2 * utility)) == pytest.approx(ridge * utility, abs=1e-5)
+    assert fit.raw[1, 0] == pytest.approx(-utility, abs=1e-5)
+
+
+def test_too_few_iterations_do_not_converge():
+    assert not fit_of(Point(), counts()[1], max_iterations=1).converged
+
+
+def test_the_best_of_several_starts_is_kept():
+    _, comparisons = counts()
+    losses = [
+        -fit_of(SharedContext(), comparisons, num_starts=starts, max_iterations=40)
+        .log_likelihood(comparisons)
+        .mean()
+        for starts in (1, 2, 4)
+    ]
+    assert losses[0] >= losses[1] >= losses[2]
+
+
+def test_a_fit_is_that_of_its_seed():
+    first, again, other = (
+        fit_of(Normal(), counts()[1], seed=seed, max_iterations=5).raw for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_matrix_of_preferences_is_complete():
+    prob = anything(Normal()).prob_matrix()
+    np.testing.assert_allclose(prob + prob.T, 1.0)
+    np.testing.assert_allclose(np.diag(prob), 0.5)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("items", [[0, NUM_ITEMS], [-1, 0]])
+def test_an_item_out_of_range_is_refused(items: list[int]):
+    with pytest.raises(UserError, match=r"not within 0 to 5"):
+        fit_of(Point(), ItemComparisons.won(np.array(items), np.array([1, 1])))
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (2, 2, 1), (0, 0, 0)])
+def test_lists_of_other_lengths_are_refused(sizes: tuple[int, int, int]):
+    first, second, weight = sizes
+    outcomes = Outcomes(np.tile([0, 0, 1.0], (weight, 1)), np.ones(weight))
+    with pytest.raises(UserError, match="give one each"):
+        ItemComparisons(np.zeros(first, dtype=int), np.ones(second, dtype=int), outcomes)
+
+
+def test_thresholds_beyond_all_differences_are_refused():
+    """A histogram on [0, 1] is never ahead by 1.5, so a win is impossible and its loss infinite."""
+    with pytest.raises(UserError, match="thresholds may be larger"):
+        fit_of(
+            make_family("categorical"),
+            counts()[1],
+            outcome_model=OutcomeModel("threshold", (1.5,)),
+        )
