@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check format bench clean
 
 help:
-	@echo "make demo    install, then train and compare every family on generated data (2 minutes)"
+	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
 	@echo "make test    install, then format check, lint, types, import contracts and all tests"
 	@echo "make check   the static part of make test alone"
 	@echo "make format  rewrite the code in the house format"

@@ -55,9 +55,9 @@ def mirror(published_data: Path, tmp_path: Path) -> Iterator[str]:
 def write_hh_rlhf(folder: Path) -> None:
     for objective in ("helpful", "harmless"):
         for split in ("train", "test"):
-            prompt = "\n\nHuman: bread?\n\nAssistant:"
-            row = {"chosen": f"{prompt} flour", "rejected": f"{prompt} no"}
-            write_jsonl(folder / f"{objective}-base" / f"{split}.jsonl", [row] * 3)
+            prompts = [f"\n\nHuman: {what}?\n\nAssistant:" for what in ("bread", "soup", "rice")]
+            rows = [{"chosen": f"{each} flour", "rejected": f"{each} no"} for each in prompts]
+            write_jsonl(folder / f"{objective}-base" / f"{split}.jsonl", rows)
 
 
 def test_the_commands_of_the_readme_run_in_their_order(

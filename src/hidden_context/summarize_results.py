@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hidden_context.results.diagnosis import Diagnosis, Ensemble, RiskTest
     from hidden_context.results.model_scores import ModelScores
     from hidden_context.results.risk_curves import Choice, RiskCurve
+    from hidden_context.results.saved_scores import ScoredComparisons
     from hidden_context.results.summary import Summary
 
 
@@ -78,16 +79,25 @@ def run(config: Config) -> None:
     if config.diagnostics:
         from tqdm import tqdm
 
-        from hidden_context.results.diagnosis import diagnose, ensembles, risk_tests
+        from hidden_context.results.diagnosis import ensembles, risk_tests
 
         found = More(
             curves,
             choices,
-            [diagnose(comparisons, scored) for scored in tqdm(comparisons, "runs", disable=None)],
+            [_diagnosed(comparisons, run) for run in tqdm(comparisons, "runs", disable=None)],
             [test for scored in jailbreaks for test in risk_tests(scored, risks)],
             ensembles(comparisons),
         )
     (_print_json if config.json else _print_text)(config, summary, found)
+
+
+def _diagnosed(comparisons: "list[ScoredComparisons]", run: "ScoredComparisons") -> "Diagnosis":
+    from hidden_context.results.diagnosis import diagnose
+
+    try:
+        return diagnose(comparisons, run)
+    except UserError as error:
+        raise UserError(f"{run.run} has no diagnostics: {error}") from error
 
 
 def _check(config: Config) -> None:
