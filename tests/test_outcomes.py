@@ -299,7 +299,7 @@ def test_the_default_model_has_a_threshold_for_each_strength(name: str):
 
 
 def test_thresholds_that_do_not_go_with_the_data_are_refused():
-    with pytest.raises(UserError, match=r"1 thresholds were given, but 3 strengths .* need 2"):
+    with pytest.raises(UserError, match=r"1 thresholds were given; .* 3 strength.* need 2"):
         default_outcome_model(Point(), 3, ties="half", thresholds=[1.0])
     with pytest.raises(UserError, match="do not go with 2 strengths"):
         default_outcome_model(Point(), 2, ties="davidson")

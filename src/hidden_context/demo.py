@@ -334,6 +334,8 @@ def render(summary: "Summary", truth: "dict[str, Truth]") -> str:
         )
     for name, true in truth.items():
         rows.append(["truth, Borda", name, None, true.jailbreak_by_borda_count, None, None])
+    longer = [summary.jailbreaks[0].longer_is_unsafe, summary.comparisons[0].longer_is_chosen]
+    rows.append(["longer text wins", "", None, longer[0], None, longer[1]])
     headers = [
         "family",
         "trained on",

@@ -121,6 +121,10 @@ def run(config: Config) -> None:
     }
     write_json(meta_path(output), meta)
     journal.remove()
+    if len(found.raw) > counts["comparisons"]:
+        print(
+            f"rankings count as all their pairs: {len(found.raw)} from {counts['comparisons']} rows"
+        )
     overlong = f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}"
     print(
         f"{counts['comparisons']} comparisons ({counts['equal_texts']} with equal texts); "
@@ -128,9 +132,9 @@ def run(config: Config) -> None:
     )
     r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
     print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
-    for risk, reward in {**rewards, "the longer text": found.lengths}.items():
-        found_accuracy = accuracy(reward[:, 0], reward[:, 1], outcomes)
-        print(f"accuracy by {risk}: {found_accuracy:.4f}")
+    decided_by = {f"by {risk}": reward for risk, reward in rewards.items()}
+    for rule, reward in {**decided_by, "if the longer text won": found.lengths}.items():
+        print(f"accuracy {rule}: {accuracy(reward[:, 0], reward[:, 1], outcomes):.4f}")
     print(f"wrote {output}")
 
 

@@ -65,6 +65,11 @@ class LearnedLikelihood(nn.Module):
         elif learn_outcomes and self._outcome_model.thresholds:
             self._thresholds = nn.Parameter(self._from_thresholds(self._outcome_model.thresholds))
 
+    @property
+    def learns_outcomes(self) -> bool:
+        """Whether thresholds or ν are parameters."""
+        return self._thresholds is not None or self._davidson is not None
+
     def forward(self) -> tuple[Family, OutcomeModel]:
         """Family and outcome model with tensors in place of what is learned."""
         family = self.family

@@ -93,6 +93,13 @@ class OutcomeModel:
         """Where grades 1, ..., G begin, in units of utility."""
         return self.thresholds if self.ties == "threshold" else (0.0, *self.thresholds)
 
+    def __str__(self) -> str:
+        """In words, with its numbers."""
+        if self.ties == "davidson":
+            return f"Davidson's ties, ν = {float(self.davidson):.3g}"
+        shown = ", ".join(f"{float(edge):.3g}" for edge in self.thresholds)
+        return f"ties by {self.ties}" + (f", thresholds {shown}" if shown else "")
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it. Inverse of `outcome_model_from_dict`."""
         return {
@@ -127,8 +134,8 @@ def default_outcome_model(
         thresholds = [unit * (rank + 0.5) for rank in range(needed)]
     if len(thresholds) != needed:
         raise UserError(
-            f"{len(thresholds)} thresholds were given, but {num_grades} strengths of preference "
-            f"with ties by {ties} need {needed}."
+            f"{len(thresholds)} thresholds were given; ties by {ties} and {num_grades} strength(s) "
+            f"of preference need {needed}."
         )
     model = OutcomeModel(ties, tuple(thresholds))
     if model.edges[-1] >= family.largest_margin:

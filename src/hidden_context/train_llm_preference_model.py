@@ -290,6 +290,8 @@ def likelihood_settings(
         seen = ties == "threshold" and train_data.has_ties
         check_correlation_identified(first, second, ties_observed=seen)
     given = config.davidson is not None if ties == "davidson" else bool(config.thresholds)
+    if model.thresholds or ties == "davidson":
+        print(f"outcomes: {model}{'' if given else ' to begin with, then learned'}")
     return LikelihoodSettings(
         model,
         learn_outcomes=not given,
@@ -415,6 +417,11 @@ def _save(
             },
         )
         partial.rename(final)
+        learned = [f"{name} {getattr(family, name):.3g}" for name in config.learn]
+        if trainer.likelihood.learns_outcomes:
+            learned.append(str(outcome_model))
+        if learned:
+            print(f"learned: {'; '.join(learned)}")
         print(f"saved {final}")
 
 

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from hidden_context.demo import TRAINED_ON, Config, Finding, main
 from hidden_context.distributions import PUBLISHED
@@ -55,19 +54,6 @@ def test_the_model_with_contexts_is_trained_on_both_and_scores_jailbreaks_among_
     rows = read_jsonl(small_demo / "data/jailbreaks_among_others_shared_context.jsonl")
     assert len(rows) == 10
     assert all(len(row["reward_outputs_both_shared_context"]) == 2 + 8 for row in rows)
-
-
-def test_its_utilities_start_at_their_usual_size_and_its_weights_almost_equal(
-    small_demo: Path,
-) -> None:
-    """A Llama's head starts with the deviation that its configuration gives, 0.1 here.
-
-    Of 128 weights, so within 5 / √(2 · 128) of it.
-    """
-    weights = load_file(small_demo / "tiny_llama_with_contexts/model.safetensors")["score.weight"]
-    utilities, logits = weights[:2], weights[2:]
-    assert float(utilities.std()) == pytest.approx(0.1, rel=5 / 256**0.5)
-    assert float(logits.std()) == pytest.approx(0.001, rel=5 / 256**0.5)
 
 
 def test_a_folder_that_is_not_of_a_demo_is_refused(

@@ -54,7 +54,9 @@ def test_rank_r2_of_normal_utilities_is_that_of_theory(share: float) -> None:
     assert rank_explained_variance(NORMAL, raw) == pytest.approx(expected, abs=2e-3)
 
 
-@pytest.mark.parametrize("increasing", [np.exp, np.cbrt, lambda u: u + u**3], ids=str)
+@pytest.mark.parametrize(
+    "increasing", [np.exp, np.cbrt, lambda u: u + u**3], ids=["exp", "cbrt", "odd"]
+)
 def test_rank_r2_is_that_of_ranks_of_any_increasing_map_of_the_utilities(increasing) -> None:
     """By sampling: 20 responses, 2,000 utilities each.
 
