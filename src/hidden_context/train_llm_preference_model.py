@@ -274,9 +274,11 @@ def likelihood_settings(
         UserError: What is given does not go with the data, or the data do not identify it.
     """
     from hidden_context.correlation import check_correlation_identified
+    from hidden_context.learned import LearnedLikelihood
     from hidden_context.llm.trainer import LikelihoodSettings
     from hidden_context.outcomes import default_outcome_model
 
+    LearnedLikelihood(family, options=config.learn)  # refuses what cannot be learned
     ties: Ties = config.ties or ("threshold" if train_data.has_ties else "half")
     model = default_outcome_model(
         family, num_grades, ties=ties, thresholds=config.thresholds or None

@@ -156,6 +156,10 @@ class PreferenceTrainer(Trainer):
                 family, raw, sizes, seen, outcome_model, regularize=model.training
             )
             raw = _one_row_each(raw, sizes, self._most_texts)
+        if raw.shape[1] < self._most_texts:
+            raw = torch.nn.functional.pad(
+                raw, (0, 0, 0, self._most_texts - raw.shape[1]), value=NOT_THERE
+            )
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1

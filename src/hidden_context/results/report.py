@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from tabulate import tabulate
 
 from hidden_context.diagnostics.bootstrap import Interval
-from hidden_context.diagnostics.explained_variance_report import ExplainedVarianceReport
+from hidden_context.diagnostics.explained_variance_report import SCALES, ExplainedVarianceReport
 from hidden_context.results.diagnosis import Diagnosis, Ensemble, RiskTest
 from hidden_context.results.risk_curves import Choice, RiskCurve
 from hidden_context.results.summary import Rate, Summary
@@ -141,22 +141,52 @@ def render_diagnoses(
     found_ensembles: Sequence[Ensemble],
     style: Style,
 ) -> str:
-    """The measures of each run, one table for each question."""
+    """The measures of each run, a table for each question that has an answer."""
+    tables = {
+        "r² on each scale": _scales(diagnoses),
+        "Held-out likelihood and indecision": _likelihoods(diagnoses),
+        "Accuracy and length": _lengths(diagnoses),
+        "Jailbreaks: each risk against the mean": _risk_tests(tests),
+        "Ensembles: shares of the total variance": _ensembles(found_ensembles),
+    }
     sections = []
-    distributional = [found for found in diagnoses if found.explained_variance]
-    if distributional:
-        scales = [report.scale for report in distributional[0].explained_variance]
-        rows = [
-            [
-                *(found.family, found.trained_on),
-                *(_interval(report) for report in found.explained_variance),
-                found.stopping_rule,
-            ]
-            for found in distributional
+    for title, (headers, rows) in tables.items():
+        if rows:
+            sections += [heading(title, style), _table(headers, rows, style)]
+    rules = {found.stopping_rule for found in diagnoses if found.explained_variance}
+    if len(rules) > 1:
+        sections.append(
+            "These runs did not all stop alike on data of one size, so their r² do not compare: "
+            "train them again with one --train_dataset_size and --num_train_epochs."
+        )
+    sections.append(
+        "95 % intervals by bootstrap over prompts; r² depends on when training stopped and on the "
+        "size of the data. What each measure is invariant to: docs/diagnostics.md."
+    )
+    return "\n\n".join(sections)
+
+
+Rows: TypeAlias = tuple[list[str], list[list[object]]]
+"""Headers and rows of a table."""
+
+
+def _scales(diagnoses: Sequence[Diagnosis]) -> Rows:
+    headers = ["family", "trained on", *(f"r² {scale}" for scale in SCALES), "stopped"]
+    return headers, [
+        [
+            *(found.family, found.trained_on),
+            *(_interval(report) for report in found.explained_variance),
+            found.stopping_rule,
         ]
-        headers = ["family", "trained on", *(f"r² {scale}" for scale in scales), "stopped"]
-        sections += [heading("r² on each scale", style), _table(headers, rows, style)]
-    rows = [
+        for found in diagnoses
+        if found.explained_variance
+    ]
+
+
+def _likelihoods(diagnoses: Sequence[Diagnosis]) -> Rows:
+    headers = ["family", "trained on", "log-likelihood", "against base", "calibration error"]
+    headers += ["Brier", "E[4p(1-p)]", "E[H(p)] bits"]
+    return headers, [
         [
             *(found.family, found.trained_on),
             _interval(found.log_likelihood),
@@ -166,10 +196,12 @@ def render_diagnoses(
         ]
         for found in diagnoses
     ]
-    headers = ["family", "trained on", "log-likelihood", "against base", "calibration error"]
-    headers += ["Brier", "E[4p(1-p)]", "E[H(p)] bits"]
-    sections += [heading("Held-out likelihood and indecision", style), _table(headers, rows, style)]
-    rows = [
+
+
+def _lengths(diagnoses: Sequence[Diagnosis]) -> Rows:
+    headers = ["family", "trained on", "accuracy by P", "longer", "length regressed out"]
+    headers += ["log-odds an e-fold length"]
+    return headers, [
         [
             *(found.family, found.trained_on),
             *map(_number, (length.model, length.longer_wins, length.without_length)),
@@ -178,38 +210,28 @@ def render_diagnoses(
         for found in diagnoses
         if (length := found.length) is not None
     ]
-    if rows:
-        headers = ["family", "trained on", "accuracy by P", "longer", "length regressed out"]
-        headers += ["log-odds an e-fold length"]
-        sections += [heading("Accuracy and length", style), _table(headers, rows, style)]
-    if tests:
-        rows = [
-            [
-                *(each.family, each.trained_on, each.risk),
-                *(each.test.first_better, each.test.second_better, f"{each.test.p_value:.3g}"),
-            ]
-            for each in tests
+
+
+def _risk_tests(tests: Sequence[RiskTest]) -> Rows:
+    headers = ["family", "trained on", "risk", "withstands where the mean does not"]
+    headers += ["the reverse", "exact p"]
+    return headers, [
+        [
+            *(each.family, each.trained_on, each.risk),
+            *(each.test.first_better, each.test.second_better, f"{each.test.p_value:.3g}"),
         ]
-        headers = ["family", "trained on", "risk", "withstands where the mean does not"]
-        headers += ["the reverse", "exact p"]
-        sections += [heading("Jailbreaks: each risk against the mean", style)]
-        sections += [_table(headers, rows, style)]
-    if found_ensembles:
-        rows = [
-            [
-                *(each.family, each.trained_on, each.num_runs),
-                *map(_number, (each.epistemic, each.aleatoric)),
-            ]
-            for each in found_ensembles
+        for each in tests
+    ]
+
+
+def _ensembles(found_ensembles: Sequence[Ensemble]) -> Rows:
+    return ["family", "trained on", "runs", "epistemic", "aleatoric"], [
+        [
+            *(each.family, each.trained_on, each.num_runs),
+            *map(_number, (each.epistemic, each.aleatoric)),
         ]
-        headers = ["family", "trained on", "runs", "epistemic", "aleatoric"]
-        sections += [heading("Ensembles: shares of the total variance", style)]
-        sections += [_table(headers, rows, style)]
-    sections.append(
-        "95 % intervals by bootstrap over prompts. Compare r² only between runs that stopped alike "
-        "on data of one size (--train_dataset_size); docs/diagnostics.md says what moves it."
-    )
-    return "\n\n".join(sections)
+        for each in found_ensembles
+    ]
 
 
 def _interval(found: Interval | ExplainedVarianceReport) -> str:

@@ -240,7 +240,8 @@ def _stopping_rule(checkpoint: Path) -> str:
     training = read_json(file).get("training") if file.is_file() else None
     if not training:
         return UNRECORDED
-    return f"after {training['epochs']:g} epochs of {training['num_observations']}"
+    epochs, size = training["epochs"], training["num_observations"]
+    return f"after {epochs:g} epoch{'s' * (epochs != 1)} of {size} observations"
 
 
 def comparison_prompt(row: Mapping[str, Any]) -> str:
