@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.cli import main
 from hidden_context.distributions import FAMILIES
 from hidden_context.records import read_jsonl, write_jsonl
 
@@ -27,19 +26,6 @@ WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny-llama")
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line; returns its status, its output and the last line of its errors."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, (captured.err.strip().splitlines() or [""])[-1]
-
-    return run_command
 
 
 def make_rows(number: int, objective: str, seed: int) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.cli import main
 from hidden_context.distributions import family_from_dict
 from hidden_context.records import meta_path, read_json, read_jsonl, write_jsonl
 
@@ -109,19 +108,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, make in DATA.items():
         write_jsonl(folder / f"{name}.jsonl", make())
     return folder
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line; returns its status, its output and the last line of its errors."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return status, captured.out, (captured.err.strip().splitlines() or [""])[-1]
-
-    return run_command
 
 
 def train_flags(folder: Path, data: str, out: Path, *more: str) -> list[str]:

@@ -9,7 +9,7 @@ from tiny_models import make_tokenizer
 
 from hidden_context.data import token_cache
 from hidden_context.data.token_cache import fingerprint, tokenize_once
-from hidden_context.data.tokenize import Overlong, TokenizedTexts, pair_place
+from hidden_context.data.tokenize import Overlong, TokenizedTexts
 
 TEXTS = ["bread", "mix flour, water, salt and yeast", "salt"]
 
@@ -31,7 +31,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def ids(texts: list[str], max_length: int = 5, overlong: Overlong = "drop") -> TokenizedTexts:
     return tokenize_once(
-        make_tokenizer(), texts, max_length=max_length, overlong=overlong, place=pair_place
+        make_tokenizer(), texts, max_length=max_length, overlong=overlong, place=str
     )
 
 

@@ -1,12 +1,13 @@
 """The Polis example: how votes become comparisons, the identities behind it, and a small run."""
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polis
+import polis_measures
+import polis_setting
 import pytest
 
 from hidden_context.command_line import run_command
@@ -22,22 +23,10 @@ from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, fit_items
 from hidden_context.records import read_json
 
-FILE = Path(__file__).parents[2] / "examples" / "polis.py"
 SMALL = (
     *("--num_statements=8", "--min_votes=5", "--min_pair_votes=2", "--max_iterations=5"),
     *("--num_draws=1", "--num_members=2", "--num_worlds=1", "--num_resamples=20"),
 )
-
-
-@pytest.fixture(scope="module")
-def example() -> Any:
-    spec = importlib.util.spec_from_file_location("polis_example", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their annotations up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def votes_of(values: list[list[float]] | np.ndarray, groups: list[str] | None = None) -> Votes:
@@ -183,24 +172,24 @@ def test_a_file_that_is_no_table_of_votes_is_refused(tmp_path: Path, text: str, 
         read_votes(tmp_path / "votes.csv")
 
 
-def test_rank_explained_variance_of_votes_is_that_of_their_borda_counts(example: Any):
+def test_rank_explained_variance_of_votes_is_that_of_their_borda_counts():
     """Independent source: all pairs of statements, all pairs of votes, ties half."""
     votes = generated(40, 8, seed=4)
-    config = example.Config(num_resamples=2)
-    setting = example.Setting(config, "opposed", votes, np.arange(30), np.arange(30, 40))
+    config = polis_setting.Config(num_resamples=2)
+    setting = polis_setting.Setting(config, "opposed", votes, np.arange(30), np.arange(30, 40))
     better = np.array([[0.5, 0, 0], [1, 0.5, 0], [1, 1, 0.5]])
     borda = (votes.shares @ better @ votes.shares.T).mean(1)
-    found = example.real_rank_explained_variance(setting).value
+    found = polis_measures.real_rank_explained_variance(setting).value
     assert found == pytest.approx(12 * borda.var(), rel=1e-12)
 
 
-def test_contexts_match_groups_whatever_their_order(example: Any):
+def test_contexts_match_groups_whatever_their_order():
     means = np.random.default_rng(0).uniform(-1, 1, (12, 2))
     family = make_family("shared_context")
     for order in ([0, 1], [1, 0]):
         raw = np.concatenate([3 * means[:, order] + 1, np.zeros((12, 2))], axis=1)
         fit = type("Fit", (), {"utility": family.decode(raw)})()
-        assert list(example.match(fit, means).values()) == pytest.approx([1, 1, 1])
+        assert list(polis_measures.match(fit, means).values()) == pytest.approx([1, 1, 1])
 
 
 def check_report(text: str, out_dir: Path, title: str) -> dict[str, Any]:
@@ -219,15 +208,14 @@ def check_report(text: str, out_dir: Path, title: str) -> dict[str, Any]:
 
 def test_a_small_conversation_is_measured_for_every_family(
     tmp_path: Path,
-    example: Any,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(example, "RIDGES", (10.0, 30.0))
-    monkeypatch.setattr(example, "NUM_FOLDS", 2)
+    monkeypatch.setattr(polis_setting, "RIDGES", (10.0, 30.0))
+    monkeypatch.setattr(polis_setting, "NUM_FOLDS", 2)
     write_votes(tmp_path / "small" / "participants-votes.csv", generated(60, 8, seed=5))
     flags = [f"--data_dir={tmp_path}", "--conversation", "small", f"--out_dir={tmp_path / 'out'}"]
-    assert run_command(example.Config, example.run, [*flags, "--pairs", "opposed", *SMALL]) == 0
+    assert run_command(polis_setting.Config, polis.run, [*flags, "--pairs", "opposed", *SMALL]) == 0
     first = capsys.readouterr()
     check_report(first.out, tmp_path / "out", "small: opposed")
     assert "small, opposed: base: ridge" in first.err
@@ -236,18 +224,17 @@ def test_a_small_conversation_is_measured_for_every_family(
 def test_the_published_votes_have_the_known_explained_variance(
     tmp_path: Path,
     published_data: Path,
-    example: Any,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
     if not (published_data / "polis").is_dir():
         pytest.skip("no folder polis in the published data")
-    monkeypatch.setattr(example, "RIDGES", (10.0,))
-    monkeypatch.setattr(example, "NUM_FOLDS", 2)
+    monkeypatch.setattr(polis_setting, "RIDGES", (10.0,))
+    monkeypatch.setattr(polis_setting, "NUM_FOLDS", 2)
     name = "brexit-consensus"
     flags = [f"--data_dir={published_data / 'polis'}", f"--out_dir={tmp_path}"]
     flags += ["--conversation", name, "--pairs", "with_ties", *SMALL]
-    assert run_command(example.Config, example.run, flags) == 0
+    assert run_command(polis_setting.Config, polis.run, flags) == 0
     record = check_report(capsys.readouterr().out, tmp_path, f"{name}: with_ties")
     votes = read_votes(published_data / "polis" / name / "participants-votes.csv")
     votes = votes.most_voted(at_most=8, min_votes=5)
@@ -257,16 +244,14 @@ def test_the_published_votes_have_the_known_explained_variance(
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_missing_votes_are_told_where_to_get(
-    tmp_path: Path, example: Any, capsys: pytest.CaptureFixture[str]
-):
-    assert run_command(example.Config, example.run, [f"--data_dir={tmp_path}"]) == 2
+def test_missing_votes_are_told_where_to_get(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(polis_setting.Config, polis.run, [f"--data_dir={tmp_path}"]) == 2
     assert "get participants-votes.csv of a conversation from github.com" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--num_members=1", "--num_draws=0", "--num_statements=2"])
 def test_too_little_to_measure_is_refused_before_anything_is_read(
-    tmp_path: Path, example: Any, capsys: pytest.CaptureFixture[str], flag: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
 ):
-    assert run_command(example.Config, example.run, [f"--data_dir={tmp_path}", flag]) == 2
+    assert run_command(polis_setting.Config, polis.run, [f"--data_dir={tmp_path}", flag]) == 2
     assert f"error: {flag.replace('=', ' is ')}; give at least" in capsys.readouterr().err

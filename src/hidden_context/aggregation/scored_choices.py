@@ -10,9 +10,8 @@ import numpy as np
 from hidden_context.aggregation.choices import TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import evidence_from_outputs
 from hidden_context.data.responses import texts_of_responses
-from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.records import meta_path, read_json, require_columns
+from hidden_context.records import meta_path, recorded_family, require_columns
 
 
 def choices_from_outputs(
@@ -32,6 +31,11 @@ def choices_from_outputs(
     texts_of_responses(rows, str(file))
     require_columns(rows, (column,), file)
     family = recorded_family(file, column)
+    if family is None:
+        raise UserError(
+            f"the family of column {column!r} is not in {meta_path(file)}; score the file with "
+            "`hidden-context score`, which records it."
+        )
     kept: list[Choice] = []
     left_out: Counter[str] = Counter()
     for number, row in enumerate(rows, start=1):
@@ -48,22 +52,6 @@ def choices_from_outputs(
         evidence = evidence_from_outputs(family, raw, reference=reference)
         kept.append(Choice(number, row["prompt"], responses, evidence))
     return Choices(tuple(kept), left_out)
-
-
-def recorded_family(file: Path, column: str) -> Family[Any]:
-    """The family of a column of raw outputs, from the record beside the file.
-
-    Raises:
-        UserError: It is recorded nowhere.
-    """
-    record = meta_path(file)
-    families = read_json(record).get("families", {}) if record.is_file() else {}
-    if column not in families:
-        raise UserError(
-            f"the family of column {column!r} is not in {record}; score the file with "
-            "`hidden-context score`, which records it."
-        )
-    return family_from_dict(families[column])
 
 
 def _raw_outputs(outputs: Any, responses: int, place: str) -> np.ndarray:

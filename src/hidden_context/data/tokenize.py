@@ -64,11 +64,6 @@ def tokenize(
     return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
 
 
-def pair_place(index: int) -> str:
-    """What to call a text where chosen and rejected alternate."""
-    return f"row {index // 2 + 1}, {('chosen', 'rejected')[index % 2]}"
-
-
 def _with_token_ids(
     tokenizer: Any, texts: Iterable[Text], place: Callable[[int], str]
 ) -> Iterator[tuple[Text, np.ndarray]]:

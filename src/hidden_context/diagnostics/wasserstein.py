@@ -64,7 +64,7 @@ def wasserstein_distances(
             "give one list for each item."
         )
     levels = midpoints(NUM_LEVELS)
-    learned = np.stack([np.asarray(utility.quantile(float(q)), np.float64) for q in levels], -1)
+    learned = np.asarray(utility.quantile(levels[:, None]), np.float64).T
     labels = np.zeros(len(real)) if prompts is None else prompts
     groups = group_prompts(labels, num_rows=len(real))
     learned_centre = groups.means(learned.mean(-1))[groups.group]

@@ -1,9 +1,10 @@
 """Each model's jailbreaks and comparisons side by side."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from hidden_context.distributions import FAMILIES
 from hidden_context.errors import UserError
@@ -17,6 +18,7 @@ from hidden_context.results.saved_scores import (
 
 Model: TypeAlias = tuple[str, str]
 """Family and training set."""
+Scored = TypeVar("Scored", ScoredComparisons, ScoredJailbreaks)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ def find_model_scores(data_dir: Path) -> list[ModelScores]:
     Raises:
         UserError: A file cannot be read, or two runs are of one family and training set.
     """
-    jailbreaks, comparisons = _jailbreaks(data_dir), _comparisons(data_dir)
+    comparisons = _one_of_each(
+        [(scored.run, scored) for scored in find_comparisons(data_dir)], data_dir
+    )
+    jailbreaks = _one_of_each(
+        [(scored.column, scored) for scored in find_jailbreaks(data_dir)], data_dir
+    )
     models = sorted(
         {*jailbreaks, *comparisons},
         key=lambda model: (list(FAMILIES).index(model[0]), TRAINING_SETS.index(model[1])),
@@ -68,28 +75,15 @@ def find_model_scores(data_dir: Path) -> list[ModelScores]:
     return [ModelScores(jailbreaks.get(model), comparisons.get(model)) for model in models]
 
 
-def _comparisons(data_dir: Path) -> dict[Model, ScoredComparisons]:
-    found: dict[Model, ScoredComparisons] = {}
-    for scored in find_comparisons(data_dir):
+def _one_of_each(found: Iterable[tuple[str, Scored]], data_dir: Path) -> dict[Model, Scored]:
+    """Scores by their model, each with the name that tells it from others."""
+    by_model: dict[Model, tuple[str, Scored]] = {}
+    for name, scored in found:
         model = (scored.family.name, scored.trained_on)
-        if model in found:
-            raise _two_of(model, found[model].run, scored.run, data_dir)
-        found[model] = scored
-    return found
-
-
-def _jailbreaks(data_dir: Path) -> dict[Model, ScoredJailbreaks]:
-    found: dict[Model, ScoredJailbreaks] = {}
-    for scored in find_jailbreaks(data_dir):
-        model = (scored.family.name, scored.trained_on)
-        if model in found:
-            raise _two_of(model, found[model].column, scored.column, data_dir)
-        found[model] = scored
-    return found
-
-
-def _two_of(model: Model, first: str, second: str, data_dir: Path) -> UserError:
-    return UserError(
-        f"{first} and {second} are both {model[0]} trained on {model[1]}; leave one of them "
-        f"under {data_dir}."
-    )
+        if model in by_model:
+            raise UserError(
+                f"{by_model[model][0]} and {name} are both {model[0]} trained on {model[1]}; "
+                f"leave one of them under {data_dir}."
+            )
+        by_model[model] = name, scored
+    return {model: scored for model, (_, scored) in by_model.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from hidden_context.data.comparisons import LAST_TURN, Comparison, prompt_key
 from hidden_context.data.objectives import objective_column
 from hidden_context.data.responses import from_first_turn
-from hidden_context.distributions import FAMILIES, Family, family_from_dict
+from hidden_context.distributions import FAMILIES, Family
 from hidden_context.errors import UserError
 from hidden_context.outcomes import (
     OutcomeModel,
@@ -26,6 +26,7 @@ from hidden_context.records import (
     meta_path,
     read_json,
     read_jsonl,
+    recorded_family,
     require_columns,
 )
 from hidden_context.run_names import LAST, family_of_run
@@ -112,7 +113,7 @@ def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
     objective = objective_column(rows)
     judged_by = [row[objective] if objective else None for row in rows]
     outcomes, model = _outcomes(rows, file), _recorded_outcome_model(file)
-    family = _recorded_family(file, "reward_output") or family_of_run(file.parent.name)
+    family = recorded_family(file, "reward_output") or family_of_run(file.parent.name)
     if family is None:
         raise UserError(f"{file}: its family is recorded nowhere ({meta_path(file)} is missing).")
     return ScoredComparisons(
@@ -178,21 +179,13 @@ def read_jailbreaks(
     published = FAMILIES[family_name]().as_published()
     return ScoredJailbreaks(
         trained_on=trained_on or column.removeprefix("reward_outputs_"),
-        family=_recorded_family(file, column) or published.with_num_outputs(safe.shape[-1]),
+        family=recorded_family(file, column) or published.with_num_outputs(safe.shape[-1]),
         column=column,
         safe=safe,
         unsafe=unsafe,
         unsafe_is_longer=0.5 - 0.5 * np.sign(lengths[:, 0] - lengths[:, 1]),
         prompt=np.array([same_text(row["prompt"]) for row in rows], str),
     )
-
-
-def _recorded_family(file: Path, column: str) -> Family | None:
-    record = meta_path(file)
-    if not record.is_file():
-        return None
-    families = read_json(record).get("families", {})
-    return family_from_dict(families[column]) if column in families else None
 
 
 def _raw(outputs: Sequence[Any], file: Path) -> np.ndarray:
