@@ -8,7 +8,7 @@ from hidden_context import __version__
 from hidden_context.command_line import nearest_name
 
 COMMANDS = {
-    "demo": ("demo", "train and compare every family on generated data with known hidden context"),
+    "demo": ("demo", "train and compare reward models on generated data with known hidden context"),
     "synthetic": ("synthetic_experiments", "the paper's synthetic experiments, with exact answers"),
     "train": ("train_llm_preference_model", "train a reward model on preference data"),
     "evaluate": ("evaluate_llm_preference_model", "score the comparisons of a preference data set"),

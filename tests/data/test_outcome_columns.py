@@ -117,6 +117,7 @@ def test_who_judged_is_kept():
     (comparison,) = read(CHOSEN | {"annotator_id": 7, "group": "north"})
     assert (comparison.annotator, comparison.group) == ("7", "north")
     assert (read(CHOSEN)[0].annotator, read(CHOSEN)[0].group) == (None, None)
+    assert read(CHOSEN | {"annotator": "", "user_id": 3})[0].annotator == "3"
 
 
 def test_comparisons_of_one_prompt_share_a_key():
@@ -166,7 +167,6 @@ def test_comparisons_of_one_prompt_share_a_key():
         ({"responses": ["A", 3], "winner": 0}, "column 'responses': expected text"),
         (CHOSEN | {"weight": -1}, "weight is -1; expected a number that is not negative"),
         (CHOSEN | {"group": ""}, "column 'group' is empty"),
-        (CHOSEN | {"annotator": None}, "column 'annotator' is empty"),
     ],
 )
 def test_what_cannot_be_told_is_refused_with_the_reason(row: dict[str, Any], message: str):

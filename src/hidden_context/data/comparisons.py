@@ -9,11 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hidden_context.data.outcome_columns import (
-    ANNOTATOR_COLUMNS,
-    GROUP_COLUMNS,
     WEIGHT,
     Observed,
-    identifier,
+    annotator_of,
+    group_of,
     layout_of,
     number,
 )
@@ -104,8 +103,7 @@ def comparisons_from_rows(
         for index, response in enumerate(responses):
             check_text(response, f"{place}, column {names[min(index, 1)]!r}")
         _weight(row, place)
-        identifier(row, ANNOTATOR_COLUMNS, place)
-        identifier(row, GROUP_COLUMNS, place)
+        group_of(row, place)
         num_grades = max([num_grades, *map(abs, observed.votes or ())])
         if row.get("prompt"):
             whole.append(_has_prompt(row["prompt"], responses))
@@ -131,8 +129,8 @@ def comparisons_from_rows(
             row=row,
             outcome=outcome,
             weight=_weight(row, source),
-            annotator=identifier(row, ANNOTATOR_COLUMNS, source),
-            group=identifier(row, GROUP_COLUMNS, source),
+            annotator=annotator_of(row),
+            group=group_of(row, source),
             prompt=prompt,
         )
 

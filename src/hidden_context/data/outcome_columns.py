@@ -5,7 +5,7 @@ second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -120,18 +120,28 @@ def layout_of(row: Row, source: str) -> Layout:
     return Layout(responses, found[0] if found else ())
 
 
-def identifier(row: Row, columns: Sequence[str], place: str) -> str | None:
-    """The id in the first of some columns that a row has; None if it has none of them.
+def annotator_of(row: Row) -> str | None:
+    """Who judged, where one of `ANNOTATOR_COLUMNS` says it."""
+    return next((str(row[name]) for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name))), None)
+
+
+def group_of(row: Row, place: str) -> str | None:
+    """To which group those belong who judged; None if the data have no such column.
 
     Raises:
-        UserError: The column is there and empty.
+        UserError: The column is there and empty: comparisons of no group cannot be told from all.
     """
-    for column in columns:
+    for column in GROUP_COLUMNS:
         if column in row:
-            if row[column] is None or str(row[column]).strip() in ("", "nan"):
+            if is_empty(row[column]):
                 raise UserError(f"{place}: column {column!r} is empty; fill it, or leave it out.")
             return str(row[column])
     return None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing, as files of several kinds write it."""
+    return value is None or str(value).strip() in ("", "nan")
 
 
 def number(row: Row, column: str, place: str, *, most: float = math.inf) -> float:

@@ -120,10 +120,8 @@ class Normal(Family[NormalUtility]):
         check_choice("link", self.link, tuple(LINKS))
         check_not_negative("variance_penalty", self.variance_penalty)
         check_not_negative("gauge", self.gauge)
-        learned = not isinstance(
-            self.correlation, (int, float)
-        )  # then a tensor, bounded by its map
-        if not learned and not -1 < self.correlation < 1:
+        is_number = isinstance(self.correlation, (int, float))  # a learned one is a tensor
+        if is_number and not -1 < self.correlation < 1:
             raise UserError(
                 f"correlation is {self.correlation}; give a number between -1 and 1, exclusive."
             )
