@@ -14,9 +14,9 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from polis_groups import group_recovery
 from polis_measures import (
     ensemble_measures,
-    group_recovery,
     held_out_measures,
     null_measures,
     pair_measures,
@@ -27,11 +27,7 @@ from polis_table import plain, render
 from polis_worlds import known_worlds
 
 from hidden_context.command_line import run_command
-from hidden_context.data.polis import (
-    FILE_NAME,
-    read_votes,
-    split_people,
-)
+from hidden_context.data.polis import FILE_NAME, read_votes, split_people
 from hidden_context.distributions import FAMILIES, make_family
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write, provenance, write_json

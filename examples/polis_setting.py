@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Config:
     """Folders of conversations."""
     out_dir: Path = Path("results/polis")
     """Folder that receives polis.md and polis.json."""
-    pairs: tuple[Literal["opposed", "different", "with_ties"], ...] = ("opposed", "with_ties")
+    pairs: tuple[Pairs, ...] = ("opposed", "with_ties")
     """Comparisons of agree with disagree, of any two different votes, or of all, ties half."""
     num_statements: int = 60
     """Statements to keep, those with most votes; time grows with the square."""
@@ -54,12 +54,9 @@ class Config:
 
 
 Fitted: TypeAlias = dict[str, ItemFit]
-
-
+"""A table of statements by family."""
 Cells: TypeAlias = dict[str, dict[str, Any]]
 """Values by measure, then by column."""
-
-
 OPTIONS: dict[str, dict[str, Any]] = {
     "categorical": {"entropy_coeff": 0.0},
     "quantile": {"num_levels": 5},
@@ -67,23 +64,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """The default entropy_coeff rewards spread, which here is what is measured. The other two have
 fewer outputs than by default: statements have some 100 votes each."""
-
-
 PARTS = (0.7, 0.3)
 """Shares of people: training and held out."""
-
-
 NUM_FOLDS = 3
 """Parts of the training people; the ridge is chosen by the likelihood of each part under a fit to
 the others."""
-
-
 RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-
-
 STOPPING_RULE = "maximum penalised likelihood, ridge by cross-validation over training people"
-
-
 REAL = "votes"
 """Column for what the training people's votes themselves say: what a model could reach at most."""
 

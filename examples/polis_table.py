@@ -12,8 +12,6 @@ from tabulate import tabulate
 from hidden_context.distributions import FAMILIES
 
 NO_VALUE = "–"
-
-
 MARKDOWN: dict[str, Any] = {"tablefmt": "github", "disable_numparse": True}
 
 

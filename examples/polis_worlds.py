@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from polis_setting import Setting, items
 
-from hidden_context.data.polis import (
-    VoteComparisons,
-)
+from hidden_context.data.polis import VoteComparisons
 from hidden_context.diagnostics.real_disagreement import spearman
 from hidden_context.distributions import Family
 from hidden_context.items import ItemFit

@@ -139,7 +139,7 @@ def recorded_family(path: Path, column: str) -> "Family[Any] | None":
 
     `evaluate` records the family of both its columns as `reward_output`.
     """
-    from hidden_context.distributions import family_from_dict
+    from hidden_context.distributions import family_from_dict  # slow to import for --help
 
     record = meta_path(path)
     families = read_json(record).get("families", {}) if record.is_file() else {}

@@ -2,17 +2,18 @@
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polis
+import polis_groups
 import polis_measures
 import polis_setting
 import pytest
 
 from hidden_context.command_line import run_command
 from hidden_context.data.polis import (
-    PAIRS,
+    Pairs,
     Votes,
     comparisons_within_people,
     read_votes,
@@ -95,7 +96,7 @@ def test_which_statements_of_one_person_are_compared(
 
 def test_nobody_is_compared_with_somebody_else():
     votes = generated(30, 6, seed=2)
-    for pairs in PAIRS:
+    for pairs in get_args(Pairs):
         found = comparisons_within_people(votes, pairs)
         first, second = (votes.values[found.person, i] for i in (found.first, found.second))
         np.testing.assert_array_equal(np.sign(first - second), found.outcomes.shares @ [-1, 0, 1])
@@ -189,7 +190,7 @@ def test_contexts_match_groups_whatever_their_order():
     for order in ([0, 1], [1, 0]):
         raw = np.concatenate([3 * means[:, order] + 1, np.zeros((12, 2))], axis=1)
         fit = type("Fit", (), {"utility": family.decode(raw)})()
-        assert list(polis_measures.match(fit, means).values()) == pytest.approx([1, 1, 1])
+        assert list(polis_groups.match(fit, means).values()) == pytest.approx([1, 1, 1])
 
 
 def check_report(text: str, out_dir: Path, title: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from hidden_context.errors import UserError
 from hidden_context.outcomes import Outcomes
 
 Pairs: TypeAlias = Literal["opposed", "different", "with_ties"]
-PAIRS: tuple[Pairs, ...] = ("opposed", "different", "with_ties")
 """Which two statements of one person are compared. opposed: one agreed, one disagreed with.
 different: agree beats pass beats disagree. with_ties: all that the person voted on; equal votes are
 a tie."""
@@ -149,7 +148,7 @@ def read_votes(file: Path) -> Votes:
 
 
 def comparisons_within_people(votes: Votes, pairs: Pairs) -> VoteComparisons:
-    """All comparisons of two statements that one person's votes make. See `PAIRS`.
+    """All comparisons of two statements that one person's votes make. See `Pairs`.
 
     A person with v votes on each side makes many comparisons, which are not independent: resample
     people, not comparisons.

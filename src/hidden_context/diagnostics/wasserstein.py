@@ -13,6 +13,8 @@ from hidden_context.errors import UserError
 
 NUM_LEVELS = 1000
 """Midpoints that stand for ∫₀¹ dq. The error is at most the range of the quantiles over this."""
+LEVELS_AT_ONCE = 50
+"""One call for all levels takes ten times the memory, and for thousands of items more time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ def wasserstein_distances(
             "give one list for each item."
         )
     levels = midpoints(NUM_LEVELS)
-    learned = np.asarray(utility.quantile(levels[:, None]), np.float64).T
+    blocks = np.split(levels[:, None], NUM_LEVELS // LEVELS_AT_ONCE)
+    learned = np.concatenate([np.asarray(utility.quantile(q), np.float64) for q in blocks]).T
     labels = np.zeros(len(real)) if prompts is None else prompts
     groups = group_prompts(labels, num_rows=len(real))
     learned_centre = groups.means(learned.mean(-1))[groups.group]
