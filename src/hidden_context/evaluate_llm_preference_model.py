@@ -69,7 +69,7 @@ def run(config: Config) -> None:
     from hidden_context.llm.checkpoint import find_checkpoint
     from hidden_context.llm.score_rows import scored_rows
     from hidden_context.llm.scored_pairs import pair_arrays, scored_pairs
-    from hidden_context.outcomes import with_num_grades
+    from hidden_context.outcomes import check_num_grades, with_num_grades
     from hidden_context.preferences import accuracy, comparison_metrics
     from hidden_context.risk import check_supported, parse_risks, rewards_of_rows
 
@@ -88,6 +88,8 @@ def run(config: Config) -> None:
     comparisons = comparisons_from_rows(
         take_evenly(rows, config.eval_dataset_size), config.data_path
     )
+    model = record.outcome_model
+    check_num_grades(len(next(iter(comparisons)).outcome.shares) // 2, model.num_grades)
     texts = mapped(lambda comparison: comparison.texts, comparisons)
     journal, max_length = _score(config, record, texts, output)
     scored = list(scored_rows(journal))
@@ -102,9 +104,7 @@ def run(config: Config) -> None:
         "left_out": len(kept) - sum(kept),
     }
     found = pair_arrays(scored_pairs(comparisons, scored))
-    outcomes, model = found.outcomes, record.outcome_model
-    if outcomes is not None:
-        outcomes = with_num_grades(outcomes, model.num_grades)
+    outcomes = with_num_grades(found.outcomes, model.num_grades)
     rewards = rewards_of_rows(record.family, found.raw, risks)
     write_jsonl(output, _rows(scored_pairs(comparisons, scored), rewards))
     first, second = found.raw[:, 0], found.raw[:, 1]

@@ -93,6 +93,10 @@ class OutcomeModel:
         """Where grades 1, ..., G begin, in units of utility."""
         return self.thresholds if self.ties == "threshold" else (0.0, *self.thresholds)
 
+    def of_one_strength(self) -> "OutcomeModel":
+        """The same where nobody says how much better: all grades of a side are one."""
+        return replace(self, thresholds=self.thresholds[: self.ties == "threshold"])
+
     def __str__(self) -> str:
         """In words, with its numbers."""
         if self.ties == "davidson":
@@ -133,9 +137,10 @@ def default_outcome_model(
         unit = min(1.0, family.largest_margin / (needed + 1))
         thresholds = [unit * (rank + 0.5) for rank in range(needed)]
     if len(thresholds) != needed:
+        one_more = ", or one more with ties by threshold" if ties == "half" else ""
         raise UserError(
             f"{len(thresholds)} thresholds were given; ties by {ties} and {num_grades} strength(s) "
-            f"of preference need {needed}."
+            f"of preference need {needed}{one_more}."
         )
     model = OutcomeModel(ties, tuple(thresholds))
     if model.edges[-1] >= family.largest_margin:
@@ -155,11 +160,14 @@ def log_likelihood(
     """Weighted log-likelihood of each comparison in nats, shape `(n,)`.
 
     Σ_c share_c log P(c), times the weight: of n votes the mean, so that nats are a vote. A grade
-    that nobody chose is not asked for, so it may be impossible.
+    that nobody chose is not asked for, so it may be impossible. Outcomes without strengths say only
+    which is better, so that a model with several counts all of a side as one.
 
     Raises:
         UserError: Outcomes and model tell another number of strengths apart.
     """
+    if outcomes.num_grades == 1:
+        model = model.of_one_strength()
     if outcomes.num_grades != model.num_grades:
         raise UserError(
             f"the data have {outcomes.num_grades} strengths of preference, but the outcome model "
@@ -210,16 +218,26 @@ def with_weights_of_mean_one(weights: Array) -> Array:
     return weights * (len(weights) / total)
 
 
+def check_num_grades(of_data: int, of_model: int) -> None:
+    """Refuse data of more strengths than a model that has several; see `with_num_grades`."""
+    if of_data > of_model > 1:
+        raise UserError(
+            f"the data have {of_data} strengths of preference, but the outcome model has "
+            f"{of_model}; fit the model to data with as many."
+        )
+
+
 def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
     """The same outcomes for a model that tells `num_grades` strengths apart.
 
-    Grades that nobody chose are added; all strengths become one where the model has one.
+    Grades that nobody chose are added; all strengths become one where the model has one; outcomes
+    without strengths stay as they are (see `log_likelihood`).
 
     Raises:
         UserError: The model has several strengths, but fewer than the data.
     """
     extra = num_grades - outcomes.num_grades
-    if extra == 0:
+    if extra == 0 or outcomes.num_grades == 1:
         return outcomes
     shares = outcomes.shares
     xp = array_namespace(shares)
@@ -227,11 +245,7 @@ def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
         nothing = xp.zeros_like(shares[..., :1])
         shares = xp.concat([nothing] * extra + [shares] + [nothing] * extra, axis=-1)
         return replace(outcomes, shares=shares)
-    if num_grades > 1:
-        raise UserError(
-            f"the data have {outcomes.num_grades} strengths of preference, but the outcome model "
-            f"has {num_grades}; fit the model to data with as many."
-        )
+    check_num_grades(outcomes.num_grades, num_grades)
     middle = outcomes.num_grades
     parts = [shares[..., :middle], shares[..., middle : middle + 1], shares[..., middle + 1 :]]
     summed = [part.sum(-1) for part in parts]

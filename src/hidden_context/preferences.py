@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.distributions.special import Array
-from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.outcomes import log_likelihood as outcomes_log_likelihood
 
 PREFERRED = OutcomeModel()
@@ -36,7 +36,7 @@ def log_likelihood(
         return log_prob if outcomes is None else outcomes.weight * log_prob
     first, second = utilities
     if outcomes is None:
-        return first.log_prob_preferred_to(second)
+        return log_prob_of_grade(first, second, 1, outcome_model.of_one_strength())
     return outcomes_log_likelihood(first, second, outcomes, outcome_model)
 
 

@@ -205,6 +205,8 @@ def _check(config: Config) -> None:
     ):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name} is {getattr(config, name)}; give a number above 0.")
+    if config.davidson is not None and config.ties != "davidson":
+        raise UserError("--davidson is the number of --ties=davidson; give that too.")
 
 
 def _last_step(config: Config, final: Path, steps_folder: Path) -> str | None:
@@ -266,7 +268,7 @@ def _observations(
 
 
 def likelihood_settings(
-    config: Config, family: Family, train_data: "TokenizedObservations", num_grades: int
+    config: Config, family: Family, train_data: "TokenizedObservations"
 ) -> "LikelihoodSettings":
     """How the data's outcomes are read, and what of it is learned.
 
@@ -280,26 +282,41 @@ def likelihood_settings(
 
     LearnedLikelihood(family, options=config.learn)  # refuses what cannot be learned
     ties: Ties = config.ties or ("threshold" if train_data.has_ties else "half")
-    model = default_outcome_model(
-        family, num_grades, ties=ties, thresholds=config.thresholds or None
-    )
+    num_grades, thresholds = train_data.num_grades, config.thresholds or None
+    model = default_outcome_model(family, num_grades, ties=ties, thresholds=thresholds)
     if config.davidson is not None:
         model = replace(model, davidson=config.davidson)
-    if ties == "threshold" and not config.thresholds and not train_data.has_ties:
-        raise UserError("no tie is in the data, so none can be learned; give --thresholds.")
+    given = config.davidson is not None if ties == "davidson" else thresholds is not None
+    learned = (bool(model.thresholds) or ties == "davidson") and not given
+    if learned:
+        _check_outcomes_identified(train_data, ties)
     if "correlation" in config.learn:
         first, second = train_data.compared_texts()
         seen = ties == "threshold" and train_data.has_ties
         check_correlation_identified(first, second, ties_observed=seen)
-    given = config.davidson is not None if ties == "davidson" else bool(config.thresholds)
     if model.thresholds or ties == "davidson":
-        print(f"outcomes: {model}{'' if given else ' to begin with, then learned'}")
+        print(f"outcomes: {model}{' to begin with, then learned' if learned else ''}")
     return LikelihoodSettings(
         model,
-        learn_outcomes=not given,
+        learn_outcomes=learned,
         options=config.learn,
         learning_rate=config.likelihood_learning_rate,
     )
+
+
+def _check_outcomes_identified(train_data: "TokenizedObservations", ties: Ties) -> None:
+    """Refuse to learn a number of which the data say only that it is very small or very large."""
+    flag = "--davidson" if ties == "davidson" else "--thresholds"
+    if ties != "half" and not train_data.has_ties:
+        raise UserError(f"no tie is in the data, so none can be learned; give {flag}.")
+    unseen, strengths = train_data.unseen_strengths(), train_data.num_grades
+    if unseen and strengths == 1:
+        raise UserError(f"every vote is a tie, so where ties end cannot be learned; give {flag}.")
+    if unseen:
+        raise UserError(
+            f"no comparison to train on is of strength {unseen[0]} (of {strengths}), so where it "
+            f"begins cannot be learned; number strengths without gaps, or give {flag}."
+        )
 
 
 def _trainer(
@@ -319,10 +336,8 @@ def _trainer(
     from hidden_context.llm.schedules import SCHEDULES
     from hidden_context.llm.trainer import PreferenceTrainer
 
-    num_grades = max(data.num_grades for data in (train_data, eval_data) if data)
-    train_data = train_data.with_num_grades(num_grades)
-    eval_data = eval_data and eval_data.with_num_grades(num_grades)
-    likelihood = likelihood_settings(config, family, train_data, num_grades)
+    likelihood = likelihood_settings(config, family, train_data)
+    eval_data = eval_data and eval_data.with_num_grades(train_data.num_grades)
     set_seed(config.seed)
     bf16 = config.bf16 and has_bfloat16(default_device())
     dtype = torch.bfloat16 if bf16 and config.use_peft else torch.float32

@@ -80,6 +80,11 @@ def test_columns_that_say_chosen_keep_their_order_whatever_the_votes():
     assert comparison.outcome.shares == pytest.approx((0.75, 0.0, 0.25))
 
 
+def test_the_relabelled_layout_is_read_by_chosen_and_rejected_alone():
+    (comparison,) = read(CHOSEN | BOTH | {"label": 1})
+    assert (comparison.texts, comparison.outcome.shares) == (("A", "B"), WON)
+
+
 def test_strengths_are_as_many_grades_as_the_data_have():
     rows = [CHOSEN | {"strength": word} for word in ("slightly better", "much better", "tie")]
     shares = [comparison.outcome.shares for comparison in read(*rows)]
@@ -146,6 +151,7 @@ def test_comparisons_of_one_prompt_share_a_key():
         (A_B, "no column says which response was preferred"),
         (A_B | {"winner": "a", "probability": 0.3}, "probability and winner both say .* ambiguous"),
         (A_B | {"winner": "c"}, "row 1: winner is 'c'; expected a, b or tie"),
+        (CHOSEN | A_B | {"wins": 1, "losses": 3}, "so of which wins/losses speaks is ambiguous"),
         (A_B | {"label": 1}, "may be an index, or say that the first was preferred"),
         (A_B | {"strength": 2}, "'strength' does not say which response is better"),
         (A_B | {"probability": 1.2}, "row 1: probability is 1.2; expected from 0 to 1"),

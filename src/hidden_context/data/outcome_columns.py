@@ -83,7 +83,8 @@ def layout_of(row: Row, source: str) -> Layout:
     """The layout that a first row has.
 
     Raises:
-        UserError: It has no responses, no outcome, or several columns that say the outcome.
+        UserError: It has no responses or several kinds of them, no outcome, or several columns
+            that say the outcome.
     """
     has = [columns for columns in RESPONSE_COLUMNS if all(name in row for name in columns)]
     if not has:
@@ -106,6 +107,12 @@ def layout_of(row: Row, source: str) -> Layout:
         if not any(set(columns) < set(other) for other in found)  # (wins, losses, ties) has more
         and (responses != ("chosen", "rejected") or columns in WITH_CHOSEN)
     ]
+    if found and len(has) > 1 and responses == ("chosen", "rejected"):  # as `evaluate` writes
+        named = " and in ".join(", ".join(columns) for columns in has[:2])
+        raise UserError(
+            f"{source}: responses are in {named}, so of which {'/'.join(found[0])} speaks is "
+            "ambiguous; remove the columns of one."
+        )
     if len(found) > 1:
         named = " and ".join("/".join(columns) for columns in found)
         raise UserError(

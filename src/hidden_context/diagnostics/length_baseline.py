@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.diagnostics.checks import log_probabilities, not_negative
+from hidden_context.outcomes import Outcomes
 from hidden_context.preferences import accuracy
 
 NEGLIGIBLE = 1e-9
@@ -31,6 +32,7 @@ def length_baseline(
     log_reverse: ArrayLike,
     length_chosen: ArrayLike,
     length_rejected: ArrayLike,
+    outcomes: Outcomes | None = None,
 ) -> LengthBaseline:
     """Accuracy of the longer response, of the model, and of the model with length regressed out.
 
@@ -47,6 +49,7 @@ def length_baseline(
         log_reverse: log P(rejected ≻ chosen), nats, same shape.
         length_chosen: Characters or tokens of each chosen response, the same unit throughout.
         length_rejected: The same of the rejected ones.
+        outcomes: The votes by which accuracies count, if not all for the chosen responses.
 
     Raises:
         UserError: The lengths differ, a number is not finite, or a length is negative.
@@ -61,9 +64,9 @@ def length_baseline(
     residual[np.abs(residual) <= NEGLIGIBLE * np.abs(log_odds).max()] = 0.0
     nothing = np.zeros_like(log)
     return LengthBaseline(
-        longer_wins=accuracy(chosen, rejected),
-        model=accuracy(log_odds, nothing),
-        without_length=accuracy(residual, nothing),
+        longer_wins=accuracy(chosen, rejected, outcomes),
+        model=accuracy(log_odds, nothing, outcomes),
+        without_length=accuracy(residual, nothing, outcomes),
         coefficient=coefficient,
     )
 

@@ -18,7 +18,7 @@ from hidden_context.data.token_cache import tokenize_once
 from hidden_context.data.tokenize import Overlong
 from hidden_context.errors import UserError
 from hidden_context.llm.trainer import Observation
-from hidden_context.outcomes import with_weights_of_mean_one
+from hidden_context.outcomes import Outcomes, with_num_grades, with_weights_of_mean_one
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,25 @@ class TokenizedObservations:
         return any(each.shares[self.num_grades] > 0 for each in self.observations)
 
     def with_num_grades(self, num_grades: int) -> "TokenizedObservations":
-        """The same with shares of `num_grades` strengths, at least as many as there are."""
-        nothing = (0.0,) * (num_grades - self.num_grades)
-        widened = [
-            replace(each, shares=(*nothing, *each.shares, *nothing)) for each in self.observations
-        ]
-        return replace(self, observations=widened)
+        """The same for a model of `num_grades` strengths; see `outcomes.with_num_grades`."""
+        if num_grades == self.num_grades:
+            return self
+        shares = np.array([each.shares for each in self.observations])
+        outcomes = with_num_grades(Outcomes(shares, np.ones(len(shares))), num_grades)
+        return replace(
+            self,
+            observations=[
+                replace(each, shares=tuple(found.tolist()))
+                for each, found in zip(self.observations, outcomes.shares, strict=True)
+            ],
+        )
+
+    def unseen_strengths(self) -> list[int]:
+        """Strengths without a vote: gaps below the greatest, or 1 where all votes are ties."""
+        votes = np.sum([each.shares for each in self.observations], axis=0)
+        middle = self.num_grades
+        either = votes[middle:] + votes[middle::-1]
+        return [grade for grade in range(1, middle + 1) if either[grade] == 0]
 
     def compared_texts(self) -> tuple[np.ndarray, np.ndarray]:
         """For all pairs that were compared, numbers of the two texts; equal texts have one."""

@@ -34,7 +34,8 @@ class ScoredPair:
             added = {"chosen": self.texts[0], "rejected": self.texts[1], **added}
         if self.outcome != Outcome() or self.weight != 1:
             added["outcome"] = {"shares": list(self.outcome.shares), "weight": self.weight}
-        return {**self.row, **added}
+        kept = {name: value for name, value in self.row.items() if name != "outcome"}
+        return {**kept, **added}
 
 
 def scored_pairs(
@@ -62,8 +63,8 @@ class PairArrays:
 
     raw: np.ndarray
     """Raw outputs, shape `(n, 2, num_outputs)`, float32."""
-    outcomes: Outcomes | None
-    """None where the first was always preferred."""
+    outcomes: Outcomes
+    """Of the n pairs."""
     lengths: np.ndarray
     """Characters of both texts, shape `(n, 2)`."""
 
@@ -76,13 +77,8 @@ def pair_arrays(pairs: Iterable[ScoredPair]) -> PairArrays:
         shares.append(pair.outcome.shares)
         weights.append(pair.weight)
         lengths.append([len(str(text)) for text in pair.texts])
-    plain = set(shares) == {Outcome().shares} and set(weights) == {1.0}
-    weight = None if plain else with_weights_of_mean_one(np.array(weights))
-    return PairArrays(
-        np.array(raw, dtype=np.float32),
-        None if weight is None else Outcomes(np.array(shares), weight),
-        np.array(lengths),
-    )
+    outcomes = Outcomes(np.array(shares), with_weights_of_mean_one(np.array(weights)))
+    return PairArrays(np.array(raw, dtype=np.float32), outcomes, np.array(lengths))
 
 
 def _whole(raw: Sequence[float] | None) -> list[float]:

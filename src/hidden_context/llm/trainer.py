@@ -118,7 +118,8 @@ class PreferenceTrainer(Trainer):
         self._share_among_processes()
         found = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
         self._most_texts = max(len(each.texts) for each in found)
-        self._with_outcomes = not all(each.is_plain for each in found)
+        ordinary = all(each.is_plain for each in found)
+        self._with_outcomes = settings.outcome_model != PREFERRED or not ordinary
         tried = [text for each in found[:NUM_TRIED] for text in each.texts]
         longest = max(len(text) for each in found for text in each.texts)
         with self.accelerator.autocast():

@@ -112,7 +112,13 @@ def diagnose(comparisons: Sequence[ScoredComparisons], scored: ScoredComparisons
         against_base=_against_base(comparisons, scored),
         expected_calibration_error=error,
         brier_score=brier,
-        length=length_baseline(log_prob, log_reverse, *scored.lengths.T)
+        length=length_baseline(
+            log_prob,
+            log_reverse,
+            scored.lengths[:, 0],
+            scored.lengths[:, 1],
+            outcomes=scored.outcomes,
+        )
         if texts_are_there
         else None,
     )

@@ -198,9 +198,7 @@ def _accuracies(
     rewards = rewards_of_rows(family, np.stack(sides, axis=1), known)
     chosen, rejected = np.stack(list(rewards.values()), axis=1).transpose(2, 1, 0)
     found = clustered_rates(chosen, rejected, scored.prompt[helpful], scored.votes_of(helpful))
-    longer = scored.chosen_is_longer[helpful]
-    baseline = None if np.isnan(longer).any() else float(longer.mean())
-    return dict(zip(known, found, strict=True)), baseline
+    return dict(zip(known, found, strict=True)), scored.accuracy_of_longer(helpful)
 
 
 def _check_same_model(validation: ModelScores, test: ModelScores) -> None:

@@ -20,7 +20,7 @@ from hidden_context.outcomes import (
     with_num_grades,
     with_weights_of_mean_one,
 )
-from hidden_context.preferences import PREFERRED
+from hidden_context.preferences import PREFERRED, accuracy
 from hidden_context.records import (
     CHECKPOINT_RECORD,
     meta_path,
@@ -61,10 +61,15 @@ class ScoredComparisons:
     stopping_rule: str = UNRECORDED
     """When training stopped, in words."""
 
-    @property
-    def chosen_is_longer(self) -> np.ndarray:
-        """1 where the chosen text is longer, ½ where as long, NaN where texts are missing."""
-        return 0.5 + 0.5 * np.sign(self.lengths[:, 0] - self.lengths[:, 1])
+    def accuracy_of_longer(self, keep: np.ndarray) -> float | None:
+        """Share of votes for the longer text, of some comparisons, shape `(n,)`, bool.
+
+        None where texts are missing.
+        """
+        chosen, rejected = self.lengths[keep].T
+        if np.isnan(chosen + rejected).any():
+            return None
+        return accuracy(chosen, rejected, self.votes_of(keep))
 
     def votes_of(self, keep: np.ndarray) -> Outcomes | None:
         """The votes of some comparisons, shape `(n,)`, bool."""
@@ -112,7 +117,8 @@ def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
     rejected = _raw([row["reward_output_rejected"] for row in rows], file)
     objective = objective_column(rows)
     judged_by = [row[objective] if objective else None for row in rows]
-    outcomes, model = _outcomes(rows, file), _recorded_outcome_model(file)
+    model = _recorded_outcome_model(file)
+    outcomes = _outcomes(rows, file, model)
     family = recorded_family(file, "reward_output") or family_of_run(file.parent.name)
     if family is None:
         raise UserError(f"{file}: its family is recorded nowhere ({meta_path(file)} is missing).")
@@ -203,12 +209,14 @@ def _lengths(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
     )
 
 
-def _outcomes(rows: Sequence[Mapping[str, Any]], file: Path) -> Outcomes | None:
+def _outcomes(
+    rows: Sequence[Mapping[str, Any]], file: Path, model: OutcomeModel
+) -> Outcomes | None:
     """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
     found = [row.get("outcome") for row in rows]
-    if not any(found):
+    if not any(found) and model == PREFERRED:
         return None
-    num_columns = max(len(each["shares"]) for each in found if each)
+    num_columns = max((len(each["shares"]) for each in found if each), default=3)
     middle = num_columns // 2
     won = {"shares": [float(grade == middle + 1) for grade in range(num_columns)], "weight": 1.0}
     found = [each or won for each in found]

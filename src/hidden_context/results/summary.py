@@ -116,7 +116,6 @@ def summarize_comparisons(
     both = family.decode(np.concatenate([scored.chosen, scored.rejected]))
     helpful = scored.is_helpful
     none = not helpful.any()
-    longer = scored.chosen_is_longer[helpful]
     return ComparisonSummary(
         family=family.name,
         trained_on=scored.trained_on,
@@ -132,7 +131,7 @@ def summarize_comparisons(
             risks,
             scored.votes_of(helpful),
         ),
-        longer_is_chosen=None if none or np.isnan(longer).any() else float(longer.mean()),
+        longer_is_chosen=None if none else scored.accuracy_of_longer(helpful),
     )
 
 
