@@ -42,7 +42,7 @@ def group_recovery(
 def match(fit: ItemFit, means: np.ndarray) -> dict[str, float]:
     """Correlations over statements, contexts in the order that suits the groups best."""
     everyone: Any = fit.utility
-    contexts = everyone.centered(np.zeros(len(means))).contexts
+    contexts = everyone.contexts
     number = contexts.shape[1]
     between = np.corrcoef(contexts.T, means.T)[:number, number:]
     first, second = max(

@@ -84,6 +84,7 @@ def spread_measures(setting: Setting, fits: Fitted) -> Cells:
                 names,
                 scale=scale,
                 stopping_rule=STOPPING_RULE,
+                compared_within=np.zeros(setting.num_items),
                 resampling=setting.resampling,
             )
             cells[f"r² {scale}"][name] = report

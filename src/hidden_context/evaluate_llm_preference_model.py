@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hidden_context.data.comparisons import Text
     from hidden_context.journal import Journal
     from hidden_context.llm.checkpoint import CheckpointRecord
-    from hidden_context.llm.scored_pairs import ScoredPair
+    from hidden_context.llm.scored_pairs import PairArrays, ScoredPair
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run(config: Config) -> None:
     from hidden_context.llm.score_rows import scored_rows
     from hidden_context.llm.scored_pairs import pair_arrays, scored_pairs
     from hidden_context.outcomes import check_num_grades, with_num_grades
-    from hidden_context.preferences import accuracy, comparison_metrics
+    from hidden_context.preferences import comparison_metrics
     from hidden_context.risk import check_supported, parse_risks, rewards_of_rows
 
     risks = parse_risks(config.risk)
@@ -121,20 +121,16 @@ def run(config: Config) -> None:
     }
     write_json(meta_path(output), meta)
     journal.remove()
-    if len(found.raw) > counts["comparisons"]:
-        print(
-            f"rankings count as all their pairs: {len(found.raw)} from {counts['comparisons']} rows"
-        )
     overlong = f"{counts['overlong_texts']} texts over {max_length} tokens: {config.overlong}"
     print(
         f"{counts['comparisons']} comparisons ({counts['equal_texts']} with equal texts); "
         f"{overlong}"
     )
-    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
-    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
-    decided_by = {f"by {risk}": reward for risk, reward in rewards.items()}
-    for rule, reward in {**decided_by, "if the longer text won": found.lengths}.items():
-        print(f"accuracy {rule}: {accuracy(reward[:, 0], reward[:, 1], outcomes):.4f}")
+    if len(found.raw) > counts["comparisons"]:
+        print(
+            f"rankings count as all their pairs: {len(found.raw)} from {counts['comparisons']} rows"
+        )
+    _print_measures(metrics, found, rewards)
     print(f"wrote {output}")
 
 
@@ -170,6 +166,19 @@ def _score(
         place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
     )
     return journal, reading.max_length
+
+
+def _print_measures(
+    metrics: "Mapping[str, float]", found: "PairArrays", rewards: "Mapping[str, np.ndarray]"
+) -> None:
+    """Metrics, then the accuracy by each risk and by length."""
+    from hidden_context.preferences import accuracy
+
+    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
+    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats a comparison{r2}")
+    decided_by = {f"by {risk}": reward for risk, reward in rewards.items()}
+    for rule, reward in {**decided_by, "if the longer text won": found.lengths}.items():
+        print(f"accuracy {rule}: {accuracy(reward[:, 0], reward[:, 1], found.outcomes):.4f}")
 
 
 def _rows(

@@ -104,8 +104,8 @@ class ItemFit:
 
     @property
     def utility(self) -> UtilityDistribution:
-        """A distribution for each item."""
-        return self.family.decode(self.raw)
+        """A distribution for each item; contexts that items share are centred over the list."""
+        return self.family.decode(self.raw).centered(np.zeros(len(self.raw)))
 
     def log_likelihood(self, comparisons: ItemComparisons) -> np.ndarray:
         """Of each comparison in nats, times its weight, shape `(n,)`."""

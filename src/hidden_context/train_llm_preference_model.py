@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,7 @@ from hidden_context.run_names import LAST, run_name
 if TYPE_CHECKING:
     from hidden_context.data.sources import Split
     from hidden_context.llm.observations import TokenizedObservations
-    from hidden_context.llm.trainer import LikelihoodSettings, PreferenceTrainer
+    from hidden_context.llm.trainer import PreferenceTrainer
 
 
 @dataclass(frozen=True)
@@ -267,58 +267,6 @@ def _observations(
     return tokenized
 
 
-def likelihood_settings(
-    config: Config, family: Family, train_data: "TokenizedObservations"
-) -> "LikelihoodSettings":
-    """How the data's outcomes are read, and what of it is learned.
-
-    Raises:
-        UserError: What is given does not go with the data, or the data do not identify it.
-    """
-    from hidden_context.correlation import check_correlation_identified
-    from hidden_context.learned import LearnedLikelihood
-    from hidden_context.llm.trainer import LikelihoodSettings
-    from hidden_context.outcomes import default_outcome_model
-
-    LearnedLikelihood(family, options=config.learn)  # refuses what cannot be learned
-    ties: Ties = config.ties or ("threshold" if train_data.has_ties else "half")
-    num_grades, thresholds = train_data.num_grades, config.thresholds or None
-    model = default_outcome_model(family, num_grades, ties=ties, thresholds=thresholds)
-    if config.davidson is not None:
-        model = replace(model, davidson=config.davidson)
-    given = config.davidson is not None if ties == "davidson" else thresholds is not None
-    learned = (bool(model.thresholds) or ties == "davidson") and not given
-    if learned:
-        _check_outcomes_identified(train_data, ties)
-    if "correlation" in config.learn:
-        first, second = train_data.compared_texts()
-        seen = ties == "threshold" and train_data.has_ties
-        check_correlation_identified(first, second, ties_observed=seen)
-    if model.thresholds or ties == "davidson":
-        print(f"outcomes: {model}{' to begin with, then learned' if learned else ''}")
-    return LikelihoodSettings(
-        model,
-        learn_outcomes=learned,
-        options=config.learn,
-        learning_rate=config.likelihood_learning_rate,
-    )
-
-
-def _check_outcomes_identified(train_data: "TokenizedObservations", ties: Ties) -> None:
-    """Refuse to learn a number of which the data say only that it is very small or very large."""
-    flag = "--davidson" if ties == "davidson" else "--thresholds"
-    if ties != "half" and not train_data.has_ties:
-        raise UserError(f"no tie is in the data, so none can be learned; give {flag}.")
-    unseen, strengths = train_data.unseen_strengths(), train_data.num_grades
-    if unseen and strengths == 1:
-        raise UserError(f"every vote is a tie, so where ties end cannot be learned; give {flag}.")
-    if unseen:
-        raise UserError(
-            f"no comparison to train on is of strength {unseen[0]} (of {strengths}), so where it "
-            f"begins cannot be learned; number strengths without gaps, or give {flag}."
-        )
-
-
 def _trainer(
     config: Config,
     family: Family,
@@ -333,10 +281,19 @@ def _trainer(
     from hidden_context.device import default_device, has_bfloat16
     from hidden_context.llm.adapters import with_adapters
     from hidden_context.llm.backbone import load_backbone
+    from hidden_context.llm.likelihood import likelihood_settings
     from hidden_context.llm.schedules import SCHEDULES
     from hidden_context.llm.trainer import PreferenceTrainer
 
-    likelihood = likelihood_settings(config, family, train_data)
+    likelihood = likelihood_settings(
+        family,
+        train_data,
+        ties=config.ties,
+        thresholds=config.thresholds,
+        davidson=config.davidson,
+        options=config.learn,
+        learning_rate=config.likelihood_learning_rate,
+    )
     eval_data = eval_data and eval_data.with_num_grades(train_data.num_grades)
     set_seed(config.seed)
     bf16 = config.bf16 and has_bfloat16(default_device())

@@ -264,19 +264,6 @@ def test_what_cannot_be_fitted_is_one_clear_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_meets_data_of_other_strengths(tmp_path: Path, folder: Path, run: Run):
-    """More strengths become one for a model of one; fewer are some of a model of many."""
-    one, many, ties = tmp_path / "one", tmp_path / "many", tmp_path / "ties"
-    assert run(*train_flags(folder, "plain", one))[0] == 0
-    assert run(*train_flags(folder, "strengths", many))[0] == 0
-    assert run(*train_flags(folder, "votes", ties))[0] == 0
-    for checkpoint, data in ((one, "strengths"), (many, "votes"), (ties, "plain")):
-        output = tmp_path / f"{checkpoint.name}.jsonl"
-        status, _, error = run(*evaluate_flags(folder, data, checkpoint, output))
-        assert status == 0, error
-        assert read_json(meta_path(output))["metrics"]["nll"] > 0
-
-
 def test_two_processes_learn_what_one_does(tmp_path: Path, folder: Path, run: Run):
     """All 16 rows in one batch, of one process or of two: the same gradient of the threshold."""
     flags = ["--num_train_epochs=3", "--reward_model_type=mean_and_variance"]

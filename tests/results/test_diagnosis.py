@@ -134,10 +134,13 @@ def test_risks_are_tested_against_the_mean_exactly(tmp_path: Path):
     assert found.test.p_value == pytest.approx(expected)
 
 
-def test_two_contexts_are_told_apart_only_within_a_prompt(tmp_path: Path):
-    """A shift of one context in both responses changes no rate of any risk."""
+def test_two_contexts_are_told_apart_only_within_a_prompt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A shift of one context in both responses changes no rate of any risk, and no r²."""
     save_run(tmp_path, SharedContext())
-    arguments = [f"--data_dir={tmp_path}", "--risk", "quantile:0.3", "worst_context", "--json"]
+    arguments = [f"--data_dir={tmp_path}", "--risk", "quantile:0.3", "worst_context"]
+    arguments += ["--json", "--diagnostics"]
     found = []
     for shift in (0.0, 5.0):
         file = next(tmp_path.rglob("eval_results_both.jsonl"))
@@ -146,18 +149,15 @@ def test_two_contexts_are_told_apart_only_within_a_prompt(tmp_path: Path):
             for side in ("chosen", "rejected"):
                 row[f"reward_output_{side}"][0] += shift
         write_jsonl(file, rows)
-        found.append(accuracies(arguments))
-    assert found[0] == found[1]
-    assert set(found[0]) == {"mean", "quantile:0.3", "worst_context"}
-
-
-def accuracies(arguments: list[str]) -> dict[str, Any]:
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main(arguments) == 0
-    return json.loads(printed.getvalue())["comparisons"][0]["accuracy"]
+        printed = json.loads(capsys.readouterr().out)
+        scales = printed["diagnoses"][0]["explained_variance"][:3]  # ranks compare across prompts
+        found.append((printed["comparisons"][0], [report["value"] for report in scales]))
+    (summary, r2), (shifted, shifted_r2) = found
+    assert set(summary["accuracy"]) == {"mean", "quantile:0.3", "worst_context"}
+    assert summary["accuracy"] == shifted["accuracy"]
+    assert [summary["r2"], *r2] == pytest.approx([shifted["r2"], *shifted_r2], rel=1e-5)
+    assert summary["r2"] == pytest.approx(r2[0], rel=1e-5)
 
 
 def test_everything_is_printed_and_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -10,6 +10,7 @@ import numpy as np
 
 from hidden_context.data.outcome_columns import (
     WEIGHT,
+    Layout,
     Observed,
     annotator_of,
     group_of,
@@ -93,6 +94,31 @@ def comparisons_from_rows(
     if not rows:
         raise UserError(f"{source} has no rows.")
     layout = layout_of(next(iter(rows)), source)
+    num_grades, add_prompt = _checked(rows, layout, source)
+
+    def comparison(row: Mapping[str, Any]) -> Comparison:
+        responses, observed = layout.read(row, source)
+        prompt = row.get("prompt") or None
+        if add_prompt and prompt:
+            responses = [joined(prompt, response) for response in responses]
+        order, outcome = _in_order(observed, num_grades)
+        if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
+            order, outcome = (0, 1), replace(outcome, shares=outcome.shares[::-1])
+        return Comparison(
+            texts=tuple(responses[index] for index in order),
+            row=row,
+            outcome=outcome,
+            weight=_weight(row, source),
+            annotator=annotator_of(row),
+            group=group_of(row, source),
+            prompt=prompt,
+        )
+
+    return mapped(comparison, rows)
+
+
+def _checked(rows: Collection[Mapping[str, Any]], layout: Layout, source: str) -> tuple[int, bool]:
+    """The number of strengths in all rows, and whether a prompt is to be put before responses."""
     columns = (*layout.responses, *layout.outcome)
     names = layout.responses if len(layout.responses) > 1 else ("responses", "responses")
     whole, num_grades = [], 1
@@ -114,27 +140,7 @@ def comparisons_from_rows(
             f"rows but not in all (first: row {first_other}); make them whole texts, or responses "
             "without the prompt."
         )
-    add_prompt = bool(whole) and not all(whole)
-
-    def comparison(row: Mapping[str, Any]) -> Comparison:
-        responses, observed = layout.read(row, source)
-        prompt = row.get("prompt") or None
-        if add_prompt and prompt:
-            responses = [joined(prompt, response) for response in responses]
-        order, outcome = _in_order(observed, num_grades)
-        if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
-            order, outcome = (0, 1), replace(outcome, shares=outcome.shares[::-1])
-        return Comparison(
-            texts=tuple(responses[index] for index in order),
-            row=row,
-            outcome=outcome,
-            weight=_weight(row, source),
-            annotator=annotator_of(row),
-            group=group_of(row, source),
-            prompt=prompt,
-        )
-
-    return mapped(comparison, rows)
+    return num_grades, bool(whole) and not all(whole)
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:

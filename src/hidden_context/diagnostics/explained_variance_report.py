@@ -47,6 +47,7 @@ def explained_variance_report(
     scale: str,
     stopping_rule: str,
     matched_size: int | None = None,
+    compared_within: PromptLabels | None = None,
     resampling: Resampling = RESAMPLING,
 ) -> ExplainedVarianceReport:
     """Measure r² on one scale, with an interval over prompts.
@@ -59,6 +60,8 @@ def explained_variance_report(
             `rank`; see the functions of these names.
         stopping_rule: Such as "best held-out loss of 3 epochs"; not empty.
         matched_size: See `ExplainedVarianceReport`.
+        compared_within: Labels, shape `(n,)`, of what responses were compared within, if not their
+            prompts; contexts that responses share are centred by them (not on the rank scale).
         resampling: See `Resampling`. Memory of `rank`: n times the number of prompts.
 
     Raises:
@@ -77,7 +80,8 @@ def explained_variance_report(
             "within_prompt": within_prompts,
             "each_prompt": each_prompt,
         }[scale]
-        at, groups = by_weights(family.decode(outputs), prompts)
+        within = prompts if compared_within is None else compared_within
+        at, groups = by_weights(family.decode(outputs).centered(np.asarray(within)), prompts)
     interval = bootstrap_weighted(at, groups.num_prompts, resampling=resampling)
     return ExplainedVarianceReport(
         value=interval.value,

@@ -150,7 +150,9 @@ def ensembles(comparisons: Sequence[ScoredComparisons]) -> list[Ensemble]:
         if len(same) < 2:
             continue
         members = [
-            run.family.decode(np.concatenate([run.chosen, run.rejected]).astype(np.float64))
+            run.family.decode(
+                np.concatenate([run.chosen, run.rejected]).astype(np.float64)
+            ).centered(np.concatenate([run.prompt, run.prompt]))
             for run in same
         ]
         if any(map(is_scalar, members)):

@@ -114,6 +114,7 @@ def summarize_comparisons(
     """See `ComparisonSummary`."""
     family = scored.family.with_published_moments() if published_moments else scored.family
     both = family.decode(np.concatenate([scored.chosen, scored.rejected]))
+    both = both.centered(np.concatenate([scored.prompt, scored.prompt]))
     helpful = scored.is_helpful
     none = not helpful.any()
     return ComparisonSummary(

@@ -1,0 +1,73 @@
+"""How outcomes in training data are read, and which of its numbers are learned with the weights."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hidden_context.correlation import check_correlation_identified
+from hidden_context.distributions import Family
+from hidden_context.errors import UserError
+from hidden_context.learned import LearnedLikelihood
+from hidden_context.llm.observations import TokenizedObservations
+from hidden_context.llm.trainer import LikelihoodSettings
+from hidden_context.outcomes import Ties, default_outcome_model
+
+
+def likelihood_settings(
+    family: Family,
+    train_data: TokenizedObservations,
+    *,
+    ties: Ties | None,
+    thresholds: Sequence[float],
+    davidson: float | None,
+    options: tuple[str, ...],
+    learning_rate: float,
+) -> LikelihoodSettings:
+    """The outcome model of the data, its numbers as given or else to be learned.
+
+    Args:
+        family: How raw outputs are read.
+        train_data: What is learned from.
+        ties: What a tie says; if None, by threshold where the data have ties.
+        thresholds: Fixed ones, or none.
+        davidson: Fixed ν, or none.
+        options: Options of the family to learn.
+        learning_rate: Of what is learned here.
+
+    Raises:
+        UserError: What is given does not go with the data, or the data do not identify it.
+    """
+    LearnedLikelihood(family, options=options)  # refuses what cannot be learned
+    ties = ties or ("threshold" if train_data.has_ties else "half")
+    model = default_outcome_model(
+        family, train_data.num_grades, ties=ties, thresholds=thresholds or None
+    )
+    if davidson is not None:
+        model = replace(model, davidson=davidson)
+    given = davidson is not None if ties == "davidson" else bool(thresholds)
+    learned = (bool(model.thresholds) or ties == "davidson") and not given
+    if learned:
+        _check_outcomes_identified(train_data, ties)
+    if "correlation" in options:
+        first, second = train_data.compared_texts()
+        seen = ties == "threshold" and train_data.has_ties
+        check_correlation_identified(first, second, ties_observed=seen)
+    if model.thresholds or ties == "davidson":
+        print(f"outcomes: {model}{' to begin with, then learned' if learned else ''}")
+    return LikelihoodSettings(
+        model, learn_outcomes=learned, options=options, learning_rate=learning_rate
+    )
+
+
+def _check_outcomes_identified(train_data: TokenizedObservations, ties: Ties) -> None:
+    """Refuse to learn a number of which the data say only that it is very small or very large."""
+    flag = "--davidson" if ties == "davidson" else "--thresholds"
+    if ties != "half" and not train_data.has_ties:
+        raise UserError(f"no tie is in the data, so none can be learned; give {flag}.")
+    unseen, strengths = train_data.unseen_strengths(), train_data.num_grades
+    if unseen and strengths == 1:
+        raise UserError(f"every vote is a tie, so where ties end cannot be learned; give {flag}.")
+    if unseen:
+        raise UserError(
+            f"no comparison to train on is of strength {unseen[0]} (of {strengths}), so where it "
+            f"begins cannot be learned; number strengths without gaps, or give {flag}."
+        )
