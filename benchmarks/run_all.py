@@ -19,6 +19,7 @@ PROGRAMS = (
     "families.py",
     "scaling.py",
     "arithmetic.py",
+    "audit.py",
     "synthetic.py",
     "cuda.py",
 )

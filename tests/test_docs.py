@@ -55,7 +55,10 @@ def mirror(published_data: Path, tmp_path: Path) -> Iterator[str]:
 def write_hh_rlhf(folder: Path) -> None:
     for objective in ("helpful", "harmless"):
         for split in ("train", "test"):
-            prompts = [f"\n\nHuman: {what}?\n\nAssistant:" for what in ("bread", "soup", "rice")]
+            asked = [
+                f"{objective} {what} {n}" for what in ("bread", "soup", "rice") for n in range(4)
+            ]
+            prompts = [f"\n\nHuman: {what}?\n\nAssistant:" for what in asked]
             rows = [{"chosen": f"{each} flour", "rejected": f"{each} no"} for each in prompts]
             write_jsonl(folder / f"{objective}-base" / f"{split}.jsonl", rows)
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("evaluate_llm_preference_model", "score the comparisons of a preference data set"),
     "score": ("evaluate_assistant_responses", "score any responses to prompts, such as jailbreaks"),
     "summarize": ("summarize_results", "r², jailbreak rates and accuracies from saved scores"),
+    "audit": ("audit_preferences", "is there hidden context in preference data? in minutes"),
     "aggregate": ("aggregate_preferences", "where rules of social choice have different winners"),
     "download": ("download", "fetch the published data and models"),
 }

@@ -31,6 +31,7 @@ class LearnedLikelihood(nn.Module):
         *,
         learn_outcomes: bool = False,
         options: Sequence[str] = (),
+        num_copies: int | None = None,
     ) -> None:
         """Start from the given values.
 
@@ -39,6 +40,8 @@ class LearnedLikelihood(nn.Module):
             outcome_model: How outcomes follow from utilities.
             learn_outcomes: Learn its thresholds, or ν.
             options: Names of options of the family to learn; see `Family.learnable`.
+            num_copies: Learn so many of each threshold, or ν, for as many heads fitted at once:
+                `forward` then gives tensors of shape `(num_copies,)`.
 
         Raises:
             UserError: The family has no such option to learn.
@@ -61,9 +64,12 @@ class LearnedLikelihood(nn.Module):
         )
         self._thresholds = self._davidson = None
         if learn_outcomes and self._outcome_model.ties == "davidson":
-            self._davidson = nn.Parameter(torch.tensor(self._outcome_model.davidson).log())
+            self._davidson = _parameter(
+                torch.tensor(self._outcome_model.davidson).log(), num_copies
+            )
         elif learn_outcomes and self._outcome_model.thresholds:
-            self._thresholds = nn.Parameter(self._from_thresholds(self._outcome_model.thresholds))
+            start = self._from_thresholds(self._outcome_model.thresholds)
+            self._thresholds = _parameter(start, num_copies)
 
     @property
     def learns_outcomes(self) -> bool:
@@ -78,7 +84,7 @@ class LearnedLikelihood(nn.Module):
             family = replace(family, **values)  # pyrefly: ignore
         model = self._outcome_model
         if self._thresholds is not None:
-            model = with_thresholds(model, list(self._to_thresholds(self._thresholds)))
+            model = with_thresholds(model, self._to_thresholds(self._thresholds).unbind(-1))
         if self._davidson is not None:
             model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
         return family, model
@@ -103,3 +109,9 @@ class LearnedLikelihood(nn.Module):
             rising = -bound * torch.log1p(-rising / bound)
         steps = rising.diff(prepend=torch.zeros(1))
         return steps + torch.log(-torch.expm1(-steps))
+
+
+def _parameter(start: Tensor, num_copies: int | None) -> nn.Parameter:
+    return nn.Parameter(
+        start if num_copies is None else start.repeat(num_copies, *[1] * start.ndim)
+    )

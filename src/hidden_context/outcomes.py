@@ -62,7 +62,8 @@ class OutcomeModel:
     """See `TIES`."""
     thresholds: tuple[float, ...] = ()
     """Rising, positive, in units of utility: where grades 2, 3, ... begin and, before them, where
-    ties end if `ties` is threshold."""
+    ties end if `ties` is threshold. While they are learned, tensors that broadcast against the
+    utilities, such as one for each of several heads."""
     davidson: float = 1.0
     """ν of Davidson's model, positive; at ν = 2 an even pair ties half the time."""
 
@@ -74,13 +75,14 @@ class OutcomeModel:
         if self.ties == "davidson" and self.thresholds:
             raise UserError("Davidson's ties have no grades beyond them; choose threshold or half.")
         edges = (0.0, *self.thresholds)
-        rising = all(low < high for low, high in pairwise(edges))
-        if not (rising and edges[-1] < math.inf):
-            shown = ", ".join(f"{float(edge):g}" for edge in self.thresholds)
+        rising = all(_holds(low < high) for low, high in pairwise(edges))
+        if not (rising and _holds(edges[-1] < math.inf)):
+            plain = [edge if isinstance(edge, float) else f"{edge}" for edge in self.thresholds]
+            shown = ", ".join(f"{edge:g}" if isinstance(edge, float) else edge for edge in plain)
             raise UserError(
                 f"thresholds {shown} are out of order; give positive, finite, rising numbers."
             )
-        if not 0 < self.davidson < math.inf:
+        if not (_holds(self.davidson > 0) and _holds(self.davidson < math.inf)):
             raise UserError(f"Davidson's ν is {self.davidson}; give a positive number.")
 
     @property
@@ -250,6 +252,11 @@ def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
     parts = [shares[..., :middle], shares[..., middle : middle + 1], shares[..., middle + 1 :]]
     summed = [part.sum(-1) for part in parts]
     return replace(outcomes, shares=xp.stack(summed, axis=-1))
+
+
+def _holds(condition: Any) -> bool:
+    """Whether a comparison of numbers, or of all of an array, is true."""
+    return condition if isinstance(condition, bool) else bool(condition.all())
 
 
 def with_thresholds(model: OutcomeModel, thresholds: Sequence[Any]) -> OutcomeModel:

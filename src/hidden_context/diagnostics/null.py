@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hidden_context.diagnostics.checks import finite_vector, log_probabilities
+from hidden_context.diagnostics.checks import finite_vector, log_probabilities, not_negative
 from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
 
@@ -62,16 +62,50 @@ def label_null(
         UserError: A log-probability is above 0, `tail` is unknown, there are no draws, or a
             statistic is not finite.
     """
-    check_choice("tail", tail, TAILS)
+    labels = redrawn_labels(log_prob, num_draws=num_draws, seed=seed)
+    return null_of(observed, [refit(each == 1) for each in labels], tail=tail)
+
+
+def redrawn_labels(
+    log_prob: ArrayLike,
+    *,
+    num_votes: ArrayLike | None = None,
+    num_draws: int = 99,
+    seed: int = 0,
+) -> np.ndarray:
+    """Share of votes for the first in each set of labels, shape `(num_draws, n)`, float32.
+
+    Args:
+        log_prob: See `label_null`.
+        num_votes: Votes of each comparison, rounded to at least 1: the share is Binomial(V, P)/V.
+            One each if not given.
+        num_draws: Sets of labels.
+        seed: Of the labels.
+
+    Raises:
+        UserError: A log-probability is above 0, or there are no draws.
+    """
     log = log_probabilities("log_prob", log_prob)
     if num_draws < 1:
         raise UserError(f"num_draws is {num_draws}; give at least 1.")
     rng = np.random.default_rng(seed)
     prob = np.exp(log)
-    draws = finite_vector(
-        "the refitted statistic", [refit(rng.random(len(prob)) < prob) for _ in range(num_draws)]
-    )
+    if num_votes is None:
+        return np.stack([rng.random(len(prob)) < prob for _ in range(num_draws)]).astype(np.float32)
+    votes = not_negative("num_votes", num_votes, len(prob)).round().clip(1).astype(np.int64)
+    drawn = rng.binomial(votes, prob, size=(num_draws, len(prob)))
+    return (drawn / votes).astype(np.float32)
+
+
+def null_of(observed: float, draws: ArrayLike, *, tail: str) -> LabelNull:
+    """Where a statistic lies among those of redrawn labels; see `label_null`.
+
+    Raises:
+        UserError: `tail` is unknown, or a statistic is not finite.
+    """
+    check_choice("tail", tail, TAILS)
+    found_draws = finite_vector("the refitted statistic", draws)
     (found,) = finite_vector("observed", [observed])
-    extreme = draws >= found if tail == "upper" else draws <= found
-    p_value = (1 + int(extreme.sum())) / (1 + num_draws)
-    return LabelNull(float(found), draws, tail, p_value)
+    extreme = found_draws >= found if tail == "upper" else found_draws <= found
+    p_value = (1 + int(extreme.sum())) / (1 + len(found_draws))
+    return LabelNull(float(found), found_draws, tail, p_value)

@@ -1,0 +1,88 @@
+"""Seconds and peak memory of an audit's heads on cached states: what cross-validation costs.
+
+python benchmarks/audit.py [--num_pairs 4000] [--width 768]
+
+The states are random, for time does not depend on what they hold. The peer fits the scalar family
+alone, one fold, seed and ridge after another, by scikit-learn's logistic regression.
+"""
+
+import argparse
+import resource
+import sys
+import time
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from hidden_context.audit.crossfit import RIDGES, cross_fit, make_partitions
+from hidden_context.audit.heads import Pairs
+from hidden_context.audit.vectors import find_axes, make_vectors
+from hidden_context.distributions import Family, make_family
+from hidden_context.outcomes import OutcomeModel, Outcomes
+
+FAMILIES = ("base", "mean_and_variance", "categorical")
+NUM_FOLDS, NUM_SEEDS = 5, 3
+
+
+def make_pairs(num_pairs: int, width: int) -> Pairs:
+    """Comparisons by a noisy scalar utility of random states, two to a prompt."""
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(2 * num_pairs, width)).astype(np.float32)
+    utility = states @ rng.normal(size=width) * (2 / width**0.5)
+    first, second = np.arange(num_pairs), np.arange(num_pairs) + num_pairs
+    won = rng.random(num_pairs) < 1 / (1 + np.exp(utility[second] - utility[first]))
+    shares = np.stack([~won, np.zeros(num_pairs), won], axis=1).astype(np.float32)
+    vectors = make_vectors(states, find_axes(states, first, second), memory=2**33)
+    outcomes = Outcomes(shares, np.ones(num_pairs, np.float32))
+    return Pairs(vectors, first, second, outcomes, first // 2)
+
+
+def seconds(pairs: Pairs, family: Family) -> float:
+    """Of all folds, seeds and ridges of one family."""
+    started = time.perf_counter()
+    partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=NUM_SEEDS, seed=0)
+    cross_fit(family, pairs, partitions, outcome_model=OutcomeModel())
+    return time.perf_counter() - started
+
+
+def peer_seconds(pairs: Pairs) -> float:
+    """Of as many heads of the scalar family, one by one."""
+    started = time.perf_counter()
+    partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=NUM_SEEDS, seed=0)
+    difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()
+    won = pairs.outcomes.shares[:, 2] > 0
+    for fold in partitions.fold.T:
+        for held_out in range(NUM_FOLDS):
+            also = (held_out + 1) % NUM_FOLDS
+            for ridge in RIDGES:
+                seen = (fold != held_out) & (fold != also)
+                model = LogisticRegression(C=1 / ridge, fit_intercept=False)
+                model.fit(difference[seen], won[seen])
+    return time.perf_counter() - started
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num_pairs", type=int, default=4000)
+    parser.add_argument("--width", type=int, default=768)
+    arguments = parser.parse_args(argv)
+    pairs = make_pairs(arguments.num_pairs, arguments.width)
+    print(
+        f"{arguments.num_pairs} pairs, width {arguments.width}, {NUM_FOLDS} folds, "
+        f"{NUM_SEEDS} seeds, {len(RIDGES)} ridges\n"
+    )
+    print("| family | seconds |\n|---|---|")
+    found = {name: seconds(pairs, make_family(name)) for name in FAMILIES}
+    for name, taken in found.items():
+        print(f"| {name} | {taken:.1f} |")
+    print(f"| all | {sum(found.values()):.1f} (wanted: below 60) |")
+    taken = peer_seconds(pairs)
+    print(f"| peer: scikit-learn, base alone | {taken:.1f} ({taken / found['base']:.1f} times) |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\npeak memory {peak:.0f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Whether preference data have hidden context, from linear heads on frozen vectors of texts."""

@@ -1,0 +1,229 @@
+"""Linear heads on fixed vectors, all at once: one for each seed, fold, ridge and set of labels."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hidden_context.audit.vectors import Vectors
+from hidden_context.distributions import Family
+from hidden_context.learned import LearnedLikelihood
+from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.preferences import log_likelihood
+
+BATCH_SIZE = 1024
+"""Comparisons a step."""
+LEARNING_RATE = 0.1
+ROUNDING = 1e-5
+"""Adam would follow gradients that are rounding alone, as of a bias that cancels."""
+NOT_HELD_OUT = -1
+PAIRS_AT_ONCE = 2**13
+SMALLEST_WEIGHT = 1e-12
+"""A batch may hold nothing that a head sees; its loss is then 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Comparisons of texts that are known by their vectors."""
+
+    vectors: Vectors
+    first: np.ndarray
+    """Row of `vectors` of each first text, shape `(n,)`."""
+    second: np.ndarray
+    outcomes: Outcomes
+    """NumPy arrays, for the first."""
+    prompt: np.ndarray
+    """Number of each comparison's prompt, shape `(n,)`."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def selected(self, keep: np.ndarray) -> "Pairs":
+        """Those of some indices."""
+        outcomes = Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep])
+        return Pairs(self.vectors, self.first[keep], self.second[keep], outcomes, self.prompt[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """What tells M heads apart that are fitted together."""
+
+    fold: np.ndarray
+    """Fold of each comparison in each partition, shape `(n, partitions)`."""
+    partition: np.ndarray
+    """Which partition a head goes by, shape `(M,)`."""
+    held_out: np.ndarray
+    """Folds that it does not see, shape `(M, 2)`; `NOT_HELD_OUT` for none."""
+    ridge: np.ndarray
+    """Shape `(M,)`; see `fit`."""
+    labels: np.ndarray | None = None
+    """Share for the first of the votes that are no ties, shape `(label sets, n)`; ties stay."""
+    label_set: np.ndarray | None = None
+    """Which set of labels a head learns, shape `(M,)`."""
+
+    def __len__(self) -> int:
+        return len(self.partition)
+
+    def sees(self, pairs: np.ndarray) -> np.ndarray:
+        """Which of some comparisons each head is fitted to, shape `(len(pairs), M)`, bool."""
+        fold = self.fold[pairs][:, self.partition]
+        return (fold != self.held_out[:, 0]) & (fold != self.held_out[:, 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """M linear heads of one family, as they are after some steps."""
+
+    family: Family
+    outcome_model: OutcomeModel
+    """Thresholds and ν, where learned, are tensors of shape `(M,)`."""
+    weight: Tensor
+    """Shape `(width, M, num_outputs)`."""
+    bias: Tensor
+    """Shape `(M, num_outputs)`."""
+
+    def raw_outputs(self, pairs: Pairs, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Of both texts of some comparisons under every head, shape `(k, M, num_outputs)` each."""
+        rows = np.concatenate([pairs.first[chosen], pairs.second[chosen]])
+        flat = torch.addmm(self.bias.flatten(), pairs.vectors[rows], self.weight.flatten(1))
+        raw = flat.unflatten(1, self.bias.shape)
+        return raw[: len(chosen)], raw[len(chosen) :]
+
+    def log_likelihood(self, pairs: Pairs, chosen: np.ndarray, outcomes: Outcomes) -> Tensor:
+        """Of some comparisons under every head, nats times weight, shape `(k, M)`.
+
+        Args:
+            pairs: All comparisons.
+            chosen: Which, shape `(k,)`.
+            outcomes: Theirs, of shapes that broadcast: `(k, 1 or M, grades)` and `(k, 1 or M)`.
+        """
+        responses = self.raw_outputs(pairs, chosen)
+        return log_likelihood(self.family, responses, outcomes, self.outcome_model)
+
+
+def fit(
+    family: Family,
+    pairs: Pairs,
+    members: Members,
+    *,
+    outcome_model: OutcomeModel,
+    checkpoints: Sequence[int],
+    seeds: Sequence[int],
+    progress: Callable[[int], object] = lambda steps: None,
+) -> list[Heads]:
+    """Fit all heads by Adam; as they are at each checkpoint.
+
+    Each head minimises the mean negative log-likelihood of its comparisons plus ridge/(2k) times
+    the sum of squares of its weights and biases, for k comparisons: a normal prior of variance
+    1/ridge, under which so is the variance of a raw output. It is the only penalty: what a family
+    adds of its own, such as the entropy that `categorical` rewards, would add to what is measured.
+    With the bias penalised too, the scale that the likelihood of `mean_and_variance` leaves free is
+    fixed, and with it the strength of the ridge.
+
+    Args:
+        family: How raw outputs are read.
+        pairs: The comparisons.
+        members: Which heads.
+        outcome_model: Its thresholds, or ν, are where the heads' own start.
+        checkpoints: Rising numbers of steps.
+        seeds: Of the initial weights, one for each partition; the first also of the order.
+        progress: Called with a number of steps whenever so many are done.
+    """
+    start = torch.stack(
+        [
+            torch.randn(
+                (pairs.vectors.width, family.num_outputs),
+                generator=torch.Generator().manual_seed(int(seeds[number])),
+            )
+            for number in members.partition
+        ],
+        dim=1,
+    )
+    weight = (start * torch.tensor(family.head_scales)).requires_grad_()
+    bias = torch.zeros(start.shape[1:], requires_grad=True)
+    likelihood = LearnedLikelihood(
+        family, outcome_model, learn_outcomes=True, num_copies=len(members)
+    )
+    optimizer = torch.optim.Adam(
+        [weight, bias, *likelihood.parameters()], lr=LEARNING_RATE, eps=ROUNDING, fused=True
+    )
+    shrink = torch.from_numpy(members.ridge).float() / _num_seen(members)
+    batches = _batches(len(pairs), seed=seeds[0])
+    found, done = [], 0
+    for checkpoint in checkpoints:
+        for _ in range(checkpoint - done):
+            chosen = next(batches)
+            heads = Heads(family, likelihood()[1], weight, bias)
+            outcomes = outcomes_for(pairs, chosen, members)
+            weight_seen = outcomes.weight * torch.from_numpy(members.sees(chosen))
+            seen = replace(outcomes, weight=weight_seen)
+            nats = heads.log_likelihood(pairs, chosen, seen).sum(0)
+            counted = weight_seen.sum(0).clamp_min(SMALLEST_WEIGHT)
+            squares = (weight**2).sum((0, 2)) + (bias**2).sum(1)
+            loss = (-nats / counted + shrink * squares / 2).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            progress(1)
+        done = checkpoint
+        with torch.no_grad():
+            found.append(
+                Heads(family, likelihood()[1], weight.detach().clone(), bias.detach().clone())
+            )
+    return found
+
+
+def outcomes_for(
+    pairs: Pairs,
+    chosen: np.ndarray,
+    members: Members | None = None,
+    heads: np.ndarray | None = None,
+) -> Outcomes:
+    """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`.
+
+    Args:
+        pairs: All comparisons.
+        chosen: Which, shape `(k,)`.
+        members: Whose labels take the place of the outcomes, if they have any.
+        heads: Indices of the M members that are meant; all if not given.
+    """
+    weight = torch.from_numpy(pairs.outcomes.weight[chosen, None].astype(np.float32))
+    if members is None or members.labels is None or members.label_set is None:
+        shares = pairs.outcomes.shares[chosen, None].astype(np.float32)
+        return Outcomes(torch.from_numpy(shares), weight)
+    label_set = members.label_set if heads is None else members.label_set[heads]
+    won = torch.from_numpy(members.labels[:, chosen][label_set].T.astype(np.float32))
+    tied = torch.from_numpy(_tie_share(pairs.outcomes)[chosen, None].astype(np.float32))
+    shares = [(1 - tied) * (1 - won), tied.expand_as(won), (1 - tied) * won]
+    return Outcomes(torch.stack(shares, dim=-1), weight)
+
+
+def win_share_without_ties(outcomes: Outcomes) -> np.ndarray:
+    """Share for the first of the votes that are no ties, shape `(n,)`; ½ where all are."""
+    tied = _tie_share(outcomes)
+    won = np.asarray(outcomes.win_share) - tied / 2
+    return np.where(tied < 1, won / np.where(tied < 1, 1 - tied, 1.0), 0.5)
+
+
+def _tie_share(outcomes: Outcomes) -> np.ndarray:
+    return np.asarray(outcomes.shares[:, outcomes.num_grades])
+
+
+def _num_seen(members: Members) -> Tensor:
+    """Comparisons that each head is fitted to, shape `(M,)`."""
+    counts = np.zeros(len(members), np.float32)
+    for start in range(0, len(members.fold), PAIRS_AT_ONCE):
+        block = np.arange(start, min(len(members.fold), start + PAIRS_AT_ONCE))
+        counts += members.sees(block).sum(0)
+    return torch.from_numpy(counts)
+
+
+def _batches(num_pairs: int, *, seed: int) -> Iterator[np.ndarray]:
+    """Indices of comparisons, pass after pass, each in a new order."""
+    rng = np.random.default_rng(seed)
+    num_batches = math.ceil(num_pairs / BATCH_SIZE)
+    while True:
+        yield from np.array_split(rng.permutation(num_pairs), num_batches)

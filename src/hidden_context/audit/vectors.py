@@ -1,0 +1,126 @@
+"""Vectors of texts as heads read them: standardised, turned to their principal axes, and cut."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hidden_context.errors import UserError
+
+MOST_COMPONENTS = 256
+"""Width from which on vectors are cut: a head on more is slower and, from a few thousand
+comparisons, no better (docs/decisions/0014-audit.md)."""
+ROWS_AT_ONCE = 4096
+NO_VARIANCE = 1e-6
+"""A standard deviation below this share of the largest is rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """An affine map of states: standardised, then turned, so that E‖x‖² = 1 over the texts.
+
+    Turning changes neither a head nor a ridge on it, but lets an optimiser that scales each
+    coordinate converge in few steps. The axes are those of the variance between texts and that
+    within comparisons, added, so that what only tells prompts apart does not crowd out the rest.
+    """
+
+    mean: np.ndarray
+    """Of each state, shape `(width,)`."""
+    turn: np.ndarray
+    """Shape `(width, num_components)`."""
+
+    def __call__(self, states: np.ndarray) -> np.ndarray:
+        """Shape `(n, width)` to `(n, num_components)`, float32."""
+        return (np.asarray(states, np.float32) - self.mean) @ self.turn
+
+
+def find_axes(
+    states: np.ndarray, first: np.ndarray, second: np.ndarray, *, most: int = MOST_COMPONENTS
+) -> Axes:
+    """The axes of the states of texts that are compared. No outcome is looked at.
+
+    Args:
+        states: Of all texts, shape `(texts, width)`; may be mapped from a file.
+        first: Row of `states` of the first text of each comparison, shape `(n,)`.
+        second: Of the second.
+        most: Components to keep.
+
+    Raises:
+        UserError: The two texts of every comparison have the same state.
+    """
+    width = states.shape[1]
+    rows = np.unique(np.concatenate([first, second]))
+    total, squares = np.zeros(width), np.zeros((width, width))
+    for block in _blocks(rows):
+        found = states[block].astype(np.float32)
+        total += found.sum(0, dtype=np.float64)
+        squares += found.T @ found
+    mean = total / len(rows)
+    between = squares / len(rows) - np.outer(mean, mean)
+    within = np.zeros((width, width))
+    pairs = np.arange(len(first))
+    for block in _blocks(pairs):
+        difference = states[first[block]].astype(np.float32) - states[second[block]]
+        within += difference.T @ difference
+    within /= 2 * len(first)
+    if not (np.diag(within) > 0).any():
+        raise UserError(
+            "the two texts of every comparison have the same vector, so nothing can be learned; "
+            "check that the texts differ, or give another --model_name."
+        )
+    std = np.sqrt(np.maximum(np.diag(between), 0))
+    varies = std > NO_VARIANCE * std.max()
+    scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0)
+    both = (between + within) * np.outer(scale, scale)
+    _, axes = np.linalg.eigh(both)
+    axes = axes[:, ::-1][:, : min(most, int(varies.sum()))]
+    turn = scale[:, None] * axes
+    size = np.einsum("ij,ik,kj->", turn, between, turn)
+    return Axes(mean.astype(np.float32), (turn / np.sqrt(size)).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """The vectors of some texts, in memory or made from states as they are asked for."""
+
+    states: np.ndarray
+    """Shape `(any, width)`; or the vectors themselves where `axes` is None."""
+    axes: Axes | None
+    width: int
+    """Of a vector."""
+    rows: np.ndarray | None = None
+    """Of `states`, for each text, if not as they are."""
+
+    def __getitem__(self, texts: np.ndarray) -> Tensor:
+        """Shape `(len(texts), width)`, float32."""
+        found = self.states[texts if self.rows is None else self.rows[texts]]
+        vectors = found if self.axes is None else self.axes(found)
+        return torch.from_numpy(np.ascontiguousarray(vectors))
+
+
+def make_vectors(
+    states: np.ndarray, axes: Axes, *, rows: np.ndarray | None = None, memory: int
+) -> Vectors:
+    """Keep the vectors in memory if they take at most `memory` bytes.
+
+    Args:
+        states: Shape `(any, width)`; may be mapped from a file.
+        axes: Of these states.
+        rows: Of which states, shape `(texts,)`; all if not given.
+        memory: In bytes.
+    """
+    rows = np.arange(len(states)) if rows is None else rows
+    width = axes.turn.shape[1]
+    if 4 * len(rows) * width > memory:
+        return Vectors(states, axes, width, rows)
+    kept = np.empty((len(rows), width), np.float32)
+    for block in _blocks(np.arange(len(rows))):
+        kept[block] = axes(states[rows[block]])
+    return Vectors(kept, None, width)
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]

@@ -1,0 +1,134 @@
+"""The last hidden states of a frozen language model, one vector for each text."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+import transformers
+from accelerate.utils import send_to_device
+from transformers import AutoModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from hidden_context.data.comparisons import Text
+from hidden_context.data.packing import groups_of_like_length
+from hidden_context.data.tokenize import tokenize
+from hidden_context.errors import UserError
+from hidden_context.llm.backbone import (
+    check_exists,
+    load_tokenizer,
+    longest_text,
+    padded,
+    quietly,
+)
+from hidden_context.llm.batching import default_token_budget
+
+Pooling: TypeAlias = Literal["last", "mean"]
+
+
+class PooledStates:
+    """States of an encoder or decoder from the hub or a folder; no remote code is run."""
+
+    reads: Literal["response", "whole"] = "whole"
+    """See `hidden_context.audit.comparison_table.Reads`."""
+
+    def __init__(
+        self,
+        model_name: str,
+        *,
+        pooling: Pooling | None = None,
+        max_length: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            model_name: Folder or hub name.
+            pooling: `last` is the last token, which in a decoder has seen all others; `mean` is
+                over all tokens. If None, `mean` for encoders and `last` for decoders, which is how
+                a new head is trained on them.
+            max_length: In tokens; longer texts lose their beginning, and are counted.
+            device: Where to compute.
+            dtype: In which precision.
+
+        Raises:
+            UserError: The model or its tokenizer cannot be loaded.
+        """
+        check_exists("model", model_name)
+        self._tokenizer = load_tokenizer(model_name)
+        self._max_length = longest_text(model_name, self._tokenizer, max_length)
+        try:
+            with quietly():
+                model, loading = AutoModel.from_pretrained(
+                    model_name, dtype=dtype, output_loading_info=True
+                )
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(f"model {model_name} cannot be loaded: {reason}") from error
+        self._new = {*loading["missing_keys"]}
+        """Weights that the checkpoint lacks; only those of a pooler, which is not used."""
+        lacking = sorted(key for key in self._new if "pooler" not in key)
+        if lacking:
+            raise UserError(f"model {model_name} lacks weights, among them {lacking[0]}.")
+        self._model: Any = model.eval().to(device)
+        self._device = device
+        self._pooling = pooling or ("last" if _is_decoder(model) else "mean")
+        self.name = model_name
+        self.width = int(model.config.get_text_config().hidden_size)
+        self.num_overlong = 0
+        """Texts read so far that were longer than `max_length`."""
+        self.description = (
+            f"the frozen last hidden states of {model_name}, pooled by {self._pooling}, at most "
+            f"{self._max_length} tokens; a model that is trained may see more"
+        )
+        self.fingerprint = self._fingerprint(dtype)
+
+    def states(self, texts: Sequence[Text]) -> np.ndarray:
+        """Shape `(n, width)`, float32."""
+        tokenized = tokenize(
+            self._tokenizer,
+            texts,
+            max_length=self._max_length,
+            overlong="truncate_left",
+            place=lambda index: f"text {str(texts[index])[:60]!r}",
+        )
+        self.num_overlong += int(tokenized.overlong.sum())
+        found = np.empty((len(texts), self.width), np.float32)
+        lengths = [len(ids) for ids in tokenized.token_ids]
+        budget = default_token_budget(self._device)
+        for group in groups_of_like_length(lengths, token_budget=budget):
+            found[group] = self._pooled([tokenized.token_ids[index] for index in group])
+        return found
+
+    @torch.inference_mode()
+    def _pooled(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
+        batch = send_to_device(padded(token_ids, self._tokenizer.pad_token_id), self._device)
+        states = self._model(**batch).last_hidden_state.float()
+        mask = batch["attention_mask"]
+        if self._pooling == "mean":
+            pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        else:
+            pooled = states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+        return pooled.cpu().numpy()
+
+    def _fingerprint(self, dtype: torch.dtype) -> str:
+        """Of weights and tokenizer by content, and of how texts are read."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, weight in self._model.state_dict().items():
+            if name in self._new:
+                continue
+            digest.update(name.encode())
+            digest.update(weight.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        tokenizer = getattr(self._tokenizer, "backend_tokenizer", None)
+        definition = tokenizer.to_str() if tokenizer is not None else repr(self._tokenizer)
+        settings = (self._pooling, self._max_length, dtype, self._tokenizer.chat_template)
+        version = transformers.__version__.split(".")[0]
+        digest.update(repr((definition, *settings, version)).encode())
+        return digest.hexdigest()
+
+
+def _is_decoder(model: Any) -> bool:
+    """Whether tokens see only those before them: no masked language model has this architecture."""
+    return model.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES

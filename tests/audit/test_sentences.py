@@ -1,0 +1,73 @@
+import pytest
+
+from hidden_context.audit.sentences import CANNOT_TELL, sentences
+
+
+def interval(value, low, high):
+    return {"value": value, "low": low, "high": high}
+
+
+def found(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0.05):
+    common = {
+        "accuracy": interval(*accuracy),
+        "log_likelihood": interval(-0.66, -0.67, -0.65),
+        "expected_calibration_error": 0.02,
+        "brier_score": interval(0.24, 0.23, 0.25),
+        "length": {"longer_wins": 0.61, "without_length": 0.52},
+        "stopping_rule": "after 10 steps",
+    }
+    scales = ("pooled", "within_prompt", "each_prompt", "rank")
+    return {
+        "families": [
+            {**common, "family": {"name": "base"}, "against_base": None},
+            {
+                **common,
+                "family": {"name": "categorical"},
+                "against_base": interval(*against),
+                "explained_variance": [
+                    {"scale": name, **interval(0.3, 0.2, 0.4)} for name in scales
+                ],
+                "null": [
+                    {
+                        "figure": "r2_rank",
+                        "observed": 0.3,
+                        "draws": [0.4 + 0.01 * number for number in range(19)],
+                        "p_value": p_value,
+                    }
+                ],
+            },
+        ]
+    }
+
+
+def text(**options):
+    return " ".join(each["answer"] for each in sentences(found(**options)))
+
+
+def test_a_difference_is_said_with_its_interval():
+    assert "better than the scalar one by 0.0040 nats a vote (0.0010 to 0.0070)" in text()
+    worse = text(against=(-0.004, -0.007, -0.001))
+    assert "worse than the scalar one by 0.0040 nats a vote (0.0010 to 0.0070)" in worse
+
+
+@pytest.mark.parametrize(
+    "against", [(0.001, -0.002, 0.004), (-0.001, -0.003, 0.0), (0.0, 0.0, 0.0)]
+)
+def test_an_interval_that_holds_zero_cannot_tell(against):
+    assert f"{CANNOT_TELL.capitalize()}: categorical differs" in text(against=against)
+
+
+def test_vectors_that_do_not_predict_make_no_claim():
+    assert f"{CANNOT_TELL.capitalize()}, so no other" in text(accuracy=(0.5, 0.48, 0.52))
+    assert "Better than a coin" in text()
+    assert "Worse than a coin" in text(accuracy=(0.45, 0.42, 0.48))
+
+
+def test_the_null_is_rejected_only_where_no_draw_is_as_low():
+    assert "none gave so low an r²" in text(p_value=0.05)
+    assert "seldom gave so low" in text(p_value=0.1)
+    assert f"{CANNOT_TELL.capitalize()}: labels" in text(p_value=0.4)
+
+
+def test_the_length_baseline_stands_beside_the_accuracy():
+    assert '"The longer response wins" is right on 0.610 of the votes' in text()

@@ -1,0 +1,145 @@
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hidden_context.audit.comparison_table import Reads, digest_of
+from hidden_context.audit.hashed_words import HashedWords
+from hidden_context.audit.state_cache import CHUNKS, DIGESTS, META, STATES, StateCache
+from hidden_context.data.comparisons import Text
+from hidden_context.errors import UserError
+
+TEXTS = [f"text number {number}" for number in range(1200)]
+
+
+class Counting:
+    """Three numbers of each text, and how many texts were read."""
+
+    name: str = "counting"
+    description: str = "for tests"
+    reads: Reads = "whole"
+    width: int = 3
+    fingerprint: str = "abc"
+
+    def __init__(self, fail_after: int = 10**9) -> None:
+        self.num_read = 0
+        self.fail_after = fail_after
+
+    def states(self, texts: Sequence[Text]) -> np.ndarray:
+        self.num_read += len(texts)
+        if self.num_read > self.fail_after:
+            raise KeyboardInterrupt
+        return np.array([[len(text), hash_of(text), 1.0] for text in texts], np.float32)
+
+
+def hash_of(text: Text) -> float:
+    return float(sum(map(ord, str(text))))
+
+
+def pairs(texts):
+    return [(digest_of(text), text) for text in texts]
+
+
+def filled(folder: Path, texts=TEXTS) -> tuple[StateCache, Counting]:
+    counting = Counting()
+    cache = StateCache(folder, counting)
+    cache.add(pairs(texts), total=len(texts))
+    return cache, counting
+
+
+def check(cache: StateCache, texts=TEXTS) -> None:
+    rows = cache.rows_of(np.frombuffer(b"".join(map(digest_of, texts)), "V16"))
+    assert (rows >= 0).all()
+    np.testing.assert_array_equal(cache.states[rows, 1], [hash_of(text) for text in texts])
+
+
+def test_no_text_is_read_twice(tmp_path):
+    cache, counting = filled(tmp_path, [*TEXTS[:100], *TEXTS[:100]])
+    assert counting.num_read == 100
+    check(cache, TEXTS[:100])
+    again, counting = filled(tmp_path, TEXTS[50:150])
+    assert counting.num_read == 50
+    check(again, TEXTS[:150])
+
+
+def test_an_interrupted_run_loses_at_most_a_chunk(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        StateCache(tmp_path, Counting(fail_after=600)).add(pairs(TEXTS), total=1200)
+    cache, counting = filled(tmp_path)
+    assert counting.num_read == 1200 - 512
+    check(cache)
+
+
+@pytest.mark.parametrize("name", [STATES, DIGESTS, CHUNKS])
+def test_what_a_kill_leaves_half_written_is_cut_off(tmp_path, name):
+    filled(tmp_path, TEXTS[:600])
+    with (tmp_path / "abc" / name).open("ab") as file:
+        file.write(b"half")
+    check(filled(tmp_path)[0])
+
+
+@pytest.mark.parametrize("name", [STATES, DIGESTS])
+def test_damage_is_found_told_and_mended(tmp_path, name, capsys):
+    filled(tmp_path)
+    path = tmp_path / "abc" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    cache, counting = filled(tmp_path)
+    assert counting.num_read == 1200 - 512
+    assert "damaged; 688 texts are read again" in capsys.readouterr().err
+    check(cache)
+
+
+def test_a_truncated_file_is_mended(tmp_path):
+    filled(tmp_path)
+    os.truncate(tmp_path / "abc" / STATES, 1000)
+    check(filled(tmp_path)[0])
+
+
+def test_a_record_of_another_version_is_refused_with_what_to_do(tmp_path):
+    filled(tmp_path)
+    (tmp_path / "abc" / META).write_text('{"cache_version": 99}')
+    with pytest.raises(UserError, match="remove that folder"):
+        StateCache(tmp_path, Counting())
+    (tmp_path / "abc" / META).write_text("{garbage")
+    with pytest.raises(UserError, match="not JSON"):
+        StateCache(tmp_path, Counting())
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        StateCache(tmp_path / "file", Counting())
+
+
+def test_a_folder_that_cannot_be_written_serves_what_it_has(tmp_path, monkeypatch):
+    filled(tmp_path, TEXTS[:100])
+
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    cache = StateCache(tmp_path, Counting())
+    assert cache.add(pairs(TEXTS[:100]), total=100) == 0
+    with pytest.raises(UserError, match=r"cannot be written to \(Permission denied\)"):
+        cache.add(pairs(TEXTS), total=1200)
+
+
+def test_another_version_of_a_model_has_its_own_folder(tmp_path):
+    filled(tmp_path, TEXTS[:10])
+    other = Counting()
+    other.fingerprint = "def"
+    StateCache(tmp_path, other).add(pairs(TEXTS[:10]), total=10)
+    assert other.num_read == 10
+
+
+def test_hashed_words_are_finite_and_see_words_alone():
+    words = HashedWords()
+    first, second, odd = words.states(["a good answer", "good answer a", "\ud800 \x00 🙂 answer"])
+    np.testing.assert_array_equal(first, second)
+    assert np.isfinite(odd).all()
+    # "answer" alone: one count in one place, log 2
+    assert np.abs(words.states(["answer"])).sum() == pytest.approx(np.log(2))

@@ -1,0 +1,200 @@
+"""The `audit` command: what it writes and says, what it reads again, what it refuses."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import save_tiny_model
+
+from hidden_context.audit_preferences import main
+from hidden_context.records import read_json, read_jsonl, write_jsonl
+from hidden_context.results.saved_scores import read_comparisons
+
+GOOD, BAD = ("bread", "flour", "yeast"), ("stone", "gravel", "sand")
+
+
+def rows_of(num_rows: int) -> list[dict[str, object]]:
+    """Responses that are better the more good words they have, all of one length."""
+    rng = random.Random(0)
+    rows: list[dict[str, object]] = []
+    for number in range(num_rows):
+        counts = rng.sample(range(7), 2)
+        texts = [
+            " ".join([rng.choice(GOOD) for _ in range(k)] + [rng.choice(BAD) for _ in range(6 - k)])
+            for k in counts
+        ]
+        better = counts[0] > counts[1]
+        chosen, rejected = texts if better else texts[::-1]
+        row: dict[str, object] = {
+            "prompt": f"Question {number // 2}: ",
+            "chosen": chosen,
+            "rejected": rejected,
+        }
+        rows.append({**row, "objective": ("helpful", "harmless")[number % 3 == 0]})
+    return rows
+
+
+def audit(data: Path, tmp_path: Path, *flags: str) -> int:
+    quick = ["--num_seeds", "2", "--num_folds", "3", "--num_null_draws", "3"]
+    folders = ["--out", str(tmp_path / "out"), "--cache_dir", str(tmp_path / "cache")]
+    return main([str(data), *quick, *folders, *flags])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_jsonl(tmp_path / "data.jsonl", rows_of(120))
+    return tmp_path / "data.jsonl"
+
+
+def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, capsys):
+    assert audit(data, tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "Better than a coin" in said
+    assert "no language model" in said
+    record = read_json(tmp_path / "out" / "audit.json")
+    (found,) = record["sets"]
+    assert found["counts"]["comparisons"] == 120
+    assert [each["family"]["name"] for each in found["families"]] == [
+        "base",
+        "mean_and_variance",
+        "categorical",
+    ]
+    for each in found["families"]:
+        assert each["accuracy"]["value"] > 0.8  # the words decide without noise
+        assert each["length"]["longer_wins"] == pytest.approx(0.5, abs=0.2)
+    distributional = found["families"][1]
+    assert {report["scale"] for report in distributional["explained_variance"]} == {
+        "pooled",
+        "within_prompt",
+        "each_prompt",
+        "rank",
+    }
+    assert all(report["stopping_rule"] for report in distributional["explained_variance"])
+    assert len(distributional["training_curve"]) == 6
+    assert {each["figure"] for each in distributional["null"]} == {
+        "against_base",
+        "log_likelihood",
+        "accuracy",
+        "r2_pooled",
+        "r2_within_prompt",
+        "r2_rank",
+    }
+
+
+def test_scored_rows_are_in_the_format_of_evaluate(data, tmp_path):
+    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
+    record = read_json(tmp_path / "out" / "audit.json")["sets"][0]["families"][1]
+    file = tmp_path / "out" / record["scores"]
+    scored = read_comparisons(file, "both")
+    utility = scored.family.decode(scored.chosen.astype(np.float64))
+    rows = read_jsonl(file)
+    assert len(rows) == 120
+    np.testing.assert_allclose(
+        [row["utility"]["quantile:0.01"][0] for row in rows], utility.quantile(0.01), rtol=1e-4
+    )
+
+
+def test_a_second_run_reads_no_text_twice(data, tmp_path, capsys):
+    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
+    first = read_json(tmp_path / "out" / "audit.json")["sets"][0]
+    assert "(0 read now" not in capsys.readouterr().out
+    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
+    second = read_json(tmp_path / "out" / "audit.json")["sets"][0]
+    assert "(0 read now" in capsys.readouterr().out
+    assert first["families"] == second["families"]
+
+
+def test_several_sets_are_compared_at_one_size(data, tmp_path):
+    flags = ("--data_subset", "helpful", "harmless", "--num_null_draws", "0")
+    assert audit(data, tmp_path, *flags) == 0
+    sets = read_json(tmp_path / "out" / "audit.json")["sets"]
+    assert [each["name"] for each in sets] == ["helpful", "harmless"]
+    sizes = [
+        report["matched_size"]
+        for each in sets
+        for report in each["families"][1]["matched_explained_variance"]
+    ]
+    smallest = min(each["counts"]["comparisons"] for each in sets) * 2 / 3
+    assert all(size == pytest.approx(smallest, abs=2) for size in sizes)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "bert"])
+def test_a_language_model_gives_the_vectors(data, tmp_path, architecture, capsys):
+    folder = save_tiny_model(tmp_path / architecture, architecture)
+    flags = ("--model_name", str(folder), "--num_null_draws", "0", "--max_length", "16")
+    assert audit(data, tmp_path, *flags) == 0
+    record = read_json(tmp_path / "out" / "audit.json")
+    assert record["representation"]["width"] == 32
+    pooling = {"llama": "pooled by last", "bert": "pooled by mean"}[architecture]
+    assert pooling in record["representation"]["description"]
+    assert record["sets"][0]["counts"]["overlong_texts_read_now"] > 0
+    assert audit(data, tmp_path, *flags) == 0
+    assert "(0 read now" in capsys.readouterr().out
+
+
+def test_ties_are_modelled_and_fitted(tmp_path):
+    rows = [
+        {
+            "response_a": row["chosen"],
+            "response_b": row["rejected"],
+            "winner": ("a", "tie", "a")[number % 3],
+        }
+        for number, row in enumerate(rows_of(120))
+    ]
+    write_jsonl(tmp_path / "ties.jsonl", rows)
+    assert audit(tmp_path / "ties.jsonl", tmp_path) == 0
+    folder = tmp_path / "out" / "both"
+    for name in ("base", "categorical"):
+        meta = json.loads((folder / f"{name}_scores.jsonl.meta.json").read_text())
+        assert meta["outcome_model"]["ties"] == "threshold"
+        assert meta["outcome_model"]["thresholds"][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (rows_of(5), "at least 12"),
+        ([{**row, "prompt": "one "} for row in rows_of(40)], "prompt_id"),
+        ([{"chosen": "a", "rejected": "a"}] * 40, "two equal texts"),
+        (
+            [
+                {"prompt": f"{n} ", "chosen": "?", "rejected": "!"}
+                for n in range(40)  # no words at all
+            ],
+            "same vector",
+        ),
+    ],
+)
+def test_data_that_say_nothing_are_refused_in_a_line(rows, words, tmp_path, capsys):
+    write_jsonl(tmp_path / "data.jsonl", rows)
+    assert audit(tmp_path / "data.jsonl", tmp_path) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert words in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--families", "gaussian"], "gaussian"),
+        (["--num_folds", "2"], "at least 3"),
+        (["--num_seeds", "0"], "num_seeds"),
+        (["--memory", "0"], "memory"),
+        (["--model_name", "no/such/model"], "neither a folder"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(flags, words, data, tmp_path, capsys):
+    assert audit(data, tmp_path, *flags) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_little_memory_changes_no_finding(data, tmp_path):
+    found = []
+    for memory in ("4", "0.000001"):
+        assert audit(data, tmp_path, "--memory", memory, "--num_null_draws", "0") == 0
+        (each,) = read_json(tmp_path / "out" / "audit.json")["sets"]
+        found.append([family["log_likelihood"]["value"] for family in each["families"]])
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
