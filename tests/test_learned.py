@@ -62,3 +62,14 @@ def test_gradients_reach_every_parameter():
         assert parameter.grad is not None
         assert math.isfinite(float(parameter.grad.abs().sum()))
         assert float(parameter.grad.abs().sum()) > 0
+
+
+def test_copies_of_thresholds_are_learned_one_by_one():
+    likelihood = LearnedLikelihood(
+        Point(), OutcomeModel("threshold", (0.5,)), learn_outcomes=True, num_copies=3
+    )
+    _, model = likelihood()
+    (threshold,) = map(torch.as_tensor, model.thresholds)
+    torch.testing.assert_close(threshold, torch.full((3,), 0.5))
+    (gradient,) = torch.autograd.grad(threshold[1], list(likelihood.parameters()))
+    assert (gradient.flatten() != 0).tolist() == [False, True, False]

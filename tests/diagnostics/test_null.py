@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hidden_context.diagnostics.null import label_null
+from hidden_context.diagnostics.null import label_null, null_of, redrawn_labels
 from hidden_context.errors import UserError
 
 PROB = np.random.default_rng(0).uniform(0.5, 0.95, size=200)
@@ -73,3 +73,24 @@ def test_what_makes_no_null_is_refused() -> None:
     ]:
         with pytest.raises(UserError, match=words):
             label_null(log_prob, refit, observed=0.0, tail=tail, num_draws=num_draws)
+
+
+def test_redrawn_votes_are_binomial():
+    log_prob, votes = np.log([0.2, 0.9]), np.array([5.0, 20.0])
+    found = redrawn_labels(log_prob, num_votes=votes, num_draws=4000, seed=0)
+    expected = np.array([0.2, 0.9])
+    error = np.sqrt(expected * (1 - expected) / votes / 4000)
+    assert (np.abs(found.mean(0) - expected) < 4 * error).all()
+    np.testing.assert_allclose(found.var(0), expected * (1 - expected) / votes, rtol=0.15)
+    assert set(np.unique(found[:, 0] * 5).round(4)) <= {0, 1, 2, 3, 4, 5}
+
+
+def test_all_draws_at_once_are_the_draws_one_by_one():
+    log_prob = np.log(np.linspace(0.1, 0.9, 50))
+    labels = redrawn_labels(log_prob, num_draws=19, seed=3)
+    together = null_of(0.5, labels.mean(1), tail="upper")
+    one_by_one = label_null(
+        log_prob, lambda each: float(each.mean()), observed=0.5, tail="upper", num_draws=19, seed=3
+    )
+    np.testing.assert_allclose(together.draws, one_by_one.draws, atol=1e-6)
+    assert together.p_value == one_by_one.p_value
