@@ -50,3 +50,10 @@ def test_ranks_are_taken_among_a_sample_of_whole_prompts():
     many = training(MOST_RESPONSES_RANKED, seed=0)
     found = explained_variance_of_trainings(FAMILY, [many], scale="rank", stopping_rule="s")
     assert found.num_responses == MOST_RESPONSES_RANKED
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_training_that_is_not_drawn_is_left_out_of_the_resample(scale):
+    few = [training(2, seed=number, first_prompt=2 * number) for number in range(6)]
+    found = explained_variance_of_trainings(FAMILY, few, scale=scale, stopping_rule="s")
+    assert 0 <= found.low <= found.high <= 1

@@ -46,7 +46,8 @@ def explained_variance_of_trainings(
     """Mean over trainings of each one's r², with an interval over prompts.
 
     Each training has a scale and origin of its own, so responses of two are never pooled; prompts
-    are resampled for all of them together. Of one training it is `explained_variance_report`, but
+    are resampled for all of them together, and a training none of whose prompts is drawn is left
+    out of that resample. Of one training it is `explained_variance_report`, but
     for the rank scale of more than `MOST_RESPONSES_RANKED` responses: of these a sample of prompts.
 
     Args:
@@ -66,7 +67,13 @@ def explained_variance_of_trainings(
         num_responses += counted
 
     def mean(weights: np.ndarray) -> np.ndarray:
-        return np.mean([at(weights[:, columns]) for at, columns in statistics], axis=0)
+        total, count = np.zeros(len(weights)), np.zeros(len(weights))
+        for at, columns in statistics:
+            own = weights[:, columns]
+            drawn = own.any(1)
+            total[drawn] += at(own[drawn])
+            count += drawn
+        return total / count
 
     interval = bootstrap_weighted(mean, len(numbers), resampling=resampling)
     return ExplainedVarianceReport(
