@@ -63,12 +63,26 @@ def write_hh_rlhf(folder: Path) -> None:
             write_jsonl(folder / f"{objective}-base" / f"{split}.jsonl", rows)
 
 
+def write_relabelled(folder: Path) -> None:
+    for subset in ("helpful", "harmless", "both"):
+        rows = [
+            {
+                "chosen": f"\n\nHuman: {n}?\n\nAssistant: yes",
+                "rejected": f"\n\nHuman: {n}?\n\nAssistant: no",
+            }
+            for n in range(24)
+        ]
+        write_jsonl(folder / subset / "train.jsonl", rows)
+
+
 def test_the_commands_of_the_readme_run_in_their_order(
     tmp_path: Path, mirror: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """As they stand, with a small gpt2, a small HH-RLHF and a mirror in place of the hubs."""
     save_tiny_model(tmp_path / "gpt2", "gpt2")
     write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")
+    save_tiny_model(tmp_path / "demo_output" / "tiny_llama", "llama")
+    write_relabelled(tmp_path / "demo_output" / "data" / "relabeled_hh_rlhf")
     monkeypatch.chdir(tmp_path)
     ran = []
     for program, *arguments in command_lines("README.md"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hidden_context.audit.audited_set import AuditedSet, Plan
     from hidden_context.audit.comparison_table import ComparisonTable
     from hidden_context.audit.heads import Pairs
+    from hidden_context.audit.jailbreaks import Jailbreaks
     from hidden_context.audit.state_cache import Representation
     from hidden_context.data.comparisons import Comparison
     from hidden_context.distributions import Family
@@ -32,6 +33,8 @@ class Config:
     """Hub names, folders or files (jsonl, jsonl.gz, parquet, csv)."""
     data_subset: tuple[Literal["both", "helpful", "harmless"], ...] = ("both",)
     """Comparisons judged by these objectives; several are audited one by one and compared."""
+    jailbreaks: Path | None = None
+    """Prompts with a safe and an unsafe response (jsonl): how often does the unsafe one win?"""
     split: Literal["train", "test"] = "train"
     """Of a hub name or folder."""
     model_name: str | None = None
@@ -71,6 +74,8 @@ class _Set:
     comparisons: "Collection[Comparison]"
     table: "ComparisonTable"
     pairs: "Pairs"
+    jailbreaks: "Pairs | None"
+    """Safe and unsafe responses, by the same axes."""
 
 
 def run(config: Config) -> None:
@@ -82,7 +87,8 @@ def run(config: Config) -> None:
     _check(config)
     plan = _plan(config)
     representation = _representation(config)
-    sets = _read(config, representation)
+    jailbreaks = _jailbreaks(config, representation)
+    sets = _read(config, representation, jailbreaks)
     matched = _rows_of_one_size(sets)
     found: list[dict[str, Any]] = []
     for each in sets:
@@ -91,6 +97,7 @@ def run(config: Config) -> None:
             each.pairs, plan, lengths=each.table.lengths, num_votes=each.table.num_votes
         )
         _add_matched(audited, plan, matched.get(each.name))
+        _add_jailbreaks(audited, each, jailbreaks)
         for record in audited.figures:
             name = record["family"]["name"]
             record["scores"] = f"{each.name}/{name}_scores.jsonl"
@@ -101,6 +108,8 @@ def run(config: Config) -> None:
             "source": each.source,
             "counts": each.table.counts,
             "families": audited.figures,
+            "between": _between(audited, each, config.seed),
+            **_of_length(jailbreaks),
         }
         found.append({**result, "sentences": sentences(result)})
     record = {
@@ -124,7 +133,8 @@ def run(config: Config) -> None:
 
 
 def _check(config: Config) -> None:
-    for name, least in (("num_seeds", 1), ("num_null_draws", 0), ("max_length", 1)):
+    least_of = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 0, "max_length": 1}
+    for name, least in least_of.items():
         if getattr(config, name) < least:
             raise UserError(f"--{name} is {getattr(config, name)}; give at least {least}.")
     if not config.memory > 0:
@@ -175,12 +185,23 @@ def _representation(config: Config) -> "Representation":
     )
 
 
-def _read(config: Config, representation: "Representation") -> list[_Set]:
+def _jailbreaks(config: Config, representation: "Representation") -> "Jailbreaks | None":
+    from hidden_context.audit.jailbreaks import read_jailbreaks
+
+    if config.jailbreaks is None:
+        return None
+    return read_jailbreaks(config.jailbreaks, representation.reads)
+
+
+def _read(
+    config: Config, representation: "Representation", jailbreaks: "Jailbreaks | None"
+) -> list[_Set]:
     """Every data set, and the states of its texts."""
     from hidden_context.audit.comparison_table import read_table, texts_of
     from hidden_context.audit.heads import Pairs
+    from hidden_context.audit.jailbreaks import as_pairs
     from hidden_context.audit.state_cache import StateCache
-    from hidden_context.audit.vectors import find_axes, make_vectors
+    from hidden_context.audit.vectors import Vectors, find_axes, make_vectors
     from hidden_context.data.comparisons import comparisons_from_rows
     from hidden_context.data.sources import load_rows
 
@@ -200,7 +221,13 @@ def _read(config: Config, representation: "Representation") -> list[_Set]:
         used, (first, second) = _used(first, second)
         vectors = make_vectors(cache.states, axes, rows=used, memory=memory)
         pairs = Pairs(vectors, first, second, table.outcomes, table.prompt)
-        sets.append(_Set(name, source, comparisons, table, pairs))
+        attacks = None
+        if jailbreaks is not None:
+            cache.add(jailbreaks.with_digests(), total=2 * len(jailbreaks.texts))
+            rows = cache.rows_of(jailbreaks.digest)
+            unread = Vectors(cache.states, axes, vectors.width)
+            attacks = as_pairs(unread, rows, jailbreaks.prompt)
+        sets.append(_Set(name, source, comparisons, table, pairs, attacks))
     return sets
 
 
@@ -228,13 +255,62 @@ def _rows_of_one_size(sets: Sequence[_Set]) -> "dict[str, Any]":
 
 
 def _add_matched(audited: "AuditedSet", plan: "Plan", rows: Any) -> None:
-    from hidden_context.audit.audited_set import matched_explained_variance
+    from hidden_context.audit.audited_set import matched_explained_variance, training_size
 
     if rows is None:
+        return
+    if len(rows) == len(audited.pairs):
+        size = training_size(len(rows), plan)
+        for record in audited.figures:
+            record["matched_explained_variance"] = [
+                {**report, "matched_size": size} for report in record["explained_variance"]
+            ]
         return
     by_family = matched_explained_variance(audited.pairs, plan, rows)
     for record in audited.figures:
         record["matched_explained_variance"] = by_family[record["family"]["name"]]
+
+
+def _add_jailbreaks(audited: "AuditedSet", each: _Set, jailbreaks: "Jailbreaks | None") -> None:
+    from hidden_context.audit.jailbreaks import jailbreak_rates
+
+    if jailbreaks is None or each.jailbreaks is None:
+        return
+    for record in audited.figures:
+        name = record["family"]["name"]
+        record["jailbreaks"] = jailbreak_rates(
+            audited.measured[name],
+            audited.pairs,
+            audited.partitions,
+            each.table.lengths,
+            jailbreaks,
+            each.jailbreaks,
+            outcome_model=audited.outcome_models[name],
+        )
+
+
+def _between(audited: "AuditedSet", each: _Set, seed: int) -> "dict[str, Any] | None":
+    """By the first distributional family, where comparisons say who judged."""
+    from hidden_context.audit.between import between_labels
+
+    name = next((name for name in audited.measured if name != "base"), None)
+    if name is None or each.table.labelled_by is None:
+        return None
+    found = between_labels(
+        audited.measured[name],
+        audited.pairs,
+        audited.partitions,
+        each.table.label,
+        outcome_model=audited.outcome_models[name],
+        seed=seed,
+    )
+    return found and {"by": each.table.labelled_by, **found}
+
+
+def _of_length(jailbreaks: "Jailbreaks | None") -> dict[str, Any]:
+    from hidden_context.audit.jailbreaks import longer_is_unsafe
+
+    return {} if jailbreaks is None else {"longer_is_unsafe": longer_is_unsafe(jailbreaks)}
 
 
 def _default_cache() -> Path:

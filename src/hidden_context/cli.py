@@ -15,6 +15,7 @@ COMMANDS = {
     "score": ("evaluate_assistant_responses", "score any responses to prompts, such as jailbreaks"),
     "summarize": ("summarize_results", "r², jailbreak rates and accuracies from saved scores"),
     "audit": ("audit_preferences", "is there hidden context in preference data? in minutes"),
+    "report": ("write_report", "one HTML page of saved results, and figures for papers"),
     "aggregate": ("aggregate_preferences", "where rules of social choice have different winners"),
     "download": ("download", "fetch the published data and models"),
 }

@@ -1,7 +1,7 @@
 """`hidden-context demo`: the paper's main job on generated data whose hidden context is known.
 
 Writes the data, makes a tiny language model, then calls the commands that a user would call on real
-data, in this process: train ten reward models, evaluate, score jailbreaks, summarise.
+data, in this process: train ten reward models, evaluate, score jailbreaks, summarise, write a page.
 """
 
 import contextlib
@@ -54,6 +54,8 @@ class Config:
 MODEL_NAME = "tiny_llama"
 LOG = "log.txt"
 """What the commands print; the demo itself prints the outcome only."""
+PAGE = "report.html"
+"""Everything that was scored, to look at."""
 RECORD = "demo.json"
 """Configuration and versions; also marks a folder as one that a demo may replace."""
 MAX_LENGTH = 64
@@ -125,8 +127,10 @@ def _run(config: Config) -> int:
         verdict = "holds" if finding.holds else "does NOT hold"
         numbers = f"{finding.smaller:.3f} < {finding.larger:.3f}"
         print(f"{finding.claim}, {finding.family}: {numbers} {verdict} in this run")
+    with _messages_to(config.out_dir / LOG):
+        write_page(config)
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
-    print(f"see more: hidden-context summarize --data_dir {data_dir}")
+    print(f"look at it: {config.out_dir / PAGE}")
     return 0
 
 
@@ -226,6 +230,18 @@ def score_jailbreaks(config: Config, family: str, checkpoints: Mapping[Subset, P
             bf16=False,
         )
     )
+
+
+def write_page(config: Config) -> None:
+    """The page of all that was scored."""
+    from hidden_context import write_report
+
+    page = write_report.Config(
+        paths=(config.out_dir,),
+        out=config.out_dir / PAGE,
+        title="Demo: two judges whose objectives conflict",
+    )
+    write_report.run(page)
 
 
 def truths(data: "GeneratedData") -> "dict[str, Truth]":

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.npz"
+NOT_TRAINED_ON = ("out_dir", "redraw", "style")
+"""Flags that change no weights."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Config:
     """Seed of the initial weights and of the comparisons."""
     redraw: bool = False
     """Draw the figure again from the saved curves, without training."""
+    style: Literal["screen", "paper"] = "screen"
+    """Look of the figure; paper: two columns wide (6.75 in), 8 pt, thin lines."""
 
 
 def run(config: Config) -> None:
@@ -119,12 +123,15 @@ def _trained(config: Config, environment: "Environment", name: str, folder: Path
 
 def _draw(config: Config, folder: Path) -> None:
     from hidden_context import records
+    from hidden_context.figure_style import STYLES, in_style
     from hidden_context.synthetic.figures import draw, read_curves
 
-    figure = draw(read_curves(folder / CURVES_FILE))
-    for kind in ("png", "pdf"):
-        with records.atomic_write(folder / f"{config.env}.{kind}") as file:
-            figure.savefig(file, format=kind)
+    style = STYLES[config.style]
+    figure = draw(read_curves(folder / CURVES_FILE), style)
+    with in_style(style):
+        for kind in ("png", "pdf"):
+            with records.atomic_write(folder / f"{config.env}.{kind}") as file:
+                figure.savefig(file, format=kind)
 
 
 def _headline(found: dict[str, Any]) -> str:
@@ -141,7 +148,7 @@ def _headline(found: dict[str, Any]) -> str:
 def _settings(config: Config) -> dict[str, Any]:
     """What the trained weights depend on, besides the family."""
     settings = dataclasses.asdict(config)
-    return {name: settings[name] for name in settings if name not in ("out_dir", "redraw")}
+    return {name: settings[name] for name in settings if name not in NOT_TRAINED_ON}
 
 
 def _check(config: Config) -> None:

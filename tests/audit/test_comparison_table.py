@@ -86,3 +86,21 @@ def test_pairs_come_in_the_order_of_the_table():
     table = read_table(comparisons, "whole")
     for pair, digests in zip(pairs_of(comparisons), table.digest, strict=True):
         assert digests[0].tobytes() == digest_of(pair.first)
+
+
+def test_labels_are_groups_where_there_are_any_and_never_mixed_with_annotators():
+    pair = {"chosen": "a", "rejected": "b"}
+    rows = [{**pair, "annotator": "x"}, {**pair, "group": "x", "annotator": "y"}, pair]
+    table = table_of(rows)
+    assert (table.labelled_by, table.label_names) == ("group", ("x",))
+    np.testing.assert_array_equal(table.label, [-1, 0, -1])
+    table = table_of([rows[0], pair])
+    assert (table.labelled_by, table.label_names) == ("annotator", ("x",))
+    np.testing.assert_array_equal(table.label, [0, -1])
+    assert table_of([pair]).labelled_by is None
+
+
+def test_lengths_are_of_the_responses_alone():
+    rows = [{"prompt": "a long prompt ", "chosen": "yes", "rejected": "no"}]
+    np.testing.assert_array_equal(table_of(rows).lengths, [[3, 2]])
+    np.testing.assert_array_equal(table_of(rows, "whole").lengths, [[3, 2]])

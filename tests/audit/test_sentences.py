@@ -11,9 +11,12 @@ def found(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0.0
     common = {
         "accuracy": interval(*accuracy),
         "log_likelihood": interval(-0.66, -0.67, -0.65),
-        "expected_calibration_error": 0.02,
+        "expected_calibration_error": interval(0.02, 0.01, 0.03),
         "brier_score": interval(0.24, 0.23, 0.25),
-        "length": {"longer_wins": 0.61, "without_length": 0.52},
+        "length": {
+            "longer_wins": interval(0.61, 0.6, 0.62),
+            "without_length": interval(0.52, 0.5, 0.54),
+        },
         "stopping_rule": "after 10 steps",
     }
     scales = ("pooled", "within_prompt", "each_prompt", "rank")
@@ -70,4 +73,4 @@ def test_the_null_is_rejected_only_where_no_draw_is_as_low():
 
 
 def test_the_length_baseline_stands_beside_the_accuracy():
-    assert '"The longer response wins" is right on 0.610 of the votes' in text()
+    assert '"The longer response wins" is right on 0.610 (0.600 to 0.620) of the votes' in text()

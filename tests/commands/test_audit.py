@@ -63,7 +63,7 @@ def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, c
     ]
     for each in found["families"]:
         assert each["accuracy"]["value"] > 0.8  # the words decide without noise
-        assert each["length"]["longer_wins"] == pytest.approx(0.5, abs=0.2)
+        assert each["length"]["longer_wins"]["value"] == pytest.approx(0.5, abs=0.2)
     distributional = found["families"][1]
     assert {report["scale"] for report in distributional["explained_variance"]} == {
         "pooled",
@@ -198,3 +198,54 @@ def test_little_memory_changes_no_finding(data, tmp_path):
         (each,) = read_json(tmp_path / "out" / "audit.json")["sets"]
         found.append([family["log_likelihood"]["value"] for family in each["families"]])
     assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_undecided_comparisons_are_shared_out_for_every_family_with_a_spread(data, tmp_path):
+    assert audit(data, tmp_path) == 0
+    scalar, *others = read_json(tmp_path / "out" / "audit.json")["sets"][0]["families"]
+    assert scalar["undecided"] is None
+    for each in others:
+        shares = [each["undecided"][name]["value"] for name in ("near_tie", "noisy", "decided")]
+        assert sum(shares) == pytest.approx(1)
+        assert shares[2] > 0.5  # the words decide
+
+
+def test_jailbreaks_are_decided_by_what_was_learned_and_length_is_told_apart(data, tmp_path):
+    """Unsafe responses are of good words but longer by half; a head of words prefers them."""
+    rows = [
+        {"prompt": f"Question {k}: ", "responses": ["stone gravel sand", "bread flour yeast flour"]}
+        for k in range(8)
+    ]
+    write_jsonl(tmp_path / "jailbreaks.jsonl", rows)
+    flags = ("--families", "mean_and_variance", "--jailbreaks", tmp_path / "jailbreaks.jsonl")
+    assert audit(data, tmp_path, *map(str, flags)) == 0
+    (found,) = read_json(tmp_path / "out" / "audit.json")["sets"]
+    assert found["longer_is_unsafe"]["value"] == 1
+    scalar, spread = (each["jailbreaks"] for each in found["families"])
+    assert [each["risk"] for each in scalar] == ["mean"]
+    assert [each["risk"] for each in spread] == ["mean", "quantile:0.01"]
+    for each in (scalar[0], spread[0]):
+        assert each["rate"]["value"] == each["without_length"]["value"] == 1
+    (answer,) = [each["answer"] for each in found["sentences"] if "jailbreaks" in each["question"]]
+    assert 'The longer response wins": 1.000' in answer
+
+
+def test_damaged_jailbreaks_are_refused_before_anything_is_fitted(data, tmp_path, capsys):
+    write_jsonl(tmp_path / "jailbreaks.jsonl", [{"prompt": "?", "responses": ["one"]}])
+    assert audit(data, tmp_path, "--jailbreaks", str(tmp_path / "jailbreaks.jsonl")) == 2
+    assert "row 1: 1 responses" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
+    rows = [{**row, "group": "ab"[k % 2]} for k, row in enumerate(read_jsonl(data))]
+    rows[0]["group"] = "rare"
+    write_jsonl(data, rows)
+    assert audit(data, tmp_path, "--families", "mean_and_variance") == 0
+    (found,) = read_json(tmp_path / "out" / "audit.json")["sets"]
+    assert found["between"]["by"] == "group"
+    assert found["between"]["num_labels"] == 2
+    assert found["between"]["num_labels_left_out"] == 1
+    assert 0 <= found["between"]["share"]["low"] <= found["between"]["share"]["high"] <= 1
+    (answer,) = [each["answer"] for each in found["sentences"] if "who judged" in each["question"]]
+    assert "1 further groups are too rare" in answer

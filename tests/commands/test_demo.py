@@ -43,6 +43,9 @@ def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
     (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")
     assert "reward_outputs_both_categorical" in row
     assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 6
+    assert printed.rstrip().endswith(f"look at it: {small_demo / 'report.html'}")
+    page = (small_demo / "report.html").read_text(encoding="utf-8")
+    assert "Jailbreak rate, trained on both" in page
 
 
 def test_the_model_with_contexts_is_trained_on_both_and_scores_jailbreaks_among_others(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from hidden_context.diagnostics import bootstrap as bootstrap_module
 from hidden_context.diagnostics.bootstrap import (
     Resampling,
     bootstrap,
@@ -110,3 +111,29 @@ def test_what_cannot_be_resampled_is_refused() -> None:
         Resampling(num_resamples=0)
     with pytest.raises(UserError, match="coverage"):
         Resampling(level=1.0)
+
+
+def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole numbers, so that sums are exact in any order."""
+    rng = np.random.default_rng(0)
+    values, prompts = rng.integers(0, 100, 300).astype(float), np.arange(300) // 3
+    whole, drawn = bootstrap_mean(values, prompts), prompt_weights(100)
+    monkeypatch.setattr(bootstrap_module, "WEIGHTS_AT_ONCE", 7 * 100 + 5)
+    assert bootstrap_mean(values, prompts) == whole
+    np.testing.assert_array_equal(prompt_weights(100), drawn)
+
+
+def test_a_row_of_weight_two_counts_as_two_rows() -> None:
+    rng = np.random.default_rng(1)
+    values, prompts = rng.normal(size=40), np.arange(40) // 2
+    weights = rng.integers(1, 4, 40)
+    repeated = np.repeat(np.arange(40), weights)
+    found = bootstrap_mean(values, prompts, weights=weights)
+    expected = bootstrap_mean(values[repeated], prompts[repeated])
+    assert found.value == pytest.approx(expected.value)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_negative_weights_are_refused() -> None:
+    with pytest.raises(UserError, match="weights is as low as -1"):
+        bootstrap_mean(np.ones(4), np.arange(4), weights=[1, 1, 1, -1])

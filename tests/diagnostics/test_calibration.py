@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from hidden_context.diagnostics.calibration import calibration
+from hidden_context.diagnostics.bootstrap import bootstrap
+from hidden_context.diagnostics.calibration import calibration, calibration_error_interval
 from hidden_context.errors import UserError
 
 
@@ -73,3 +74,25 @@ def test_what_is_no_prediction_or_vote_is_refused() -> None:
         calibration([0.2, 0.3], [1], [1])
     with pytest.raises(UserError, match="num_bins"):
         calibration([0.2], [1], [1], num_bins=0)
+
+
+def test_the_interval_of_the_error_is_that_of_recomputing_it_on_each_resample() -> None:
+    rng = np.random.default_rng(5)
+    prob, prompts = rng.uniform(size=200), np.arange(200) // 4
+    votes = rng.integers(0, 3, (2, 200)) + np.array([[1], [0]])
+    found = calibration_error_interval(prob, votes[0], votes[1], prompts)
+
+    def error(rows: np.ndarray) -> float:
+        return calibration(prob[rows], votes[0, rows], votes[1, rows]).expected_calibration_error
+
+    peer = bootstrap(error, prompts)
+    assert found.value == error(np.arange(200))
+    assert (found.low, found.high) == pytest.approx((peer.low, peer.high))
+
+
+def test_the_error_of_perfect_predictions_is_above_zero_by_chance_in_every_resample() -> None:
+    rng = np.random.default_rng(6)
+    prob = rng.uniform(size=300)
+    wins = rng.random(300) < prob
+    found = calibration_error_interval(prob, wins, ~wins, np.arange(300))
+    assert 0 < found.low < found.high < 0.2

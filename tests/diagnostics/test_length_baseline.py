@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from hidden_context.diagnostics.length_baseline import length_baseline, length_coefficient
+from hidden_context.diagnostics.bootstrap import bootstrap_mean
+from hidden_context.diagnostics.length_baseline import (
+    length_baseline,
+    length_coefficient,
+    length_intervals,
+    rate_without_length,
+    reward_slope,
+)
 from hidden_context.errors import UserError
+from hidden_context.outcomes import Outcomes
 
 RNG = np.random.default_rng(0)
 CHOSEN, REJECTED = RNG.integers(1, 2000, size=(2, 1000)).astype(float)
@@ -89,3 +97,51 @@ def test_what_has_no_length_is_refused() -> None:
         length_baseline([0.0], [-np.inf], [1], [3])
     with pytest.raises(UserError, match="at least one"):
         length_baseline([], [], [], [])
+
+
+def test_intervals_are_those_of_the_share_of_rows_at_the_coefficient_of_all() -> None:
+    log_odds = RNG.normal(size=1000) + 0.5 * LENGTH
+    prompts = np.arange(1000) // 4
+    found = length_baseline(*logs(log_odds), CHOSEN, REJECTED)
+    longer, rest = length_intervals(*logs(log_odds), CHOSEN, REJECTED, None, prompts)
+    assert longer.value == pytest.approx(found.longer_wins)
+    assert rest.value == pytest.approx(found.without_length)
+    by_hand = bootstrap_mean(log_odds > found.coefficient * LENGTH, prompts)
+    assert (rest.low, rest.high) == pytest.approx((by_hand.low, by_hand.high))
+
+
+def test_intervals_count_votes() -> None:
+    shares = RNG.dirichlet([1, 1, 1], size=1000)
+    outcomes = Outcomes(shares, RNG.uniform(0.1, 3, 1000))
+    log_odds = RNG.normal(size=1000)
+    arguments = (*logs(log_odds), CHOSEN, REJECTED, outcomes)
+    found = length_baseline(*arguments)
+    longer, rest = length_intervals(*arguments, np.arange(1000))
+    assert longer.value == pytest.approx(found.longer_wins)
+    assert rest.value == pytest.approx(found.without_length)
+
+
+def test_a_reward_of_length_alone_has_its_slope_and_decides_nothing_without_it() -> None:
+    rewards = 3 + 0.7 * np.log1p(CHOSEN), 3 + 0.7 * np.log1p(REJECTED)
+    slope = reward_slope(*rewards, CHOSEN, REJECTED)
+    assert slope == pytest.approx(0.7)
+    prompts = np.arange(1000)
+    rate = rate_without_length(*rewards, CHOSEN, REJECTED, prompts, slope=slope)
+    assert rate.value == rate.low == rate.high == 0.5
+    plain = rate_without_length(*rewards, CHOSEN, REJECTED, prompts, slope=0.0)
+    assert plain.value == np.mean(LENGTH > 0) + np.mean(LENGTH == 0) / 2
+
+
+def test_a_slope_of_ordinary_comparisons_leaves_harm_where_length_goes_with_it() -> None:
+    """The reward is length plus harm; harm is longer by a factor. Without length harm decides."""
+    harm_is_longer = CHOSEN * 3
+    unsafe, safe = np.log1p(harm_is_longer) + 1, np.log1p(CHOSEN)
+    prompts = np.arange(1000)
+    honest = rate_without_length(unsafe, safe, harm_is_longer, CHOSEN, prompts, slope=1.0)
+    assert honest.value == 1
+    biased = reward_slope(unsafe, safe, harm_is_longer, CHOSEN)
+    assert biased > 1.8  # 1 + 1 / log 3, nearly
+
+
+def test_equal_lengths_have_no_slope() -> None:
+    assert reward_slope([1.0, 2.0], [0.0, 0.0], [5, 5], [5, 5]) == 0

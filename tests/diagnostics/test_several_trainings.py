@@ -46,10 +46,15 @@ def test_a_scale_of_its_own_changes_no_r2():
     assert values[0] == pytest.approx(values[1])
 
 
-def test_ranks_are_taken_among_a_sample_of_whole_prompts():
-    many = training(MOST_RESPONSES_RANKED, seed=0)
+def test_ranks_are_taken_among_a_sample_of_the_responses_of_all_prompts():
+    """Four prompts of 500 responses each: all take part, so that resampling prompts means much."""
+    rng = np.random.default_rng(0)
+    raw, prompt = rng.normal(size=(2000, 2)), np.repeat(np.arange(4), 500)
+    many = Training(raw, prompt, np.arange(2000))
     found = explained_variance_of_trainings(FAMILY, [many], scale="rank", stopping_rule="s")
     assert found.num_responses == MOST_RESPONSES_RANKED
+    assert found.num_prompts == 4
+    assert found.low < found.value < found.high
 
 
 @pytest.mark.parametrize("scale", SCALES)

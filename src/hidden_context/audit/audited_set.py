@@ -36,6 +36,8 @@ class AuditedSet:
     measured: Mapping[str, Measured]
     figures: list[dict[str, Any]]
     """Of each family, as JSON can hold them."""
+    outcome_models: Mapping[str, OutcomeModel]
+    """Where the thresholds of each family start."""
 
 
 def audit_set(
@@ -50,7 +52,7 @@ def audit_set(
     Args:
         pairs: The comparisons.
         plan: How.
-        lengths: Characters of both texts, shape `(n, 2)`.
+        lengths: Characters of both responses, shape `(n, 2)`.
         num_votes: Of each comparison, shape `(n,)`.
 
     Raises:
@@ -73,7 +75,7 @@ def audit_set(
         )
         for record in found:
             record["null"] = by_family[record["family"]["name"]]
-    return AuditedSet(pairs, partitions, measured, found)
+    return AuditedSet(pairs, partitions, measured, found, models)
 
 
 def matched_explained_variance(
@@ -82,11 +84,16 @@ def matched_explained_variance(
     """r² of every family after training on some of the comparisons, by family name."""
     cut = pairs.selected(rows)
     partitions, measured, _ = _fit(cut, plan)
-    size = round(len(cut) * (plan.num_folds - 1) / plan.num_folds)
+    size = training_size(len(cut), plan)
     return {
         name: figures(each, None, cut, partitions, None, matched_size=size)["explained_variance"]
         for name, each in measured.items()
     }
+
+
+def training_size(num_pairs: int, plan: Plan) -> int:
+    """Comparisons that a head is fitted to in the end: all but a fold."""
+    return round(num_pairs * (plan.num_folds - 1) / plan.num_folds)
 
 
 def _fit(

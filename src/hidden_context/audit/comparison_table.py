@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from array import array
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -29,13 +30,14 @@ class ComparisonTable:
     prompt: np.ndarray
     """Number of each pair's prompt, shape `(n,)`."""
     lengths: np.ndarray
-    """Characters of both texts, shape `(n, 2)`."""
+    """Characters of both responses, without what they share, shape `(n, 2)`."""
     outcomes: Outcomes
     """NumPy arrays; weights count votes and are 1 on average."""
     num_votes: np.ndarray
     """Shape `(n,)`."""
     label: np.ndarray
-    """Number of who judged (group, else annotator), shape `(n,)`; -1 where it is not known."""
+    """Number of who judged, shape `(n,)`; -1 where it is not known. Groups if there are any, else
+    annotators; never both."""
     label_names: tuple[str, ...]
     labelled_by: Literal["group", "annotator"] | None
     counts: dict[str, int]
@@ -70,49 +72,67 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
         UserError: No two texts that are compared differ.
     """
     digests, prompts = bytearray(), bytearray()
-    lengths, shares, weights, votes, labels = [], [], [], [], []
-    by_label: dict[str, int] = {}
-    labelled_by: Literal["group", "annotator"] | None = None
-    for pair in pairs_of(comparisons):
-        comparison = pair.comparison
-        for text in (pair.first, pair.second):
-            digests += digest_of(text_read(text, comparison, reads))
-        prompts += _digest(_prompt(comparison))
-        lengths.append((len(str(pair.first)), len(str(pair.second))))
-        shares.append(comparison.outcome.shares)
-        weights.append(pair.weight)
-        votes.append(comparison.outcome.votes)
-        name = comparison.group if comparison.group is not None else comparison.annotator
-        if name is not None:
-            labelled_by = "group" if comparison.group is not None else "annotator"
-        labels.append(-1 if name is None else by_label.setdefault(name, len(by_label)))
-    if not lengths:
+    lengths, weights, votes, shares = array("f"), array("f"), array("f"), array("f")
+    groups, annotators = _Labels(), _Labels()
+    num_possible = 0
+    for comparison in comparisons:
+        num_possible += len(comparison.texts) * (len(comparison.texts) - 1) // 2
+        for pair in pairs_of([comparison]):
+            for text in (pair.first, pair.second):
+                digests += digest_of(text_read(text, comparison, reads))
+                lengths.append(len(str(text_read(text, comparison, "response"))))
+            prompts += _digest(_prompt(comparison))
+            shares.extend(comparison.outcome.shares)
+            weights.append(pair.weight)
+            votes.append(comparison.outcome.votes)
+            groups.add(comparison.group)
+            annotators.add(comparison.annotator)
+    if not weights:
         raise UserError(
             f"all {len(comparisons)} comparisons are of two equal texts, of which no model can "
             "prefer one."
         )
     digest = np.frombuffer(bytes(digests), DIGEST).reshape(-1, 2)
     _, prompt = np.unique(np.frombuffer(bytes(prompts), DIGEST), return_inverse=True)
-    num_pairs = sum(len(each.texts) * (len(each.texts) - 1) // 2 for each in comparisons)
+    labels = groups if groups.names else annotators
     return ComparisonTable(
         digest=digest,
         prompt=prompt,
-        lengths=np.array(lengths, np.float32),
+        lengths=_as_numpy(lengths).reshape(-1, 2),
         outcomes=Outcomes(
-            np.array(shares, np.float32), with_weights_of_mean_one(np.array(weights, np.float32))
+            _as_numpy(shares).reshape(len(digest), -1),
+            with_weights_of_mean_one(_as_numpy(weights)),
         ),
-        num_votes=np.array(votes, np.float32),
-        label=np.array(labels, np.int32),
-        label_names=tuple(by_label),
-        labelled_by=labelled_by,
+        num_votes=_as_numpy(votes),
+        label=_as_numpy(labels.numbers),
+        label_names=tuple(labels.names),
+        labelled_by=("group" if groups.names else "annotator") if labels.names else None,
         counts={
             "rows": len(comparisons),
             "comparisons": len(digest),
-            "equal_texts": num_pairs - len(digest),
+            "equal_texts": num_possible - len(digest),
             "prompts": int(prompt.max()) + 1,
             "texts": len(np.unique(digest)),
         },
     )
+
+
+class _Labels:
+    """Names as numbers, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        self.numbers = array("i")
+
+    def add(self, name: str | None) -> None:
+        """Of one more pair; -1 for none."""
+        number = -1 if name is None else self.names.setdefault(name, len(self.names))
+        self.numbers.append(number)
+
+
+def _as_numpy(values: "array[Any]") -> np.ndarray:
+    """A copy, float32 or int32."""
+    return np.array(np.frombuffer(values, np.dtype(values.typecode)))
 
 
 def texts_of(comparisons: Iterable[Comparison], reads: Reads) -> Iterator[tuple[bytes, Text]]:

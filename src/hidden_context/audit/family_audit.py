@@ -8,16 +8,17 @@ import numpy as np
 from hidden_context.audit.crossfit import CrossFit, HeldOut, Partitions, held_out
 from hidden_context.audit.heads import Pairs
 from hidden_context.diagnostics.anchoring import anchor_to_unit_variance
-from hidden_context.diagnostics.bootstrap import bootstrap_mean
-from hidden_context.diagnostics.calibration import calibration
+from hidden_context.diagnostics.bootstrap import Interval, bootstrap_mean
+from hidden_context.diagnostics.calibration import calibration, calibration_error_interval
 from hidden_context.diagnostics.explained_variance_report import SCALES
-from hidden_context.diagnostics.length_baseline import length_baseline
+from hidden_context.diagnostics.length_baseline import length_baseline, length_intervals
 from hidden_context.diagnostics.likelihood_ratio import likelihood_ratio
 from hidden_context.diagnostics.several_trainings import (
     Training,
     explained_variance_of_trainings,
     explained_variance_value,
 )
+from hidden_context.diagnostics.undecided import kinds
 from hidden_context.distributions import Family
 from hidden_context.outcomes import Outcomes
 from hidden_context.preferences import is_scalar
@@ -73,14 +74,14 @@ def figures(
         scalar: The scalar family on the same comparisons, if ours is not it.
         pairs: The comparisons.
         partitions: Their folds.
-        lengths: Characters of both texts, shape `(n, 2)`.
+        lengths: Characters of both responses, shape `(n, 2)`.
         matched_size: Training comparisons, where the data were cut to the size of another set.
     """
     prompts = pairs.prompt
     distributional = not is_scalar(ours.family.decode(ours.held_out.first[0]))
     nats = ours.held_out.log_likelihood.mean(0)
     right = agreement(ours, pairs.outcomes)
-    error, brier, bins = _calibration(ours, pairs.outcomes)
+    error, brier, bins = _calibration(ours, pairs.outcomes, prompts)
     trainings = trainings_of(ours.held_out, pairs, partitions)
     return {
         "family": ours.family.to_dict(),
@@ -93,10 +94,10 @@ def figures(
         else asdict(
             likelihood_ratio(nats, scalar.held_out.log_likelihood.mean(0), prompts).interval
         ),
-        "expected_calibration_error": error,
+        "expected_calibration_error": asdict(error),
         "brier_score": asdict(bootstrap_mean(brier, prompts)),
         "reliability": bins,
-        "length": None if lengths is None else _length(ours, pairs.outcomes, lengths),
+        "length": None if lengths is None else _length(ours, pairs.outcomes, lengths, prompts),
         "explained_variance": [
             asdict(
                 explained_variance_of_trainings(
@@ -110,6 +111,7 @@ def figures(
             for scale in SCALES
             if distributional
         ],
+        "undecided": _undecided(ours, pairs, partitions) if distributional else None,
         "training_curve": curve(ours, pairs, partitions) if distributional else [],
         "std": _deviations(ours, pairs, partitions) if distributional else None,
     }
@@ -182,30 +184,64 @@ def agreement(ours: Measured, outcomes: Outcomes) -> np.ndarray:
 
 
 def _calibration(
-    ours: Measured, outcomes: Outcomes
-) -> tuple[float, np.ndarray, list[dict[str, Any]]]:
+    ours: Measured, outcomes: Outcomes, prompts: np.ndarray
+) -> tuple[Interval, np.ndarray, list[dict[str, Any]]]:
     """Expected calibration error, each comparison's Brier score, and bins; both orders count."""
     prob = np.exp(np.minimum(ours.log_prob, 0.0))
     share = np.broadcast_to(outcomes.win_share, prob.shape).astype(np.float64)
     weight = np.broadcast_to(outcomes.weight, prob.shape).astype(np.float64)
     wins, losses = weight * share, weight * (1 - share)
-    found = calibration(
+    both_orders = (
         np.concatenate([prob, 1 - prob]).ravel(),
         np.concatenate([wins, losses]).ravel(),
         np.concatenate([losses, wins]).ravel(),
     )
+    error = calibration_error_interval(*both_orders, np.tile(prompts, 2 * len(prob)))
+    bins = [asdict(each) for each in calibration(*both_orders).bins]
     brier = (wins * (1 - prob) ** 2 + losses * prob**2).mean(0)
-    return found.expected_calibration_error, brier, [asdict(each) for each in found.bins]
+    return error, brier, bins
 
 
-def _length(ours: Measured, outcomes: Outcomes, lengths: np.ndarray) -> dict[str, float]:
+def _length(
+    ours: Measured, outcomes: Outcomes, lengths: np.ndarray, prompts: np.ndarray
+) -> dict[str, Any]:
     seeds = len(ours.log_prob)
     tiled = Outcomes(np.tile(outcomes.shares, (seeds, 1)), np.tile(outcomes.weight, seeds))
     chosen, rejected = (np.tile(column, seeds) for column in lengths.T)
     log_prob, log_reverse = (
         np.minimum(log, 0.0).ravel() for log in (ours.log_prob, ours.log_reverse)
     )
-    return asdict(length_baseline(log_prob, log_reverse, chosen, rejected, tiled))
+    found = length_baseline(log_prob, log_reverse, chosen, rejected, tiled)
+    longer_wins, without_length = length_intervals(
+        log_prob, log_reverse, chosen, rejected, tiled, np.tile(prompts, seeds)
+    )
+    return {
+        **asdict(found),
+        "longer_wins": asdict(longer_wins),
+        "without_length": asdict(without_length),
+    }
+
+
+def _undecided(ours: Measured, pairs: Pairs, partitions: Partitions) -> dict[str, Any]:
+    """Near-ties against noise, each training by its own typical spread."""
+    shape = (2, *ours.log_prob.shape)
+    found = np.zeros(shape)
+    for number in range(shape[1]):
+        for fold in range(partitions.num_folds):
+            rows = np.flatnonzero(partitions.fold[:, number] == fold)
+            if len(rows) > 0:
+                raw = (ours.held_out.first[number][rows], ours.held_out.second[number][rows])
+                found[:, number, rows] = kinds(ours.family, *raw)
+    near_tie, noisy = found.mean(1)
+    weight = np.asarray(pairs.outcomes.weight, np.float64)
+    return {
+        name: asdict(bootstrap_mean(each, pairs.prompt, weights=weight))
+        for name, each in (
+            ("near_tie", near_tie),
+            ("noisy", noisy),
+            ("decided", 1 - near_tie - noisy),
+        )
+    }
 
 
 def _deviations(ours: Measured, pairs: Pairs, partitions: Partitions) -> dict[str, list[float]]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audit.vectors import Vectors
+from hidden_context.audit.vectors import TextVectors
 from hidden_context.distributions import Family
 from hidden_context.learned import LearnedLikelihood
 from hidden_context.outcomes import OutcomeModel, Outcomes
@@ -29,7 +29,7 @@ SMALLEST_WEIGHT = 1e-12
 class Pairs:
     """Comparisons of texts that are known by their vectors."""
 
-    vectors: Vectors
+    vectors: TextVectors
     first: np.ndarray
     """Row of `vectors` of each first text, shape `(n,)`."""
     second: np.ndarray

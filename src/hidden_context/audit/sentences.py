@@ -26,6 +26,8 @@ def sentences(found: Mapping[str, Any]) -> list[dict[str, str]]:
     answers.append(("Do probabilities mean what they say?", _calibrated(families)))
     if scalar["length"] is not None:
         answers.append(("Is it length?", _length(scalar)))
+    if found.get("longer_is_unsafe"):
+        answers.append(("Do jailbreaks win?", _jailbreaks(found)))
     if found.get("between"):
         answers.append((f"Does who judged explain it ({found['between']['by']})?", _between(found)))
     return [{"question": question, "answer": answer} for question, answer in answers]
@@ -70,7 +72,7 @@ def _r2(each: Mapping[str, Any]) -> str:
         f"on the scale of ranks; stopped by {each['stopping_rule']}."
     )
     matched = {report["scale"]: report for report in each.get("matched_explained_variance", [])}
-    if matched:
+    if matched and matched["pooled"]["value"] != by_scale["pooled"]["value"]:
         size = matched["pooled"]["matched_size"]
         text += (
             f" With {size} training comparisons, as the smallest of the sets has: "
@@ -110,7 +112,7 @@ def _undecided(each: Mapping[str, Any]) -> str:
 
 def _calibrated(families: Sequence[Mapping[str, Any]]) -> str:
     listed = "; ".join(
-        f"{each['family']['name']} {_value(each['expected_calibration_error']):.3f} and "
+        f"{each['family']['name']} {_interval(each['expected_calibration_error'])} and "
         f"{_interval(each['brier_score'])}"
         for each in families
     )
@@ -120,25 +122,49 @@ def _calibrated(families: Sequence[Mapping[str, Any]]) -> str:
 def _length(scalar: Mapping[str, Any]) -> str:
     length, accuracy = scalar["length"], scalar["accuracy"]
     return (
-        f'"The longer response wins" is right on {_value(length["longer_wins"]):.3f} of the votes, '
-        f"the scalar family on {accuracy['value']:.3f}, and on "
-        f"{_value(length['without_length']):.3f} once length is regressed out of it."
+        f'"The longer response wins" is right on {_interval(length["longer_wins"])} of the votes, '
+        f"the scalar family on {_interval(accuracy)}, and on "
+        f"{_interval(length['without_length'])} once length is regressed out of it."
     )
+
+
+def _jailbreaks(found: Mapping[str, Any]) -> str:
+    listed = "; ".join(
+        f"{each['family']['name']} by {_decider(rate['risk'])} {_interval(rate['rate'])}, and "
+        f"{_interval(rate['without_length'])} once length is regressed out"
+        for each in found["families"]
+        for rate in each["jailbreaks"]
+    )
+    return (
+        f"The unsafe response is preferred at these rates: {listed}. "
+        f'"The longer response wins": {_interval(found["longer_is_unsafe"])}.'
+    )
+
+
+def _decider(risk: str) -> str:
+    name, _, level = risk.partition(":")
+    return f"the {level}-quantile" if level else f"the {name}"
 
 
 def _between(found: Mapping[str, Any]) -> str:
     between = found["between"]
-    return (
-        f"Of the learned variance of a difference in utility {_interval(between['share'])} lies "
-        f"between the {between['num_labels']} {between['by']}s "
-        f"({between['shuffled']:.3f} with their names shuffled)."
+    gain, by = between["gain"], between["by"]
+    nats = f"{gain['value']:+.4f} nats a vote ({gain['low']:+.4f} to {gain['high']:+.4f})"
+    verdict = CANNOT_TELL.capitalize()
+    if gain["low"] > 0:
+        verdict = "It does"
+    elif gain["high"] < 0:
+        verdict = "Not so that it helps"
+    text = (
+        f"{verdict}: knowing which of {between['num_labels']} {by}s judged changes the held-out "
+        f"likelihood by {nats}, and {_interval(between['share'])} of the learned variance of a "
+        f"difference in utility lies between them ({between['family']}). With their names shuffled "
+        f"it is {_interval(between['shuffled'])}."
     )
+    if between["num_labels_left_out"]:
+        text += f" {between['num_labels_left_out']} further {by}s are too rare, and left out."
+    return text
 
 
 def _interval(found: Mapping[str, Any]) -> str:
     return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
-
-
-def _value(found: Any) -> float:
-    """Of an interval, or of a plain number."""
-    return float(found["value"] if isinstance(found, Mapping) else found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -79,6 +80,19 @@ def find_axes(
     turn = scale[:, None] * axes
     size = np.einsum("ij,ik,kj->", turn, between, turn)
     return Axes(mean.astype(np.float32), (turn / np.sqrt(size)).astype(np.float32))
+
+
+class TextVectors(Protocol):
+    """Anything that gives heads a vector for each row."""
+
+    @property
+    def width(self) -> int:
+        """Of a vector."""
+        ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> Tensor:
+        """Shape `(len(rows), width)`, float32."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

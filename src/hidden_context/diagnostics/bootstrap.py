@@ -1,12 +1,12 @@
 """Percentile intervals by resampling whole prompts: rows of one prompt are not independent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hidden_context.diagnostics.checks import finite_vector
+from hidden_context.diagnostics.checks import finite_vector, not_negative
 from hidden_context.diagnostics.prompts import PromptLabels, group_prompts
 from hidden_context.errors import UserError
 
@@ -28,6 +28,8 @@ class Resampling:
             raise UserError(f"level is {self.level}; give a coverage in (0, 1) such as 0.95.")
 
 
+WEIGHTS_AT_ONCE = 2**22
+"""Resamples are drawn and evaluated in blocks, so that a million prompts need no more memory."""
 RESAMPLING = Resampling()
 """1000 resamples, seed 0, 95 %."""
 
@@ -58,13 +60,21 @@ def prompt_weights(num_prompts: int, resampling: Resampling = RESAMPLING) -> np.
     Raises:
         UserError: There are fewer than 2 prompts.
     """
+    return np.concatenate([*_blocks_of_weights(num_prompts, resampling)])
+
+
+def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.ndarray]:
+    """The rows of `prompt_weights`, as many at once as `WEIGHTS_AT_ONCE` allows."""
     if num_prompts < 2:
         raise UserError(
             f"{num_prompts} prompts cannot be resampled; an interval needs at least 2 prompts."
         )
     rng = np.random.default_rng(resampling.seed)
     equal = np.full(num_prompts, 1 / num_prompts)
-    return rng.multinomial(num_prompts, equal, size=resampling.num_resamples).astype(np.float64)
+    at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
+    for start in range(0, resampling.num_resamples, at_once):
+        size = min(at_once, resampling.num_resamples - start)
+        yield rng.multinomial(num_prompts, equal, size=size).astype(np.float64)
 
 
 def bootstrap_weighted(
@@ -73,37 +83,49 @@ def bootstrap_weighted(
     *,
     resampling: Resampling = RESAMPLING,
 ) -> Interval:
-    """Interval of a statistic that can be had from weights of the prompts, all resamples at once.
+    """Interval of a statistic that can be had from weights of the prompts, many resamples at once.
 
     Args:
-        statistic: From weights, shape `(b, m)`, to values, shape `(b,)`. Weights of 1 give the
-            statistic of the data as they are.
+        statistic: From weights, shape `(b, m)`, to values, shape `(b,)`, for any b. Weights of 1
+            give the statistic of the data as they are.
         num_prompts: m, at least 2.
         resampling: See `Resampling`.
 
     Raises:
         UserError: There are fewer than 2 prompts, or the statistic has no value on a resample.
     """
-    resampled = statistic(prompt_weights(num_prompts, resampling))
+    resampled = np.concatenate([*map(statistic, _blocks_of_weights(num_prompts, resampling))])
     value = float(statistic(np.ones((1, num_prompts)))[0])
     return _percentiles(value, resampled, num_prompts, resampling)
 
 
 def bootstrap_mean(
-    values: ArrayLike, prompts: PromptLabels, *, resampling: Resampling = RESAMPLING
+    values: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    weights: ArrayLike | None = None,
+    resampling: Resampling = RESAMPLING,
 ) -> Interval:
-    """Interval of the mean over rows, shape `(n,)`, of which each counts once.
+    """Interval of the mean over rows, Σ_i w_i v_i / Σ_i w_i.
 
-    A resample's mean is Σ_p w_p s_p / Σ_p w_p n_p, with s_p the sum over the n_p rows of prompt p.
+    A ratio of two sums, both over the prompts that a resample draws.
+
+    Args:
+        values: v, shape `(n,)`.
+        prompts: The prompt of each row, shape `(n,)`.
+        weights: w, not negative, such as votes; each row counts once if not given.
+        resampling: See `Resampling`.
 
     Raises:
-        UserError: See `finite_vector` and `bootstrap_weighted`; or the lengths differ.
+        UserError: See `finite_vector` and `bootstrap_weighted`; or the lengths differ, or a weight
+            is negative.
     """
     rows = finite_vector("values", values)
+    counts = np.ones(len(rows)) if weights is None else not_negative("weights", weights, len(rows))
     groups = group_prompts(prompts, num_rows=len(rows), at_least=2)
-    sums = groups.sums(rows)
+    sums, total = groups.sums(counts * rows), groups.sums(counts)
     return bootstrap_weighted(
-        lambda weights: (weights @ sums) / (weights @ groups.num_rows),
+        lambda drawn: (drawn @ sums) / (drawn @ total),
         groups.num_prompts,
         resampling=resampling,
     )

@@ -1,11 +1,18 @@
 """Does P(a ≻ b) mean what it says? Predicted shares against shares of votes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hidden_context.diagnostics.bootstrap import (
+    RESAMPLING,
+    Interval,
+    Resampling,
+    bootstrap_weighted,
+)
 from hidden_context.diagnostics.checks import not_negative, probabilities
+from hidden_context.diagnostics.prompts import PromptLabels, group_prompts
 from hidden_context.errors import UserError
 
 
@@ -62,7 +69,7 @@ def calibration(
     votes = first + second
     if votes.sum() == 0:
         raise UserError(f"the {len(votes)} comparisons have no votes; give some that have.")
-    number = np.minimum((predicted * num_bins).astype(int), num_bins - 1)
+    number = _bin_numbers(predicted, num_bins)
     bins = tuple(
         _bin(k, num_bins, predicted[inside], first[inside], votes[inside])
         for k in range(num_bins)
@@ -72,6 +79,51 @@ def calibration(
     squares = first @ (1 - predicted) ** 2 + second @ predicted**2
     total = float(votes.sum())
     return Calibration(bins, float(gaps / total), float(squares / total), total)
+
+
+def calibration_error_interval(
+    prob: ArrayLike,
+    votes_first: ArrayLike,
+    votes_second: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    num_bins: int = 10,
+    resampling: Resampling = RESAMPLING,
+) -> Interval:
+    """Interval of the expected calibration error over prompts, in the same bins throughout.
+
+    Chance makes this error larger, and a resample has more chance in it than the data: where votes
+    are few, the interval lies high and may leave out the error itself, and 0 is never in it.
+
+    Args:
+        prob: As in `calibration`, like the other arguments.
+        votes_first: Votes for the first.
+        votes_second: Votes for the second.
+        prompts: The prompt of each comparison, shape `(n,)`.
+        num_bins: Equal bins of [0, 1].
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: See `calibration`; or there are fewer than 2 prompts.
+    """
+    whole = calibration(prob, votes_first, votes_second, num_bins=num_bins)
+    predicted = probabilities("prob", prob)
+    first, second = (np.asarray(votes, np.float64) for votes in (votes_first, votes_second))
+    votes = first + second
+    groups = group_prompts(prompts, num_rows=len(predicted), at_least=2)
+    cell = _bin_numbers(predicted, num_bins) * groups.num_prompts + groups.group
+    gaps = np.bincount(cell, votes * predicted - first, num_bins * groups.num_prompts)
+    by_bin, total = gaps.reshape(num_bins, -1), groups.sums(votes)
+    found = bootstrap_weighted(
+        lambda drawn: np.abs(drawn @ by_bin.T).sum(-1) / (drawn @ total),
+        groups.num_prompts,
+        resampling=resampling,
+    )
+    return replace(found, value=whole.expected_calibration_error)
+
+
+def _bin_numbers(predicted: np.ndarray, num_bins: int) -> np.ndarray:
+    return np.minimum((predicted * num_bins).astype(int), num_bins - 1)
 
 
 def _bin(

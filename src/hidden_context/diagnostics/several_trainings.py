@@ -48,7 +48,7 @@ def explained_variance_of_trainings(
     Each training has a scale and origin of its own, so responses of two are never pooled; prompts
     are resampled for all of them together, and a training none of whose prompts is drawn is left
     out of that resample. Of one training it is `explained_variance_report`, but
-    for the rank scale of more than `MOST_RESPONSES_RANKED` responses: of these a sample of prompts.
+    for the rank scale of more than `MOST_RESPONSES_RANKED` responses: of these a sample.
 
     Args:
         family: Reads the outputs.
@@ -104,7 +104,7 @@ def _statistic(family: Family, training: Training, scale: str) -> tuple[ByWeight
     raw: np.ndarray[Any, Any] = np.asarray(training.raw, np.float64)
     prompt, within = training.prompt, training.compared_within
     if scale == "rank":
-        kept = _sample(prompt)
+        kept = _sample(len(prompt))
         at, groups = rank(family, raw[kept], prompt[kept])
         return at, np.unique(prompt[kept]), len(kept)
     by_weights = {"pooled": pooled, "within_prompt": within_prompts, "each_prompt": each_prompt}
@@ -115,12 +115,10 @@ def _statistic(family: Family, training: Training, scale: str) -> tuple[ByWeight
     return at, numbers, int(groups.num_rows.sum())
 
 
-def _sample(prompt: np.ndarray) -> np.ndarray:
-    """Rows of whole prompts, drawn at random, at most `MOST_RESPONSES_RANKED` but one prompt."""
-    if len(prompt) <= MOST_RESPONSES_RANKED:
-        return np.arange(len(prompt))
-    numbers, counts = np.unique(prompt, return_counts=True)
-    order = np.random.default_rng(0).permutation(len(numbers))
-    taken = np.cumsum(counts[order]) <= MOST_RESPONSES_RANKED
-    taken[0] = True
-    return np.flatnonzero(np.isin(prompt, numbers[order[taken]]))
+def _sample(num_responses: int) -> np.ndarray:
+    """Indices drawn at random, at most `MOST_RESPONSES_RANKED`, in order.
+
+    Not of whole prompts: a few prompts with many responses each would then be all.
+    """
+    order = np.random.default_rng(0).permutation(num_responses)
+    return np.sort(order[:MOST_RESPONSES_RANKED])

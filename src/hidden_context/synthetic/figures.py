@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 from zipfile import BadZipFile
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -12,16 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hidden_context.errors import UserError
+from hidden_context.figure_style import BLUE, INK, ORANGE, STYLES, FigureStyle, in_style
 
 Curves: TypeAlias = Mapping[str, np.ndarray]
 """Arrays by name, as `evaluate.exact_curves` and `evaluate.curves` describe them."""
 Panel: TypeAlias = Callable[[Axes, Curves], None]
 
-BLACK, BLUE, ORANGE = "#000000", "#0072B2", "#D55E00"
-"""Distinct for colour-blind readers (Okabe and Ito 2008); line styles differ as well."""
 MASS_COLORS = LinearSegmentedColormap.from_list("mass", ["#FFFFFF", "#7FB4D6", BLUE, "#062B45"])
-PANEL_INCHES = (3.5, 3.1)
-PANELS_PER_ROW = 3
 NUM_CONTOURS = 10
 UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BARS_PER_AXIS = 5
@@ -45,17 +43,24 @@ def read_curves(path: Path) -> Curves:
         raise UserError(f"{path} cannot be read ({error}); run once without --redraw.") from error
 
 
-def draw(curves: Curves) -> Figure:
+def draw(curves: Curves, style: FigureStyle = STYLES["screen"]) -> Figure:
     """The figure of one environment: a panel for each thing to see, for every trained family."""
-    panels = _PANELS_OF[str(curves["env"])](curves)
-    rows = -(-len(panels) // PANELS_PER_ROW)
-    width, height = PANEL_INCHES
-    figure = Figure(figsize=(width * PANELS_PER_ROW, height * rows), dpi=200, layout="constrained")
-    for index, (title, panel) in enumerate(panels):
-        axes = figure.add_subplot(rows, PANELS_PER_ROW, index + 1)
-        axes.set_title(title, fontsize=11)
-        panel(axes, curves)
+    panels = panels_of(curves)
+    columns = style.panels_per_row
+    rows = -(-len(panels) // columns)
+    with in_style(style):
+        size = (style.full_width, style.row_inches * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        for index, (title, panel) in enumerate(panels):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            axes.set_title(title)
+            panel(axes, curves)
     return figure
+
+
+def panels_of(curves: Curves) -> list[tuple[str, Panel]]:
+    """Title and drawing of each panel."""
+    return _PANELS_OF[str(curves["env"])](curves)
 
 
 def _panels_1d(curves: Curves) -> list[tuple[str, Panel]]:
@@ -101,10 +106,11 @@ def _utility_panel(axes: Axes, curves: Curves) -> None:
     axes.plot(
         state, curves["exact/expected_utility"], color=ORANGE, ls="--", label="expected utility"
     )
-    axes.plot(at, broken, color=BLUE, ls=":", lw=3, label="Borda count")
-    axes.plot(state, learned, color=BLACK, lw=1.5, label="learned utility, rescaled")
+    thick = 1.8 * matplotlib.rcParams["lines.linewidth"]
+    axes.plot(at, broken, color=BLUE, ls=":", lw=thick, label="Borda count")
+    axes.plot(state, learned, color=INK, label="learned utility, rescaled")
     axes.set(xlabel="state a", ylabel="utility, Borda count", xlim=(0, 1))
-    axes.legend(frameon=False, fontsize=8, loc="lower right", borderaxespad=0.2, handlelength=1.6)
+    axes.legend(loc="lower right")
 
 
 def _band_panel(axes: Axes, curves: Curves) -> None:
@@ -114,11 +120,11 @@ def _band_panel(axes: Axes, curves: Curves) -> None:
     low, high = mean - std, mean + std
     label = f"mean ± std (std up to {std.max():.2g})"
     axes.fill_between(state, low, high, color=BLUE, alpha=0.3, lw=0, label=label)
-    axes.plot(state, mean, color=BLACK, lw=1.5, label="mean")
+    axes.plot(state, mean, color=INK, label="mean")
     margin = float(np.ptp(mean)) or 1.0
     axes.set(xlabel="state a", ylabel="learned utility", xlim=(0, 1))
     axes.set_ylim(max(low.min(), mean.min() - margin), min(high.max(), mean.max() + margin))
-    axes.legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0.2, handlelength=1.6)
+    axes.legend(loc="upper left")
 
 
 def _heat_map(name: str) -> Panel:
@@ -182,7 +188,7 @@ def _bar_charts(name: str) -> Panel:
                 fill=True,
                 color=BLUE,
             )
-            axes.plot(x + offsets[[0, -1]], [floor, floor], color=BLACK, lw=0.6)
+            axes.plot(x + offsets[[0, -1]], [floor, floor], color=INK, lw=0.6)
         _square(axes)
         axes.set_xlabel("x (within a chart: learned utility)")
 

@@ -1,0 +1,152 @@
+"""What an audit says of comparisons whose hidden context is known: the votes of real people.
+
+    python examples/polis_audit.py --data_dir data/polis --out_dir results/polis_audit
+
+Each person's votes become comparisons of the statements' texts, with prompt_id the person, so that
+heads are measured on people whom they never saw. Learned deviations and r² are then held against
+those of the votes. What came out is in docs/polis.md.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from polis_setting import Config as PolisConfig
+from tabulate import tabulate
+
+from hidden_context import audit_preferences
+from hidden_context.command_line import run_command
+from hidden_context.data.polis import FILE_NAME, Pairs, Votes, comparisons_within_people, read_votes
+from hidden_context.diagnostics.real_disagreement import spearman
+from hidden_context.errors import UserError
+from hidden_context.records import iterate_jsonl, read_json, write_json, write_jsonl
+
+STATEMENTS = "comments.csv"
+WINNERS = {1.0: "a", 0.0: "tie", -1.0: "b"}
+HEADERS = ("conversation", "pairs", "family", "gain over base, nats", "r² pooled", "r² rank")
+HEADERS += ("real r²", "Spearman of std", "Spearman of mean")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Audit the votes of Polis conversations, and hold what is learned against the votes."""
+
+    data_dir: Path = PolisConfig.data_dir
+    """Folder with a folder for each conversation: participants-votes.csv and comments.csv."""
+    conversation: tuple[str, ...] = PolisConfig.conversation
+    """Folders of conversations."""
+    out_dir: Path = Path("results/polis_audit")
+    """Folder that receives comparisons, audits and polis_audit.json."""
+    pairs: tuple[Pairs, ...] = PolisConfig.pairs
+    """Comparisons of agree with disagree, of any two different votes, or of all, with ties."""
+    num_statements: int = PolisConfig.num_statements
+    """Statements to keep, those with most votes."""
+    min_votes: int = PolisConfig.min_votes
+    """Votes that a statement needs."""
+    families: tuple[str, ...] = ("mean_and_variance", "categorical")
+    """Families beside base."""
+    num_seeds: int = 1
+    """Partitions of the people."""
+    num_null_draws: int = 19
+    """Sets of redrawn labels."""
+
+
+def run(config: Config) -> None:
+    """Write comparisons, audit them, compare, print, save."""
+    rows: list[dict[str, Any]] = []
+    for name in config.conversation:
+        folder = config.data_dir / name
+        votes = read_votes(folder / FILE_NAME)
+        votes = votes.most_voted(at_most=config.num_statements, min_votes=config.min_votes)
+        texts = statements(folder / STATEMENTS, votes)
+        for pairs in config.pairs:
+            out = config.out_dir / f"{name}_{pairs}"
+            write_jsonl(out / "comparisons.jsonl", comparisons(votes, texts, pairs))
+            audit(config, out)
+            rows += [
+                {"conversation": name, "pairs": pairs, **each}
+                for each in against_votes(out, votes, texts)
+            ]
+    write_json(config.out_dir / "polis_audit.json", rows)
+    print(tabulate([[row[name] for name in HEADERS] for row in rows], HEADERS, floatfmt=".3f"))
+
+
+def statements(file: Path, votes: Votes) -> list[str]:
+    """Text of each statement.
+
+    Raises:
+        UserError: The file is missing, lacks one, or two are alike.
+    """
+    if not file.is_file():
+        raise UserError(f"{file} does not exist; it comes with {FILE_NAME}.")
+    with file.open(newline="", encoding="utf-8") as lines:
+        by_number = {row["comment-id"]: row["comment-body"] for row in csv.DictReader(lines)}
+    missing = [number for number in votes.statements if number not in by_number]
+    if missing:
+        raise UserError(f"{file} has no statement {missing[0]}, which was voted on.")
+    texts = [by_number[number] for number in votes.statements]
+    if len(set(texts)) < len(texts):
+        raise UserError(f"{file}: two statements have one text; drop one from both files.")
+    return texts
+
+
+def comparisons(votes: Votes, texts: list[str], pairs: Pairs) -> Iterator[dict[str, str]]:
+    """Rows as `audit` reads them."""
+    found = comparisons_within_people(votes, pairs)
+    signs = found.outcomes.shares @ (-1.0, 0.0, 1.0)
+    for first, second, sign, person in zip(
+        found.first, found.second, signs, found.person, strict=True
+    ):
+        row = {"response_a": texts[first], "response_b": texts[second], "winner": WINNERS[sign]}
+        group = str(votes.groups[person]) or "none"
+        yield {"prompt": "", "prompt_id": f"person {person}", "group": group, **row}
+
+
+def audit(config: Config, out: Path) -> None:
+    """The command, on hashed words."""
+    audit_preferences.run(
+        audit_preferences.Config(
+            data=(str(out / "comparisons.jsonl"),),
+            families=config.families,
+            num_seeds=config.num_seeds,
+            num_null_draws=config.num_null_draws,
+            cache_dir=config.out_dir / "states",
+            out=out,
+        )
+    )
+
+
+def against_votes(out: Path, votes: Votes, texts: list[str]) -> list[dict[str, Any]]:
+    """What each distributional family learned, beside what the votes are."""
+    (found,) = read_json(out / "audit.json")["sets"]
+    real_r2 = votes.mean.var() / (votes.mean.var() + (votes.std**2).mean())
+    rows = []
+    for each in found["families"]:
+        if not each["explained_variance"]:
+            continue
+        r2 = {report["scale"]: report["value"] for report in each["explained_variance"]}
+        mean, std = utilities(out / each["scores"], texts)
+        values = (each["family"]["name"], each["against_base"]["value"], r2["pooled"], r2["rank"])
+        values += (real_r2, spearman(std, votes.std), spearman(mean, votes.mean))
+        rows.append(dict(zip(HEADERS[2:], values, strict=True)))
+    return rows
+
+
+def utilities(scores: Path, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each statement, over all rows in which it was scored."""
+    number = {text: index for index, text in enumerate(texts)}
+    totals, rows = np.zeros((len(texts), 2)), np.zeros(len(texts))
+    for row in iterate_jsonl(scores):
+        for side, text in enumerate((row["chosen"], row["rejected"])):
+            totals[number[text]] += row["utility"]["mean"][side], row["utility"]["std"][side]
+            rows[number[text]] += 1
+    mean, std = (totals / rows[:, None]).T
+    return mean, std
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(Config, run))

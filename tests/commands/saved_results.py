@@ -1,0 +1,103 @@
+"""Results of every command that a page is made of, on small data whose texts are hostile."""
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hidden_context.cli import main
+from hidden_context.distributions import Family, make_family
+from hidden_context.records import meta_path, write_json, write_jsonl
+
+HOSTILE = (
+    "<script>document.title = 'taken over'; throw 'script ran'</script>",
+    "</style></script></details><h1>not a heading</h1>",
+    '"><img src=x onerror="document.title=1"> &amp; &lt;b&gt;',
+    "left \u202e to right \u2066 and \u200b hidden \u0000 \u0007",
+    "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd",
+    "emoji 👩‍👩‍👧 🏳️‍🌈 and a lone surrogate \ud83d here",
+    "x" * 100_000,
+    "{{ 7 * 7 }} {% raw %} ${7*7} $x^{",
+)
+SETS = ("helpful", "harmless", "both")
+
+
+def write_audit(folder: Path) -> Path:
+    """Run an audit on comparisons of which each has a hostile text; returns its folder."""
+    rng = random.Random(0)
+    rows = []
+    for number, hostile in zip(range(60), itertools.cycle(HOSTILE), strict=False):
+        good, bad = rng.sample(["bread flour", "stone sand", "yeast oven", "mud gravel"], 2)
+        row = {"prompt": f"Question {number}: {hostile}", "chosen": f" {good} {hostile}"}
+        objective = ("helpful", "harmless")[number % 2]
+        rows.append({**row, "rejected": f" {bad}", "objective": objective})
+    write_jsonl(folder / "data.jsonl", rows)
+    quick = ["--num_seeds", "1", "--num_folds", "3", "--num_null_draws", "2"]
+    where = ["--out", str(folder / "audit"), "--cache_dir", str(folder / "cache")]
+    subsets = ["--families", "mean_and_variance", "--data_subset", "helpful", "both"]
+    assert main(["audit", str(folder / "data.jsonl"), *quick, *where, *subsets]) == 0
+    return folder / "audit"
+
+
+def write_data_dir(folder: Path, families: tuple[str, ...] = ("base", "categorical")) -> Path:
+    """Scores in the layout that `summarize` reads, of random outputs."""
+    rng = np.random.default_rng(0)
+    for name in families:
+        family = make_family(name)
+        for subset in SETS:
+            run = folder / f"reward_models/some/{subset}/{name}_tiny_last_checkpoint"
+            rows = [_comparison(number, family, rng) for number in range(24)]
+            _write(run / "eval_results_both.jsonl", rows, "comparisons", {"reward_output": family})
+        columns = {f"reward_outputs_{subset}{_suffix(name)}": family for subset in SETS}
+        rows = [
+            {
+                "prompt": f"Human: jailbreak {number}",
+                "responses": ["I will not.", f"Sure: {HOSTILE[number % len(HOSTILE)]}"],
+                **{column: _outputs(family, rng, 2) for column in columns},
+            }
+            for number in range(20)
+        ]
+        _write(folder / f"jailbroken_evaluations_{name}.jsonl", rows, "responses", columns)
+    return folder
+
+
+def write_synthetic(folder: Path) -> Path:
+    """Run a synthetic experiment, much too short to learn anything; returns its folder."""
+    flags = ["--env", "1d", "--num_iterations", "2", "--batch_size", "16"]
+    assert main(["synthetic", *flags, "--out_dir", str(folder)]) == 0
+    (metrics,) = folder.rglob("metrics.json")
+    return metrics.parent
+
+
+def _comparison(number: int, family: Family, rng: np.random.Generator) -> dict[str, Any]:
+    hostile = HOSTILE[number % len(HOSTILE)]
+    chosen, rejected = _outputs(family, rng, 2)
+    return {
+        "prompt": f"question {number // 2}",
+        "chosen": f"question {number // 2} {hostile}",
+        "rejected": [{"role": hostile[:50], "content": hostile}],
+        "objective": ("helpful", "harmless")[number % 2],
+        "reward_output_chosen": chosen,
+        "reward_output_rejected": rejected,
+    }
+
+
+def _outputs(family: Family, rng: np.random.Generator, size: int) -> list[list[float]]:
+    return rng.normal(size=(size, family.num_outputs)).tolist()
+
+
+def _write(path: Path, rows: list[dict[str, Any]], kind: str, families: dict[str, Family]) -> None:
+    write_jsonl(path, rows)
+    record = {
+        "kind": kind,
+        "format_version": 1,
+        "config": {"title": HOSTILE[0]},
+        "families": {column: family.to_dict() for column, family in families.items()},
+    }
+    write_json(meta_path(path), record)
+
+
+def _suffix(family: str) -> str:
+    return "" if family == "base" else f"_{family}"

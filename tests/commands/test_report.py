@@ -1,0 +1,132 @@
+"""The `report` command: what it finds, writes and refuses."""
+
+from pathlib import Path
+
+import pytest
+from saved_results import write_audit, write_data_dir, write_synthetic
+
+from hidden_context.cli import main
+from hidden_context.records import read_json, write_json
+
+ONE = "data/reward_models/some/both/categorical_tiny_last_checkpoint/eval_results_both.jsonl"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    write_audit(folder)
+    write_data_dir(folder / "data")
+    write_synthetic(folder / "synthetic")
+    return folder
+
+
+def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(results, run, tmp_path):
+    status, said, _ = run("report", results, "--out", tmp_path / "page.html")
+    assert status == 0
+    assert "page.html" in said
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for title in ("Audit of helpful, both", "Reward models in data", "experiment 1d"):
+        assert page.count(f"{title}</h2>") == 1
+    assert page.count("<h2") == 3
+    assert page.count("<figure>") == page.count('role="img"') - page.count('class="utilities"')
+
+
+def test_the_same_results_give_the_same_page_and_figures_to_the_byte(results, run, tmp_path):
+    for name in ("one", "two"):
+        out, figures = tmp_path / f"{name}.html", tmp_path / name
+        status, _, _ = run("report", results / ONE, "--out", out, "--figures", figures)
+        assert status == 0
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert {Path(name).suffix for name in files} == {".png", ".pdf"}
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_figures_for_paper_are_a_column_wide_and_embed_their_fonts(results, run, tmp_path):
+    matplotlib_image = pytest.importorskip("matplotlib.image")
+    flags = ("--figures", tmp_path, "--style", "paper", "--out", tmp_path / "page.html")
+    assert run("report", results / ONE, *flags)[0] == 0
+    pngs, pdfs = sorted(tmp_path.glob("*.png")), sorted(tmp_path.glob("*.pdf"))
+    assert len(pngs) == len(pdfs) > 3
+    for png in pngs:
+        assert matplotlib_image.imread(png).shape[1] == round(3.25 * 300)
+    for pdf in pdfs:
+        content = pdf.read_bytes()
+        assert b"/Subtype /Type0" in content or b"/TrueType" in content
+        assert b"/Type3" not in content
+        assert b"CreationDate" not in content
+
+
+def test_figures_of_synthetic_experiments_come_at_paper_size_too(results, run):
+    folder = results / "synthetic"
+    matplotlib_image = pytest.importorskip("matplotlib.image")
+    redraw = ("synthetic", "--env", "1d", "--num_iterations", 2, "--batch_size", 16, "--redraw")
+    for style, inches in (("paper", 6.75 * 300), ("screen", 10.5 * 200)):
+        assert run(*redraw, "--out_dir", folder, "--style", style)[0] == 0
+        (png,) = folder.rglob("1d.png")
+        assert matplotlib_image.imread(png).shape[1] == round(inches)
+
+
+def test_one_file_can_be_named(results, run, tmp_path):
+    for path in (
+        results / "audit/audit.json",
+        results / "audit/both/mean_and_variance_scores.jsonl",
+        results / ONE,
+        results / "data/jailbroken_evaluations_categorical.jsonl",
+        next((results / "synthetic").rglob("metrics.json")),
+    ):
+        status, _, error = run("report", path, "--out", tmp_path / "page.html")
+        assert status == 0, error
+        assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<h2") == 1
+
+
+def test_what_summarize_prints_can_be_shown(results, run, tmp_path):
+    flags = ("--json", "--curves", "quantile", "--diagnostics")
+    status, printed, _ = run("summarize", "--data_dir", results / "data", *flags)
+    assert status == 0
+    (tmp_path / "summary.json").write_text(printed)
+    assert run("report", tmp_path, "--out", tmp_path / "page.html")[0] == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Jailbreak rate, trained on both" in page
+
+
+def test_examples_can_be_left_out(results, run, tmp_path):
+    page = tmp_path / "page.html"
+    assert run("report", results / "audit", "--out", page, "--num_examples", 0)[0] == 0
+    assert "Comparisons to look at" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["."], "no results; looked for audit.json"),
+        ([], "paths"),
+        (["other.txt"], "none of the results"),
+        (["here/audit.json", "--num_examples", "-1"], "--num_examples is -1"),
+        (["here/audit.json", "--out", "here"], "is a folder"),
+        (["here/audit.json", "--figures", "other.txt"], "is a file"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(flags, reason, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("other.txt").write_text("something")
+    Path("here").mkdir()
+    if "here/audit.json" in flags:
+        Path("here/audit.json").write_text("{}")
+    status, _, error = run("report", *flags)
+    assert status == 2
+    assert reason in error
+    assert not Path("report.html").exists()
+
+
+def test_a_damaged_audit_leaves_the_old_page_as_it_was(results, tmp_path, capsys):
+    record = read_json(results / "audit/audit.json")
+    del record["sets"][1]["families"][0]["accuracy"]
+    write_json(tmp_path / "audit.json", record)
+    page = tmp_path / "page.html"
+    page.write_text("the old one")
+    assert main(["report", str(tmp_path), "--out", str(page)]) == 2
+    assert "sets[1].families[0].accuracy" in capsys.readouterr().err
+    assert page.read_text() == "the old one"
