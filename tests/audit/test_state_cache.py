@@ -143,3 +143,46 @@ def test_hashed_words_are_finite_and_see_words_alone():
     assert np.isfinite(odd).all()
     # "answer" alone: one count in one place, log 2
     assert np.abs(words.states(["answer"])).sum() == pytest.approx(np.log(2))
+
+
+def test_what_another_process_adds_meanwhile_stays(tmp_path):
+    """Both were open before either wrote."""
+    one, other = StateCache(tmp_path, Counting()), StateCache(tmp_path, Counting())
+    other.add(pairs(TEXTS[:700]), total=700)
+    one.add(pairs(TEXTS[900:1000]), total=100)
+    other.add(pairs(TEXTS[:1200]), total=1200)
+    again = StateCache(tmp_path, Counting())
+    for cache in (other, again):
+        check(cache)
+    check(one, TEXTS[900:1000])
+    check(one, TEXTS[:700])
+
+
+def test_states_that_are_mapped_stay_what_they_were_while_others_add(tmp_path):
+    one, _ = filled(tmp_path, TEXTS[:600])
+    states = one.states
+    before = np.array(states)
+    StateCache(tmp_path, Counting()).add(pairs(TEXTS), total=1200)
+    np.testing.assert_array_equal(states, before)
+
+
+def test_two_processes_at_once_are_told_to_wait_and_lose_nothing(tmp_path):
+    one = StateCache(tmp_path, Counting())
+
+    def texts():
+        yield from pairs(TEXTS[:600])
+        with pytest.raises(UserError, match="another process is adding"):
+            StateCache(tmp_path, Counting()).add(pairs(TEXTS[600:]), total=600)
+        yield from pairs(TEXTS[600:])
+
+    one.add(texts(), total=1200)
+    check(StateCache(tmp_path, Counting()))
+
+
+def test_an_error_of_reading_texts_is_not_taken_for_one_of_the_disk(tmp_path):
+    class Broken(Counting):
+        def states(self, texts):
+            raise OSError(5, "the model's file")
+
+    with pytest.raises(OSError, match="the model's file"):
+        StateCache(tmp_path, Broken()).add(pairs(TEXTS), total=1200)

@@ -3,6 +3,9 @@
 import gzip
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
 import pytest
 
 from hidden_context.data import sources
@@ -18,11 +21,21 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def write_rows(path: Path) -> None:
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.Table.from_pylist(ROWS), path)
+    elif path.suffix == ".csv":
+        csv.write_csv(pa.Table.from_pylist(ROWS), path)
+    else:
+        write_jsonl(path, ROWS)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.parquet", "rows.csv"])
 def test_a_large_file_gives_what_a_small_one_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
-    write_jsonl(tmp_path / name, ROWS)
+    write_rows(tmp_path / name)
+    monkeypatch.setattr(sources, "ROWS_A_BATCH", 4)
     small = sources.read_rows(tmp_path / name)
     monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
     large = sources.read_rows(tmp_path / name)
@@ -45,6 +58,18 @@ def test_a_bad_line_of_a_large_file_is_named_before_work_begins(
         file.write(b'{"a": 1}\n\n[2]\n')
     with pytest.raises(UserError, match="line 3: not a JSON object"):
         sources.read_rows(tmp_path / "rows.jsonl.gz")
+
+
+def test_a_bad_row_of_a_large_table_is_told_before_work_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    (tmp_path / "rows.csv").write_text("chosen,rejected\nA,B\nA,B,C\n")
+    with pytest.raises(UserError, match="Row #3"):
+        sources.read_rows(tmp_path / "rows.csv")
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1 but nothing more")
+    with pytest.raises(UserError, match=r"rows.parquet cannot be read"):
+        sources.read_rows(tmp_path / "rows.parquet")
 
 
 def test_streams_are_read_anew_each_time():

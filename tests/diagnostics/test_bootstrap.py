@@ -137,3 +137,25 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
 def test_negative_weights_are_refused() -> None:
     with pytest.raises(UserError, match="weights is as low as -1"):
         bootstrap_mean(np.ones(4), np.arange(4), weights=[1, 1, 1, -1])
+
+
+def test_bundles_of_many_prompts_have_the_interval_of_single_prompts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The standard error is that of theory: the ends vary by .08 of it, its square by √(2/500)."""
+    values, prompts = clustered(2, num_prompts=10_000)
+    monkeypatch.setattr(bootstrap_module, "MOST_DRAWN", 500)
+    found = bootstrap_mean(values, prompts)
+    by_prompt = values.reshape(10_000, -1).mean(1)
+    error = by_prompt.std() / math.sqrt(10_000)
+    assert found.value == pytest.approx(values.mean())
+    assert found.num_prompts == 10_000
+    assert (found.high - found.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.15)
+
+
+def test_bundles_hold_whole_prompts_nearly_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap_module, "MOST_DRAWN", 7)
+    weights = prompt_weights(23, Resampling(num_resamples=200))
+    patterns, sizes = np.unique(weights.T, axis=0, return_counts=True)
+    assert len(patterns) == 7
+    assert set(sizes) <= {3, 4}

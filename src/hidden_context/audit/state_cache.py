@@ -5,7 +5,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
@@ -71,7 +71,8 @@ class StateCache:
                     f"{self.folder / META} says {found}, expected {self._expected}; remove that "
                     "folder (its states are computed again), or give another --cache_dir."
                 )
-        self._num_rows = self._whole_rows()
+        self._num_rows = self._num_chunks = 0
+        self._find_whole_chunks()
         self._read()
 
     @property
@@ -85,13 +86,15 @@ class StateCache:
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Row of `states` of each digest, of any shape; -1 where there is none."""
         wanted = _sortable(digests)
-        if not self._num_rows:
+        if not len(self._sorted):
             return np.full(wanted.shape, -1)
-        place = np.minimum(np.searchsorted(self._sorted, wanted), self._num_rows - 1)
+        place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
         return np.where(self._sorted[place] == wanted, self._order[place], -1)
 
     def add(self, texts: Iterable[tuple[bytes, Text]], *, total: int) -> int:
         """Compute the states of texts that are not there yet; returns how many that were.
+
+        What another process has added since the folder was opened is found, and stays.
 
         Args:
             texts: Digest and text, in any order, equal ones as often as they come.
@@ -109,11 +112,12 @@ class StateCache:
                 return 0
             with self._alone():
                 missing = chain([first], missing)
-                while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
-                    self._append(chunk)
-                    num_added += len(chunk)
-        self._num_rows += num_added
-        self._read()
+                try:
+                    while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
+                        self._append(chunk)
+                        num_added += len(chunk)
+                finally:
+                    self._read()
         return num_added
 
     def _missing(
@@ -140,27 +144,39 @@ class StateCache:
             )
         digests = b"".join(chunk)
         record = np.array([(len(chunk), _checksum(states.tobytes(), digests))], CHUNK)
-        for name, data in (
-            (STATES, states.tobytes()),
-            (DIGESTS, digests),
-            (CHUNKS, record.tobytes()),
-        ):
-            with (self.folder / name).open("ab") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        with self._writing():
+            for name, data in (
+                (STATES, states.tobytes()),
+                (DIGESTS, digests),
+                (CHUNKS, record.tobytes()),
+            ):
+                with (self.folder / name).open("ab") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+        self._num_rows += len(chunk)
+        self._num_chunks += 1
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """The folder, cut to what is whole, ready to be added to by this process alone."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "lock").open("w") as lock:
+        """The folder as it is now, cut to what is whole, to be added to by this process alone."""
+        with ExitStack() as stack:
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context((self.folder / "lock").open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not (self.folder / META).exists():
                     write_json(self.folder / META, self._expected)
+                self._find_whole_chunks()
                 self._cut()
-                yield
+            self._read()
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Errors of the disk as the user's: not those of reading texts or of the model."""
+        try:
+            yield
         except BlockingIOError as error:
             raise UserError(
                 f"another process is adding to {self.folder}; wait for it, or give another "
@@ -172,37 +188,39 @@ class StateCache:
                 "it yet; give another --cache_dir."
             ) from error
 
-    def _whole_rows(self) -> int:
-        """Rows in the chunks, from the first on, whose checksum is right."""
-        rows = 0
+    def _find_whole_chunks(self) -> None:
+        """Count the chunks, behind those known, whose checksum is right, up to the first wrong."""
         paths = [self.folder / name for name in (CHUNKS, STATES, DIGESTS)]
         if not all(path.exists() for path in paths):
-            return 0
+            return
         data = paths[0].read_bytes()
         records = np.frombuffer(data[: len(data) // CHUNK.itemsize * CHUNK.itemsize], CHUNK)
         with paths[1].open("rb") as states, paths[2].open("rb") as digests:
-            for number, checksum in records.tolist():
-                found = states.read(4 * self._representation.width * number)
+            states.seek(self._bytes_a_state * self._num_rows)
+            digests.seek(DIGEST_BYTES * self._num_rows)
+            for number, checksum in records[self._num_chunks :].tolist():
+                found = states.read(self._bytes_a_state * number)
                 if _checksum(found, digests.read(DIGEST_BYTES * number)) != checksum:
-                    lost = int(records["rows"].sum()) - rows
+                    lost = int(records["rows"].sum()) - self._num_rows
                     print(f"{self.folder} is damaged; {lost} texts are read again", file=sys.stderr)
                     break
-                rows += number
-        return rows
+                self._num_rows += number
+                self._num_chunks += 1
 
     def _cut(self) -> None:
         """Remove what a kill, or damage, left behind the whole chunks."""
-        path = self.folder / CHUNKS
-        records = np.fromfile(path, CHUNK) if path.exists() else np.empty(0, CHUNK)
-        num_chunks = int((np.cumsum(records["rows"]) <= self._num_rows).sum())
         sizes = {
-            STATES: 4 * self._representation.width * self._num_rows,
+            STATES: self._bytes_a_state * self._num_rows,
             DIGESTS: DIGEST_BYTES * self._num_rows,
-            CHUNKS: CHUNK.itemsize * num_chunks,
+            CHUNKS: CHUNK.itemsize * self._num_chunks,
         }
         for name, size in sizes.items():
             if (self.folder / name).exists():
                 os.truncate(self.folder / name, size)
+
+    @property
+    def _bytes_a_state(self) -> int:
+        return 4 * self._representation.width
 
     def _read(self) -> None:
         """The digests, sorted."""

@@ -1,6 +1,6 @@
 """Where preference data are read from: files, folders, or the Hugging Face hub."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,7 +17,9 @@ HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
 """Folders of Anthropic/hh-rlhf, by objective."""
 
 LARGEST_IN_MEMORY = 2**25
-"""Bytes of a file of JSON lines; a larger one is checked, then read again whenever needed."""
+"""Bytes of a file; a larger one is checked, then read again whenever needed."""
+ROWS_A_BATCH = 1024
+"""Of a parquet file."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
 
@@ -65,27 +67,39 @@ def read_rows(path: Path) -> Rows:
         raise UserError(f"{path} does not exist.")
     if path.suffix not in (".parquet", ".csv"):
         raise UserError(f"{path}: cannot read {path.suffix!r}; give one of {', '.join(SUFFIXES)}.")
-    import pyarrow as pa
-
-    try:
-        rows = _read_table(path).to_pylist()
-    except pa.ArrowException as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    if not rows:
+    is_large = path.stat().st_size > LARGEST_IN_MEMORY
+    rows: Rows = [] if is_large else list(_iterate_table(path))
+    if is_large:
+        rows = Streamed(partial(_iterate_table, path), sum(1 for _ in _iterate_table(path)))
+    if not len(rows):
         raise UserError(f"{path} has no rows.")
     return rows
 
 
-def _read_table(path: Path) -> Any:
+def _iterate_table(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a parquet or csv file, batch by batch."""
+    import pyarrow as pa
+
+    try:
+        for batch in _batches(path):
+            yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+
+
+def _batches(path: Path) -> Iterator[Any]:
     if path.suffix == ".parquet":
         import pyarrow.parquet as parquet
 
-        return parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(ROWS_A_BATCH)
+        return
     import pyarrow.csv as csv
 
     multiline = csv.ParseOptions(newlines_in_values=True)
     numbered = csv.ReadOptions(use_threads=False)  # threads lose the row's number
-    return csv.read_csv(path, numbered, multiline)
+    with csv.open_csv(path, numbered, multiline) as file:
+        yield from file
 
 
 def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:

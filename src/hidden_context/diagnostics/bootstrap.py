@@ -30,6 +30,8 @@ class Resampling:
 
 WEIGHTS_AT_ONCE = 2**22
 """Resamples are drawn and evaluated in blocks, so that a million prompts need no more memory."""
+MOST_DRAWN = 2**14
+"""Prompts, or bundles of them, from which a resample is drawn."""
 RESAMPLING = Resampling()
 """1000 resamples, seed 0, 95 %."""
 
@@ -54,8 +56,12 @@ class Interval:
 def prompt_weights(num_prompts: int, resampling: Resampling = RESAMPLING) -> np.ndarray:
     """How often each prompt was drawn: m draws with replacement from m prompts.
 
+    More than `MOST_DRAWN` prompts are drawn in so many random bundles of nearly equal size: the
+    mean of a bundle varies as its prompts do, and drawing a million prompts takes a minute.
+
     Returns:
-        Counts that sum to m in each row, float64, shape `(num_resamples, m)`.
+        Counts that sum to m in each row (nearly, with bundles), float64, shape
+        `(num_resamples, m)`.
 
     Raises:
         UserError: There are fewer than 2 prompts.
@@ -70,11 +76,14 @@ def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.
             f"{num_prompts} prompts cannot be resampled; an interval needs at least 2 prompts."
         )
     rng = np.random.default_rng(resampling.seed)
-    equal = np.full(num_prompts, 1 / num_prompts)
+    num_drawn = min(num_prompts, MOST_DRAWN)
+    equal = np.full(num_drawn, 1 / num_drawn)
+    bundle = rng.permutation(num_prompts) % num_drawn if num_drawn < num_prompts else None
     at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
     for start in range(0, resampling.num_resamples, at_once):
         size = min(at_once, resampling.num_resamples - start)
-        yield rng.multinomial(num_prompts, equal, size=size).astype(np.float64)
+        drawn = rng.multinomial(num_drawn, equal, size=size).astype(np.float64)
+        yield drawn if bundle is None else drawn[:, bundle]
 
 
 def bootstrap_weighted(

@@ -1,6 +1,7 @@
 """The last hidden states of a frozen language model, one vector for each text."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +25,8 @@ from hidden_context.llm.backbone import (
 )
 from hidden_context.llm.batching import default_token_budget
 
+ORIGIN = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
+"""Fields of a configuration that say where it came from; the precision is asked for by us."""
 Pooling: TypeAlias = Literal["last", "mean"]
 
 
@@ -69,6 +72,11 @@ class PooledStates:
             raise UserError(f"model {model_name} cannot be loaded: {reason}") from error
         self._new = {*loading["missing_keys"]}
         """Weights that the checkpoint lacks; only those of a pooler, which is not used."""
+        if model.config.is_encoder_decoder:
+            raise UserError(
+                f"model {model_name} is an encoder with a decoder, of which neither alone has a "
+                "state of the text as it was trained to have; give an encoder or a decoder."
+            )
         lacking = sorted(key for key in self._new if "pooler" not in key)
         if lacking:
             raise UserError(f"model {model_name} lacks weights, among them {lacking[0]}.")
@@ -114,7 +122,7 @@ class PooledStates:
         return pooled.cpu().numpy()
 
     def _fingerprint(self, dtype: torch.dtype) -> str:
-        """Of weights and tokenizer by content, and of how texts are read."""
+        """Of weights, configuration and tokenizer by content, and of how texts are read."""
         digest = hashlib.blake2b(digest_size=16)
         for name, weight in self._model.state_dict().items():
             if name in self._new:
@@ -125,8 +133,16 @@ class PooledStates:
         definition = tokenizer.to_str() if tokenizer is not None else repr(self._tokenizer)
         settings = (self._pooling, self._max_length, dtype, self._tokenizer.chat_template)
         version = transformers.__version__.split(".")[0]
-        digest.update(repr((definition, *settings, version)).encode())
+        config = json.dumps(_without_origin(self._model.config.to_dict()), sort_keys=True)
+        digest.update(repr((definition, *settings, version, config)).encode())
         return digest.hexdigest()
+
+
+def _without_origin(config: Any) -> Any:
+    """A configuration, or a part of it, without what changes no state."""
+    if not isinstance(config, dict):
+        return config if isinstance(config, (int, float, list)) else str(config)
+    return {name: _without_origin(each) for name, each in config.items() if name not in ORIGIN}
 
 
 def _is_decoder(model: Any) -> bool:
