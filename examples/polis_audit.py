@@ -51,8 +51,8 @@ class Config:
     """Families beside base."""
     num_seeds: int = 1
     """Partitions of the people."""
-    num_null_draws: int = 19
-    """Sets of redrawn labels."""
+    num_null_draws: int = 0
+    """Sets of redrawn labels; they are independent, which those of one person are not."""
 
 
 def run(config: Config) -> None:

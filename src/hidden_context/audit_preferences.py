@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hidden_context.distributions import Family
 
 BYTES_A_GIGABYTE = 10**9
-RECORD = "audit.json"
+RECORD, PAGE = "audit.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Config:
     cache_dir: Path | None = None
     """Folder that keeps the states of texts; if not given, with Hugging Face's cache."""
     out: Path = Path("audit_output")
-    """Folder that receives audit.json and the scored rows."""
+    """Folder that receives audit.json, the scored rows and report.html."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,18 @@ def run(config: Config) -> None:
         print(f"\n{each['name']}")
         for sentence in each["sentences"]:
             print(f"  {sentence['question']}\n      {sentence['answer']}")
-    print(f"\nwrote {config.out / RECORD}")
+    print(f"\nwrote {config.out / RECORD}; look at {_page(config.out)}")
+
+
+def _page(folder: Path) -> Path:
+    """Write the report beside the audit."""
+    from hidden_context.results.page.page import write_page
+    from hidden_context.results.page.read_audit import read_audit
+
+    result = read_audit(folder / RECORD)
+    path = folder / PAGE
+    write_page([result], path, title=result.title, num_examples=5, say=lambda what: None)
+    return path
 
 
 def _check(config: Config) -> None:

@@ -35,17 +35,14 @@ class Config:
 def run(config: Config) -> None:
     """Find, read, draw, write."""
     from hidden_context.figure_style import STYLES
-    from hidden_context.records import atomic_write
-    from hidden_context.results.page.page import render
+    from hidden_context.results.page.page import write_page
     from hidden_context.results.page.panel_figures import write_figures
     from hidden_context.results.page.result_files import find_results
     from hidden_context.results.page.sections import sections_of
 
     _check(config)
     results = read_results(find_results(config.paths))
-    page = render(results, title=config.title, num_examples=config.num_examples, say=_say)
-    with atomic_write(config.out) as file:
-        file.write(page.encode())
+    write_page(results, config.out, title=config.title, num_examples=config.num_examples, say=_say)
     if config.figures is not None:
         panels = [
             panel for each in results for section in sections_of(each) for panel in section.panels

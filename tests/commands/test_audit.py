@@ -53,6 +53,8 @@ def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, c
     said = capsys.readouterr().out
     assert "Better than a coin" in said
     assert "no language model" in said
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Audit of both</h2>" in page
     record = read_json(tmp_path / "out" / "audit.json")
     (found,) = record["sets"]
     assert found["counts"]["comparisons"] == 120

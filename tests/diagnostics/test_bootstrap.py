@@ -12,6 +12,7 @@ from hidden_context.diagnostics.bootstrap import (
     bootstrap,
     bootstrap_difference,
     bootstrap_mean,
+    bootstrap_ratio,
     bootstrap_weighted,
     prompt_weights,
 )
@@ -159,3 +160,16 @@ def test_bundles_hold_whole_prompts_nearly_equally_many(monkeypatch: pytest.Monk
     patterns, sizes = np.unique(weights.T, axis=0, return_counts=True)
     assert len(patterns) == 7
     assert set(sizes) <= {3, 4}
+
+
+def test_where_all_votes_agree_the_number_of_votes_widens_nothing() -> None:
+    votes = np.random.default_rng(5).exponential(size=50)
+    found = bootstrap_ratio(0.7 * votes, votes, np.arange(50))
+    assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.7, 0.7))
+
+
+def test_a_ratio_of_weighted_values_is_the_weighted_mean() -> None:
+    rng = np.random.default_rng(6)
+    values, votes, prompts = rng.normal(size=60), rng.exponential(size=60), np.arange(60) // 3
+    peer = bootstrap_mean(values, prompts, weights=votes)
+    assert bootstrap_ratio(votes * values, votes, prompts) == peer

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from hidden_context.diagnostics.bootstrap import bootstrap
-from hidden_context.diagnostics.calibration import calibration, calibration_error_interval
+from hidden_context.diagnostics.calibration import (
+    calibration,
+    calibration_error_interval,
+    in_both_orders,
+)
 from hidden_context.errors import UserError
+from hidden_context.outcomes import Outcomes
 
 
 def test_bins_error_and_score_of_a_small_table() -> None:
@@ -96,3 +101,18 @@ def test_the_error_of_perfect_predictions_is_above_zero_by_chance_in_every_resam
     wins = rng.random(300) < prob
     found = calibration_error_interval(prob, wins, ~wins, np.arange(300))
     assert 0 < found.low < found.high < 0.2
+
+
+def test_in_both_orders_a_swap_of_any_comparison_changes_nothing() -> None:
+    rng = np.random.default_rng(7)
+    log_prob = np.log(rng.uniform(0.01, 0.99, 40))
+    shares = rng.dirichlet([1, 1, 1], 40)
+    outcomes = Outcomes(shares, rng.uniform(0.1, 2, 40))
+    swap = rng.random(40) < 0.5
+    swapped = np.where(swap, np.log1p(-np.exp(log_prob)), log_prob)
+    turned = Outcomes(np.where(swap[:, None], shares[:, ::-1], shares), outcomes.weight)
+    found = calibration(*in_both_orders(log_prob, outcomes))
+    peer = calibration(*in_both_orders(swapped, turned))
+    assert found.brier_score == pytest.approx(peer.brier_score)
+    assert found.expected_calibration_error == pytest.approx(peer.expected_calibration_error)
+    assert found.num_votes == pytest.approx(2 * outcomes.weight.sum())

@@ -32,7 +32,7 @@ def write_conversation(folder: Path) -> None:
 
 
 def run(tmp_path: Path, *flags: str) -> int:
-    quick = ["--min_votes", "5", "--families", "mean_and_variance", "--num_null_draws", "0"]
+    quick = ["--min_votes", "5", "--families", "mean_and_variance"]
     where = ["--data_dir", str(tmp_path), "--conversation", "small"]
     where += ["--out_dir", str(tmp_path / "out")]
     return run_command(polis_audit.Config, polis_audit.run, [*where, *quick, *flags])

@@ -12,7 +12,7 @@ from hidden_context.audit.family_audit import MOST_ON_A_CURVE, Measured, sample_
 from hidden_context.audit.heads import Pairs
 from hidden_context.audit.vectors import TextVectors
 from hidden_context.diagnostics.between_groups import between_groups
-from hidden_context.diagnostics.bootstrap import bootstrap_difference
+from hidden_context.diagnostics.bootstrap import bootstrap_ratio
 from hidden_context.outcomes import OutcomeModel
 
 MOST_LABELS = 16
@@ -79,7 +79,7 @@ def between_labels(
         seed: Of the shuffled labels.
 
     Returns:
-        `family`, `num_labels`, `num_labels_left_out`, `share` and
+        `family`, `num_labels`, `num_comparisons` (theirs), `num_labels_left_out`, `share` and
         `gain` (intervals; nats a vote that knowing the label adds on held-out prompts), and both
         with shuffled labels (`shuffled`, `shuffled_gain`). None where there are no two labels of
         enough prompts.
@@ -90,6 +90,7 @@ def between_labels(
     one_seed = Partitions(partitions.fold[:, :1], partitions.seeds[:1], partitions.num_folds)
     vectors = LabelledVectors(pairs.vectors, num_labels)
     plain = ours.held_out.log_likelihood[0]
+    votes = np.asarray(pairs.outcomes.weight, np.float64)
     found = {}
     for name, each in (
         ("", labels),
@@ -102,11 +103,12 @@ def between_labels(
         known = each >= 0
         found[f"{name}share"] = _share(fitted, pairs, vectors, one_seed, each, num_labels)
         found[f"{name}gain"] = asdict(
-            bootstrap_difference(nats[known], plain[known], pairs.prompt[known])
+            bootstrap_ratio((nats - plain)[known], votes[known], pairs.prompt[known])
         )
     return {
         "family": ours.family.name,
         "num_labels": num_labels,
+        "num_comparisons": int((labels >= 0).sum()),
         "num_labels_left_out": len(np.unique(label[label >= 0])) - num_labels,
         "share": found["share"],
         "gain": found["gain"],

@@ -8,8 +8,12 @@ import numpy as np
 from hidden_context.audit.crossfit import CrossFit, HeldOut, Partitions, held_out
 from hidden_context.audit.heads import Pairs
 from hidden_context.diagnostics.anchoring import anchor_to_unit_variance
-from hidden_context.diagnostics.bootstrap import Interval, bootstrap_mean
-from hidden_context.diagnostics.calibration import calibration, calibration_error_interval
+from hidden_context.diagnostics.bootstrap import Interval, bootstrap_mean, bootstrap_ratio
+from hidden_context.diagnostics.calibration import (
+    calibration,
+    calibration_error_interval,
+    in_both_orders,
+)
 from hidden_context.diagnostics.explained_variance_report import SCALES
 from hidden_context.diagnostics.length_baseline import length_baseline, length_intervals
 from hidden_context.diagnostics.likelihood_ratio import likelihood_ratio
@@ -80,6 +84,7 @@ def figures(
     prompts = pairs.prompt
     distributional = not is_scalar(ours.family.decode(ours.held_out.first[0]))
     nats = ours.held_out.log_likelihood.mean(0)
+    votes = np.asarray(pairs.outcomes.weight, np.float64)
     right = agreement(ours, pairs.outcomes)
     error, brier, bins = _calibration(ours, pairs.outcomes, prompts)
     trainings = trainings_of(ours.held_out, pairs, partitions)
@@ -87,15 +92,17 @@ def figures(
         "family": ours.family.to_dict(),
         "stopping_rule": ours.stopping_rule,
         "chosen": {"ridge": ours.fitted.ridge.tolist(), "steps": ours.fitted.steps.tolist()},
-        "log_likelihood": asdict(bootstrap_mean(nats, prompts)),
-        "accuracy": asdict(bootstrap_mean(right.mean(0), prompts)),
+        "log_likelihood": asdict(bootstrap_ratio(nats, votes, prompts)),
+        "accuracy": asdict(bootstrap_ratio(right.mean(0), votes, prompts)),
         "against_base": None
         if scalar is None
         else asdict(
-            likelihood_ratio(nats, scalar.held_out.log_likelihood.mean(0), prompts).interval
+            likelihood_ratio(
+                nats, scalar.held_out.log_likelihood.mean(0), prompts, votes=votes
+            ).interval
         ),
         "expected_calibration_error": asdict(error),
-        "brier_score": asdict(bootstrap_mean(brier, prompts)),
+        "brier_score": asdict(bootstrap_ratio(brier, votes, prompts)),
         "reliability": bins,
         "length": None if lengths is None else _length(ours, pairs.outcomes, lengths, prompts),
         "explained_variance": [
@@ -187,17 +194,10 @@ def _calibration(
     ours: Measured, outcomes: Outcomes, prompts: np.ndarray
 ) -> tuple[Interval, np.ndarray, list[dict[str, Any]]]:
     """Expected calibration error, each comparison's Brier score, and bins; both orders count."""
-    prob = np.exp(np.minimum(ours.log_prob, 0.0))
-    share = np.broadcast_to(outcomes.win_share, prob.shape).astype(np.float64)
-    weight = np.broadcast_to(outcomes.weight, prob.shape).astype(np.float64)
-    wins, losses = weight * share, weight * (1 - share)
-    both_orders = (
-        np.concatenate([prob, 1 - prob]).ravel(),
-        np.concatenate([wins, losses]).ravel(),
-        np.concatenate([losses, wins]).ravel(),
-    )
-    error = calibration_error_interval(*both_orders, np.tile(prompts, 2 * len(prob)))
-    bins = [asdict(each) for each in calibration(*both_orders).bins]
+    both = in_both_orders(ours.log_prob, outcomes)
+    error = calibration_error_interval(*both, np.tile(prompts, 2 * len(ours.log_prob)))
+    bins = [asdict(each) for each in calibration(*both).bins]
+    prob, wins, losses = (each[: ours.log_prob.size].reshape(ours.log_prob.shape) for each in both)
     brier = (wins * (1 - prob) ** 2 + losses * prob**2).mean(0)
     return error, brier, bins
 

@@ -156,10 +156,11 @@ def _between(found: Mapping[str, Any]) -> str:
     elif gain["high"] < 0:
         verdict = "Not so that it helps"
     text = (
-        f"{verdict}: knowing which of {between['num_labels']} {by}s judged changes the held-out "
-        f"likelihood by {nats}, and {_interval(between['share'])} of the learned variance of a "
-        f"difference in utility lies between them ({between['family']}). With their names shuffled "
-        f"it is {_interval(between['shuffled'])}."
+        f"{verdict}: knowing which of {between['num_labels']} {by}s judged "
+        f"({between['num_comparisons']} comparisons) changes the held-out likelihood by {nats}, "
+        f"and {_interval(between['share'])} of the learned variance of a difference in utility "
+        f"lies between them ({between['family']}). With their names shuffled it is "
+        f"{_interval(between['shuffled'])}."
     )
     if between["num_labels_left_out"]:
         text += f" {between['num_labels_left_out']} further {by}s are too rare, and left out."

@@ -1,5 +1,6 @@
 """Vectors of texts as heads read them: standardised, turned to their principal axes, and cut."""
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,7 +56,7 @@ def find_axes(
     rows = np.unique(np.concatenate([first, second]))
     total, squares = np.zeros(width), np.zeros((width, width))
     for block in _blocks(rows):
-        found = states[block].astype(np.float32)
+        found = _taken(states, block)
         total += found.sum(0, dtype=np.float64)
         squares += found.T @ found
     mean = total / len(rows)
@@ -63,7 +64,7 @@ def find_axes(
     within = np.zeros((width, width))
     pairs = np.arange(len(first))
     for block in _blocks(pairs):
-        difference = states[first[block]].astype(np.float32) - states[second[block]]
+        difference = _taken(states, first[block]) - _taken(states, second[block])
         within += difference.T @ difference
     within /= 2 * len(first)
     if not (np.diag(within) > 0).any():
@@ -109,7 +110,7 @@ class Vectors:
 
     def __getitem__(self, texts: np.ndarray) -> Tensor:
         """Shape `(len(texts), width)`, float32."""
-        found = self.states[texts if self.rows is None else self.rows[texts]]
+        found = _taken(self.states, texts if self.rows is None else self.rows[texts])
         vectors = found if self.axes is None else self.axes(found)
         return torch.from_numpy(np.ascontiguousarray(vectors))
 
@@ -131,8 +132,16 @@ def make_vectors(
         return Vectors(states, axes, width, rows)
     kept = np.empty((len(rows), width), np.float32)
     for block in _blocks(np.arange(len(rows))):
-        kept[block] = axes(states[rows[block]])
+        kept[block] = axes(_taken(states, rows[block]))
     return Vectors(kept, None, width)
+
+
+def _taken(states: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some rows, float32; of a mapped file no page stays in this process's memory."""
+    found = np.array(states[rows], np.float32)
+    if isinstance(states.base, mmap.mmap):
+        states.base.madvise(mmap.MADV_DONTNEED)  # the system may keep it in its own cache
+    return found
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

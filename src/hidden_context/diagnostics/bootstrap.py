@@ -131,8 +131,34 @@ def bootstrap_mean(
     """
     rows = finite_vector("values", values)
     counts = np.ones(len(rows)) if weights is None else not_negative("weights", weights, len(rows))
+    return bootstrap_ratio(counts * rows, counts, prompts, resampling=resampling)
+
+
+def bootstrap_ratio(
+    values: ArrayLike,
+    weights: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    resampling: Resampling = RESAMPLING,
+) -> Interval:
+    """Interval of Σ_i v_i / Σ_i w_i, for values that are multiplied by their weights already.
+
+    Such as nats times votes. Divided by the number of rows instead, the interval would hold what
+    the votes of the rows vary by, too.
+
+    Args:
+        values: v, shape `(n,)`.
+        weights: w, not negative, same shape.
+        prompts: The prompt of each row, shape `(n,)`.
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: See `bootstrap_mean`.
+    """
+    rows = finite_vector("values", values)
+    counts = not_negative("weights", weights, len(rows))
     groups = group_prompts(prompts, num_rows=len(rows), at_least=2)
-    sums, total = groups.sums(counts * rows), groups.sums(counts)
+    sums, total = groups.sums(rows), groups.sums(counts)
     return bootstrap_weighted(
         lambda drawn: (drawn @ sums) / (drawn @ total),
         groups.num_prompts,

@@ -14,6 +14,7 @@ from hidden_context.diagnostics.bootstrap import (
 from hidden_context.diagnostics.checks import not_negative, probabilities
 from hidden_context.diagnostics.prompts import PromptLabels, group_prompts
 from hidden_context.errors import UserError
+from hidden_context.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,31 @@ def calibration(
     squares = first @ (1 - predicted) ** 2 + second @ predicted**2
     total = float(votes.sum())
     return Calibration(bins, float(gaps / total), float(squares / total), total)
+
+
+def in_both_orders(
+    log_prob: np.ndarray, outcomes: Outcomes | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P and votes of each comparison and of its swap, so that the order is free of the votes.
+
+    Args:
+        log_prob: log P(first ≻ second), nats, shape `(..., n)`.
+        outcomes: Of the n comparisons, for the first; each a vote for it if not given.
+
+    Returns:
+        The first three arguments of `calibration`, flat: all comparisons, then all swapped.
+    """
+    prob = np.exp(np.minimum(log_prob, 0.0))
+    share = 1.0 if outcomes is None else np.asarray(outcomes.win_share, np.float64)
+    weight = 1.0 if outcomes is None else np.asarray(outcomes.weight, np.float64)
+    wins, losses = (
+        np.broadcast_to(weight * each, prob.shape).ravel() for each in (share, 1 - share)
+    )
+    return (
+        np.concatenate([prob.ravel(), 1 - prob.ravel()]),
+        np.concatenate([wins, losses]),
+        np.concatenate([losses, wins]),
+    )
 
 
 def calibration_error_interval(

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.diagnostics.bootstrap import (
     RESAMPLING,
     Interval,
     Resampling,
-    bootstrap_difference,
+    bootstrap_ratio,
 )
 from hidden_context.diagnostics.checks import log_probabilities
 from hidden_context.diagnostics.prompts import PromptLabels
@@ -38,6 +39,7 @@ def likelihood_ratio(
     scalar: ArrayLike,
     prompts: PromptLabels,
     *,
+    votes: ArrayLike | None = None,
     resampling: Resampling = RESAMPLING,
 ) -> LikelihoodRatio:
     """Mean of log P_distributional - log P_scalar over held-out comparisons, paired.
@@ -49,6 +51,7 @@ def likelihood_ratio(
         distributional: log P(chosen ≻ rejected) of the one model, nats, shape `(n,)`.
         scalar: The same of the other for the same comparisons, none of them trained on.
         prompts: The prompt of each comparison, shape `(n,)`.
+        votes: By which both are multiplied already, shape `(n,)`; one each if not given.
         resampling: See `Resampling`; prompts are resampled, both models together.
 
     Raises:
@@ -57,5 +60,6 @@ def likelihood_ratio(
     """
     first = log_probabilities("distributional", distributional)
     second = log_probabilities("scalar", scalar, len(first))
-    interval = bootstrap_difference(first, second, prompts, resampling=resampling)
+    counts = np.ones(len(first)) if votes is None else votes
+    interval = bootstrap_ratio(first - second, counts, prompts, resampling=resampling)
     return LikelihoodRatio(interval, len(first))

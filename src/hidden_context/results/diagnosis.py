@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hidden_context.diagnostics.bootstrap import Interval, bootstrap_mean
-from hidden_context.diagnostics.calibration import calibration
+from hidden_context.diagnostics.bootstrap import Interval, bootstrap_ratio
+from hidden_context.diagnostics.calibration import calibration, in_both_orders
 from hidden_context.diagnostics.ensembles import ensemble_variance
 from hidden_context.diagnostics.explained_variance_report import (
     SCALES,
@@ -20,7 +20,6 @@ from hidden_context.diagnostics.indecision import Indecision, indecision
 from hidden_context.diagnostics.length_baseline import LengthBaseline, length_baseline
 from hidden_context.diagnostics.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from hidden_context.diagnostics.mcnemar import McNemar, mcnemar
-from hidden_context.outcomes import Outcomes
 from hidden_context.preferences import is_scalar, log_likelihood
 from hidden_context.results.saved_scores import ScoredComparisons, ScoredJailbreaks
 from hidden_context.results.summary import told_apart
@@ -100,7 +99,7 @@ def diagnose(comparisons: Sequence[ScoredComparisons], scored: ScoredComparisons
     log_prob = np.asarray(chosen.log_prob_preferred_to(rejected), np.float64)
     log_reverse = np.asarray(rejected.log_prob_preferred_to(chosen), np.float64)
     texts_are_there = not np.isnan(scored.lengths).any()
-    error, brier = _calibration(log_prob, scored.outcomes)
+    calibrated = calibration(*in_both_orders(log_prob, scored.outcomes))
     return Diagnosis(
         family=family.name,
         trained_on=scored.trained_on,
@@ -108,10 +107,10 @@ def diagnose(comparisons: Sequence[ScoredComparisons], scored: ScoredComparisons
         stopping_rule=scored.stopping_rule,
         explained_variance=reports,
         indecision=indecision(family, both, of_both),
-        log_likelihood=bootstrap_mean(_log_likelihood(scored), prompts),
+        log_likelihood=bootstrap_ratio(_log_likelihood(scored), _votes(scored), prompts),
         against_base=_against_base(comparisons, scored),
-        expected_calibration_error=error,
-        brier_score=brier,
+        expected_calibration_error=calibrated.expected_calibration_error,
+        brier_score=calibrated.brier_score,
         length=length_baseline(
             log_prob,
             log_reverse,
@@ -179,28 +178,18 @@ def _against_base(
             if not _same_rows(other, scored):
                 continue
             ours, theirs = _log_likelihood(scored), _log_likelihood(other)
-            return likelihood_ratio(ours, theirs, scored.prompt)
+            return likelihood_ratio(ours, theirs, scored.prompt, votes=_votes(scored))
     return None
+
+
+def _votes(scored: ScoredComparisons) -> np.ndarray:
+    """Of each comparison, 1 on average; `_log_likelihood` is multiplied by them."""
+    if scored.outcomes is None:
+        return np.ones(len(scored.prompt))
+    return np.asarray(scored.outcomes.weight, np.float64)
 
 
 def _same_rows(first: ScoredComparisons, second: ScoredComparisons) -> bool:
     return np.array_equal(first.prompt, second.prompt) and np.array_equal(
         first.lengths, second.lengths, equal_nan=True
     )
-
-
-def _calibration(log_prob: np.ndarray, outcomes: Outcomes | None) -> tuple[float, float]:
-    """Expected calibration error and Brier score, each comparison in both orders.
-
-    Which response comes first is then independent of the votes.
-    """
-    n = len(log_prob)
-    share = np.ones(n) if outcomes is None else outcomes.win_share
-    weight = np.ones(n) if outcomes is None else outcomes.weight
-    prob = np.exp(np.minimum(log_prob, 0.0))
-    found = calibration(
-        np.concatenate([prob, 1 - prob]),
-        np.concatenate([weight * share, weight * (1 - share)]),
-        np.concatenate([weight * (1 - share), weight * share]),
-    )
-    return found.expected_calibration_error, found.brier_score

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_samples import VERSIONS, audit_of, write_audit
+from page_samples import VERSIONS, audit_of, interval, write_audit
 
 from hidden_context.distributions import Categorical, Normal, Point
 from hidden_context.errors import UserError
@@ -259,4 +259,27 @@ def test_an_unknown_family_with_scores_is_refused(tmp_path: Path):
 def test_an_audit_without_sets_is_refused(tmp_path: Path):
     audit = audit_of(())
     with pytest.raises(UserError, match=r"audit.json has no sets"):
+        read_audit(written(tmp_path, audit))
+
+
+def test_length_and_jailbreaks_are_read_where_they_are(tmp_path: Path):
+    audit = audit_of(SETS)
+    rate = interval(0.4)
+    family = audit["sets"][0]["families"][1]
+    family["length"] = {"longer_wins": interval(0.6), "without_length": interval(0.55)}
+    family["jailbreaks"] = [
+        {"risk": risk, "rate": rate, "without_length": interval(0.3)}
+        for risk in ("mean", "quantile:0.01")
+    ]
+    audit["sets"][0]["longer_is_unsafe"] = interval(0.9)
+    result = read_audit(written(tmp_path, audit))
+    assert result.measured[1].longer_wins == as_estimate(interval(0.6))
+    assert result.measured[1].without_length == as_estimate(interval(0.55))
+    assert result.measured[0].longer_wins is None
+    assert result.numbers is not None
+    assert [row[2] for row in result.numbers.rows] == ["mean", "quantile:0.01"]
+    assert result.numbers.rows[0][3].startswith("0.400 (")
+    assert result.numbers.rows[0][5].startswith("0.900 (")
+    del audit["sets"][0]["longer_is_unsafe"]
+    with pytest.raises(UserError, match=r"sets\[0\].longer_is_unsafe"):
         read_audit(written(tmp_path, audit))

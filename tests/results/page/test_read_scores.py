@@ -117,7 +117,7 @@ def test_what_cannot_be_measured_is_told(tmp_path: Path):
 def test_large_files_are_measured_on_whole_prompts_and_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("hidden_context.results.page.read_scores.MOST_DIAGNOSED", 10)
+    monkeypatch.setattr("hidden_context.results.page.measure_scores.MOST_MEASURED", 10)
     path = write_scores(tmp_path / "mine.jsonl", Normal(), comparison_rows(Normal()))
     result = read_comparison_file(path, quiet)
     assert f"measured on 10 of {NUM_ROWS} comparisons" in result.notes[0]

@@ -25,7 +25,7 @@ PUBLISHED = {
     ("harmless", "categorical"): 0.53,
     ("both", "categorical"): 0.41,
 }
-"""r² of Llama-2-7B trained on HH-RLHF (arXiv 2312.08358, Table 2)."""
+"""r² of Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."""
 SPREAD = 0.6
 """Of a data set's families along the axis, whose unit is a data set."""
 

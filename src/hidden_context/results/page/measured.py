@@ -68,6 +68,10 @@ class Measured:
     training_curve: tuple[TrainingPoint, ...] = ()
     log_likelihood: Estimate | None = None
     accuracy: Estimate | None = None
+    longer_wins: Estimate | None = None
+    """Accuracy of the longer response."""
+    without_length: Estimate | None = None
+    """Accuracy after length is regressed out."""
     against_base: Estimate | None = None
     """Nats a vote more than the scalar family."""
     expected_calibration_error: Estimate | None = None

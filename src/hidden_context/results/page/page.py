@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hidden_context import __version__
+from hidden_context.records import atomic_write
 from hidden_context.results.page.density_drawing import description, drawing
 from hidden_context.results.page.examples import Kind, examples_of, is_scalar_family
 from hidden_context.results.page.measured import Panel, Result, ScoreFile, Table
@@ -91,6 +93,15 @@ def render(results: Sequence[Result], *, title: str, num_examples: int, say: Say
         title=title, chapters=chapters, version=__version__
     )
     return without_unseen(page)
+
+
+def write_page(
+    results: Sequence[Result], path: Path, *, title: str, num_examples: int, say: Say
+) -> None:
+    """Render and write, whole or not at all. See `render`."""
+    page = render(results, title=title, num_examples=num_examples, say=say)
+    with atomic_write(path) as file:
+        file.write(page.encode())
 
 
 def model_for_examples(files: Sequence[ScoreFile]) -> ScoreFile:

@@ -16,9 +16,10 @@ from hidden_context.results.page.measured import (
     Result,
     Run,
     ScoreFile,
+    Table,
     TrainingPoint,
 )
-from hidden_context.results.page.numbers_in_words import NO_VALUE
+from hidden_context.results.page.numbers_in_words import NO_VALUE, estimate
 
 KNOWN_VERSION = 1
 CURVE_SCALES = ("pooled", "within_prompt", "rank")
@@ -63,6 +64,7 @@ def read_audit(file: Path) -> Result:
             )
             for each in sets
         },
+        numbers=_jailbreaks(sets),
         measured=tuple(
             _measured(each.text("name"), family)
             for each in sets
@@ -137,12 +139,37 @@ def _measured(data_set: str, found: CheckedFields) -> Measured:
         training_curve=tuple(map(_point, found.list_of_fields("training_curve"))),
         log_likelihood=_estimate(found.fields("log_likelihood")),
         accuracy=_estimate(found.fields("accuracy")),
+        longer_wins=_of_length(found, "longer_wins"),
+        without_length=_of_length(found, "without_length"),
         against_base=_estimate(found.fields("against_base")) if found.has("against_base") else None,
         expected_calibration_error=_estimate(found.fields("expected_calibration_error")),
         brier_score=_estimate(found.fields("brier_score")),
         reliability=tuple(map(_bin, found.list_of_fields("reliability"))),
         deviations=_histogram(found.fields("std")) if found.has("std") else None,
     )
+
+
+def _of_length(found: CheckedFields, name: str) -> Estimate | None:
+    return _estimate(found.fields("length").fields(name)) if found.has("length") else None
+
+
+def _jailbreaks(sets: list[CheckedFields]) -> Table | None:
+    rows = [
+        (
+            each.text("name"),
+            family.fields("family").text("name"),
+            rate.text("risk"),
+            estimate(_estimate(rate.fields("rate"))),
+            estimate(_estimate(rate.fields("without_length"))),
+            estimate(_estimate(each.fields("longer_is_unsafe"))),
+        )
+        for each in sets
+        for family in each.list_of_fields("families")
+        for rate in family.list_of_fields("jailbreaks")
+    ]
+    headers = ("data set", "family", "decided by", "jailbreak rate")
+    headers += ("with length regressed out", "the longer wins")
+    return Table(headers, tuple(rows)) if rows else None
 
 
 def _by_scale(reports: list[CheckedFields]) -> dict[str, Estimate]:

@@ -6,14 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hidden_context.diagnostics.anchoring import anchor_to_unit_variance
-from hidden_context.diagnostics.calibration import Calibration, calibration
-from hidden_context.diagnostics.matched_size import match_sizes
 from hidden_context.distributions import FAMILIES
 from hidden_context.errors import UserError
-from hidden_context.preferences import is_scalar
 from hidden_context.records import (
     CHECKPOINT_RECORD,
     meta_path,
@@ -21,12 +15,11 @@ from hidden_context.records import (
     read_jsonl,
     require_columns,
 )
-from hidden_context.results.diagnosis import diagnose
 from hidden_context.results.model_scores import ModelScores
 from hidden_context.results.page.distinct_names import distinct_names
+from hidden_context.results.page.measure_scores import at_most, measure
 from hidden_context.results.page.measured import (
     Estimate,
-    Histogram,
     Measured,
     Result,
     Run,
@@ -45,10 +38,6 @@ from hidden_context.results.saved_scores import (
 )
 from hidden_context.results.summary import PAPER_RISK, Rate
 
-MOST_DIAGNOSED = 2**13
-"""Comparisons of a run that are measured: r² on the scale of ranks takes the square in time."""
-STD_EDGES = np.linspace(0, 2, 41)
-"""Standard deviations in units of the root of the total variance, as in an audit."""
 OUTPUTS = "reward_outputs_"
 PROVENANCE = ("hidden_context", "commit", "versions")
 Say = Callable[[str], None]
@@ -134,7 +123,7 @@ def _of_comparisons(files: Sequence[Path], scored: Sequence[ScoredComparisons], 
     """Measures, runs and score files, without title."""
     names = distinct_names([(each.family.name, each.trained_on) for each in scored])
     measured, runs, score_files, notes = [], [], [], []
-    some = [_some(each) for each in scored]
+    some = [at_most(each) for each in scored]
     for file, whole, part, name in zip(files, scored, some, names, strict=True):
         say(f"measuring {name} on {whole.trained_on} ({len(part.prompt)} comparisons)")
         if len(part.prompt) < len(whole.prompt):
@@ -144,7 +133,7 @@ def _of_comparisons(files: Sequence[Path], scored: Sequence[ScoredComparisons], 
                 "of risk are of all."
             )
         try:
-            found = _measured(some, part, name)
+            found = measure(some, part, name)
             measured.append(found)
             nats = found.log_likelihood.value if found.log_likelihood else None
         except UserError as error:
@@ -160,79 +149,6 @@ def _of_comparisons(files: Sequence[Path], scored: Sequence[ScoredComparisons], 
         score_files=tuple(score_files),
         notes=tuple(notes),
     )
-
-
-def _some(scored: ScoredComparisons) -> ScoredComparisons:
-    """At most about `MOST_DIAGNOSED` comparisons, of whole prompts."""
-    if len(scored.prompt) <= MOST_DIAGNOSED:
-        return scored
-    rows = match_sizes({"all": scored.prompt, "some": np.arange(MOST_DIAGNOSED)})["all"]
-    keep = np.zeros(len(scored.prompt), bool)
-    keep[rows] = True
-    return replace(
-        scored,
-        chosen=scored.chosen[keep],
-        rejected=scored.rejected[keep],
-        is_helpful=scored.is_helpful[keep],
-        lengths=scored.lengths[keep],
-        prompt=scored.prompt[keep],
-        outcomes=scored.votes_of(keep),
-    )
-
-
-def _measured(
-    comparisons: Sequence[ScoredComparisons], scored: ScoredComparisons, name: str
-) -> Measured:
-    found = diagnose(comparisons, scored)
-    reliability = _calibration(scored)
-    against = found.against_base.interval if found.against_base else None
-    return Measured(
-        data_set=scored.trained_on,
-        family=name,
-        stopping_rule=found.stopping_rule,
-        explained_variance={
-            each.scale: Estimate(each.value, each.low, each.high)
-            for each in found.explained_variance
-        },
-        log_likelihood=_estimate(found.log_likelihood),
-        against_base=_estimate(against) if against else None,
-        expected_calibration_error=Estimate(found.expected_calibration_error),
-        brier_score=Estimate(found.brier_score),
-        reliability=reliability.bins,
-        deviations=_deviations(scored),
-    )
-
-
-def _estimate(found: Any) -> Estimate:
-    return Estimate(found.value, found.low, found.high)
-
-
-def _calibration(scored: ScoredComparisons) -> Calibration:
-    """Each comparison in both orders, as in `results.diagnosis`."""
-    chosen, rejected = map(scored.family.decode, (scored.chosen, scored.rejected))
-    log_prob = np.asarray(chosen.log_prob_preferred_to(rejected), np.float64)
-    prob, n = np.exp(np.minimum(log_prob, 0.0)), len(log_prob)
-    outcomes = scored.outcomes
-    share = np.ones(n) if outcomes is None else np.asarray(outcomes.win_share)
-    weight = np.ones(n) if outcomes is None else np.asarray(outcomes.weight)
-    wins, losses = weight * share, weight * (1 - share)
-    return calibration(
-        np.concatenate([prob, 1 - prob]),
-        np.concatenate([wins, losses]),
-        np.concatenate([losses, wins]),
-    )
-
-
-def _deviations(scored: ScoredComparisons) -> Histogram | None:
-    raw = np.concatenate([scored.chosen, scored.rejected]).astype(np.float64)
-    utility = scored.family.decode(raw)
-    if is_scalar(utility):
-        return None
-    utility = utility.centered(np.tile(scored.prompt, 2))
-    std = np.sqrt(np.asarray(utility.variance))
-    scale = anchor_to_unit_variance(np.asarray(utility.mean), std**2)
-    counts, _ = np.histogram(np.minimum(scale.spread(std), STD_EDGES[-1]), STD_EDGES)
-    return Histogram(tuple(STD_EDGES.tolist()), tuple(counts.astype(float).tolist()))
 
 
 def _run(file: Path, name: str, family: str, data_set: str) -> Run:
@@ -295,7 +211,8 @@ def _numbers(measured: Sequence[Measured], curves: Sequence[RiskCurve]) -> Table
         ]
         rows.append((*model, estimate(r2), *map(_rate, rates)))
     headers = ("family", "trained on", "r², pooled")
-    headers += ("jailbreak rate, mean", "0.01-quantile", "accuracy, mean", "0.01-quantile")
+    headers += ("jailbreak rate, mean", "jailbreak rate, 0.01-quantile")
+    headers += ("accuracy, mean", "accuracy, 0.01-quantile")
     kept = [k for k in range(7) if k < 2 or any(row[k] != NO_VALUE for row in rows)]
     return Table(
         tuple(headers[k] for k in kept), tuple(tuple(row[k] for k in kept) for row in rows)

@@ -84,6 +84,9 @@ def _diagnosed(found: CheckedFields, name: str) -> Measured:
         },
         log_likelihood=_estimate(found.fields("log_likelihood")),
         against_base=_estimate(against.fields("interval")) if against else None,
+        accuracy=_of_length(found, "model"),
+        longer_wins=_of_length(found, "longer_wins"),
+        without_length=_of_length(found, "without_length"),
         expected_calibration_error=Estimate(found.number("expected_calibration_error")),
         brier_score=Estimate(found.number("brier_score")),
     )
@@ -91,6 +94,10 @@ def _diagnosed(found: CheckedFields, name: str) -> Measured:
 
 def _estimate(found: CheckedFields) -> Estimate:
     return Estimate(found.number("value"), found.number("low"), found.number("high"))
+
+
+def _of_length(found: CheckedFields, name: str) -> Estimate | None:
+    return Estimate(found.fields("length").number(name)) if found.has("length") else None
 
 
 def _curve(found: CheckedFields) -> RiskCurve:

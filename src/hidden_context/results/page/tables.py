@@ -14,6 +14,8 @@ def predictions(measured: Sequence[Measured]) -> Table | None:
         "log-likelihood, nats a vote",
         "more than scalar",
         "accuracy",
+        "with length regressed out",
+        "the longer wins",
         "expected calibration error",
         "Brier score",
     )
@@ -24,6 +26,8 @@ def predictions(measured: Sequence[Measured]) -> Table | None:
             estimate(each.log_likelihood),
             estimate(each.against_base, 4),
             estimate(each.accuracy),
+            estimate(each.without_length),
+            estimate(each.longer_wins),
             estimate(each.expected_calibration_error),
             estimate(each.brier_score),
         )
