@@ -12,6 +12,7 @@ from hidden_context.diagnostics.bootstrap import (
     bootstrap,
     bootstrap_difference,
     bootstrap_mean,
+    bootstrap_of_sums,
     bootstrap_ratio,
     bootstrap_weighted,
     prompt_weights,
@@ -173,3 +174,15 @@ def test_a_ratio_of_weighted_values_is_the_weighted_mean() -> None:
     values, votes, prompts = rng.normal(size=60), rng.exponential(size=60), np.arange(60) // 3
     peer = bootstrap_mean(values, prompts, weights=votes)
     assert bootstrap_ratio(votes * values, votes, prompts) == peer
+
+
+@pytest.mark.parametrize("most_drawn", [7, 100])
+def test_sums_have_the_interval_that_weights_have(
+    most_drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap_module, "MOST_DRAWN", most_drawn)
+    sums = np.random.default_rng(8).exponential(size=(2, 40))
+    found = bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums)
+    peer = bootstrap_weighted(lambda drawn: (drawn @ sums[0]) / (drawn @ sums[1]), 40)
+    assert found.num_prompts == 40
+    assert (found.value, found.low, found.high) == pytest.approx((peer.value, peer.low, peer.high))

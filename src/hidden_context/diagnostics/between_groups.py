@@ -9,7 +9,7 @@ from hidden_context.diagnostics.bootstrap import (
     RESAMPLING,
     Interval,
     Resampling,
-    bootstrap_weighted,
+    bootstrap_of_sums,
 )
 from hidden_context.diagnostics.checks import not_negative
 from hidden_context.diagnostics.explained_variance import refuse_points
@@ -54,7 +54,7 @@ def between_groups(
 
     Raises:
         UserError: The family is scalar, which has nothing within groups; the shapes differ; or see
-            `bootstrap_weighted`.
+            `bootstrap_of_sums`.
     """
     a: np.ndarray[Any, Any] = np.asarray(first, np.float64)
     b: np.ndarray[Any, Any] = np.asarray(second, np.float64)
@@ -78,7 +78,5 @@ def between_groups(
     between = counts * (share @ (difference - share @ difference) ** 2)
     within = counts * (share @ variance.sum(1))
     groups = group_prompts(prompts, num_rows=n, at_least=2)
-    part, whole = groups.sums(between), groups.sums(between + within)
-    return bootstrap_weighted(
-        lambda drawn: (drawn @ part) / (drawn @ whole), groups.num_prompts, resampling=resampling
-    )
+    sums = np.stack([groups.sums(between), groups.sums(between + within)])
+    return bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums, resampling=resampling)

@@ -1,7 +1,7 @@
 """Percentile intervals by resampling whole prompts: rows of one prompt are not independent."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -78,12 +78,18 @@ def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.
     rng = np.random.default_rng(resampling.seed)
     num_drawn = min(num_prompts, MOST_DRAWN)
     equal = np.full(num_drawn, 1 / num_drawn)
-    bundle = rng.permutation(num_prompts) % num_drawn if num_drawn < num_prompts else None
+    bundle = _bundles(num_prompts, resampling) if num_drawn < num_prompts else None
     at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
     for start in range(0, resampling.num_resamples, at_once):
         size = min(at_once, resampling.num_resamples - start)
         drawn = rng.multinomial(num_drawn, equal, size=size).astype(np.float64)
         yield drawn if bundle is None else drawn[:, bundle]
+
+
+def _bundles(num_prompts: int, resampling: Resampling) -> np.ndarray:
+    """Number of each prompt's bundle, shape `(m,)`; by a stream of its own."""
+    order = np.random.default_rng((resampling.seed, 1)).permutation(num_prompts)
+    return order % MOST_DRAWN
 
 
 def bootstrap_weighted(
@@ -96,7 +102,7 @@ def bootstrap_weighted(
 
     Args:
         statistic: From weights, shape `(b, m)`, to values, shape `(b,)`, for any b. Weights of 1
-            give the statistic of the data as they are.
+            give the statistic of the data as they are. It must divide by what was drawn, not by m.
         num_prompts: m, at least 2.
         resampling: See `Resampling`.
 
@@ -158,12 +164,34 @@ def bootstrap_ratio(
     rows = finite_vector("values", values)
     counts = not_negative("weights", weights, len(rows))
     groups = group_prompts(prompts, num_rows=len(rows), at_least=2)
-    sums, total = groups.sums(rows), groups.sums(counts)
-    return bootstrap_weighted(
-        lambda drawn: (drawn @ sums) / (drawn @ total),
-        groups.num_prompts,
-        resampling=resampling,
+    sums = np.stack([groups.sums(rows), groups.sums(counts)])
+    return bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums, resampling=resampling)
+
+
+def bootstrap_of_sums(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    sums: np.ndarray,
+    *,
+    resampling: Resampling = RESAMPLING,
+) -> Interval:
+    """Interval of a function of sums over prompts, without the weights of each prompt.
+
+    Args:
+        statistic: From sums over what was drawn, shape `(b, k)`, to values, shape `(b,)`.
+        sums: Of each prompt, shape `(k, m)`.
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: See `bootstrap_weighted`.
+    """
+    num_prompts = sums.shape[1]
+    if num_prompts > MOST_DRAWN:  # as `bootstrap_weighted`, but added up once
+        bundle = _bundles(num_prompts, resampling)
+        sums = np.stack([np.bincount(bundle, each) for each in sums])
+    found = bootstrap_weighted(
+        lambda drawn: statistic(drawn @ sums.T), sums.shape[1], resampling=resampling
     )
+    return replace(found, num_prompts=num_prompts)
 
 
 def bootstrap_difference(

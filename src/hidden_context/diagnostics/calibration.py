@@ -9,7 +9,7 @@ from hidden_context.diagnostics.bootstrap import (
     RESAMPLING,
     Interval,
     Resampling,
-    bootstrap_weighted,
+    bootstrap_of_sums,
 )
 from hidden_context.diagnostics.checks import not_negative, probabilities
 from hidden_context.diagnostics.prompts import PromptLabels, group_prompts
@@ -139,10 +139,9 @@ def calibration_error_interval(
     groups = group_prompts(prompts, num_rows=len(predicted), at_least=2)
     cell = _bin_numbers(predicted, num_bins) * groups.num_prompts + groups.group
     gaps = np.bincount(cell, votes * predicted - first, num_bins * groups.num_prompts)
-    by_bin, total = gaps.reshape(num_bins, -1), groups.sums(votes)
-    found = bootstrap_weighted(
-        lambda drawn: np.abs(drawn @ by_bin.T).sum(-1) / (drawn @ total),
-        groups.num_prompts,
+    found = bootstrap_of_sums(
+        lambda of: np.abs(of[:, :-1]).sum(-1) / of[:, -1],
+        np.concatenate([gaps.reshape(num_bins, -1), groups.sums(votes)[None]]),
         resampling=resampling,
     )
     return replace(found, value=whole.expected_calibration_error)
