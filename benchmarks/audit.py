@@ -68,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=768)
     arguments = parser.parse_args(argv)
     pairs = make_pairs(arguments.num_pairs, arguments.width)
+    print("## Audit\n")
     print(
         f"{arguments.num_pairs} pairs, width {arguments.width}, {NUM_FOLDS} folds, "
         f"{NUM_SEEDS} seeds, {len(RIDGES)} ridges\n"
