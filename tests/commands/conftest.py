@@ -1,8 +1,10 @@
 """Fixtures of the tests that run commands."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from saved_results import write_audit, write_data_dir, write_synthetic
 
 from hidden_context.cli import main
 
@@ -18,3 +20,13 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]
         return status, captured.out, (captured.err.strip().splitlines() or [""])[-1]
 
     return run_command
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an audit, scores and a synthetic experiment; see `saved_results`."""
+    folder = tmp_path_factory.mktemp("results")
+    write_audit(folder)
+    write_data_dir(folder / "data", ("base", "categorical", "shared_context"))
+    write_synthetic(folder / "synthetic")
+    return folder

@@ -38,6 +38,7 @@ def rows_of(num_rows: int) -> list[dict[str, object]]:
 
 def audit(data: Path, tmp_path: Path, *flags: str) -> int:
     quick = ["--num_seeds", "2", "--num_folds", "3", "--num_null_draws", "3"]
+    quick += ["--families", "mean_and_variance"]
     folders = ["--out", str(tmp_path / "out"), "--cache_dir", str(tmp_path / "cache")]
     return main([str(data), *quick, *folders, *flags])
 
@@ -49,7 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, capsys):
-    assert audit(data, tmp_path) == 0
+    assert audit(data, tmp_path, "--families", "mean_and_variance", "categorical") == 0
     said = capsys.readouterr().out
     assert "Better than a coin" in said
     assert "no language model" in said
@@ -148,7 +149,7 @@ def test_ties_are_modelled_and_fitted(tmp_path):
     write_jsonl(tmp_path / "ties.jsonl", rows)
     assert audit(tmp_path / "ties.jsonl", tmp_path) == 0
     folder = tmp_path / "out" / "both"
-    for name in ("base", "categorical"):
+    for name in ("base", "mean_and_variance"):
         meta = json.loads((folder / f"{name}_scores.jsonl.meta.json").read_text())
         assert meta["outcome_model"]["ties"] == "threshold"
         assert meta["outcome_model"]["thresholds"][0] > 0

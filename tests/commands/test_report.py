@@ -3,21 +3,11 @@
 from pathlib import Path
 
 import pytest
-from saved_results import write_audit, write_data_dir, write_synthetic
 
 from hidden_context.cli import main
 from hidden_context.records import read_json, write_json
 
 ONE = "data/reward_models/some/both/categorical_tiny_last_checkpoint/eval_results_both.jsonl"
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results")
-    write_audit(folder)
-    write_data_dir(folder / "data")
-    write_synthetic(folder / "synthetic")
-    return folder
 
 
 def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(results, run, tmp_path):

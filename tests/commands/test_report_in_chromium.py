@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from chromium import chromium, show
-from saved_results import write_audit, write_data_dir, write_synthetic
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -21,13 +20,10 @@ def window() -> Iterator[Chrome]:
 
 
 @pytest.fixture(scope="module")
-def page(window: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results")
-    write_audit(folder)
-    write_data_dir(folder / "data", ("base", "mean_and_variance", "shared_context"))
-    write_synthetic(folder / "synthetic")
-    assert main(["report", str(folder), "--out", str(folder / "report.html")]) == 0
-    return folder / "report.html"
+def page(window: Chrome, results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    assert main(["report", str(results), "--out", str(path)]) == 0
+    return path
 
 
 def unfold(window: Chrome) -> None:
