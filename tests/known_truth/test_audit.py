@@ -8,8 +8,10 @@ from simulated_pairs import LOG_STD, MEAN, simulated_pairs
 
 from hidden_context.audit.audited_set import Plan, audit_set
 from hidden_context.audit.between import between_labels
+from hidden_context.audit.crossfit import cross_fit, make_partitions
+from hidden_context.audit.family_audit import measure
 from hidden_context.distributions import make_family
-from hidden_context.outcomes import Outcomes
+from hidden_context.outcomes import OutcomeModel, Outcomes
 
 NUM_PAIRS = 3000
 
@@ -59,16 +61,10 @@ def test_variance_between_two_groups_is_found_if_they_differ_and_not_if_their_na
     won = rng.normal(size=NUM_PAIRS) * 2**0.5 < difference
     shares = np.stack([~won, np.zeros(NUM_PAIRS), won], axis=1).astype(np.float32)
     pairs = replace(pairs, outcomes=Outcomes(shares, np.ones(NUM_PAIRS, np.float32)))
-    plan = Plan((make_family("base"), make_family("mean_and_variance")), 5, 1, 0, "half", 0)
-    audited = audit_set(pairs, plan, lengths=None, num_votes=np.ones(NUM_PAIRS))
-    found = between_labels(
-        audited.measured["mean_and_variance"],
-        audited.pairs,
-        audited.partitions,
-        group,
-        outcome_model=audited.outcome_models["mean_and_variance"],
-        seed=0,
-    )
+    family, model = make_family("mean_and_variance"), OutcomeModel()
+    partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
+    ours = measure(cross_fit(family, pairs, partitions, outcome_model=model), pairs, partitions)
+    found = between_labels(ours, pairs, partitions, group, outcome_model=model, seed=0)
     assert found is not None
     assert found["num_labels"] == 2
     true = apart**2 / (apart**2 + 4)
