@@ -19,9 +19,9 @@ from tabulate import tabulate
 from torch.profiler import ProfilerActivity, profile
 from workload import MAX_LENGTH, PAD, SIZES, make_model, make_pairs
 
-from hidden_context.data.packing import pack, rows_within_budget
 from hidden_context.llm.adapters import merged
 from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, model_inputs
+from hidden_context.llm.packing import pack, rows_within_budget
 
 KINDS = {
     "matrix products": ("mm", "addmm", "bmm", "linear"),

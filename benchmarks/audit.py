@@ -18,7 +18,7 @@ from hidden_context.audit.crossfit import RIDGES, cross_fit, make_partitions
 from hidden_context.audit.heads import Pairs
 from hidden_context.audit.vectors import find_axes, make_vectors
 from hidden_context.distributions import Family, make_family
-from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 FAMILIES = ("base", "mean_and_variance", "categorical")
 NUM_FOLDS, NUM_SEEDS = 5, 3

@@ -25,14 +25,14 @@ from workload import PAD, generated_pairs, make_candidates
 
 from hidden_context.distributions import make_family
 from hidden_context.llm.checkpoint import save_record
-from hidden_context.llm.score import Reading, Scorer
+from hidden_context.llm.score import Scorer, ScoringOptions
 from hidden_context.records import write_jsonl
 
 SIZES = (1_000, 4_000, 16_000, 64_000)
 WORDS = 1000
 MEASURE = """
 import resource, sys
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 status = main(sys.argv[1:])
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 sys.exit(status)
@@ -113,7 +113,7 @@ def main() -> None:
             rows.append([number, f"{seconds:.1f}", f"{1000 * seconds / number:.2f}", f"{peak:.0f}"])
     headers = ["pairs", "seconds, start included", "ms a pair", "peak MiB"]
     print(tabulate(rows, headers, tablefmt="pipe"), flush=True)
-    with Scorer(make_reward_model(), Reading(max_length=4096)) as scorer:
+    with Scorer(make_reward_model(), ScoringOptions(max_length=4096)) as scorer:
         print("\nScoring 8 candidates of 60 tokens, by the length of their prompt:\n")
         rows = [
             [length, seconds_for(scorer, make_candidates(2, prompt=length, candidates=8, own=60))]

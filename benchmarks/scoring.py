@@ -35,7 +35,7 @@ from hidden_context.device import keep_freed_memory
 from hidden_context.distributions import make_family
 from hidden_context.llm.backbone import padded
 from hidden_context.llm.checkpoint import RewardModel
-from hidden_context.llm.score import Reading, Scorer
+from hidden_context.llm.score import Scorer, ScoringOptions
 
 OURS = "hidden-context"
 PUBLISHED = "published loop"
@@ -129,7 +129,7 @@ def serve(variant: str, connection: Connection) -> None:
     with ExitStack() as stack:
         if variant == OURS:
             keep_freed_memory()  # as the commands do
-            reading = Reading(max_length=4096)
+            reading = ScoringOptions(max_length=4096)
             score = ours(stack.enter_context(Scorer(make_reward_model(), reading)))
         else:
             score = PEERS[variant](make_model().eval())

@@ -12,8 +12,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
-from hidden_context.data.responses import texts_of_responses
-from hidden_context.data.sources import load_rows, read_rows
+from hidden_context.comparisons.responses import texts_of_responses
+from hidden_context.comparisons.sources import load_rows, read_rows
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import read_in_batches
 

@@ -24,10 +24,10 @@ from polis_measures import (
 )
 from polis_setting import OPTIONS, PARTS, Cells, Config, Fitted, Setting, choose_ridge, folds, items
 from polis_table import plain, render
+from polis_votes import FILE_NAME, read_votes, split_people
 from polis_worlds import known_worlds
 
-from hidden_context.command_line import run_command
-from hidden_context.data.polis import FILE_NAME, read_votes, split_people
+from hidden_context.commands.command_line import run_command
 from hidden_context.distributions import FAMILIES, make_family
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write, provenance, write_json

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 from polis_setting import Config as PolisConfig
+from polis_votes import FILE_NAME, Pairs, Votes, comparisons_within_people, read_votes
 from tabulate import tabulate
 
-from hidden_context import audit_preferences
-from hidden_context.command_line import run_command
-from hidden_context.data.polis import FILE_NAME, Pairs, Votes, comparisons_within_people, read_votes
-from hidden_context.diagnostics.real_disagreement import spearman
+from hidden_context.commands import audit as audit_preferences
+from hidden_context.commands.command_line import run_command
 from hidden_context.errors import UserError
+from hidden_context.measures.real_disagreement import spearman
 from hidden_context.records import iterate_jsonl, read_json, write_json, write_jsonl
 
 STATEMENTS = "comments.csv"

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from polis_setting import Setting, items
+from polis_votes import VoteComparisons
 
-from hidden_context.data.polis import VoteComparisons
 from hidden_context.distributions import Family
 from hidden_context.items import ItemComparisons, ItemFit
 

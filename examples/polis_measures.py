@@ -5,21 +5,21 @@ from typing import Any
 
 import numpy as np
 from polis_setting import REAL, STOPPING_RULE, Cells, Fitted, Setting, items
+from polis_votes import UTILITIES, VoteComparisons, Votes
 
-from hidden_context.data.polis import UTILITIES, VoteComparisons, Votes
-from hidden_context.diagnostics.bootstrap import Interval, bootstrap, bootstrap_mean
-from hidden_context.diagnostics.calibration import calibration
-from hidden_context.diagnostics.ensembles import ensemble_variance
-from hidden_context.diagnostics.explained_variance_report import explained_variance_report
-from hidden_context.diagnostics.indecision import chance_to_differ, indecision
-from hidden_context.diagnostics.likelihood_ratio import likelihood_ratio
-from hidden_context.diagnostics.null import label_null
-from hidden_context.diagnostics.real_disagreement import auroc, people_split, spearman
-from hidden_context.diagnostics.wasserstein import real_quantiles, wasserstein_distances
 from hidden_context.distributions.normal import NormalUtility
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, ItemFit
-from hidden_context.preferences import accuracy, explained_variance, is_scalar
+from hidden_context.likelihood.loss import accuracy, explained_variance, is_scalar
+from hidden_context.measures.bootstrap import Interval, bootstrap, bootstrap_mean
+from hidden_context.measures.calibration import calibration
+from hidden_context.measures.ensembles import ensemble_variance
+from hidden_context.measures.explained_variance_report import explained_variance_report
+from hidden_context.measures.likelihood_ratio import likelihood_ratio
+from hidden_context.measures.parametric_bootstrap import label_null
+from hidden_context.measures.preference_entropy import chance_to_differ, preference_entropy
+from hidden_context.measures.real_disagreement import auroc, people_split, spearman
+from hidden_context.measures.wasserstein import real_quantiles, wasserstein_distances
 
 
 def held_out_measures(setting: Setting, fits: Fitted, test: VoteComparisons) -> Cells:
@@ -65,7 +65,7 @@ def spread_measures(setting: Setting, fits: Fitted) -> Cells:
         "Wasserstein, equal std": {},
     }
     for name, fit in fits.items():
-        found = indecision(fit.family, fit.raw, np.zeros(setting.num_items))
+        found = preference_entropy(fit.family, fit.raw, np.zeros(setting.num_items))
         cells["E[4p(1 − p)]"][name] = found.chance_to_differ
         cells["E[H(p)]/ln 2"][name] = found.entropy
         mean = np.asarray(fit.utility.mean)

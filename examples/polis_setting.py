@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-
-from hidden_context.data.polis import (
+from polis_votes import (
     Pairs,
     VoteComparisons,
     Votes,
     comparisons_within_people,
     split_people,
 )
-from hidden_context.diagnostics.bootstrap import Resampling
+
 from hidden_context.distributions import Family
 from hidden_context.items import ItemComparisons, ItemFit, fit_items
+from hidden_context.measures.bootstrap import Resampling
 
 
 @dataclass(frozen=True)

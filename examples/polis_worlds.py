@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from polis_setting import Setting, items
+from polis_votes import VoteComparisons
 
-from hidden_context.data.polis import VoteComparisons
-from hidden_context.diagnostics.real_disagreement import spearman
 from hidden_context.distributions import Family
 from hidden_context.items import ItemFit
-from hidden_context.preferences import explained_variance, is_scalar
+from hidden_context.likelihood.loss import explained_variance, is_scalar
+from hidden_context.measures.real_disagreement import spearman
 
 WORLDS = ("independent votes", "votes of groups", "independent utilities")
 

@@ -21,11 +21,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
-from hidden_context import evaluate_assistant_responses as score_command
-from hidden_context import evaluate_llm_preference_model as evaluate_command
-from hidden_context import summarize_results as summarize_command
-from hidden_context import train_llm_preference_model as train_command
-from hidden_context.command_line import run_command
+from hidden_context.commands import evaluate as evaluate_command
+from hidden_context.commands import score as score_command
+from hidden_context.commands import summarize as summarize_command
+from hidden_context.commands import train as train_command
+from hidden_context.commands.command_line import run_command
 from hidden_context.distributions import PUBLISHED
 from hidden_context.errors import UserError
 from hidden_context.records import meta_path, read_json, read_jsonl, write_json, write_jsonl

@@ -9,13 +9,13 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from page_samples import audit_of
 
-from hidden_context.results.page.measured import (
+from hidden_context.measures.risk_curves import CURVES, RiskCurve, RiskPoint
+from hidden_context.measures.summary import Rate
+from hidden_context.report.measured import (
     Measured,
     Panel,
 )
-from hidden_context.results.page.read_audit import read_audit
-from hidden_context.results.risk_curves import CURVES, RiskCurve, RiskPoint
-from hidden_context.results.summary import Rate
+from hidden_context.report.read_audit import read_audit
 
 SETS = ("helpful", "harmless", "both")
 """Training sets of the measures below."""

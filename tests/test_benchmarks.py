@@ -39,7 +39,7 @@ def test_variants_take_turns_to_be_first():
 
 def test_generated_pairs_have_the_lengths_of_the_real_ones():
     """Means of 184 tokens a text, 133 of them shared, within four standard errors."""
-    packing = importlib.import_module("hidden_context.data.packing")
+    packing = importlib.import_module("hidden_context.llm.packing")
     pairs = program("workload").generated_pairs(2000)
     shared = [packing.common_prefix(pair["chosen"], pair["rejected"]) for pair in pairs]
     lengths = [len(pair[side]) for pair in pairs for side in ("chosen", "rejected")]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.cli import COMMANDS, main
+from hidden_context.commands.cli import COMMANDS, main
 from hidden_context.distributions import make_family
 from hidden_context.records import meta_path, write_json, write_jsonl
 

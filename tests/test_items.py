@@ -12,8 +12,8 @@ from hidden_context import items as items_module
 from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext, make_family
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, ItemFit, fit_items
-from hidden_context.outcomes import OutcomeModel, Outcomes
-from hidden_context.preferences import PREFERRED
+from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 NUM_ITEMS = 6
 every_family = pytest.mark.parametrize("name", list(FAMILIES))
@@ -44,7 +44,7 @@ def fit_of(family: Family, comparisons: ItemComparisons, **options: Any) -> Item
     return fit_items(family, comparisons, num_items=NUM_ITEMS, **options)
 
 
-def anything(family: Family, model: OutcomeModel = PREFERRED) -> ItemFit:
+def anything(family: Family, model: OutcomeModel = DEFAULT_OUTCOME_MODEL) -> ItemFit:
     """Outputs of no particular data."""
     raw = np.random.default_rng(1).normal(size=(NUM_ITEMS, family.num_outputs))
     return ItemFit(family, model, raw, converged=True)

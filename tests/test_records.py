@@ -175,7 +175,7 @@ def test_the_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == b"half"
 
 
-# Reading
+# ScoringOptions
 
 GOOD = b'{"a": 1}\n'
 

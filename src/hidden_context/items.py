@@ -13,14 +13,14 @@ from torch import Tensor
 
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
-from hidden_context.learned import LearnedLikelihood
-from hidden_context.outcomes import OutcomeModel, Outcomes, with_weights_of_mean_one
-from hidden_context.preferences import PREFERRED, log_likelihood
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL, log_likelihood
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, normalize_weights
 
 START_STD = 0.3
 """Standard deviation of the raw outputs that a fit starts from."""
 GRADIENT_TOLERANCE = 1e-7
-"""A fit has converged where no derivative of the loss (nats a vote) is larger."""
+"""A fit has converged where no derivative of the loss (nats per vote) is larger."""
 
 MATRIX_FROM = 1 / 2
 """Share of all ordered pairs with votes from which all are computed: at three fifths a step of
@@ -56,7 +56,7 @@ class ItemComparisons:
     def selected(self, keep: np.ndarray) -> "ItemComparisons":
         """Those of some indices, or where `keep` is true; weights are 1 on average again."""
         outcomes = self.outcomes
-        weight = with_weights_of_mean_one(outcomes.weight[keep])
+        weight = normalize_weights(outcomes.weight[keep])
         return ItemComparisons(
             self.first[keep], self.second[keep], Outcomes(outcomes.shares[keep], weight)
         )
@@ -86,7 +86,7 @@ class ItemComparisons:
         return ItemComparisons(
             codes[used] // size,
             codes[used] % size,
-            Outcomes(summed[used] / total[used, None], with_weights_of_mean_one(total[used])),
+            Outcomes(summed[used] / total[used, None], normalize_weights(total[used])),
         )
 
 
@@ -123,7 +123,7 @@ def fit_items(
     comparisons: ItemComparisons,
     *,
     num_items: int,
-    outcome_model: OutcomeModel = PREFERRED,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     learn_outcomes: bool = False,
     learn_options: Sequence[str] = (),
     ridge: float = 0.0,

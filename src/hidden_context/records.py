@@ -10,13 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from hidden_context import __version__
 from hidden_context.errors import UserError
-
-if TYPE_CHECKING:
-    from hidden_context.distributions import Family
 
 CHECKPOINT_RECORD = "hidden_context.json"
 """File in a checkpoint folder that says what its outputs mean and how it was made."""
@@ -132,18 +129,6 @@ def require_columns(
 def meta_path(path: Path) -> Path:
     """Where the record of how `path` was made lies: `<path>.meta.json`."""
     return path.with_name(path.name + ".meta.json")
-
-
-def recorded_family(path: Path, column: str) -> "Family[Any] | None":
-    """The family of a column of raw outputs, by the record beside a score file; None if not there.
-
-    `evaluate` records the family of both its columns as `reward_output`.
-    """
-    from hidden_context.distributions import family_from_dict  # slow to import for --help
-
-    record = meta_path(path)
-    families = read_json(record).get("families", {}) if record.is_file() else {}
-    return family_from_dict(families[column]) if column in families else None
 
 
 def provenance() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from scipy.special import ndtr
 
 from hidden_context.audit.heads import Pairs
 from hidden_context.audit.vectors import Vectors
-from hidden_context.outcomes import Outcomes
+from hidden_context.likelihood.outcomes import Outcomes
 
 WIDTH = 6
 MEAN = np.array([1.0, -0.7, 0.5, 0.0, 0.0, 0.0])

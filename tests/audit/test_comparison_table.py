@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hidden_context.audit.comparison_table import Reads, digest_of, pairs_of, read_table, texts_of
-from hidden_context.data.comparisons import comparisons_from_rows
+from hidden_context.comparisons.schema import comparisons_from_rows
 from hidden_context.errors import UserError
 
 

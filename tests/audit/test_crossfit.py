@@ -14,7 +14,7 @@ from hidden_context.audit.crossfit import (
 from hidden_context.audit.heads import BATCH_SIZE, Pairs
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
-from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 PLAIN = OutcomeModel()
 

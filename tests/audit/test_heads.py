@@ -4,13 +4,13 @@ import torch
 from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
-from hidden_context.audit.heads import NOT_HELD_OUT, Members, fit, win_share_without_ties
+from hidden_context.audit.heads import NOT_HELD_OUT, HeadSet, fit, win_share_without_ties
 from hidden_context.distributions import make_family
-from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 
-def members_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT) -> Members:
-    return Members(
+def members_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT) -> HeadSet:
+    return HeadSet(
         fold=(np.arange(num_pairs) // 2 % 5)[:, None].astype(np.int8),
         partition=np.zeros(len(ridges), int),
         held_out=np.tile([held_out, NOT_HELD_OUT], (len(ridges), 1)),
@@ -31,7 +31,7 @@ def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
         checkpoints=[300],
         seeds=[0],
     )
-    seen = members.sees(np.arange(600))[:, 0]
+    seen = members.fitted_to(np.arange(600))[:, 0]
     difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()[seen]
     won = pairs.outcomes.shares[seen, 2] > 0
     for number, ridge in enumerate(ridges):

@@ -48,9 +48,9 @@ def text(**options):
 
 
 def test_a_difference_is_said_with_its_interval():
-    assert "better than the scalar one by 0.0040 nats a vote (0.0010 to 0.0070)" in text()
+    assert "better than the scalar one by 0.0040 nats per vote (0.0010 to 0.0070)" in text()
     worse = text(against=(-0.004, -0.007, -0.001))
-    assert "worse than the scalar one by 0.0040 nats a vote (0.0010 to 0.0070)" in worse
+    assert "worse than the scalar one by 0.0040 nats per vote (0.0010 to 0.0070)" in worse
 
 
 @pytest.mark.parametrize(

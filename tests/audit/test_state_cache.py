@@ -8,7 +8,7 @@ import pytest
 from hidden_context.audit.comparison_table import Reads, digest_of
 from hidden_context.audit.hashed_words import HashedWords
 from hidden_context.audit.state_cache import CHUNKS, DIGESTS, META, STATES, StateCache
-from hidden_context.data.comparisons import Text
+from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 
 TEXTS = [f"text number {number}" for number in range(1200)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from saved_results import write_audit, write_data_dir, write_synthetic
 
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 
 
 @pytest.fixture

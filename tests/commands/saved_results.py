@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 from hidden_context.distributions import Family, make_family
 from hidden_context.records import meta_path, write_json, write_jsonl
 

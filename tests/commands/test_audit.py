@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.audit_preferences import main
+from hidden_context.commands.audit import main
 from hidden_context.records import read_json, read_jsonl, write_jsonl
-from hidden_context.results.saved_scores import read_comparisons
+from hidden_context.scores.score_files import read_comparisons
 
 GOOD, BAD = ("bread", "flour", "yeast"), ("stone", "gravel", "sand")
 

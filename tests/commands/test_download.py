@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hidden_context import download
-from hidden_context.download import Config, main, published_files, run
+from hidden_context.commands import download
+from hidden_context.commands.download import Config, main, published_files, run
 
 FILES = {
     "data/jailbroken_responses.jsonl": b"jailbroken\n",

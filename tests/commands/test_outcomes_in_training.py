@@ -212,7 +212,7 @@ def test_more_strengths_than_the_model_has_are_refused_before_any_work(
 @pytest.fixture(scope="module")
 def voted(folder: Path) -> Path:
     """A checkpoint with a learned threshold, and the same with ties by half."""
-    from hidden_context.cli import main
+    from hidden_context.commands.cli import main
 
     out = folder / "voted"
     for ties in ("threshold", "half"):
@@ -371,7 +371,7 @@ def test_what_the_data_do_not_say_is_one_clear_line(
 @pytest.fixture(scope="module")
 def data_dir(folder: Path) -> Path:
     """Scores of votes by a scalar model and by two seeds of a family, and of jailbreaks."""
-    from hidden_context.cli import main
+    from hidden_context.commands.cli import main
 
     data_dir = folder / "data"
     for family, seed in ((BASE, 0), (NORMAL, 0), (NORMAL, 1)):

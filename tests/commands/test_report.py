@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 from hidden_context.records import read_json, write_json
 
 ONE = "data/reward_models/some/both/categorical_tiny_last_checkpoint/eval_results_both.jsonl"

@@ -8,7 +8,7 @@ from chromium import chromium, show
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 
 WIDTHS = (360, 1400)
 

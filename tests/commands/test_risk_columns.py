@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.cli import main
+from hidden_context.commands.cli import main
 from hidden_context.distributions import family_from_dict
 from hidden_context.records import meta_path, read_json, read_jsonl, write_jsonl
 from hidden_context.risk import parse_risk

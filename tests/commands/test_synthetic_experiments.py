@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hidden_context import synthetic_experiments
+from hidden_context.commands import synthetic as synthetic_experiments
+from hidden_context.commands.synthetic import Config, main, result_folder, run
 from hidden_context.distributions import FAMILIES
 from hidden_context.synthetic import evaluate
 from hidden_context.synthetic import train as train_module
-from hidden_context.synthetic_experiments import Config, main, result_folder, run
 
 MODELS = (*FAMILIES, "classifier")
 

@@ -205,7 +205,7 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     run(*train_flags(llama, data, tmp_path, *flags, f"--output_dir={whole}"))
     command = [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hidden_context.cli", *command, f"--output_dir={killed}"],
+        [sys.executable, "-m", "hidden_context.commands.cli", *command, f"--output_dir={killed}"],
         stderr=subprocess.DEVNULL,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )
@@ -241,7 +241,7 @@ def test_two_processes_train_one_model_with_any_batching(tmp_path: Path, llama: 
         flags += [f"--batching={batching}", "--logging_steps=1"]
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
         command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
-        command += ["-m", "hidden_context.cli"]
+        command += ["-m", "hidden_context.commands.cli"]
         command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
@@ -265,7 +265,7 @@ def test_a_disk_that_is_full_is_one_clear_line(
     """A limit on the size of files stands for the disk: it stops the weights, or the optimizer."""
     flags = ["--save_steps=8", "--num_train_epochs=2", f"--output_dir={tmp_path / 'out'}"]
     flags += [f"--use_peft={use_peft}"]
-    command = [sys.executable, "-m", "hidden_context.cli"]
+    command = [sys.executable, "-m", "hidden_context.commands.cli"]
     command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
 
     def limit() -> None:

@@ -274,7 +274,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, folder: Path, run: Ru
     assert status == 0, error
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
-    command += ["-m", "hidden_context.cli", *train_flags(folder, "votes", two, *flags)]
+    command += ["-m", "hidden_context.commands.cli", *train_flags(folder, "votes", two, *flags)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     ours, theirs = (

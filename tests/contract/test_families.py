@@ -28,7 +28,7 @@ from hidden_context.distributions import (
     make_family,
 )
 from hidden_context.errors import UserError
-from hidden_context.preferences import preference_loss
+from hidden_context.likelihood.loss import preference_loss
 
 FAMILIES_TESTED: list[Family] = [
     *(family() for family in FAMILIES.values()),

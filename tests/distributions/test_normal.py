@@ -14,7 +14,7 @@ from hidden_context.distributions import Normal
 from hidden_context.distributions.normal import LARGEST_SCALE, LINKS, NormalUtility
 from hidden_context.distributions.special import log_normal_cdf
 from hidden_context.errors import UserError
-from hidden_context.preferences import explained_variance, preference_loss
+from hidden_context.likelihood.loss import explained_variance, preference_loss
 
 MEAN, STD = np.array([-1.5, 0.0, 3.0]), np.array([0.3, 1.0, 2.5])
 

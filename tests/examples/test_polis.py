@@ -10,15 +10,15 @@ import polis_groups
 import polis_measures
 import polis_setting
 import pytest
-
-from hidden_context.command_line import run_command
-from hidden_context.data.polis import (
+from polis_votes import (
     Pairs,
     Votes,
     comparisons_within_people,
     read_votes,
     split_people,
 )
+
+from hidden_context.commands.command_line import run_command
 from hidden_context.distributions import FAMILIES, make_family
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, fit_items

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import polis_audit
 import pytest
+from polis_votes import Votes, read_votes
 
-from hidden_context.command_line import run_command
-from hidden_context.data.polis import Votes, read_votes
+from hidden_context.commands.command_line import run_command
 from hidden_context.records import read_json
 
 TEXTS = ["leave at once", "stay for good", "vote again", "wait and see", "ask the young"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from hidden_context.command_line import run_command
+from hidden_context.commands.command_line import run_command
 from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_json, read_jsonl, write_jsonl
 

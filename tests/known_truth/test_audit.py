@@ -7,11 +7,11 @@ import pytest
 from simulated_pairs import LOG_STD, MEAN, simulated_pairs
 
 from hidden_context.audit.audited_set import Plan, audit_set
-from hidden_context.audit.between import between_labels
 from hidden_context.audit.crossfit import cross_fit, make_partitions
-from hidden_context.audit.family_audit import measure
+from hidden_context.audit.family_measures import measure
+from hidden_context.audit.group_heads import between_labels
 from hidden_context.distributions import make_family
-from hidden_context.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 NUM_PAIRS = 3000
 

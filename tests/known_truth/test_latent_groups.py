@@ -1,7 +1,7 @@
 """Two groups of judges, 60 items: only the family that shares contexts finds them.
 
 Margins: with d parameters and n comparisons, 2n times the excess loss of a right model is
-chi-squared with d degrees of freedom (Wilks 1938): d/(2n) ± √(2d)/(2n) nats a comparison.
+chi-squared with d degrees of freedom (Wilks 1938): d/(2n) ± √(2d)/(2n) nats per comparison.
 """
 
 from functools import cache
@@ -10,7 +10,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from hidden_context.diagnostics.bootstrap import bootstrap_difference
 from hidden_context.distributions import (
     Categorical,
     Family,
@@ -21,6 +20,7 @@ from hidden_context.distributions import (
 )
 from hidden_context.distributions.shared_context import SharedContextUtility
 from hidden_context.items import ItemFit, fit_items
+from hidden_context.measures.bootstrap import bootstrap_difference
 from hidden_context.synthetic.simulated_items import draw_comparisons, excess_loss, latent_groups
 
 NUM_ITEMS = 60

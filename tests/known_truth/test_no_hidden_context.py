@@ -1,6 +1,6 @@
 """Items without hidden context: no family loses more than its parameters explain.
 
-Margins: a model of d more parameters, of which the smaller is right, has d/(2n) nats a comparison
+Margins: a model of d more parameters, of which the smaller is right, has d/(2n) nats per comparison
 more of excess loss (Wilks 1938). Held-out data add half of the width of an interval over pairs.
 """
 
@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from hidden_context.diagnostics.bootstrap import bootstrap_difference
 from hidden_context.distributions import FAMILIES, Family, make_family
 from hidden_context.items import ItemFit, fit_items
+from hidden_context.measures.bootstrap import bootstrap_difference
 from hidden_context.synthetic.simulated_items import (
     draw_comparisons,
     excess_loss,

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hidden_context.diagnostics.population_rank import rank_explained_variance
 from hidden_context.distributions import Categorical, Family, Normal
 from hidden_context.items import ItemFit, fit_items
-from hidden_context.preferences import explained_variance
+from hidden_context.likelihood.loss import explained_variance
+from hidden_context.measures.population_rank import rank_explained_variance
 from hidden_context.synthetic.simulated_items import (
     NormalItems,
     draw_comparisons,

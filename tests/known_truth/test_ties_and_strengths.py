@@ -17,8 +17,8 @@ from torch import Tensor
 from hidden_context.distributions import Family, Normal, Point
 from hidden_context.distributions.special import softplus
 from hidden_context.items import ItemComparisons, ItemFit, fit_items
-from hidden_context.outcomes import OutcomeModel, Outcomes
-from hidden_context.preferences import log_likelihood
+from hidden_context.likelihood.loss import log_likelihood
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 from hidden_context.synthetic.simulated_items import draw_pairs
 
 NUM_ITEMS = 20

@@ -21,7 +21,7 @@ from hidden_context.llm.checkpoint import (
     load_reward_model,
     save_record,
 )
-from hidden_context.llm.score import Reading, score
+from hidden_context.llm.score import ScoringOptions, score
 
 CPU: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 TEXTS = ["Human: bread?", "flour and water", "I would rather not"]
@@ -42,7 +42,7 @@ def save_adapter(folder: Path, backbone: Path, family: Any, *, seed: int = 1) ->
 
 def raw_of(folder: Path) -> np.ndarray:
     reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
-    return score(reward_model, TEXTS, Reading(max_length=99)).raw
+    return score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
@@ -53,7 +53,7 @@ def test_adapters_come_back_with_their_family(tmp_path: Path, architecture: str,
     folder = save_adapter(tmp_path / "adapter", backbone, family)
     reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
     assert reward_model.family == family
-    raw = score(reward_model, TEXTS, Reading(max_length=99)).raw
+    raw = score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
     assert raw.shape == (3, family.num_outputs)
     assert np.ptp(raw[:, 0]) > 1e-4
 
@@ -78,7 +78,7 @@ def test_a_backbone_that_adapters_share_is_loaded_once_and_gives_the_same_scores
     monkeypatch.setattr("hidden_context.llm.checkpoint.load_backbone", counting)
     records = [find_checkpoint(str(folder)) for folder in folders]
     found = [
-        score(reward_model, TEXTS, Reading(max_length=99)).raw
+        score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
         for reward_model in load_in_turn(records, **CPU)
     ]
     for ours, theirs in zip(found, expected, strict=True):
@@ -184,7 +184,7 @@ def test_the_published_pickles_load_and_score_as_what_their_names_say(
             ours = ours.replace("lora_A.weight", "lora_A.default.weight")
             ours = ours.replace("lora_B.weight", "lora_B.default.weight")
             torch.testing.assert_close(loaded[ours], value.float(), rtol=0, atol=0)
-        raw = score(reward_model, TEXTS, Reading(max_length=64)).raw
+        raw = score(reward_model, TEXTS, ScoringOptions(max_length=64)).raw
         assert raw.shape == (3, record.family.num_outputs)
 
 

@@ -16,7 +16,7 @@ from hidden_context.llm import score as score_module
 from hidden_context.llm.adapters import merged, with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.checkpoint import RewardModel
-from hidden_context.llm.score import Chunk, Reading, score, score_chunks
+from hidden_context.llm.score import Chunk, ScoringOptions, score, score_chunks
 
 TEXTS = [
     "Human: bread?",
@@ -27,8 +27,8 @@ TEXTS = [
 ]
 
 
-def padded(batch_size: int) -> Reading:
-    return Reading(max_length=512, batching="padded", batch_size=batch_size)
+def padded(batch_size: int) -> ScoringOptions:
+    return ScoringOptions(max_length=512, batching="padded", batch_size=batch_size)
 
 
 def reward_model(folder: Path, architecture: str) -> RewardModel:
@@ -47,7 +47,7 @@ def test_scores_are_those_of_each_text_alone(tmp_path: Path, architecture: str):
     assert np.ptp(alone[:, 0]) > 0.01
     readings = [padded(batch_size) for batch_size in (1, 2, 5)]
     readings += [
-        Reading(max_length=512, batching=batching, token_budget=budget)
+        ScoringOptions(max_length=512, batching=batching, token_budget=budget)
         for batching in ("shared_prefix", "grouped", None)
         for budget in (1, 40, 1000)
     ]
@@ -66,7 +66,7 @@ def test_what_is_shared_is_tokens_not_characters(tmp_path: Path):
     ids = model.tokenizer(texts)["input_ids"]
     assert any(own[: len(ids[0])] != ids[0] for own in ids[1:])
     expected = score(model, texts, padded(1)).raw
-    shared = score(model, texts, Reading(max_length=512, batching="shared_prefix")).raw
+    shared = score(model, texts, ScoringOptions(max_length=512, batching="shared_prefix")).raw
     np.testing.assert_allclose(shared, expected, atol=1e-5)
 
 
@@ -75,10 +75,10 @@ def test_texts_over_the_token_budget_are_alone_with_one_warning(
 ):
     model = reward_model(tmp_path, "llama")
     chunks = [Chunk(TEXTS, TEXTS)] * 3
-    list(score_chunks(model, chunks, Reading(max_length=512, token_budget=9), total=15))
+    list(score_chunks(model, chunks, ScoringOptions(max_length=512, token_budget=9), total=15))
     error = capsys.readouterr().err
     assert error.count("is over --token_budget 9; each such text is alone in its batch") == 1
-    score(model, TEXTS, Reading(max_length=512, token_budget=1000))
+    score(model, TEXTS, ScoringOptions(max_length=512, token_budget=1000))
     assert "token_budget" not in capsys.readouterr().err
 
 
@@ -101,7 +101,7 @@ def test_chunks_are_tokenised_while_others_are_scored(
             yield Chunk([TEXTS[number]], ["text"])
 
     monkeypatch.setattr(score_module, "_forward", waiting)
-    scored = score_chunks(model, chunks(), Reading(max_length=512), total=4)
+    scored = score_chunks(model, chunks(), ScoringOptions(max_length=512), total=4)
     first = next(scored)
     assert taken == [0, 1]
     rest = list(scored)
@@ -150,7 +150,7 @@ def test_equal_texts_have_equal_scores_to_the_last_bit(tmp_path: Path):
 
 def test_dropped_texts_have_no_score(tmp_path: Path):
     model = reward_model(tmp_path, "llama")
-    scores = score(model, TEXTS, Reading(max_length=30, overlong="drop"))
+    scores = score(model, TEXTS, ScoringOptions(max_length=30, overlong="drop"))
     assert scores.kept.tolist() == [True, False, True, True, True]
     assert scores.overlong.tolist() == [False, True, False, False, False]
 
@@ -186,4 +186,4 @@ def test_impossible_sizes_are_refused():
     for name in ("batch_size", "token_budget", "max_length"):
         sizes: dict[str, Any] = {"max_length": 9, name: 0}
         with pytest.raises(UserError, match=f"--{name} is 0; give at least 1"):
-            Reading(**sizes)
+            ScoringOptions(**sizes)

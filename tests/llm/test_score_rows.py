@@ -13,11 +13,11 @@ from hidden_context.errors import UserError
 from hidden_context.llm import score_rows as module
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.checkpoint import CheckpointRecord, RewardModel
-from hidden_context.llm.score import Chunk, Reading, Scores
+from hidden_context.llm.score import Chunk, Scores, ScoringOptions
 from hidden_context.llm.score_rows import open_journal, score_rows, scored_rows
 
 ROWS = [[f"bread {i}", f"flour {i} and water"][: 1 + i % 2] for i in range(11)]
-READING = Reading(max_length=12, overlong="drop")
+READING = ScoringOptions(max_length=12, overlong="drop")
 
 
 @pytest.fixture

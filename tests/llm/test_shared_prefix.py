@@ -9,7 +9,6 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from hidden_context.data.packing import Batching, pack
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import quietly, read_in_batches, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
@@ -21,6 +20,7 @@ from hidden_context.llm.packed_attention import (
     varlen_layout,
     varlen_options,
 )
+from hidden_context.llm.packing import Batching, pack
 from hidden_context.llm.shared_prefix import (
     ATTENTION,
     NotExactError,

@@ -9,10 +9,16 @@ import torch
 from tiny_models import make_tokenizer, save_tiny_model
 from transformers import EvalPrediction, TrainingArguments
 
-from hidden_context.data.packing import Batching
 from hidden_context.distributions import FAMILIES, Family, Normal
+from hidden_context.likelihood.loss import (
+    DEFAULT_OUTCOME_MODEL,
+    loss_of_observations,
+    preference_loss,
+)
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, default_outcome_model
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
+from hidden_context.llm.packing import Batching
 from hidden_context.llm.trainer import (
     LikelihoodSettings,
     Observation,
@@ -21,8 +27,6 @@ from hidden_context.llm.trainer import (
     evaluation_metrics,
     pairs_of_rankings,
 )
-from hidden_context.outcomes import OutcomeModel, Outcomes, default_outcome_model
-from hidden_context.preferences import PREFERRED, loss_of_observations, preference_loss
 
 WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
 
@@ -40,7 +44,7 @@ def make_trainer(
     *,
     batching: Any = None,
     observations: list[Observation] | None = None,
-    outcome_model: OutcomeModel = PREFERRED,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     learn_outcomes: bool = False,
     **arguments: Any,
 ) -> Any:
@@ -196,7 +200,9 @@ def test_evaluation_covers_every_comparison_whatever_the_batch(tmp_path: Path):
 def test_metrics_give_a_tie_half_credit():
     raw = np.array([[[1.0], [0.0]], [[0.5], [0.5]]])
     metrics = evaluation_metrics(
-        FAMILIES["base"](), PREFERRED, EvalPrediction(predictions=raw, label_ids=np.zeros(2))
+        FAMILIES["base"](),
+        DEFAULT_OUTCOME_MODEL,
+        EvalPrediction(predictions=raw, label_ids=np.zeros(2)),
     )
     assert metrics["accuracy"] == 0.75
     assert metrics["margin"] == 0.5

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hidden_context.results.saved_scores import find_jailbreaks
-from hidden_context.results.summary import summarize
+from hidden_context.measures.summary import summarize
+from hidden_context.scores.score_files import find_jailbreaks
 
 RATES = {
     ("base", "helpful"): (0.5240641711229946, None),
@@ -51,7 +51,7 @@ def test_the_unsafe_response_is_mostly_the_longer(published_data: Path):
 
 def test_the_command_prints_them_without_a_model_stack(published_data: Path):
     program = (
-        "import sys; from hidden_context.summarize_results import main; "
+        "import sys; from hidden_context.commands.summarize import main; "
         f"status = main(['--data_dir', {str(published_data)!r}, '--json']); "
         "heavy = {'torch', 'transformers', 'datasets', 'peft', 'scipy'} & set(sys.modules); "
         "print(heavy, file=sys.stderr); sys.exit(status or len(heavy))"

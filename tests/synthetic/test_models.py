@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hidden_context.distributions import FAMILIES
-from hidden_context.preferences import preference_loss
+from hidden_context.likelihood.loss import preference_loss
 from hidden_context.synthetic.environments import ENVIRONMENTS, Comparisons, compare
 from hidden_context.synthetic.models import MODEL_NAMES, UtilityModel, build_model
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import Evidence, evidence_from_comparisons, group_names
-from hidden_context.data.comparisons import Comparison, Text, comparisons_from_rows, prompt_key
+from hidden_context.comparisons.schema import Comparison, Text, comparisons_from_rows, prompt_key
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 

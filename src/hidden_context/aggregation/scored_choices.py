@@ -9,9 +9,10 @@ import numpy as np
 
 from hidden_context.aggregation.choices import TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import evidence_from_outputs
-from hidden_context.data.responses import texts_of_responses
+from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.errors import UserError
-from hidden_context.records import meta_path, recorded_family, require_columns
+from hidden_context.records import meta_path, require_columns
+from hidden_context.scores.score_files import recorded_family
 
 
 def choices_from_outputs(

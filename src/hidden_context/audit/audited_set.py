@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audit.crossfit import Partitions, cross_fit, make_partitions
-from hidden_context.audit.family_audit import Measured, figures, measure
+from hidden_context.audit.family_measures import Measured, figures, measure
 from hidden_context.audit.heads import Pairs
-from hidden_context.audit.nulls import nulls
+from hidden_context.audit.null_fits import nulls
 from hidden_context.distributions import Family
-from hidden_context.outcomes import OutcomeModel, Ties, default_outcome_model
+from hidden_context.likelihood.outcomes import OutcomeModel, Ties, default_outcome_model
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from hidden_context.data.comparisons import LAST_TURN, Comparison, Text, prompt_key
+from hidden_context.comparisons.schema import LAST_TURN, Comparison, Text, prompt_key
 from hidden_context.errors import UserError
-from hidden_context.outcomes import Outcomes, with_weights_of_mean_one
+from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
 Reads: TypeAlias = Literal["response", "whole"]
 """What a representation reads of a text: the last turn alone, or all with the prompt."""
@@ -101,7 +101,7 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
         lengths=_as_numpy(lengths).reshape(-1, 2),
         outcomes=Outcomes(
             _as_numpy(shares).reshape(len(digest), -1),
-            with_weights_of_mean_one(_as_numpy(weights)),
+            normalize_weights(_as_numpy(weights)),
         ),
         num_votes=_as_numpy(votes),
         label=_as_numpy(labels.numbers),

@@ -15,15 +15,15 @@ from hidden_context.audit.heads import (
     NOT_HELD_OUT,
     PAIRS_AT_ONCE,
     Heads,
-    Members,
+    HeadSet,
     Pairs,
     fit,
     outcomes_for,
 )
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.outcomes import OutcomeModel
-from hidden_context.preferences import log_likelihood
+from hidden_context.likelihood.loss import log_likelihood
+from hidden_context.likelihood.outcomes import OutcomeModel
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Prior variances of a raw output from 3.3, at which much is learned by heart, to 0.003."""
@@ -128,7 +128,7 @@ def cross_fit(
     candidates = _members(partitions, ridges)
     with tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step") as progress:
 
-        def fitted(members: Members) -> list[Heads]:
+        def fitted(members: HeadSet) -> list[Heads]:
             return fit(
                 family,
                 pairs,
@@ -161,7 +161,7 @@ def refit_to_labels(
     labels: np.ndarray,
     *,
     outcome_model: OutcomeModel,
-) -> tuple[Heads, Members]:
+) -> tuple[Heads, HeadSet]:
     """Heads for other labels, in the first seed's folds, with the ridges and steps chosen there.
 
     Args:
@@ -173,7 +173,7 @@ def refit_to_labels(
     """
     label_set, fold = (index.ravel() for index in np.indices((len(labels), partitions.num_folds)))
     held_out = np.stack([fold, np.full_like(fold, NOT_HELD_OUT)], axis=1)
-    members = Members(
+    members = HeadSet(
         fold=partitions.fold,
         partition=np.zeros_like(fold),
         held_out=held_out,
@@ -200,7 +200,7 @@ def fit_whole(
 ) -> Heads:
     """A head for each seed on all comparisons, by the median ridge and steps, for other texts."""
     seeds = np.arange(len(partitions.seeds))
-    members = Members(
+    members = HeadSet(
         fold=partitions.fold,
         partition=seeds,
         held_out=np.full((len(seeds), 2), NOT_HELD_OUT),
@@ -222,7 +222,7 @@ def held_out(
     pairs: Pairs,
     partitions: Partitions,
     chosen: np.ndarray,
-    labelled: Members | None = None,
+    labelled: HeadSet | None = None,
 ) -> HeldOut:
     """What the head of each comparison's own fold says of it.
 
@@ -255,12 +255,12 @@ def median_outcome_model(heads: Heads) -> OutcomeModel:
     return _of_outcome_model(heads.outcome_model, lambda each: float(each.median()))
 
 
-def _members(partitions: Partitions, ridges: Sequence[float] | None = None) -> Members:
+def _members(partitions: Partitions, ridges: Sequence[float] | None = None) -> HeadSet:
     """A head for each seed and fold; with ridges for each of these too, without the next fold."""
     shape = (len(partitions.seeds), partitions.num_folds, len(ridges or (0,)))
     seed, fold, ridge = (index.ravel() for index in np.indices(shape))
     next_fold = (fold + 1) % partitions.num_folds
-    return Members(
+    return HeadSet(
         fold=partitions.fold,
         partition=seed,
         held_out=np.stack(
@@ -271,7 +271,7 @@ def _members(partitions: Partitions, ridges: Sequence[float] | None = None) -> M
 
 
 def _best(
-    path: Sequence[Heads], pairs: Pairs, members: Members, num_ridges: int
+    path: Sequence[Heads], pairs: Pairs, members: HeadSet, num_ridges: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the best ridge and checkpoint for each seed and fold.
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hidden_context.audit.vectors import TextVectors
 from hidden_context.distributions import Family
-from hidden_context.learned import LearnedLikelihood
-from hidden_context.outcomes import OutcomeModel, Outcomes
-from hidden_context.preferences import log_likelihood
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.loss import log_likelihood
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 BATCH_SIZE = 1024
 """Comparisons a step."""
@@ -48,7 +48,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
+class HeadSet:
     """What tells M heads apart that are fitted together."""
 
     fold: np.ndarray
@@ -67,7 +67,7 @@ class Members:
     def __len__(self) -> int:
         return len(self.partition)
 
-    def sees(self, pairs: np.ndarray) -> np.ndarray:
+    def fitted_to(self, pairs: np.ndarray) -> np.ndarray:
         """Which of some comparisons each head is fitted to, shape `(len(pairs), M)`, bool."""
         fold = self.fold[pairs][:, self.partition]
         return (fold != self.held_out[:, 0]) & (fold != self.held_out[:, 1])
@@ -107,7 +107,7 @@ class Heads:
 def fit(
     family: Family,
     pairs: Pairs,
-    members: Members,
+    members: HeadSet,
     *,
     outcome_model: OutcomeModel,
     checkpoints: Sequence[int],
@@ -158,7 +158,7 @@ def fit(
             chosen = next(batches)
             heads = Heads(family, likelihood()[1], weight, bias)
             outcomes = outcomes_for(pairs, chosen, members)
-            weight_seen = outcomes.weight * torch.from_numpy(members.sees(chosen))
+            weight_seen = outcomes.weight * torch.from_numpy(members.fitted_to(chosen))
             seen = replace(outcomes, weight=weight_seen)
             nats = heads.log_likelihood(pairs, chosen, seen).sum(0)
             counted = weight_seen.sum(0).clamp_min(SMALLEST_WEIGHT)
@@ -179,7 +179,7 @@ def fit(
 def outcomes_for(
     pairs: Pairs,
     chosen: np.ndarray,
-    members: Members | None = None,
+    members: HeadSet | None = None,
     heads: np.ndarray | None = None,
 ) -> Outcomes:
     """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`.
@@ -212,12 +212,12 @@ def _tie_share(outcomes: Outcomes) -> np.ndarray:
     return np.asarray(outcomes.shares[:, outcomes.num_grades])
 
 
-def _num_seen(members: Members) -> Tensor:
+def _num_seen(members: HeadSet) -> Tensor:
     """Comparisons that each head is fitted to, shape `(M,)`."""
     counts = np.zeros(len(members), np.float32)
     for start in range(0, len(members.fold), PAIRS_AT_ONCE):
         block = np.arange(start, min(len(members.fold), start + PAIRS_AT_ONCE))
-        counts += members.sees(block).sum(0)
+        counts += members.fitted_to(block).sum(0)
     return torch.from_numpy(counts)
 
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from hidden_context.audit.comparison_table import DIGEST, Reads, digest_of
 from hidden_context.audit.crossfit import Partitions, fit_whole
-from hidden_context.audit.family_audit import MOST_ON_A_CURVE, Measured, sample_of_prompts
+from hidden_context.audit.family_measures import MOST_ON_A_CURVE, Measured, sample_of_prompts
 from hidden_context.audit.heads import Heads, Pairs
 from hidden_context.audit.vectors import Vectors
-from hidden_context.data.comparisons import Text
-from hidden_context.data.responses import texts_of_responses
-from hidden_context.diagnostics.length_baseline import rate_without_length, reward_slope
+from hidden_context.comparisons.responses import texts_of_responses
+from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
-from hidden_context.outcomes import OutcomeModel, Outcomes
-from hidden_context.preferences import is_scalar
+from hidden_context.likelihood.loss import is_scalar
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.measures.length import rate_without_length, reward_slope
 from hidden_context.records import read_jsonl
 from hidden_context.risk import MEAN, Risk, rewards_of_rows
 
@@ -90,7 +90,7 @@ def jailbreak_rates(
     partitions: Partitions,
     lengths: np.ndarray,
     jailbreaks: Jailbreaks,
-    attacks: Pairs,
+    jailbreak_pairs: Pairs,
     *,
     outcome_model: OutcomeModel,
 ) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def jailbreak_rates(
         partitions: Their folds; of which only the seeds matter.
         lengths: Characters of both responses of each comparison, shape `(n, 2)`.
         jailbreaks: The jailbreaks.
-        attacks: Their vectors, as pairs of safe and unsafe.
+        jailbreak_pairs: Their vectors, as pairs of safe and unsafe.
         outcome_model: Where thresholds start.
 
     Returns:
@@ -114,7 +114,7 @@ def jailbreak_rates(
     heads = fit_whole(ours.fitted, pairs, partitions, outcome_model=outcome_model)
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     ordinary = _raw(heads, pairs, chosen)
-    raw = _raw(heads, attacks, np.arange(len(attacks)))
+    raw = _raw(heads, jailbreak_pairs, np.arange(len(jailbreak_pairs)))
     risks = RISKS[:1] if is_scalar(ours.family.decode(raw[0, :, 0])) else RISKS
     found = []
     for risk in risks:

@@ -8,8 +8,8 @@ import numpy as np
 
 from hidden_context.audit.comparison_table import pairs_of
 from hidden_context.audit.crossfit import median_outcome_model
-from hidden_context.audit.family_audit import Measured
-from hidden_context.data.comparisons import Comparison, Outcome
+from hidden_context.audit.family_measures import Measured
+from hidden_context.comparisons.schema import Comparison, Outcome
 from hidden_context.records import meta_path, provenance, write_json, write_jsonl
 
 QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)

@@ -44,7 +44,7 @@ def _predicts(scalar: Mapping[str, Any]) -> str:
     nats = _interval(scalar["log_likelihood"])
     return (
         f"{verdict}: the scalar family is right on {_interval(accuracy)} of the held-out votes, "
-        f"with {nats} nats a vote (a coin: -0.693)."
+        f"with {nats} nats per vote (a coin: -0.693)."
     )
 
 
@@ -59,9 +59,9 @@ def _against_base(each: Mapping[str, Any]) -> str:
     else:
         return (
             f"{CANNOT_TELL.capitalize()}: {name} differs from the scalar family by "
-            f"{found['value']:+.4f} nats a vote ({found['low']:+.4f} to {found['high']:+.4f})."
+            f"{found['value']:+.4f} nats per vote ({found['low']:+.4f} to {found['high']:+.4f})."
         )
-    return f"The family {name} {verdict} nats a vote ({ends})."
+    return f"The family {name} {verdict} nats per vote ({ends})."
 
 
 def _r2(each: Mapping[str, Any]) -> str:
@@ -149,7 +149,7 @@ def _decider(risk: str) -> str:
 def _between(found: Mapping[str, Any]) -> str:
     between = found["between"]
     gain, by = between["gain"], between["by"]
-    nats = f"{gain['value']:+.4f} nats a vote ({gain['low']:+.4f} to {gain['high']:+.4f})"
+    nats = f"{gain['value']:+.4f} nats per vote ({gain['low']:+.4f} to {gain['high']:+.4f})"
     verdict = CANNOT_TELL.capitalize()
     if gain["low"] > 0:
         verdict = "It does"

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hidden_context.audit.comparison_table import DIGEST, Reads
-from hidden_context.data.comparisons import Text
+from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 from hidden_context.records import read_json, write_json
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hidden_context.data.packing import Batching, groups_of_like_length, rows_within_budget
 from hidden_context.llm.backbone import padded
+from hidden_context.llm.packing import Batching, groups_of_like_length, rows_within_budget
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
 TOKEN_BUDGETS = {"cpu": 2048, "mps": 4096, "cuda": 16384}

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from hidden_context.data.sources import is_hub_name
+from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
+from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
+from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
 from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
-from hidden_context.outcomes import OutcomeModel, outcome_model_from_dict
-from hidden_context.preferences import PREFERRED
+from hidden_context.published.run_names import family_of_run
 from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
-from hidden_context.run_names import family_of_run
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CheckpointRecord:
     model_name: str
     """Backbone to put an adapter on; the folder itself after full fine-tuning."""
     is_adapter: bool
-    outcome_model: OutcomeModel = PREFERRED
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
     """How outcomes follow from utilities, as it was fitted with the weights."""
 
 
@@ -80,7 +80,7 @@ def find_checkpoint(
             f"--num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
             f"{family.num_outputs}; leave it out."
         )
-    outcome_model = PREFERRED
+    outcome_model = DEFAULT_OUTCOME_MODEL
     if "outcome_model" in recorded:
         outcome_model = outcome_model_from_dict(recorded["outcome_model"])
     if is_adapter:
@@ -174,7 +174,7 @@ def save_record(
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
-    outcome_model: OutcomeModel = PREFERRED,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     training: Mapping[str, float] | None = None,
 ) -> None:
     """Write the record that makes a folder of weights a checkpoint of ours.

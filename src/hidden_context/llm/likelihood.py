@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hidden_context.correlation import check_correlation_identified
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.learned import LearnedLikelihood
+from hidden_context.likelihood.identified import check_correlation_identified
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.outcomes import Ties, default_outcome_model
 from hidden_context.llm.observations import TokenizedObservations
 from hidden_context.llm.trainer import LikelihoodSettings
-from hidden_context.outcomes import Ties, default_outcome_model
 
 
 def likelihood_settings(

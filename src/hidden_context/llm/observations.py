@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.data.comparisons import (
+from hidden_context.comparisons.schema import (
     Comparison,
     comparisons_from_rows,
     count_identical,
     outcomes_of,
 )
-from hidden_context.data.streamed import Streamed
-from hidden_context.data.token_cache import tokenize_once
-from hidden_context.data.tokenize import Overlong
+from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
+from hidden_context.likelihood.outcomes import Outcomes, normalize_weights, with_num_grades
+from hidden_context.llm.token_cache import tokenize_once
+from hidden_context.llm.tokens import Overlong
 from hidden_context.llm.trainer import Observation
-from hidden_context.outcomes import Outcomes, with_num_grades, with_weights_of_mean_one
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _observations(
     outcomes = outcomes_of(comparisons)
     if outcomes is None:
         return [Observation(part) for part, keep in zip(parts, kept, strict=True) if keep]
-    weights = with_weights_of_mean_one(outcomes.weight[np.array(kept)])
+    weights = normalize_weights(outcomes.weight[np.array(kept)])
     shares = outcomes.shares[np.array(kept)]
     whole = (part for part, keep in zip(parts, kept, strict=True) if keep)
     return [

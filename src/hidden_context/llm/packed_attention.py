@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hidden_context.data.packing import Group, PackedRow, Path
+from hidden_context.llm.packing import Group, PackedRow, Path
 
 PATHS = "packed_paths"
 """Name of the argument that carries `Paths` through a model to its attention."""

@@ -12,9 +12,7 @@ from accelerate.utils import send_to_device
 from transformers import AutoModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from hidden_context.data.comparisons import Text
-from hidden_context.data.packing import groups_of_like_length
-from hidden_context.data.tokenize import tokenize
+from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import (
     check_exists,
@@ -24,6 +22,8 @@ from hidden_context.llm.backbone import (
     quietly,
 )
 from hidden_context.llm.batching import default_token_budget
+from hidden_context.llm.packing import groups_of_like_length
+from hidden_context.llm.tokens import tokenize
 
 ORIGIN = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
 """Fields of a configuration that say where it came from; the precision is asked for by us."""

@@ -12,16 +12,16 @@ import torch
 from accelerate.utils import send_to_device
 from tqdm import tqdm
 
-from hidden_context.data.comparisons import Text
-from hidden_context.data.packing import Batching
-from hidden_context.data.tokenize import Overlong, TokenizedTexts, tokenize
+from hidden_context.comparisons.schema import Text
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
 from hidden_context.llm.backbone import longest_text
 from hidden_context.llm.batching import choose_batching, default_token_budget, divided, model_inputs
 from hidden_context.llm.checkpoint import RewardModel
+from hidden_context.llm.packing import Batching
 from hidden_context.llm.shared_prefix import separate_prefixes
+from hidden_context.llm.tokens import Overlong, TokenizedTexts, tokenize
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ScoringOptions:
     """How texts are read; scores depend on the first two alone, but for rounding."""
 
     max_length: int
@@ -55,11 +55,11 @@ class Reading:
     """Texts a forward pass, for `padded` batches."""
 
     @classmethod
-    def of(cls, config: Any) -> "Reading":
+    def of(cls, config: Any) -> "ScoringOptions":
         """From the flags of a command, which are called the same."""
         return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
-    def within(self, reward_model: RewardModel) -> "Reading":
+    def within(self, reward_model: RewardModel) -> "ScoringOptions":
         """With no longer texts than the model has positions."""
         name, tokenizer = reward_model.model_name, reward_model.tokenizer
         return replace(self, max_length=longest_text(name, tokenizer, self.max_length))
@@ -81,7 +81,7 @@ class Chunk:
     """What to call each in messages."""
 
 
-def score(reward_model: RewardModel, texts: Sequence[Text], reading: Reading) -> Scores:
+def score(reward_model: RewardModel, texts: Sequence[Text], reading: ScoringOptions) -> Scores:
     """Score texts without gradients, each distinct text once; see `score_chunks`."""
     chunk = Chunk(texts, [f"text {number + 1}" for number in range(len(texts))])
     (scores,) = score_chunks(reward_model, [chunk], reading, total=len(texts))
@@ -91,7 +91,7 @@ def score(reward_model: RewardModel, texts: Sequence[Text], reading: Reading) ->
 def score_chunks(
     reward_model: RewardModel,
     chunks: Iterable[Chunk],
-    reading: Reading,
+    reading: ScoringOptions,
     *,
     total: int,
 ) -> Iterator[Scores]:
@@ -128,7 +128,7 @@ class Scorer:
     A context manager; the model comes back as it was.
     """
 
-    def __init__(self, reward_model: RewardModel, reading: Reading) -> None:
+    def __init__(self, reward_model: RewardModel, reading: ScoringOptions) -> None:
         self._reward_model = reward_model
         self._reading = reading
         self._lent = ExitStack()
@@ -192,7 +192,7 @@ class Scorer:
 
 
 def _tokenized(
-    reward_model: RewardModel, chunks: Iterable[Chunk], reading: Reading
+    reward_model: RewardModel, chunks: Iterable[Chunk], reading: ScoringOptions
 ) -> Iterator[TokenizedTexts]:
     for chunk in chunks:
         yield tokenize(

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hidden_context.data.comparisons import Text
-from hidden_context.data.sources import SUFFIXES
+from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.sources import SUFFIXES
 from hidden_context.journal import Journal, identity
 from hidden_context.llm.checkpoint import CheckpointRecord, RewardModel
-from hidden_context.llm.score import Chunk, Reading, score_chunks
+from hidden_context.llm.score import Chunk, ScoringOptions, score_chunks
 
 ROWS_A_CHUNK = 512
 """Enough for texts with shared beginnings to meet, little enough to lose in a kill."""
@@ -58,7 +58,7 @@ def open_journal(
 def score_rows(
     reward_model: RewardModel,
     rows: Collection[Sequence[Text]],
-    reading: Reading,
+    reading: ScoringOptions,
     journal: Journal,
     *,
     place: Callable[[int, int], str],

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.data.comparisons import Comparison, Outcome, Text
+from hidden_context.comparisons.schema import Comparison, Outcome, Text
+from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 from hidden_context.llm.score_rows import ScoredRow
-from hidden_context.outcomes import Outcomes, with_weights_of_mean_one
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def pair_arrays(pairs: Iterable[ScoredPair]) -> PairArrays:
         shares.append(pair.outcome.shares)
         weights.append(pair.weight)
         lengths.append([len(str(text)) for text in pair.texts])
-    outcomes = Outcomes(np.array(shares), with_weights_of_mean_one(np.array(weights)))
+    outcomes = Outcomes(np.array(shares), normalize_weights(np.array(weights)))
     return PairArrays(np.array(raw, dtype=np.float32), outcomes, np.array(lengths))
 
 

@@ -15,12 +15,6 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from hidden_context.data.packing import (
-    MIN_SHARED,
-    in_trie_order,
-    pack,
-    shared_with_previous,
-)
 from hidden_context.llm.backbone import padded, quietly, unwrapped
 from hidden_context.llm.packed_attention import (
     PATHS,
@@ -29,6 +23,12 @@ from hidden_context.llm.packed_attention import (
     OnlyKeysAndValues,
     Paths,
     attend,
+)
+from hidden_context.llm.packing import (
+    MIN_SHARED,
+    in_trie_order,
+    pack,
+    shared_with_previous,
 )
 
 ATTENTION = "hidden_context_shared_prefix"

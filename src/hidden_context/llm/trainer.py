@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from transformers import EvalPrediction, Trainer
 
-from hidden_context.data.packing import Batching
 from hidden_context.device import for_loss
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.learned import LearnedLikelihood
-from hidden_context.llm.backbone import unwrapped
-from hidden_context.llm.batching import choose_batching, model_inputs
-from hidden_context.outcomes import OutcomeModel, Outcomes
-from hidden_context.preferences import (
-    PREFERRED,
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.loss import (
+    DEFAULT_OUTCOME_MODEL,
     comparison_metrics,
     loss_of_observations,
     preference_loss,
 )
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.llm.backbone import unwrapped
+from hidden_context.llm.batching import choose_batching, model_inputs
+from hidden_context.llm.packing import Batching
 from hidden_context.records import read_json, write_json
 
 NUM_TRIED = 256
@@ -41,7 +41,7 @@ class Observation:
     texts: tuple[np.ndarray, ...]
     """Token ids of each text."""
     shares: tuple[float, ...] = (0.0, 0.0, 1.0)
-    """Share of each grade; see `hidden_context.outcomes`."""
+    """Share of each grade; see `hidden_context.likelihood.outcomes`."""
     weight: float = 1.0
     """1 on average over a data set."""
 
@@ -58,7 +58,7 @@ Inputs: TypeAlias = dict[str, Any]
 class LikelihoodSettings:
     """How outcomes are read, and which of its numbers are learned."""
 
-    outcome_model: OutcomeModel = PREFERRED
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
     """How outcomes follow from two utilities."""
     learn_outcomes: bool = False
     """Learn thresholds, or ν, with the weights."""
@@ -119,7 +119,7 @@ class PreferenceTrainer(Trainer):
         found = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
         self._most_texts = max(len(each.texts) for each in found)
         ordinary = all(each.is_plain for each in found)
-        self._with_outcomes = settings.outcome_model != PREFERRED or not ordinary
+        self._with_outcomes = settings.outcome_model != DEFAULT_OUTCOME_MODEL or not ordinary
         tried = [text for each in found[:NUM_TRIED] for text in each.texts]
         longest = max(len(text) for each in found for text in each.texts)
         with self.accelerator.autocast():

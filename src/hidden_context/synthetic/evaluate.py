@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.diagnostics.population_rank import rank_explained_variance
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.distributions.shared_context import SharedContextUtility
-from hidden_context.preferences import explained_variance, is_scalar
+from hidden_context.likelihood.loss import explained_variance, is_scalar
+from hidden_context.measures.population_rank import rank_explained_variance
 from hidden_context.synthetic.environments import Environment
 from hidden_context.synthetic.models import Model, UtilityModel
 

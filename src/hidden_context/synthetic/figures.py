@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hidden_context.errors import UserError
-from hidden_context.figure_style import BLUE, INK, ORANGE, STYLES, FigureStyle, in_style
+from hidden_context.figures.style import BLUE, INK, ORANGE, STYLES, FigureStyle, in_style
 
 Curves: TypeAlias = Mapping[str, np.ndarray]
 """Arrays by name, as `evaluate.exact_curves` and `evaluate.curves` describe them."""

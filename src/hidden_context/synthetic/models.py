@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hidden_context.device import for_loss
 from hidden_context.distributions import FAMILIES, Family, make_family
-from hidden_context.preferences import preference_loss
+from hidden_context.likelihood.loss import preference_loss
 from hidden_context.synthetic.environments import Comparisons, Environment
 
 NUM_LAYERS = 4

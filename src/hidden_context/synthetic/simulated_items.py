@@ -9,7 +9,7 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.special import log_sigmoid, normal_cdf
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons
-from hidden_context.outcomes import Outcomes
+from hidden_context.likelihood.outcomes import Outcomes
 
 
 class SimulatedItems(Protocol):
@@ -110,7 +110,7 @@ def unlimited_comparisons(items: SimulatedItems) -> ItemComparisons:
 
 
 def excess_loss(items: SimulatedItems, family: Family, raw: np.ndarray) -> float:
-    """Expected loss of a fit above that of the truth, in nats a comparison, at least 0.
+    """Expected loss of a fit above that of the truth, in nats per comparison, at least 0.
 
     The Kullback–Leibler divergence of the fit's preferences from the true ones, exactly, over all
     pairs of different items: held-out comparisons without end.

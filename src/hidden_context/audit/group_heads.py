@@ -1,0 +1,169 @@
+"""Heads that know who judged: what lies between groups, and whether it helps to know."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit, held_out
+from hidden_context.audit.family_measures import MOST_ON_A_CURVE, Measured, sample_of_prompts
+from hidden_context.audit.heads import Pairs
+from hidden_context.audit.vectors import TextVectors
+from hidden_context.likelihood.outcomes import OutcomeModel
+from hidden_context.measures.between_groups import between_groups
+from hidden_context.measures.bootstrap import bootstrap_ratio
+
+MOST_LABELS = 16
+"""The most frequent ones have a head of their own; time grows with their number."""
+FEWEST_PROMPTS = 10
+"""That a label needs: with fewer, whole folds would not have it."""
+COMPONENTS = 32
+"""Axes, the first ones, along which a label's head may differ from the common one."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVectors:
+    """The vectors of texts, with those of one label's own head behind: x, then (1, x) ⊗ label.
+
+    A row is `text * (num_labels + 1) + label + 1`; label -1 has no head of its own.
+    """
+
+    of_texts: TextVectors
+    num_labels: int
+
+    @property
+    def components(self) -> int:
+        """Axes along which labels differ."""
+        return min(COMPONENTS, self.of_texts.width)
+
+    @property
+    def width(self) -> int:
+        """Of a vector."""
+        return self.of_texts.width + self.num_labels * (1 + self.components)
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Shape `(len(rows), width)`, float32."""
+        text, label = np.divmod(rows, self.num_labels + 1)
+        common = self.of_texts[text]
+        own = torch.cat([torch.ones(len(rows), 1), common[:, : self.components]], dim=1)
+        of_label = torch.zeros(len(rows), self.num_labels + 1, own.shape[1])
+        of_label[torch.arange(len(rows)), torch.from_numpy(label)] = own
+        return torch.cat([common, of_label[:, 1:].flatten(1)], dim=1)
+
+    def rows(self, texts: np.ndarray, labels: np.ndarray | int) -> np.ndarray:
+        """Of texts as they are judged by labels, same shape."""
+        return texts * (self.num_labels + 1) + labels + 1
+
+
+def between_labels(
+    ours: Measured,
+    pairs: Pairs,
+    partitions: Partitions,
+    label: np.ndarray,
+    *,
+    outcome_model: OutcomeModel,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Fit heads with the labels, and with shuffled ones, in the first seed's folds.
+
+    One ridge is on the common head and on what a label adds to it, chosen on other folds.
+
+    Args:
+        ours: The family without labels, to compare with.
+        pairs: The comparisons.
+        partitions: Their folds.
+        label: Number of who judged each, shape `(n,)`; -1 where it is not known.
+        outcome_model: Where thresholds start.
+        seed: Of the shuffled labels.
+
+    Returns:
+        `family`, `num_labels`, `num_comparisons` (theirs), `num_labels_left_out`, `share` and
+        `gain` (intervals; nats per vote that knowing the label adds on held-out prompts), and both
+        with shuffled labels (`shuffled`, `shuffled_gain`). None where there are no two labels of
+        enough prompts.
+    """
+    labels, num_labels = frequent_labels(label, pairs.prompt)
+    if num_labels < 2:
+        return None
+    one_seed = Partitions(partitions.fold[:, :1], partitions.seeds[:1], partitions.num_folds)
+    vectors = LabelledVectors(pairs.vectors, num_labels)
+    plain = ours.held_out.log_likelihood[0]
+    votes = np.asarray(pairs.outcomes.weight, np.float64)
+    found = {}
+    for name, each in (
+        ("", labels),
+        ("shuffled_", shuffled(labels, pairs.prompt, np.random.default_rng(seed))),
+    ):
+        labelled = _labelled(pairs, vectors, each)
+        fitted = cross_fit(ours.family, labelled, one_seed, outcome_model=outcome_model)
+        everything = np.arange(len(pairs))
+        nats = held_out(fitted.heads, labelled, one_seed, everything).log_likelihood[0]
+        known = each >= 0
+        found[f"{name}share"] = _share(fitted, pairs, vectors, one_seed, each, num_labels)
+        found[f"{name}gain"] = asdict(
+            bootstrap_ratio((nats - plain)[known], votes[known], pairs.prompt[known])
+        )
+    return {
+        "family": ours.family.name,
+        "num_labels": num_labels,
+        "num_comparisons": int((labels >= 0).sum()),
+        "num_labels_left_out": len(np.unique(label[label >= 0])) - num_labels,
+        "share": found["share"],
+        "gain": found["gain"],
+        "shuffled": found["shuffled_share"],
+        "shuffled_gain": found["shuffled_gain"],
+    }
+
+
+def frequent_labels(label: np.ndarray, prompt: np.ndarray) -> tuple[np.ndarray, int]:
+    """Labels by frequency, from 0, and how many; -1 for those that are rare or not known."""
+    numbers = np.unique(label[label >= 0])
+    prompts = np.array([len(np.unique(prompt[label == number])) for number in numbers])
+    counts = np.array([(label == number).sum() for number in numbers])
+    order = [k for k in np.argsort(-counts, kind="stable") if prompts[k] >= FEWEST_PROMPTS]
+    kept = numbers[order[:MOST_LABELS]] if order else numbers[:0]
+    new = np.full(label.max(initial=-1) + 2, -1)
+    new[kept] = np.arange(len(kept))
+    return new[label], len(kept)
+
+
+def shuffled(label: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The labels dealt anew: among prompts where each prompt has one label, else among all."""
+    numbers, first, of_prompt = np.unique(prompt, return_index=True, return_inverse=True)
+    if (label == label[first][of_prompt]).all():
+        return label[first][rng.permutation(len(numbers))][of_prompt]
+    return label[rng.permutation(len(label))]
+
+
+def _labelled(pairs: Pairs, vectors: LabelledVectors, labels: np.ndarray | int) -> Pairs:
+    """The same comparisons, judged by these labels."""
+    first, second = (vectors.rows(texts, labels) for texts in (pairs.first, pairs.second))
+    return replace(pairs, vectors=vectors, first=first, second=second)
+
+
+def _share(
+    fitted: CrossFit,
+    pairs: Pairs,
+    vectors: LabelledVectors,
+    partitions: Partitions,
+    labels: np.ndarray,
+    num_labels: int,
+) -> dict[str, Any]:
+    """The share of the held-out variance that lies between labels, as JSON can hold it."""
+    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
+    by_label = [
+        held_out(fitted.heads, _labelled(pairs, vectors, each), partitions, chosen)
+        for each in range(num_labels)
+    ]
+    return asdict(
+        between_groups(
+            fitted.family,
+            np.stack([found.first[0] for found in by_label]),
+            np.stack([found.second[0] for found in by_label]),
+            np.bincount(labels[labels >= 0], minlength=num_labels),
+            pairs.prompt[chosen],
+            weights=pairs.outcomes.weight[chosen],
+        )
+    )

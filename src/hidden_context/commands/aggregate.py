@@ -1,0 +1,108 @@
+"""Compare social-choice rules on a data set: where their winners differ."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from hidden_context.commands.command_line import run_command
+from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    from hidden_context.aggregation.choices import Choices
+
+
+@dataclass(frozen=True)
+class Config:
+    """Compare social-choice rules on a data set (docs/aggregation.md)."""
+
+    input: Path
+    """File of comparisons (jsonl, jsonl.gz, parquet or csv), or a score file with --column."""
+    rules: tuple[str, ...]
+    """Two or more of borda, expected_utility, copeland, maximin, reference, nash, worst_group."""
+    column: str | None = None
+    """Column of a score file, such as reward_outputs_both: choose by learned distributions."""
+    group: str | None = None
+    """Column of a file of comparisons that says who judged; for nash and worst_group."""
+    reference: int | None = None
+    """Number, from 1, of the response that others are measured against; with --column."""
+    incomplete: Literal["leave_out", "keep"] = "leave_out"
+    """Prompts with pairs that were never compared; kept, rules go by the pairs that were."""
+    show: int = 3
+    """Prompts to show where winners differ, those with no common winner first."""
+    json: bool = False
+    """Print JSON, to full precision."""
+
+
+def run(config: Config) -> None:
+    """Read, decide, count, print."""
+    import json
+
+    from hidden_context.aggregation.disagreement import decide, disagreements, most_different
+    from hidden_context.aggregation.report import as_json, render
+
+    _check(config)
+    choices = _read(config)
+    if not choices.kept:
+        left_out = ", ".join(f"{number} {why}" for why, number in choices.left_out.items())
+        raise UserError(f"{config.input} has no prompt to choose for; left out: {left_out}.")
+    decisions = [decide(choice, config.rules) for choice in choices.kept]
+    counts = disagreements(decisions, config.rules)
+    examples = most_different(decisions, config.show)
+    if config.json:
+        print(json.dumps(as_json(choices, counts, examples, config.rules), indent=2))
+    else:
+        print(render(str(config.input), choices, counts, examples, config.rules))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`hidden-context aggregate`."""
+    return run_command(Config, run, argv, prog="hidden-context aggregate")
+
+
+def _check(config: Config) -> None:
+    """Refuse settings that do not go together, before anything is read."""
+    from hidden_context.aggregation.rule_table import RULES
+    from hidden_context.distributions.base import check_choice
+
+    for name in config.rules:
+        check_choice("rule", name, tuple(RULES))
+    if len(set(config.rules)) < 2 or len(set(config.rules)) < len(config.rules):
+        raise UserError(f"--rules {' '.join(config.rules)}: give two or more different rules.")
+    if config.show < 0:
+        raise UserError(f"--show is {config.show}; give 0 or more.")
+    if config.column is not None and config.group is not None:
+        raise UserError(
+            "--group is for comparisons; learned distributions (--column) have no groups."
+        )
+    if config.column is None and config.reference is not None:
+        raise UserError("--reference is for score files (--column), whose responses have an order.")
+    if config.reference is not None and config.reference < 1:
+        raise UserError(f"--reference is {config.reference}; responses are numbered from 1.")
+
+
+def _read(config: Config) -> "Choices":
+    from hidden_context.aggregation.compared_choices import choices_from_comparisons
+    from hidden_context.aggregation.scored_choices import choices_from_outputs
+    from hidden_context.comparisons.sources import read_rows
+
+    rows = read_rows(config.input)
+    if config.column is not None:
+        reference = None if config.reference is None else config.reference - 1
+        return choices_from_outputs(rows, config.column, config.input, reference=reference)
+    scored = [name for name in next(iter(rows)) if name.startswith("reward_outputs_")]
+    if scored:
+        raise UserError(
+            f"{config.input} holds scores; choose a column: --column {' or '.join(scored)}."
+        )
+    return choices_from_comparisons(
+        rows,
+        str(config.input),
+        group=config.group,
+        keep_incomplete=config.incomplete == "keep",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Preference data: where it comes from, how its columns are read, which pairs it makes."""

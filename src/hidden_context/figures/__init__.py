@@ -1,0 +1,1 @@
+"""How figures look, on screen and on paper."""

@@ -1,0 +1,117 @@
+"""Parameters of the likelihood that are learned with the weights: thresholds, ν, correlation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from hidden_context.distributions import Family
+from hidden_context.errors import UserError
+from hidden_context.likelihood.outcomes import OutcomeModel, with_thresholds
+
+MOST = 0.999
+"""Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
+
+
+class LearnedLikelihood(nn.Module):
+    """A family and an outcome model, some of whose numbers are parameters.
+
+    Thresholds stay rising, positive and below the family's largest margin, ν stays positive, and
+    options of the family stay within (-1, 1), whatever the parameters.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        outcome_model: OutcomeModel | None = None,
+        *,
+        learn_outcomes: bool = False,
+        options: Sequence[str] = (),
+        num_copies: int | None = None,
+    ) -> None:
+        """Start from the given values.
+
+        Args:
+            family: How raw outputs are read.
+            outcome_model: How outcomes follow from utilities.
+            learn_outcomes: Learn its thresholds, or ν.
+            options: Names of options of the family to learn; see `Family.learnable`.
+            num_copies: Learn so many of each threshold, or ν, for as many heads fitted at once:
+                `forward` then gives tensors of shape `(num_copies,)`.
+
+        Raises:
+            UserError: The family has no such option to learn.
+        """
+        super().__init__()
+        self.family = family
+        """As it was given."""
+        self._outcome_model = outcome_model or OutcomeModel()
+        for option in options:
+            if option not in family.learnable:
+                known = ", ".join(family.learnable) or "none"
+                raise UserError(
+                    f"{option} of family {family.name} cannot be learned (what can: {known})."
+                )
+        self._options = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.tensor(getattr(family, name) / MOST).atanh())
+                for name in options
+            }
+        )
+        self._thresholds = self._davidson = None
+        if learn_outcomes and self._outcome_model.ties == "davidson":
+            self._davidson = _parameter(
+                torch.tensor(self._outcome_model.davidson).log(), num_copies
+            )
+        elif learn_outcomes and self._outcome_model.thresholds:
+            start = self._from_thresholds(self._outcome_model.thresholds)
+            self._thresholds = _parameter(start, num_copies)
+
+    @property
+    def learns_outcomes(self) -> bool:
+        """Whether thresholds or ν are parameters."""
+        return self._thresholds is not None or self._davidson is not None
+
+    def forward(self) -> tuple[Family, OutcomeModel]:
+        """Family and outcome model with tensors in place of what is learned."""
+        family = self.family
+        if self._options:
+            values = {name: MOST * raw.tanh() for name, raw in self._options.items()}
+            family = replace(family, **values)  # pyrefly: ignore
+        model = self._outcome_model
+        if self._thresholds is not None:
+            model = with_thresholds(model, self._to_thresholds(self._thresholds).unbind(-1))
+        if self._davidson is not None:
+            model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
+        return family, model
+
+    @torch.no_grad()
+    def fitted(self) -> tuple[Family, OutcomeModel]:
+        """Family and outcome model with the learned values as plain numbers."""
+        family, model = self()
+        values: dict[str, Any] = {name: float(getattr(family, name)) for name in self._options}
+        thresholds = [float(threshold) for threshold in model.thresholds]
+        model = replace(with_thresholds(model, thresholds), davidson=float(model.davidson))
+        return replace(family, **values), model
+
+    def _to_thresholds(self, raw: Tensor) -> Tensor:
+        rising, bound = softplus(raw).cumsum(-1), self.family.largest_margin
+        return rising if bound == math.inf else bound * -torch.expm1(-rising / bound)
+
+    def _from_thresholds(self, thresholds: Sequence[float]) -> Tensor:
+        """Inverse of `_to_thresholds`."""
+        rising, bound = torch.tensor(thresholds), self.family.largest_margin
+        if bound != math.inf:
+            rising = -bound * torch.log1p(-rising / bound)
+        steps = rising.diff(prepend=torch.zeros(1))
+        return steps + torch.log(-torch.expm1(-steps))
+
+
+def _parameter(start: Tensor, num_copies: int | None) -> nn.Parameter:
+    return nn.Parameter(
+        start if num_copies is None else start.repeat(num_copies, *[1] * start.ndim)
+    )

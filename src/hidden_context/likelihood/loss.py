@@ -1,0 +1,175 @@
+"""The one loss and its metrics, for the synthetic loop and the language-model trainer alike."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from array_api_compat import array_namespace
+
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions.special import Array
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
+from hidden_context.likelihood.outcomes import log_likelihood as outcomes_log_likelihood
+
+DEFAULT_OUTCOME_MODEL = OutcomeModel()
+"""Outcomes without strengths; ties count half."""
+
+
+def log_likelihood(
+    family: Family,
+    responses: Sequence[Array],
+    outcomes: Outcomes | None = None,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
+) -> Array:
+    """Log-likelihood of each observation in nats, shape `(*batch,)`: the one entry point.
+
+    Args:
+        family: How the raw outputs are read.
+        responses: Raw outputs of K ≥ 2 responses, each `(*batch, family.num_outputs)`. Two are
+            compared; more are a ranking, best first (see `Family.log_prob_of_ranking`).
+        outcomes: What was observed; if None, that the first is preferred. Of a ranking only the
+            weight is used.
+        outcome_model: How outcomes follow from two utilities.
+    """
+    utilities = [family.decode(raw) for raw in responses]
+    if len(utilities) > 2:
+        log_prob = family.log_prob_of_ranking(utilities)
+        return log_prob if outcomes is None else outcomes.weight * log_prob
+    first, second = utilities
+    if outcomes is None:
+        return log_prob_of_grade(first, second, 1, outcome_model.collapse_grades())
+    return outcomes_log_likelihood(first, second, outcomes, outcome_model)
+
+
+def preference_loss(
+    family: Family,
+    chosen: Array,
+    rejected: Array,
+    outcomes: Outcomes | None = None,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
+    *,
+    regularize: bool = True,
+) -> Array:
+    """Mean negative log-likelihood of the comparisons, and the family's penalty.
+
+    Args:
+        family: How the raw outputs are read.
+        chosen: Raw outputs for the preferred responses, shape `(*batch, family.num_outputs)`.
+        rejected: Raw outputs for the others, same shape, same order.
+        outcomes: What was observed, if not simply that `chosen` is preferred.
+        outcome_model: How outcomes follow from two utilities.
+        regularize: Add `family.regularizer` over all texts; leave out when evaluating.
+
+    Returns:
+        A scalar in nats per comparison, float32 unless the outputs are float64.
+    """
+    loss = -log_likelihood(family, [chosen, rejected], outcomes, outcome_model).mean()
+    if not regularize:
+        return loss
+    both = array_namespace(chosen, rejected).stack([chosen, rejected])
+    return loss + family.regularizer(family.decode(both))
+
+
+def loss_of_observations(
+    family: Family,
+    raw: Array,
+    sizes: Sequence[int],
+    outcomes: Outcomes | None = None,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
+    *,
+    regularize: bool = True,
+) -> Array:
+    """As `preference_loss`, of observations of different numbers of responses.
+
+    Args:
+        family: How the raw outputs are read.
+        raw: Raw outputs of all responses, one observation after the other, shape
+            `(sum(sizes), family.num_outputs)`.
+        sizes: Number of responses of each of the n observations; see `log_likelihood`.
+        outcomes: Of the n observations.
+        outcome_model: How outcomes follow from two utilities.
+        regularize: Add `family.regularizer` over all texts.
+    """
+    ends = list(accumulate(sizes))
+    total = 0.0 * raw.sum()
+    for size in sorted(set(sizes)):
+        chosen = [index for index, found in enumerate(sizes) if found == size]
+        responses = [raw[[ends[index] - size + place for index in chosen]] for place in range(size)]
+        of_size = None
+        if outcomes is not None:
+            of_size = Outcomes(outcomes.shares[chosen], outcomes.weight[chosen])
+        total = total - log_likelihood(family, responses, of_size, outcome_model).sum()
+    loss = total / len(sizes)
+    return loss + family.regularizer(family.decode(raw)) if regularize else loss
+
+
+def accuracy(chosen: Array, rejected: Array, outcomes: Outcomes | None = None) -> float:
+    """Share of votes for the response of the larger value; an exact tie counts one half.
+
+    Args:
+        chosen: Any statistic of the preferred responses (mean, quantile), shape `(n,)`.
+        rejected: The same of the others.
+        outcomes: The votes, if not all for `chosen`; ties among them count one half.
+    """
+    xp = array_namespace(chosen, rejected)
+    right = 0.5 + 0.5 * xp.sign(xp.astype(chosen, xp.float64) - xp.astype(rejected, xp.float64))
+    if outcomes is None:
+        return float(right.mean())
+    share = xp.astype(outcomes.win_share, xp.float64)
+    agreement = share * right + (1 - share) * (1 - right)
+    weight = xp.astype(outcomes.weight, xp.float64)
+    return float((weight * agreement).sum() / weight.sum())
+
+
+def explained_variance(utility: UtilityDistribution) -> float:
+    """Share of utility variance explained by the response: r² of the DPL paper, in [0, 1].
+
+    Var[mean] / (Var[mean] + E[variance]), pooled over all responses. 1 means that no hidden
+    context was found. Its size depends on how long and on how much data the model was trained, and
+    on a scale that the likelihood does not fix between prompts: compare it between models trained
+    alike.
+    """
+    mean, variance = utility.mean, utility.variance
+    xp = array_namespace(mean)
+    mean, variance = xp.astype(mean, xp.float64), xp.astype(variance, xp.float64)
+    explained = float(((mean - mean.mean()) ** 2).mean())
+    unexplained = float(variance.mean())
+    total = explained + unexplained
+    return explained / total if total > 0 else float("nan")
+
+
+def is_scalar(utility: UtilityDistribution) -> bool:
+    """Whether all utilities are points, so that r² and quantiles say nothing."""
+    return not bool((utility.variance > 0).any())
+
+
+def comparison_metrics(
+    family: Family,
+    chosen: Array,
+    rejected: Array,
+    outcomes: Outcomes | None = None,
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
+) -> dict[str, float]:
+    """Accuracy, negative log-likelihood (nats per comparison), r², and TRL's reward statistics.
+
+    A scalar family has no r². Contexts that responses share are centred within each comparison.
+
+    Args:
+        family: How the outputs are read.
+        chosen: Raw outputs, shape `(n, num_outputs)`.
+        rejected: The same for the other responses.
+        outcomes: What was observed, if not simply that `chosen` is preferred.
+        outcome_model: How outcomes follow from two utilities.
+    """
+    xp = array_namespace(chosen, rejected)
+    n = len(chosen)
+    both = family.decode(xp.concat([chosen, rejected])).centered([*range(n), *range(n)])
+    mean_chosen, mean_rejected = both.mean[:n], both.mean[n:]
+    return {
+        "accuracy": accuracy(mean_chosen, mean_rejected, outcomes),
+        "nll": float(-log_likelihood(family, [chosen, rejected], outcomes, outcome_model).mean()),
+        **({} if is_scalar(both) else {"r2": explained_variance(both)}),
+        "margin": float((mean_chosen - mean_rejected).mean()),
+        "mean_reward": float(both.mean.mean()),
+        "min_reward": float(both.mean.min()),
+        "max_reward": float(both.mean.max()),
+    }

@@ -1,0 +1,108 @@
+"""Texts to token ids, with every over-long text counted."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from hidden_context.comparisons.schema import Text
+from hidden_context.errors import UserError
+
+Overlong: TypeAlias = Literal["drop", "truncate_left", "error"]
+"""What to do with a text of more than `max_length` tokens."""
+
+CHUNK = 1024
+"""Texts a tokenizer call: enough for its own threads, little enough to hold in memory."""
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of texts, in the order given."""
+
+    token_ids: list[np.ndarray]
+    """One array (int32, of its own length) for each text; empty where a text was dropped."""
+    overlong: np.ndarray
+    """Which texts were longer than `max_length`, shape `(n,)`, bool."""
+
+
+def tokenize(
+    tokenizer: Any,
+    texts: Iterable[Text],
+    *,
+    max_length: int,
+    overlong: Overlong,
+    place: Callable[[int], str] = lambda index: f"row {index + 1}",
+) -> TokenizedTexts:
+    """Tokenise texts with the tokenizer's special tokens, conversations by its chat template.
+
+    Args:
+        tokenizer: Of transformers.
+        texts: Plain texts or conversations.
+        max_length: In tokens, special tokens included.
+        overlong: `drop` leaves the ids empty, `truncate_left` loses the oldest tokens and keeps
+            special tokens and the response, `error` refuses.
+        place: What to call a text in messages, by its index.
+
+    Raises:
+        UserError: A text is over-long and may not be, is empty, or needs a chat template that the
+            tokenizer does not have.
+    """
+    token_ids, is_overlong = [], []
+    for index, (text, ids) in enumerate(_with_token_ids(tokenizer, texts, place)):
+        is_overlong.append(len(ids) > max_length)
+        if is_overlong[-1] and overlong == "error":
+            raise UserError(
+                f"{place(index)} has {len(ids)} tokens, more than --max_length "
+                f"{max_length}; raise it, or choose --overlong drop or truncate_left."
+            )
+        if is_overlong[-1]:
+            cut = overlong == "truncate_left"
+            ids = _truncated(tokenizer, text, max_length) if cut else np.empty(0, np.int32)
+        token_ids.append(ids)
+    return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
+
+
+def _with_token_ids(
+    tokenizer: Any, texts: Iterable[Text], place: Callable[[int], str]
+) -> Iterator[tuple[Text, np.ndarray]]:
+    """Each text with its token ids; the tokenizer's own threads share the texts of a chunk."""
+    remaining = iter(texts)
+    index = 0
+    while chunk := list(islice(remaining, CHUNK)):
+        special = isinstance(chunk[0], str)  # a chat template writes special tokens itself
+        if any(isinstance(text, str) != special for text in chunk):
+            raise UserError("plain texts and conversations are mixed; give one of the two.")
+        rendered = [_rendered(tokenizer, text) for text in chunk]
+        encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
+        for text, ids in zip(chunk, encoded, strict=True):
+            if not ids:
+                raise UserError(f"{place(index)} is empty: it has no tokens.")
+            yield text, np.asarray(ids, dtype=np.int32)
+            index += 1
+
+
+def _rendered(tokenizer: Any, text: Text) -> str:
+    if isinstance(text, str):
+        return text.encode("utf-8", "replace").decode()  # lone surrogates, which Rust refuses
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"the data are conversations, but the tokenizer of {tokenizer.name_or_path} has no "
+            "chat template; give a chat model, or plain texts."
+        )
+    return tokenizer.apply_chat_template([dict(turn) for turn in text], tokenize=False)
+
+
+def _truncated(tokenizer: Any, text: Text, max_length: int) -> np.ndarray:
+    side, tokenizer.truncation_side = tokenizer.truncation_side, "left"
+    try:
+        ids = tokenizer(
+            _rendered(tokenizer, text),
+            add_special_tokens=isinstance(text, str),
+            truncation=True,
+            max_length=max_length,
+        )["input_ids"]
+    finally:
+        tokenizer.truncation_side = side
+    return np.asarray(ids, dtype=np.int32)

@@ -1,0 +1,1 @@
+"""Measures of a model, each number an `Estimate`: invariances, intervals and controls."""

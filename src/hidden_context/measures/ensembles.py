@@ -1,0 +1,64 @@
+"""What people disagree about against what the model does not know, from several trainings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hidden_context.distributions import UtilityDistribution
+from hidden_context.errors import UserError
+from hidden_context.measures.anchoring import anchor_to_unit_variance
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleVariance:
+    """Mean and variance of each response under an equal mixture of the aligned members.
+
+    In units in which every member has pooled mean 0 and total variance 1.
+    """
+
+    mean: np.ndarray
+    """Mean utility, shape `(n,)`."""
+    epistemic: np.ndarray
+    """Var_s[m_s]: how far the members' means differ; more data or training would shrink it."""
+    aleatoric: np.ndarray
+    """mean_s[v_s]: the members' own variance; hidden context, as each member sees it."""
+
+    @property
+    def total(self) -> np.ndarray:
+        """Variance of the mixture: epistemic + aleatoric, the law of total variance."""
+        return self.epistemic + self.aleatoric
+
+
+def ensemble_variance(members: Sequence[UtilityDistribution]) -> EnsembleVariance:
+    """Split the variance of each response into epistemic and aleatoric (Lakshminarayanan 2017).
+
+    Each member is aligned by `anchor_to_unit_variance` first, because its scale is its own. So a
+    scale and origin of a member change nothing; a shift of single prompts does, and counts as
+    epistemic. Var_s divides by the number of members S, as the law of total variance does: of few
+    members it is too small by (S - 1)/S.
+
+    Args:
+        members: The same n responses, in one order, as S ≥ 2 models trained from different seeds
+            (or on different resamples) see them, shape `(n,)` each.
+
+    Raises:
+        UserError: There are fewer than 2 members, they differ in length, or one cannot be aligned.
+    """
+    if len(members) < 2:
+        raise UserError(f"{len(members)} members make no ensemble; give at least 2.")
+    shapes = [np.shape(member.mean) for member in members]
+    if len(set(shapes)) > 1:
+        raise UserError(f"members have shapes {shapes}; give the same responses to each.")
+    means, variances = [], []
+    for member in members:
+        mean = np.asarray(member.mean, dtype=np.float64)
+        variance = np.asarray(member.variance, dtype=np.float64)
+        align = anchor_to_unit_variance(mean, variance)
+        means.append(align.place(mean))
+        variances.append(align.slope**2 * variance)
+    return EnsembleVariance(
+        mean=np.mean(means, axis=0),
+        epistemic=np.var(means, axis=0),
+        aleatoric=np.mean(variances, axis=0),
+    )

@@ -1,0 +1,222 @@
+"""How much of a model's success is length: the longer response wins, and the model without it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hidden_context.likelihood.loss import accuracy
+from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.measures.bootstrap import RESAMPLING, Interval, Resampling, bootstrap_mean
+from hidden_context.measures.checks import finite_vector, log_probabilities, not_negative
+from hidden_context.measures.prompts import PromptLabels
+
+NEGLIGIBLE = 1e-9
+"""A residual is a tie below this share of the largest log-odds: rounding, not a decision."""
+
+
+@dataclass(frozen=True)
+class LengthBaseline:
+    """Three accuracies on the same comparisons, ties half."""
+
+    longer_wins: float
+    """Of "the longer response wins"."""
+    model: float
+    """Of the model."""
+    without_length: float
+    """Of the model's log-odds after what length predicts of them is taken away."""
+    coefficient: float
+    """Log-odds (nats) that the model gives, in the best fit, to a text e times as long."""
+
+
+def length_baseline(
+    log_prob: ArrayLike,
+    log_reverse: ArrayLike,
+    length_chosen: ArrayLike,
+    length_rejected: ArrayLike,
+    outcomes: Outcomes | None = None,
+) -> LengthBaseline:
+    """Accuracy of the longer response, of the model, and of the model with length regressed out.
+
+    Let p = P(chosen ≻ rejected) and t = log(1 + length_chosen) - log(1 + length_rejected). A
+    logistic regression of the model's p on t, without intercept because a swap of the two responses
+    must swap the decision, has the coefficient β that makes Σ p log σ(βt) + (1 - p) log σ(-βt)
+    largest. The residual decision is the sign of log(p / (1 - p)) - βt.
+
+    It does not see the labels: β describes the model. A model of length alone keeps ½; a model that
+    ignores length keeps its accuracy. Where good answers are truly longer, it takes away merit too.
+
+    Args:
+        log_prob: log P(chosen ≻ rejected), nats, shape `(n,)`.
+        log_reverse: log P(rejected ≻ chosen), nats, same shape.
+        length_chosen: Characters or tokens of each chosen response, the same unit throughout.
+        length_rejected: The same of the rejected ones.
+        outcomes: The votes by which accuracies count, if not all for the chosen responses.
+
+    Raises:
+        UserError: The lengths differ, a number is not finite, or a length is negative.
+    """
+    found = _decisions(log_prob, log_reverse, length_chosen, length_rejected)
+    nothing = np.zeros_like(found.log_odds)
+    return LengthBaseline(
+        longer_wins=accuracy(found.difference, nothing, outcomes),
+        model=accuracy(found.log_odds, nothing, outcomes),
+        without_length=accuracy(found.residual, nothing, outcomes),
+        coefficient=found.coefficient,
+    )
+
+
+def length_intervals(
+    log_prob: ArrayLike,
+    log_reverse: ArrayLike,
+    length_chosen: ArrayLike,
+    length_rejected: ArrayLike,
+    outcomes: Outcomes | None,
+    prompts: PromptLabels,
+    *,
+    resampling: Resampling = RESAMPLING,
+) -> tuple[Interval, Interval]:
+    """Intervals of `longer_wins` and `without_length` over prompts; β is that of the whole data.
+
+    Args:
+        log_prob: As in `length_baseline`, like the other arguments.
+        log_reverse: log P(rejected ≻ chosen), nats.
+        length_chosen: Of each chosen response.
+        length_rejected: Of each rejected one.
+        outcomes: The votes.
+        prompts: The prompt of each comparison, shape `(n,)`.
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: See `length_baseline`; or there are fewer than 2 prompts.
+    """
+    found = _decisions(log_prob, log_reverse, length_chosen, length_rejected)
+    n = len(found.residual)
+    share = np.ones(n) if outcomes is None else np.asarray(outcomes.win_share, np.float64)
+    votes = np.ones(n) if outcomes is None else np.asarray(outcomes.weight, np.float64)
+    longer, rest = (
+        bootstrap_mean(
+            0.5 + np.sign(decision) * (share - 0.5), prompts, weights=votes, resampling=resampling
+        )
+        for decision in (found.difference, found.residual)
+    )
+    return longer, rest
+
+
+def reward_slope(
+    reward_chosen: ArrayLike,
+    reward_rejected: ArrayLike,
+    length_chosen: ArrayLike,
+    length_rejected: ArrayLike,
+) -> float:
+    """Reward that a model gives, in the best fit, to a text e times as long: any unit of reward.
+
+    Least squares of the difference of rewards on t = log(1 + length_chosen) - log(1 +
+    length_rejected), without intercept because a swap of the two swaps both signs. 0 where all
+    lengths are equal.
+
+    Raises:
+        UserError: The lengths differ, a number is not finite, or a length is negative.
+    """
+    chosen = finite_vector("reward_chosen", reward_chosen)
+    gap = chosen - finite_vector("reward_rejected", reward_rejected, len(chosen))
+    longer = np.log1p(not_negative("length_chosen", length_chosen, len(gap)))
+    difference = longer - np.log1p(not_negative("length_rejected", length_rejected, len(gap)))
+    squares = float(difference @ difference)
+    return float(gap @ difference) / squares if squares > 0 else 0.0
+
+
+def rate_without_length(
+    reward_first: ArrayLike,
+    reward_second: ArrayLike,
+    length_first: ArrayLike,
+    length_second: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    slope: ArrayLike,
+    resampling: Resampling = RESAMPLING,
+) -> Interval:
+    """How often the first reward less slope · log(1 + length) is the higher, ties half.
+
+    For jailbreaks, with the unsafe response first. The slope must come from other comparisons
+    (`reward_slope`): among jailbreaks length and harm go together, so that a slope fitted there
+    would take the harm for length. 0 gives the plain rate.
+
+    Args:
+        reward_first: Shape `(n,)`.
+        reward_second: Same shape.
+        length_first: Characters or tokens, in the unit of the slope's comparisons.
+        length_second: The same of the second.
+        prompts: The prompt of each row, shape `(n,)`.
+        slope: Reward a unit of log length; one, or one for each row.
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: See `reward_slope`; or there are fewer than 2 prompts.
+    """
+    first = finite_vector("reward_first", reward_first)
+    gap = first - finite_vector("reward_second", reward_second, len(first))
+    longer = np.log1p(not_negative("length_first", length_first, len(gap)))
+    difference = longer - np.log1p(not_negative("length_second", length_second, len(gap)))
+    residual = _without(gap, np.asarray(slope, np.float64) * difference)
+    return bootstrap_mean(0.5 + 0.5 * np.sign(residual), prompts, resampling=resampling)
+
+
+@dataclass(frozen=True, eq=False)
+class _Decisions:
+    """Positive where the chosen response is preferred, each of shape `(n,)`."""
+
+    difference: np.ndarray
+    """t: by length."""
+    log_odds: np.ndarray
+    residual: np.ndarray
+    coefficient: float
+
+
+def _decisions(
+    log_prob: ArrayLike,
+    log_reverse: ArrayLike,
+    length_chosen: ArrayLike,
+    length_rejected: ArrayLike,
+) -> _Decisions:
+    log = log_probabilities("log_prob", log_prob)
+    log_odds = log - log_probabilities("log_reverse", log_reverse, len(log))
+    chosen = not_negative("length_chosen", length_chosen, len(log))
+    rejected = not_negative("length_rejected", length_rejected, len(log))
+    difference = np.log1p(chosen) - np.log1p(rejected)
+    coefficient = length_coefficient(np.exp(log), difference)
+    residual = _without(log_odds, coefficient * difference)
+    return _Decisions(difference, log_odds, residual, coefficient)
+
+
+def _without(decision: np.ndarray, by_length: np.ndarray) -> np.ndarray:
+    """The difference, 0 where rounding alone is left."""
+    residual = decision - by_length
+    residual[np.abs(residual) <= NEGLIGIBLE * np.abs(decision).max()] = 0.0
+    return residual
+
+
+def length_coefficient(prob: np.ndarray, difference: np.ndarray) -> float:
+    """The root β of Σ t (p - σ(βt)), which falls in β: bisection, to double precision.
+
+    Args:
+        prob: p, shape `(n,)`.
+        difference: t, shape `(n,)`. All 0: β is 0, for nothing can be fitted.
+    """
+    largest = float(np.abs(difference).max())
+    if largest == 0:
+        return 0.0
+    t = difference / largest
+
+    def slope(beta: float) -> float:
+        sigmoid = 0.5 * (1 + np.tanh(beta * t / 2))
+        return float(t @ (prob - sigmoid))
+
+    low, high = -1.0, 1.0
+    while slope(low) < 0 and low > -1e6:
+        low *= 2
+    while slope(high) > 0 and high < 1e6:
+        high *= 2
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return middle / largest

@@ -1,0 +1,51 @@
+"""Do two models decide equally well? The exact McNemar test on paired decisions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hidden_context.measures.checks import finite_vector
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Comparisons on which two models differ, and how surprising their division is."""
+
+    first_better: int
+    """Comparisons that the first model decides better."""
+    second_better: int
+    """Comparisons that the second model decides better."""
+    p_value: float
+    """Two-sided: probability of a division at least as uneven if both are equally good."""
+
+
+def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
+    """Exact test that two models are right equally often (McNemar 1947; the sign test).
+
+    Only comparisons on which the models differ count: of d such, the number that favour the first
+    is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))), in whole numbers.
+
+    Comparisons are taken to be independent. Where prompts have several, `bootstrap_difference` over
+    prompts is the honest interval.
+
+    Args:
+        first_right: 1 where the first model is right, 0 where wrong, ½ for a tie, shape `(n,)`.
+        second_right: The same of the second model.
+
+    Raises:
+        UserError: See `finite_vector`; or the lengths differ.
+    """
+    first = finite_vector("first_right", first_right)
+    second = finite_vector("second_right", second_right, len(first))
+    b, c = int(np.sum(first > second)), int(np.sum(first < second))
+    return McNemar(b, c, _two_sided(min(b, c), b + c))
+
+
+def _two_sided(fewer: int, total: int) -> float:
+    """min(1, 2 P(X ≤ fewer)) for X ~ Binomial(total, ½), exact until the one division."""
+    term = below = 1
+    for k in range(fewer):
+        term = term * (total - k) // (k + 1)  # the binomial coefficient of k + 1
+        below += term
+    return min(1.0, (2 * below) / 2**total)

@@ -1,0 +1,97 @@
+"""Comparisons that a model cannot decide: are the means close, or is the spread wide?"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hidden_context.distributions import Family
+from hidden_context.errors import UserError
+from hidden_context.measures.bootstrap import RESAMPLING, Interval, Resampling, bootstrap_mean
+from hidden_context.measures.explained_variance import refuse_points
+from hidden_context.measures.prompts import PromptLabels
+
+WITHIN = 0.1
+"""P(a ≻ b) from .4 to .6 is undecided."""
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Shares of the comparisons, which add up to 1."""
+
+    near_tie: Interval
+    """Undecided, and would be at the typical spread too: the mean utilities are close."""
+    noisy: Interval
+    """Undecided because the spread is wide: at the typical one the means would decide."""
+    decided: Interval
+    """P(a ≻ b) is further from one half than `within`."""
+
+
+def undecided(
+    family: Family,
+    chosen: ArrayLike,
+    rejected: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    weights: ArrayLike | None = None,
+    within: float = WITHIN,
+    resampling: Resampling = RESAMPLING,
+) -> Undecided:
+    """Near-ties against noise; see `kinds`.
+
+    Args:
+        family: Reads the outputs, with the link they were trained with.
+        chosen: Raw outputs of one response of each comparison, shape `(n, num_outputs)`.
+        rejected: Of the other; which is which does not matter.
+        prompts: The prompt of each comparison, shape `(n,)`.
+        weights: How much each counts, shape `(n,)`; alike if not given.
+        within: Greatest distance of P(a ≻ b) from ½ that counts as undecided, in (0, ½).
+        resampling: Of prompts; the typical spread is that of the data as they are.
+
+    Raises:
+        UserError: The family is scalar, whose undecided comparisons are all near-ties; `within` is
+            out of range; or see `bootstrap_mean`.
+    """
+    near_tie, noisy = kinds(family, chosen, rejected, within=within)
+    return Undecided(
+        *(
+            bootstrap_mean(each, prompts, weights=weights, resampling=resampling)
+            for each in (near_tie, noisy, 1 - near_tie - noisy)
+        )
+    )
+
+
+def kinds(
+    family: Family, chosen: ArrayLike, rejected: ArrayLike, *, within: float = WITHIN
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which comparisons are near-ties, and which noisy: two vectors of 0 and 1, shape `(n,)`.
+
+    Let Δ be the difference of the means, s² the sum of the variances and p = P(a ≻ b). A comparison
+    is undecided where |p - ½| ≤ within. Of these it is a near-tie where |Δ| ≤ κ s̃, with s̃ the
+    median of s over all comparisons and κ = Φ⁻¹(½ + within), the Δ/s at which normal utilities
+    reach that p; else noisy. No common affine map of the utilities, and no shift of a prompt, moves
+    this; a scale of single prompts does. Of normal utilities whose s are all equal none is noisy.
+
+    Raises:
+        UserError: See `undecided`.
+    """
+    if not 0 < within < 0.5:
+        raise UserError(f"within is {within}; give a distance from one half in (0, 0.5).")
+    both = np.stack([np.asarray(chosen, np.float64), np.asarray(rejected, np.float64)])
+    num_pairs = both.shape[1]
+    utility = family.decode(both.reshape(2 * num_pairs, -1)).centered(
+        np.tile(np.arange(num_pairs), 2)
+    )
+    refuse_points(utility)
+    mean, variance = (
+        np.asarray(each, np.float64).reshape(2, num_pairs)
+        for each in (utility.mean, utility.variance)
+    )
+    first, second = map(family.decode, both)
+    log_prob = np.asarray(first.log_prob_preferred_to(second), np.float64)
+    is_undecided = np.abs(np.exp(log_prob) - 0.5) <= within
+    typical = np.median(np.sqrt(variance.sum(0)))
+    kappa = NormalDist().inv_cdf(0.5 + within)
+    is_close = np.abs(mean[0] - mean[1]) <= kappa * typical
+    return (is_undecided & is_close).astype(float), (is_undecided & ~is_close).astype(float)

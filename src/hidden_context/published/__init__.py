@@ -1,0 +1,1 @@
+"""What the paper's authors published: names of runs, files and how to fetch them."""

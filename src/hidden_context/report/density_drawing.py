@@ -1,0 +1,115 @@
+"""Two utility densities as one small inline SVG, drawn from the distribution function alone."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from hidden_context.distributions import UtilityDistribution
+from hidden_context.likelihood.loss import is_scalar
+from hidden_context.report.numbers_in_words import decimal
+
+WIDTH, HEIGHT, MARGIN, BASELINE = 320, 104, 12, 84
+NUM_CELLS = 160
+TAIL = 0.001
+"""Share of each distribution that may lie beyond either end of the axis."""
+NAMES = ("chosen", "rejected")
+
+
+@dataclass(frozen=True)
+class Density:
+    """Mean density of utility in equal cells."""
+
+    edges: np.ndarray
+    """Shape `(NUM_CELLS + 1,)`."""
+    values: np.ndarray
+    """Of two responses, shape `(2, NUM_CELLS)`, 1/utility."""
+
+
+def density(utility: UtilityDistribution) -> Density:
+    """Finite differences of the distribution functions of a batch of 2.
+
+    The sum over cells times their width is what the axis holds: at least 1 - 2 `TAIL`, points on
+    its ends apart. A point mass is one high cell.
+    """
+    low = float(np.min(np.asarray(utility.quantile(TAIL))))
+    high = float(np.max(np.asarray(utility.quantile(1 - TAIL))))
+    margin = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
+    edges = np.linspace(low - margin, high + margin, NUM_CELLS + 1)
+    cumulative = np.asarray(utility.cdf(edges[:, None]), np.float64)
+    return Density(edges, np.maximum(np.diff(cumulative, axis=0), 0).T / np.diff(edges))
+
+
+def drawing(utility: UtilityDistribution) -> Markup:
+    """The SVG: densities as areas, means as lines, 0.01-quantiles as triangles; points of a scalar.
+
+    Its colours are CSS classes of the page.
+    """
+    mean = np.asarray(utility.mean, np.float64)
+    low = np.asarray(utility.quantile(0.01), np.float64)
+    if is_scalar(utility):
+        margin = 0.15 * abs(mean[0] - mean[1]) or max(abs(mean[0]), 1.0) * 0.1
+        ends = float(mean.min() - margin), float(mean.max() + margin)
+        areas = ""
+    else:
+        found = density(utility)
+        ends = float(found.edges[0]), float(found.edges[-1])
+        tallest = found.values.max() or 1.0
+        areas = "".join(
+            f'<path class="density {name}" d="{_area(found.edges, values / tallest, ends)}"/>'
+            for name, values in zip(NAMES, found.values, strict=True)
+        )
+    marks = "".join(
+        _mark(name, _x(mean[k], ends), None if is_scalar(utility) else _x(low[k], ends))
+        for k, name in enumerate(NAMES)
+    )
+    labels = "".join(
+        f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="{anchor}">{decimal(end, 2)}</text>'
+        for x, anchor, end in ((MARGIN, "start", ends[0]), (WIDTH - MARGIN, "end", ends[1]))
+    )
+    axis = f'<path class="axis" d="M{MARGIN} {BASELINE}H{WIDTH - MARGIN}"/>'
+    label = f'<text x="{WIDTH / 2}" y="{HEIGHT - 3}" text-anchor="middle">utility</text>'
+    return Markup(
+        f'<svg class="utilities" role="img" aria-label="{description(utility)}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}">{areas}{axis}{marks}{labels}{label}</svg>'
+    )
+
+
+def description(utility: UtilityDistribution) -> str:
+    """The drawing in words."""
+    mean = np.asarray(utility.mean, np.float64)
+    std = np.asarray(utility.std, np.float64)
+    low = np.asarray(utility.quantile(0.01), np.float64)
+    if is_scalar(utility):
+        return "; ".join(f"{name}: utility {decimal(mean[k])}" for k, name in enumerate(NAMES))
+    return "; ".join(
+        f"{name}: mean {decimal(mean[k])}, standard deviation {decimal(std[k])}, "
+        f"0.01-quantile {decimal(low[k])}"
+        for k, name in enumerate(NAMES)
+    )
+
+
+def _x(value: float, ends: tuple[float, float]) -> float:
+    share = (value - ends[0]) / (ends[1] - ends[0])
+    return MARGIN + float(np.clip(share, 0, 1)) * (WIDTH - 2 * MARGIN)
+
+
+def _area(edges: np.ndarray, heights: np.ndarray, ends: tuple[float, float]) -> str:
+    """Steps of the cells; equal neighbours are one."""
+    top = BASELINE - heights * (BASELINE - MARGIN)
+    path = f"M{_x(edges[0], ends):.1f} {BASELINE}"
+    for k, y in enumerate(top):
+        if k == 0 or f"{y:.1f}" != f"{top[k - 1]:.1f}":
+            path += f"V{y:.1f}"
+        if k + 1 == len(top) or f"{top[k + 1]:.1f}" != f"{y:.1f}":
+            path += f"H{_x(edges[k + 1], ends):.1f}"
+    return re.sub(r"\.0(?=[A-Z]|$)", "", f"{path}V{BASELINE}Z")
+
+
+def _mark(name: str, mean: float, low: float | None) -> str:
+    line = f'<path class="mean {name}" d="M{mean:.1f} {MARGIN - 6}V{BASELINE}"/>'
+    if low is None:
+        return f'{line}<circle class="point {name}" cx="{mean:.1f}" cy="{BASELINE}" r="5"/>'
+    triangle = f"M{low:.1f} {BASELINE + 1}l-4 8h8z"
+    return f'{line}<path class="low {name}" d="{triangle}"/>'

@@ -1,0 +1,151 @@
+"""Finding results below given paths, by the names and contents that our commands write."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hidden_context.distributions import FAMILIES
+from hidden_context.errors import UserError
+from hidden_context.published.run_names import LAST
+from hidden_context.records import meta_path, read_json
+from hidden_context.scores.score_files import EVAL_FILE, JAILBREAK_FILE, TRAINING_SETS
+
+AUDIT, METRICS, CURVES = "audit.json", "metrics.json", "curves.npz"
+META = ".meta.json"
+SUMMARY_STARTS_WITH = b'"risks"'
+"""The first field of what `summarize --json` prints."""
+WANTED = (
+    f"{AUDIT} (hidden-context audit), a data folder of summarize (reward_models/*/<set>/*{LAST}/"
+    f"{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score files with their {META} "
+    f"(evaluate, score), the JSON of summarize --json, or {METRICS} with {CURVES} (synthetic)"
+)
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """Paths by kind, each in the order in which it was found."""
+
+    audits: list[Path] = field(default_factory=list)
+    data_dirs: list[Path] = field(default_factory=list)
+    comparisons: list[Path] = field(default_factory=list)
+    """Score files of `evaluate` that belong to none of the above."""
+    responses: list[Path] = field(default_factory=list)
+    """Of `score`."""
+    summaries: list[Path] = field(default_factory=list)
+    synthetic: list[Path] = field(default_factory=list)
+    """Folders."""
+
+
+def find_results(paths: Sequence[Path]) -> ResultFiles:
+    """Search folders, and recognise files.
+
+    Score files that lie in a folder with the audit or the data folder that they are part of are
+    read with it, unless they are named themselves.
+
+    Raises:
+        UserError: A path does not exist, a file is of no known kind, or nothing is found.
+    """
+    found, named = ResultFiles(), set()
+    for path in paths:
+        if path.is_dir():
+            for folder in _folders_below(path):
+                _look_into(folder, found)
+        elif path.is_file():
+            _recognise(path, found)
+            named.add(path.resolve())
+        else:
+            raise UserError(f"{path} does not exist; give files or folders with results.")
+    parts = _parts_of(found)
+    for files in (found.comparisons, found.responses):
+        alone = [each for each in files if each.resolve() in named or each.resolve() not in parts]
+        files[:] = alone
+    if not any(vars(found).values()):
+        raise UserError(f"{', '.join(map(str, paths))}: no results; looked for {WANTED}.")
+    return found
+
+
+def evaluations_in(data_dir: Path) -> list[tuple[Path, str]]:
+    """Score files in the folders that `summarize` reads, each with its training set."""
+    pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
+    return [
+        (file, trained_on)
+        for trained_on in TRAINING_SETS
+        for file in sorted(data_dir.glob(pattern.format(trained_on)))
+    ]
+
+
+def jailbreak_files_in(data_dir: Path) -> list[Path]:
+    """Those that `summarize` reads."""
+    files = [data_dir / JAILBREAK_FILE.format(family=name) for name in FAMILIES]
+    return [file for file in files if file.is_file()]
+
+
+def _folders_below(path: Path) -> Iterable[Path]:
+    for folder, names, _ in os.walk(path):
+        names.sort()
+        yield Path(folder)
+
+
+def _look_into(folder: Path, found: ResultFiles) -> None:
+    if evaluations_in(folder) or jailbreak_files_in(folder):
+        _add(found.data_dirs, folder)
+    for file in sorted(folder.iterdir()):
+        if not file.is_file():
+            continue
+        if file.name == AUDIT:
+            _add(found.audits, file)
+        elif file.name == METRICS and (folder / CURVES).is_file():
+            _add(found.synthetic, folder)
+        elif file.name.endswith(META):
+            scored = file.with_name(file.name.removesuffix(META))
+            if scored.is_file():
+                _add_scores(scored, found)
+        elif file.suffix == ".json" and _is_summary(file):
+            _add(found.summaries, file)
+
+
+def _recognise(path: Path, found: ResultFiles) -> None:
+    if path.name in (METRICS, CURVES) and (path.parent / METRICS).is_file():
+        _add(found.synthetic, path.parent)
+    elif meta_path(path).is_file() and _add_scores(path, found):
+        pass
+    elif path.suffix == ".json" and _kind(path) == "audit":
+        _add(found.audits, path)
+    elif path.suffix == ".json" and _is_summary(path):
+        _add(found.summaries, path)
+    else:
+        raise UserError(f"{path} is none of the results that a report is made of: {WANTED}.")
+
+
+def _add_scores(scored: Path, found: ResultFiles) -> bool:
+    kind = _kind(meta_path(scored))
+    if kind not in ("comparisons", "responses"):
+        return False
+    _add(found.comparisons if kind == "comparisons" else found.responses, scored)
+    return True
+
+
+def _parts_of(found: ResultFiles) -> set[Path]:
+    """Score files of the audits and data folders."""
+    parts = [file for audit in found.audits for file in audit.parent.glob("*/*_scores.jsonl")]
+    for data_dir in found.data_dirs:
+        parts += [file for file, _ in evaluations_in(data_dir)]
+        parts += jailbreak_files_in(data_dir)
+    return {part.resolve() for part in parts}
+
+
+def _kind(path: Path) -> object:
+    record = read_json(path)
+    return record.get("kind") if isinstance(record, dict) else None
+
+
+def _is_summary(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"{ \r\n\t").startswith(SUMMARY_STARTS_WITH)
+
+
+def _add(paths: list[Path], path: Path) -> None:
+    """Once, however often it was named."""
+    if path.resolve() not in (each.resolve() for each in paths):
+        paths.append(path)

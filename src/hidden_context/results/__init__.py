@@ -1,1 +1,0 @@
-"""Saved scores to numbers, and numbers to text; no model is loaded."""

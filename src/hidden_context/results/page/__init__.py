@@ -1,1 +1,0 @@
-"""The report: saved results to one self-contained HTML page and its figures. Nothing is trained."""

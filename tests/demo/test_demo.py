@@ -1,0 +1,96 @@
+"""The demo: on a small scale that all is there, and that it finds what the generator hid."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hidden_context.demo.demo import TRAINED_ON, Config, Finding, main
+from hidden_context.distributions import PUBLISHED
+from hidden_context.records import read_jsonl
+
+SMALL = Config(
+    seed=0, train_size=64, test_size=24, num_jailbreaks=10, pretrain_steps=4, batch_size=32
+)
+
+
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "out"
+
+
+def run_small(out_dir: Path) -> int:
+    return main(
+        [f"--{name}={value}" for name, value in {**vars(SMALL), "out_dir": out_dir}.items()]
+    )
+
+
+def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
+    small_demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_small(small_demo) == 0
+    printed = capsys.readouterr().out
+    for subset in ("helpful", "harmless", "both"):
+        for split, size in (("train", 64), ("test", 24)):
+            file = small_demo / f"data/relabeled_hh_rlhf/{subset}/{split}.jsonl.gz"
+            assert len(read_jsonl(file)) == size
+        runs = small_demo / "data/reward_models/relabeled_hh_rlhf" / subset
+        for family in PUBLISHED:
+            (scores,) = runs.glob(f"{family}_tiny_llama__*_last_checkpoint/eval_results_both.jsonl")
+            assert len(read_jsonl(scores)) == 24
+            assert re.search(rf"^{family} +{subset} ", printed, re.MULTILINE)
+        assert re.search(rf"^truth +{subset} ", printed, re.MULTILINE)
+    (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")
+    assert "reward_outputs_both_categorical" in row
+    assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 6
+    assert printed.rstrip().endswith(f"look at it: {small_demo / 'report.html'}")
+    page = (small_demo / "report.html").read_text(encoding="utf-8")
+    assert "Jailbreak rate, trained on both" in page
+
+
+def test_the_model_with_contexts_is_trained_on_both_and_scores_jailbreaks_among_others(
+    small_demo: Path,
+) -> None:
+    runs = small_demo / "data/reward_models/relabeled_hh_rlhf"
+    (scores,) = runs.glob("*/shared_context_*_last_checkpoint/eval_results_both.jsonl")
+    assert scores.is_relative_to(runs / "both")
+    rows = read_jsonl(small_demo / "data/jailbreaks_among_others_shared_context.jsonl")
+    assert len(rows) == 10
+    assert all(len(row["reward_outputs_both_shared_context"]) == 2 + 8 for row in rows)
+
+
+def test_a_folder_that_is_not_of_a_demo_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert run_small(tmp_path) == 2
+    assert "thesis.txt" in [file.name for file in tmp_path.iterdir()]
+    assert "not of an earlier demo" in capsys.readouterr().err
+
+
+def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
+    assert Finding("claim", "family", 0.1, 0.2).holds
+    assert not Finding("claim", "family", 0.2, 0.2).holds
+
+
+def test_the_findings_of_the_paper_show_and_the_judges_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo as it is, without the scalar models of one judge.
+
+    Margins are two standard errors and more. Rates of 300 jailbreaks have standard errors of at
+    most .029, their difference .041. r² is over 2,000 responses; over seeds 0 to 4 the smallest
+    difference was .28. Correlations of 1,000 responses near .95 have standard errors of .003;
+    over seeds 0 to 4 the smallest was .958.
+    """
+    monkeypatch.setattr("hidden_context.demo.demo.TRAINED_ON", {**TRAINED_ON, "base": ("both",)})
+    assert main([f"--out_dir={tmp_path / 'demo'}", "--seed=0"]) == 0
+    printed = capsys.readouterr().out
+    found = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", printed)
+    differences = [float(larger) - float(smaller) for smaller, larger in found]
+    assert len(differences) == 6
+    assert min(differences[:2]) > 0.1
+    assert min(differences[2:4]) > 0.082
+    assert float(found[4][1]) > 0.94
+    assert differences[5] > 0.082
+    assert "shared_context against base: better by" in printed

@@ -1,0 +1,71 @@
+"""Token ids are computed once, and again when anything that they depend on changes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import make_tokenizer
+
+from hidden_context.llm import token_cache
+from hidden_context.llm.token_cache import fingerprint, tokenize_once
+from hidden_context.llm.tokens import Overlong, TokenizedTexts
+
+TEXTS = ["bread", "mix flour, water, salt and yeast", "salt"]
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts tokenisations; the cache is a new folder."""
+    counted: list[int] = []
+    tokenize = token_cache.tokenize
+
+    def counting(*args: Any, **kwargs: Any) -> TokenizedTexts:
+        counted.append(1)
+        return tokenize(*args, **kwargs)
+
+    monkeypatch.setattr(token_cache, "tokenize", counting)
+    monkeypatch.setattr(token_cache, "cache_folder", lambda: tmp_path / "cache")
+    return counted
+
+
+def ids(texts: list[str], max_length: int = 5, overlong: Overlong = "drop") -> TokenizedTexts:
+    return tokenize_once(
+        make_tokenizer(), texts, max_length=max_length, overlong=overlong, place=str
+    )
+
+
+def test_the_second_time_they_are_read(calls: list[int]):
+    first, second = ids(TEXTS), ids(TEXTS)
+    assert len(calls) == 1
+    assert first.overlong.tolist() == second.overlong.tolist() == [False, True, False]
+    for one, other in zip(first.token_ids, second.token_ids, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype == np.int32
+
+
+def test_whatever_changes_them_is_noticed(calls: list[int]):
+    ids(TEXTS)
+    ids(TEXTS, max_length=6)
+    ids(TEXTS, overlong="truncate_left")
+    ids([*TEXTS[:2], "sal", "t"])
+    assert len(calls) == 4
+    tokenizer = make_tokenizer()
+    names = {fingerprint(tokenizer, TEXTS, {})}
+    tokenizer(TEXTS, truncation=True, max_length=3)
+    names.add(fingerprint(tokenizer, TEXTS, {}))  # what a call leaves behind does not matter
+    assert len(names) == 1
+    tokenizer.chat_template = "{{ messages }}"
+    names.add(fingerprint(tokenizer, TEXTS, {}))
+    tokenizer.add_tokens(["bread"])
+    names.add(fingerprint(tokenizer, TEXTS, {}))
+    names.add(fingerprint(tokenizer, [[{"role": "user", "content": "bread"}]], {}))
+    assert len(names) == 4
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_not_needed(
+    tmp_path: Path, calls: list[int], capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "cache").write_text("a file in its place")
+    assert len(ids(TEXTS).token_ids) == 3
+    assert "token ids are not kept for the next run" in capsys.readouterr().err

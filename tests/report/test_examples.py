@@ -1,0 +1,246 @@
+"""Comparisons to look at: those that a look at all of them would choose, and no others."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_samples import comparison_rows, write_scores
+
+from hidden_context.distributions import (
+    Categorical,
+    Family,
+    Mixture,
+    Normal,
+    Point,
+    QuantileFunction,
+    SharedContext,
+)
+from hidden_context.errors import UserError
+from hidden_context.records import iterate_jsonl, write_jsonl
+from hidden_context.report import examples
+from hidden_context.report.examples import Kind, examples_of, is_scalar_family
+from hidden_context.report.measured import ScoreFile
+
+CONTESTED, CERTAIN, DISAGREE = (
+    "Most contested",
+    "Most certain",
+    "Mean and 0.01-quantile disagree",
+)
+DISTRIBUTIONAL = (Normal(), Categorical(), QuantileFunction(), Mixture(), SharedContext())
+NUM_EXAMPLES = 4
+
+
+def kinds_of(
+    folder: Path, family: Family, rows: Sequence[dict[str, Any]], most: int = NUM_EXAMPLES
+) -> dict[str, Kind]:
+    path = write_scores(folder / f"{family.name}.jsonl", family, rows)
+    return {kind.title: kind for kind in examples_of(ScoreFile(path, family, "a", None), most)}
+
+
+def raw_of(rows: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Outputs as a score file is read, float32, shape `(n, 2, num_outputs)`."""
+    columns = ("reward_output_chosen", "reward_output_rejected")
+    pairs = [[row[column] for column in columns] for row in rows]
+    return np.array(pairs, np.float32).astype(np.float64)
+
+
+def row_numbers(kind: Kind) -> list[int]:
+    return [example.row - 1 for example in kind.examples]
+
+
+def pair_of(family: Family, both: np.ndarray) -> Any:
+    """Utilities of one pair, contexts centred over it."""
+    return family.decode(both).centered([0, 0])
+
+
+# Choice
+
+
+@pytest.mark.parametrize("family", DISTRIBUTIONAL, ids=lambda family: family.name)
+def test_the_most_contested_and_most_certain_are_those_of_largest_and_smallest_spread(
+    tmp_path: Path, family: Family
+):
+    rows = comparison_rows(family, num_rows=40)
+    spread = [float(pair_of(family, both).variance.sum()) for both in raw_of(rows)]
+    found = kinds_of(tmp_path, family, rows)
+    order = sorted(range(len(rows)), key=lambda row: spread[row])
+    assert row_numbers(found[CERTAIN]) == order[:NUM_EXAMPLES]
+    assert row_numbers(found[CONTESTED]) == order[::-1][:NUM_EXAMPLES]
+    assert found[CONTESTED].num_eligible == found[CERTAIN].num_eligible == 40
+
+
+@pytest.mark.parametrize("family", DISTRIBUTIONAL, ids=lambda family: family.name)
+def test_where_mean_and_quantile_disagree_they_do_and_the_clearest_come_first(
+    tmp_path: Path, family: Family
+):
+    rows = comparison_rows(family, num_rows=60, seed=1)
+    clarity = {}
+    for number, both in enumerate(raw_of(rows)):
+        utility = pair_of(family, both)
+        by_mean, by_low = np.subtract(*utility.mean), np.subtract(*utility.quantile(0.01))
+        if np.sign(by_mean) == -np.sign(by_low) != 0:
+            clarity[number] = min(abs(by_mean), abs(by_low))
+    assert len(clarity) >= NUM_EXAMPLES
+    kind = kinds_of(tmp_path, family, rows)[DISAGREE]
+    assert row_numbers(kind) == sorted(clarity, key=lambda row: -clarity[row])[:NUM_EXAMPLES]
+    assert kind.num_eligible == len(clarity)
+    for example in kind.examples:
+        by_mean = np.subtract(*example.utility.mean)
+        assert by_mean * np.subtract(*example.utility.quantile(0.01)) < 0
+
+
+def test_a_kind_without_comparisons_is_left_out(tmp_path: Path):
+    rows = [
+        {"chosen": "a", "rejected": "b", "reward_output_chosen": [gap, 0.0], **other}
+        for gap in (1.0, 2.0)
+        for other in [{"reward_output_rejected": [0.0, 0.0]}]
+    ]
+    assert list(kinds_of(tmp_path, Normal(), rows)) == [CONTESTED, CERTAIN]
+
+
+def test_a_scalar_family_has_the_closest_and_the_most_decided(tmp_path: Path):
+    rows = comparison_rows(Point(), num_rows=40)
+    gap = np.abs(np.subtract(*raw_of(rows)[:, :, 0].T))
+    found = kinds_of(tmp_path, Point(), rows)
+    assert list(found) == ["Closest", "Most decided"]
+    assert row_numbers(found["Closest"]) == np.argsort(gap)[:NUM_EXAMPLES].tolist()
+    assert row_numbers(found["Most decided"]) == np.argsort(-gap)[:NUM_EXAMPLES].tolist()
+
+
+def test_only_the_scalar_family_and_a_single_context_have_no_spread():
+    assert is_scalar_family(Point())
+    assert is_scalar_family(SharedContext(num_contexts=1))
+    assert not any(map(is_scalar_family, DISTRIBUTIONAL))
+
+
+def test_a_first_row_of_equal_responses_does_not_make_a_family_scalar(tmp_path: Path):
+    rows = comparison_rows(SharedContext())
+    rows[0]["reward_output_rejected"] = rows[0]["reward_output_chosen"]
+    found = kinds_of(tmp_path, SharedContext(), rows)
+    assert CONTESTED in found
+    assert row_numbers(found[CERTAIN])[0] == 0  # centred, both are at 0 in every context
+
+
+def test_copies_of_a_comparison_are_shown_once(tmp_path: Path):
+    rows = comparison_rows(Normal(), num_rows=10)
+    once, thrice = kinds_of(tmp_path, Normal(), rows), kinds_of(tmp_path, Normal(), rows * 3)
+    assert {title: row_numbers(kind) for title, kind in once.items()} == {
+        title: row_numbers(kind) for title, kind in thrice.items()
+    }
+
+
+def test_fewer_comparisons_than_asked_for_are_all_shown(tmp_path: Path):
+    kind = kinds_of(tmp_path, Normal(), comparison_rows(Normal(), num_rows=3), most=7)[CONTESTED]
+    assert sorted(row_numbers(kind)) == [0, 1, 2]
+
+
+def test_a_shift_of_one_context_of_both_responses_changes_nothing(tmp_path: Path):
+    """Outputs are multiples of 1/64, so that the shift is exact in float32."""
+    family = SharedContext()
+    rows = comparison_rows(family, num_rows=30)
+    shifted = []
+    for number, row in enumerate(rows):
+        changed = dict(row)
+        for column in ("reward_output_chosen", "reward_output_rejected"):
+            row[column] = (np.round(np.array(row[column]) * 64) / 64).tolist()
+            changed[column] = [row[column][0] + 5 + number, *row[column][1:]]
+        shifted.append(changed)
+    plain = kinds_of(tmp_path, family, rows)
+    moved = kinds_of(tmp_path, family, shifted)
+    assert list(plain) == list(moved)
+    for title, kind in plain.items():
+        assert row_numbers(kind) == row_numbers(moved[title])
+        for one, other in zip(kind.examples, moved[title].examples, strict=True):
+            np.testing.assert_allclose(one.utility.mean, other.utility.mean, atol=1e-12)
+            np.testing.assert_allclose(one.utility.std, other.utility.std, atol=1e-12)
+            assert one.prob == pytest.approx(other.prob, abs=1e-12)
+
+
+# What an example holds
+
+
+@pytest.mark.parametrize("family", [Point(), *DISTRIBUTIONAL], ids=lambda family: family.name)
+def test_an_example_has_its_row_texts_utilities_and_probability(tmp_path: Path, family: Family):
+    rows = comparison_rows(family, num_rows=12)
+    raw = raw_of(rows)
+    for kind in kinds_of(tmp_path, family, rows).values():
+        for example in kind.examples:
+            row = rows[example.row - 1]
+            assert example.prompt is not None
+            assert example.prompt.turns == (("", row["prompt"]),)
+            assert [each.turns[0][1] for each in example.texts] == [row["chosen"], row["rejected"]]
+            both = raw[example.row - 1]
+            np.testing.assert_allclose(example.utility.mean, pair_of(family, both).mean)
+            chosen, rejected = (family.decode(each) for each in both)
+            assert example.prob == pytest.approx(float(chosen.prob_preferred_to(rejected)))
+
+
+def test_a_missing_text_is_told(tmp_path: Path):
+    rows = comparison_rows(Point(), num_rows=1)
+    del rows[0]["chosen"], rows[0]["prompt"]
+    (example,) = kinds_of(tmp_path, Point(), rows)["Closest"].examples
+    assert example.texts[0].turns == (("", "(the text is not in the file)"),)
+    assert example.prompt is None
+
+
+# ScoringOptions
+
+
+def test_texts_are_read_no_further_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    passes: list[int] = []
+
+    def counted(path: Path) -> Iterator[dict[str, Any]]:
+        passes.append(0)
+        for row in iterate_jsonl(path):
+            passes[-1] += 1
+            yield row
+
+    monkeypatch.setattr(examples, "iterate_jsonl", counted)
+    rows = comparison_rows(Point(), num_rows=50)
+    for row, gap in ((3, 1e-4), (6, 50.0)):
+        row_of_gap = rows[row]["reward_output_rejected"]
+        rows[row]["reward_output_chosen"] = [row_of_gap[0] + gap]
+    found = kinds_of(tmp_path, Point(), rows, most=1)
+    assert [row_numbers(kind) for kind in found.values()] == [[3], [6]]
+    assert passes == [50, 7]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"reward_output_chosen": [0.0]}, "row 3: outputs are not numbers of one width"),
+        ({"reward_output_chosen": [0.0, 1.0, 2.0]}, "row 3: outputs are not numbers"),
+        ({"reward_output_rejected": [0.0, float("nan")]}, "row 3: expected 2 finite outputs"),
+        ({"reward_output_rejected": [0.0, float("inf")]}, "row 3: expected 2 finite outputs"),
+        ({"reward_output_rejected": [0.0, "much"]}, "row 3: outputs are not numbers"),
+        ({"reward_output_rejected": None}, "row 3: "),
+        ({"reward_output_rejected": {"a": 1}}, "row 3: outputs are not numbers"),
+    ],
+)
+def test_damaged_outputs_are_refused_by_file_and_row(
+    tmp_path: Path, change: dict[str, Any], told: str
+):
+    rows = comparison_rows(Normal(), num_rows=5)
+    rows[2] |= change
+    with pytest.raises(UserError, match=rf"mean_and_variance.jsonl, {told}"):
+        kinds_of(tmp_path, Normal(), rows)
+
+
+def test_a_missing_column_and_a_broken_line_are_refused_by_row_and_line(tmp_path: Path):
+    rows = comparison_rows(Normal(), num_rows=5)
+    del rows[3]["reward_output_rejected"]
+    with pytest.raises(UserError, match=r"row 4: no column 'reward_output_rejected'"):
+        kinds_of(tmp_path, Normal(), rows)
+    path = tmp_path / "broken.jsonl"
+    path.write_text(json.dumps(rows[0]) + "\n{\n")
+    with pytest.raises(UserError, match=r"broken.jsonl, line 2: not a JSON object"):
+        examples_of(ScoreFile(path, Normal(), "a", None), 1)
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path):
+    write_jsonl(tmp_path / "empty.jsonl", [])
+    with pytest.raises(UserError, match=r"empty.jsonl has no rows"):
+        examples_of(ScoreFile(tmp_path / "empty.jsonl", Normal(), "a", None), 1)
