@@ -1,14 +1,19 @@
-# make demo: the main job on generated data. make test: everything that must pass. make help: the rest.
+# make demo: the main job on generated data. make test: what must pass before a commit. make verify:
+# that and the full-size runs. make help: the rest.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format bench clean
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: help demo test verify slow check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
-	@echo "make test    install, then format check, lint, types, import contracts and all tests"
-	@echo "make check   the static part of make test alone"
+	@echo "make test    install, then make check and all tests but the slow ones (5 minutes on two quiet cores)"
+	@echo "make verify  make test and make slow: everything that must pass"
+	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
+	@echo "make check   format check, lint, types and import contracts"
 	@echo "make format  rewrite the code in the house format"
 	@echo "make bench   install, then measure speed against the peers (30 minutes on two quiet cores)"
 	@echo "make clean   remove the virtual environment and what the demo wrote"
@@ -17,7 +22,13 @@ demo: $(VENV)/.installed
 	$(BIN)/hidden-context demo
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST) -m "not slow"
+
+verify: test
+	$(MAKE) slow
+
+slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -10,7 +10,7 @@ from polis_votes import UTILITIES, VoteComparisons, Votes
 from hidden_context.distributions.normal import NormalUtility
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, ItemFit
-from hidden_context.likelihood.loss import accuracy, explained_variance, is_scalar
+from hidden_context.likelihood.loss import accuracy, explained_variance
 from hidden_context.measures.bootstrap import Interval, bootstrap, bootstrap_mean
 from hidden_context.measures.calibration import calibration
 from hidden_context.measures.ensembles import ensemble_variance
@@ -75,7 +75,7 @@ def spread_measures(setting: Setting, fits: Fitted) -> Cells:
         )
         distances = wasserstein_distances(fit.utility, atoms, weights)
         cells["Wasserstein"][name] = distances.mean
-        if is_scalar(fit.utility):
+        if fit.utility.is_scalar:
             continue
         for scale in ("pooled", "rank"):
             report = explained_variance_report(
@@ -99,9 +99,11 @@ def quantiles_of(votes: Votes) -> np.ndarray:
     return real_quantiles([UTILITIES] * len(votes.statements), list(votes.counts))
 
 
-def rank_correlation(setting: Setting, learned: Any, real: np.ndarray) -> Interval:
-    """Spearman's, with an interval over resampled statements."""
+def rank_correlation(setting: Setting, learned: Any, real: np.ndarray) -> Interval | None:
+    """Spearman's, with an interval over resampled statements; None if all learned are equal."""
     values = np.asarray(learned)
+    if np.ptp(values) == 0:
+        return None
     return bootstrap(
         lambda rows: spearman(values[rows], real[rows]),
         np.arange(setting.num_items),
@@ -177,7 +179,7 @@ def null_measures(
     log_prob = a.log_prob_preferred_to(b)
     cells: Cells = {"r² under the label null": {}, "p of the label null": {}}
     for name, fit in fits.items():
-        if is_scalar(fit.utility):
+        if fit.utility.is_scalar:
             continue
 
         def refit(outcomes: np.ndarray, fit: ItemFit = fit, ridge: float = ridges[name]) -> float:

@@ -106,13 +106,14 @@ class Setting:
     ) -> ItemFit:
         """One table of statements."""
         return fit_items(
-            family,
             data,
+            family,
             num_items=self.num_items,
             ridge=ridge,
             max_iterations=self.config.max_iterations,
             num_starts=starts,
             seed=self.config.seed + seed,
+            check_spread=False,
         )
 
 

@@ -36,15 +36,23 @@ def render(title: str, tables: Mapping[str, Any]) -> str:
 
 
 def render_worlds(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Spearman of learned with true deviations (mean of the draws) and r², for each world."""
+    """Spearman of learned with true deviations (mean of the draws) and r², for each world.
+
+    A family that learns one deviation for all statements has no Spearman.
+    """
     found = {(row["world"], row["family"]): row for row in rows}
     families = [name for name in FAMILIES if (WORLDS[0], name) in found]
     body = [
-        [f"{world}: {what}", *(cell(np.mean(found[world, name][what])) for name in families)]
+        [f"{world}: {what}", *(mean_cell(found[world, name][what]) for name in families)]
         for world in WORLDS
         for what in ("Spearman", "r²")
     ]
     return tabulate(body, headers=["redrawn", *families], **MARKDOWN)
+
+
+def mean_cell(values: Any) -> str:
+    """The mean of numbers, if there are any."""
+    return cell(np.mean(values) if np.size(values) else None)
 
 
 def cell(value: Any) -> str:

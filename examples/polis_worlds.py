@@ -10,7 +10,7 @@ from polis_votes import VoteComparisons
 
 from hidden_context.distributions import Family
 from hidden_context.items import ItemFit
-from hidden_context.likelihood.loss import explained_variance, is_scalar
+from hidden_context.likelihood.loss import explained_variance
 from hidden_context.measures.real_disagreement import spearman
 
 WORLDS = ("independent votes", "votes of groups", "independent utilities")
@@ -34,9 +34,10 @@ def known_worlds(
             for name, family in families.items():
                 of_family[name].append(setting.fit(family, data, ridges[name], seed=draw))
         for name, fits in of_family.items():
-            learned = [fit.utility for fit in fits if not is_scalar(fit.utility)]
+            learned = [fit.utility for fit in fits if not fit.utility.is_scalar]
             if learned:
-                correlations = [spearman(utility.std, votes.std) for utility in learned]
+                stds = [np.asarray(utility.std) for utility in learned]
+                correlations = [spearman(std, votes.std) for std in stds if np.ptp(std) > 0]
                 r2 = float(np.mean([explained_variance(utility) for utility in learned]))
                 rows.append({"world": world, "family": name, "Spearman": correlations, "r²": r2})
     return rows

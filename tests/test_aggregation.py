@@ -29,6 +29,7 @@ from hidden_context.aggregation import (
     winners,
     worst_group,
 )
+from hidden_context.aggregation.compared_choices import choices_from_comparisons
 from hidden_context.distributions import FAMILIES, Family, Normal
 from hidden_context.distributions.shared_context import SharedContext
 from hidden_context.errors import UserError
@@ -403,3 +404,12 @@ def test_utilities_without_contexts_are_refused() -> None:
 def test_a_rule_refuses_to_choose_without_what_it_needs(name: str) -> None:
     with pytest.raises(UserError, match=r"needs .*; .*|needs .* \(--column\)"):
         RULES[name].score(Evidence(np.full((2, 2), 0.5)))
+
+
+def test_a_ranking_weighs_as_many_comparisons_as_responses_less_one():
+    rows = [
+        {"prompt": "p", "responses": ["a", "b", "c"], "ranking": [0, 1, 2]},
+        {"prompt": "p", "responses": ["a", "b"], "ranking": [1, 0]},
+    ]
+    (choice,) = choices_from_comparisons(rows, "rows").kept
+    assert choice.evidence.support[0, 1] == pytest.approx((2 / 3) / (2 / 3 + 1))

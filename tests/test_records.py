@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import math
 import os
 import signal
 import stat
@@ -16,6 +17,7 @@ import pytest
 from hidden_context.errors import UserError
 from hidden_context.records import (
     atomic_write,
+    json_text,
     meta_path,
     provenance,
     read_json,
@@ -102,7 +104,7 @@ def test_a_row_that_is_not_json_leaves_the_old_file(old_file: Path) -> None:
     assert_untouched(old_file)
 
 
-@pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("step", ["open", "fsync", "replace"])
 def test_a_disk_that_fails_at_any_step_leaves_the_old_file(
     old_file: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +167,31 @@ def test_permissions_follow_the_umask(tmp_path: Path, umask: int) -> None:
     finally:
         os.umask(previous)
     assert stat.S_IMODE((tmp_path / "file.json").stat().st_mode) == 0o666 & ~umask
+
+
+def test_writing_leaves_the_umask_of_the_process_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may be making a file meanwhile."""
+    monkeypatch.setattr(os, "umask", None)
+    write_json(tmp_path / "file.json", {})
+    assert read_json(tmp_path / "file.json") == {}
+
+
+NOT_FINITE = {"reward": -math.inf, "of": [math.nan, {"each": (1.5, math.inf)}], "text": "NaN"}
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".jsonl.gz"])
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+    if suffix == ".json":
+        write_json(path, NOT_FINITE)
+        found = read_json(path)
+    else:
+        write_jsonl(path, [NOT_FINITE])
+        (found,) = read_jsonl(path)
+    assert found == {"reward": None, "of": [None, {"each": [1.5, None]}], "text": "NaN"}
+    assert json.loads(json_text(NOT_FINITE, indent=2)) == found
 
 
 def test_the_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:

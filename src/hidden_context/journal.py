@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl, json_line, write_jsonl
+from hidden_context.records import iterate_jsonl, json_line, json_text, write_jsonl
 
 
 class Journal:
@@ -30,7 +30,7 @@ class Journal:
         self.path = path
         self.num_done = 0
         """Lines that are there from before, a multiple of `chunk_size`."""
-        header = json.loads(json.dumps(header, default=str))
+        header = json.loads(json_text(header, default=str))
         self.num_done, end = _whole_chunks(path, chunk_size)
         if not self.num_done:
             write_jsonl(path, [header])
@@ -78,10 +78,10 @@ def _whole_chunks(path: Path, chunk_size: int) -> tuple[int, int]:
     return num_done, end
 
 
-def _check_same(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
-    for name in {**found, **header}:
-        if found.get(name) != header.get(name):
+def _check_same(path: Path, before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    for name in {**before, **header}:
+        if before.get(name) != header.get(name):
             raise UserError(
-                f"{path} holds the beginning of another run: its {name} was {found.get(name)}, "
-                f"and is {header.get(name)} now. Remove it, or give another --output."
+                f"{path} holds the beginning of another run: its {name} was {before.get(name)}, "
+                f"and is {header.get(name)} now. Remove it, or give another output."
             )

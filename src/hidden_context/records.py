@@ -1,19 +1,23 @@
 """The files that we write and read: JSON and JSON lines, written whole or not at all."""
 
+import dataclasses
 import gzip
 import json
+import math
 import os
+import secrets
 import subprocess
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from hidden_context import __version__
 from hidden_context.errors import UserError
+
+T = TypeVar("T")
 
 CHECKPOINT_RECORD = "hidden_context.json"
 """File in a checkpoint folder that says what its outputs mean and how it was made."""
@@ -25,19 +29,20 @@ FORMAT_VERSION = 1
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` and rename it to `path` when all has been written.
 
-    After a kill, a full disk or an exception, the old file is as it was.
+    After a kill, a full disk or an exception, the old file is as it was. The new one has the
+    permissions of any new file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -142,11 +147,68 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def json_text(value: Any, **options: Any) -> str:
+    """JSON, in which numbers that it does not have (NaN and the infinities) are null.
+
+    Args:
+        value: What JSON can hold.
+        options: Of `json.dumps`.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_with_null(value), allow_nan=False, **options)
+
+
+def _with_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_null(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_null(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _encode(value: Any, **options: Any) -> bytes:
     try:
-        return (json.dumps(value, ensure_ascii=False, **options) + "\n").encode()
+        return (json_text(value, ensure_ascii=False, **options) + "\n").encode()
     except UnicodeEncodeError:
-        return (json.dumps(value, **options) + "\n").encode()
+        return (json_text(value, **options) + "\n").encode()
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses, families, arrays and paths within a value, as JSON can hold them."""
+    if hasattr(value, "to_dict") and not isinstance(value, type):
+        value = value.to_dict()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): as_plain(each) for name, each in value.items()}
+    if hasattr(value, "tolist"):  # NumPy
+        return as_plain(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def validated(kind: type[T], values: Any, source: object) -> T:
+    """JSON values as a dataclass, every field checked.
+
+    Raises:
+        UserError: A field is missing or of another kind; the message names it and `source`.
+    """
+    from pydantic import TypeAdapter, ValidationError  # slow to import for --help
+
+    try:
+        encoded = json.dumps(values, allow_nan=False, ensure_ascii=False).encode(errors="replace")
+        return TypeAdapter(kind).validate_json(encoded, strict=True)  # no lone surrogates
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        given = str(first["input"])[:40]
+        raise UserError(
+            f"{source}: field {place} is {given!r}: {first['msg'].lower()}; it is damaged or of "
+            "another version."
+        ) from error
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
@@ -165,9 +227,3 @@ def _commit() -> str | None:
         return None
     tracked = (source.parents[1] / ".git").exists()
     return found.stdout.strip() if found.returncode == 0 and tracked else None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,15 +1,14 @@
 """Results of every command that a page is made of, on small data whose texts are hostile."""
 
-import itertools
-import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import page_samples
 
 from hidden_context.commands.cli import main
 from hidden_context.distributions import Family, make_family
-from hidden_context.records import meta_path, write_json, write_jsonl
+from hidden_context.records import meta_path, read_jsonl, write_json, write_jsonl
 
 HOSTILE = (
     "<script>document.title = 'taken over'; throw 'script ran'</script>",
@@ -25,19 +24,19 @@ SETS = ("helpful", "harmless", "both")
 
 
 def write_audit(folder: Path) -> Path:
-    """Run an audit on comparisons of which each has a hostile text; returns its folder."""
-    rng = random.Random(0)
-    rows = []
-    for number, hostile in zip(range(60), itertools.cycle(HOSTILE), strict=False):
-        good, bad = rng.sample(["bread flour", "stone sand", "yeast oven", "mud gravel"], 2)
-        row = {"prompt": f"Question {number}: {hostile}", "chosen": f" {good} {hostile}"}
-        objective = ("helpful", "harmless")[number % 2]
-        rows.append({**row, "rejected": f" {bad}", "objective": objective})
-    write_jsonl(folder / "data.jsonl", rows)
-    quick = ["--num_seeds", "1", "--num_folds", "3", "--num_null_draws", "2"]
-    where = ["--out", str(folder / "audit"), "--cache_dir", str(folder / "cache")]
-    subsets = ["--families", "mean_and_variance", "--data_subset", "helpful", "both"]
-    assert main(["audit", str(folder / "data.jsonl"), *quick, *where, *subsets]) == 0
+    """An audit of two sets, each comparison with a hostile text; returns its folder."""
+
+    def hostile(audit: dict[str, Any]) -> None:
+        for number, of_set in enumerate(audit["sets"]):
+            of_set["sentences"] = [{"question": "Is there any?", "answer": HOSTILE[number]}]
+
+    page_samples.write_audit(folder / "audit", ("helpful", "both"), change=hostile)
+    for path in (folder / "audit").rglob("*_scores.jsonl"):
+        rows = [
+            {**row, "chosen": f"{row['chosen']} {HOSTILE[number % len(HOSTILE)]}"}
+            for number, row in enumerate(read_jsonl(path))
+        ]
+        write_jsonl(path, rows)
     return folder / "audit"
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hidden_context.commands import download
-from hidden_context.commands.download import Config, main, published_files, run
+from hidden_context.commands.download import Config, main, run
+from hidden_context.published import download
+from hidden_context.published.download import published_files
 
 FILES = {
     "data/jailbroken_responses.jsonl": b"jailbroken\n",

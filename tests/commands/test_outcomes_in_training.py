@@ -352,8 +352,8 @@ def test_an_interrupted_run_ends_with_the_thresholds_of_an_unbroken_one(
 @pytest.mark.parametrize(
     ("data", "flags", "message"),
     [
-        ("votes", ["--davidson=0.5"], "--davidson is the number of --ties=davidson; give that"),
-        ("plain", ["--ties=davidson"], "no tie is in the data, so none can be learned; give --dav"),
+        ("votes", ["--davidson=0.5"], "davidson is the number of ties=davidson; give that"),
+        ("plain", ["--ties=davidson"], "no tie is in the data, so none can be learned; give davidson"),
         ("plain", ["--thresholds=0.5"], "1 thresholds were given; ties by half and 1 strength(s)"),
         ("gap", [], "no comparison to train on is of strength 2 (of 3), so where it begins cannot"),
         ("only_ties", [], "every vote is a tie, so where ties end cannot be learned"),

@@ -63,7 +63,7 @@ def test_comparisons_get_rewards_that_their_raw_outputs_have(
             np.testing.assert_allclose(rewards, expected, rtol=1e-6)
     for text in RISKS:
         assert f"accuracy by {text}: " in printed
-    assert "accuracy if the longer text won: 1.0000" in printed
+    assert "accuracy if the longer response won: 1.0000" in printed
 
 
 def test_responses_get_rewards_that_their_raw_outputs_have(
@@ -111,8 +111,7 @@ def test_a_risk_that_cannot_be_had_is_refused_before_anything_is_scored(
     def scoring(*args: object, **kwargs: object) -> None:
         raise AssertionError("scoring began")
 
-    monkeypatch.setattr("hidden_context.llm.score_rows.score_rows", scoring)
-    monkeypatch.setattr("hidden_context.llm.score_rows.open_journal", scoring)
+    monkeypatch.setattr("hidden_context.llm.reward_model.load_checkpoint", scoring)
     assert callable(command)
     assert command(work, tmp_path / "scores.jsonl", "mean", risk) == 2
     assert message in capsys.readouterr().err

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hidden_context.commands import synthetic as synthetic_experiments
-from hidden_context.commands.synthetic import Config, main, result_folder, run
+from hidden_context.commands.synthetic import TRAINED_BY, Config, main, run
 from hidden_context.distributions import FAMILIES
-from hidden_context.synthetic import evaluate
-from hidden_context.synthetic import train as train_module
+from hidden_context.synthetic import evaluate, experiment
+from hidden_context.synthetic.experiment import Experiment
 
 MODELS = (*FAMILIES, "classifier")
+
+
+def result_folder(config: Config) -> Path:
+    return Experiment(**{name: getattr(config, name) for name in TRAINED_BY}).folder(config.out_dir)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,13 +41,13 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> float:
         raise AssertionError("trained")
 
-    monkeypatch.setattr(train_module, "train", refuse)
+    monkeypatch.setattr(experiment, "train", refuse)
 
 
 @pytest.fixture
 def no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most of a short run's time is the figure's."""
-    monkeypatch.setattr(synthetic_experiments, "_draw", lambda *_: None)
+    monkeypatch.setattr(experiment, "draw_curves", lambda *_: None)
 
 
 def test_results_go_to_the_published_folder() -> None:
@@ -107,14 +110,14 @@ def test_sampled_pairs_are_a_choice_and_are_recorded(tmp_path: Path, no_figure: 
 def test_ctrl_c_keeps_the_models_that_are_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = train_module.train
+    original = experiment.train
 
     def interrupted_at_categorical(*given: object, label: str, **settings: object) -> float:
         if label == "categorical":
             raise KeyboardInterrupt
         return original(*given, label=label, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train_module, "train", interrupted_at_categorical)
+    monkeypatch.setattr(experiment, "train", interrupted_at_categorical)
     flags = ["--batch_size=8", "--num_iterations=1", f"--out_dir={tmp_path}"]
     assert main(flags) == 130
     (folder,) = tmp_path.glob("1d/*")

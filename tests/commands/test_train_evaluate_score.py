@@ -122,8 +122,10 @@ def test_every_family_is_trained_evaluated_scored_and_summarised(
     status, out, error = run("summarize", f"--data_dir={data_dir}", "--json")
     assert status == 0, error
     summary = json.loads(out)
-    assert [found["family"] for found in summary["comparisons"]] == list(FAMILIES)
-    assert {found["trained_on"] for found in summary["jailbreaks"]} == {"both"}
+    evaluations = summary["evaluations"]
+    assert [evaluation["family"]["name"] for evaluation in evaluations] == list(FAMILIES)
+    assert {evaluation["trained_on"] for evaluation in evaluations} == {"both"}
+    assert {evaluation["num_jailbreaks"] for evaluation in evaluations} == {4}
     assert len(summary["missing"]) == 12
 
 
@@ -222,10 +224,10 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     assert status == 0, error  # another folder is another run
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, resume[0]))
     assert status == 2
-    assert "holds an unfinished run; continue it with --resume_from_checkpoint" in error
+    assert "holds an unfinished run; continue it with resume_from_checkpoint" in error
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume, "--seed=1"))
     assert status == 2
-    assert "--seed is 1, but the run in" in error
+    assert "seed is 1, but the run in" in error
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume))
     assert status == 0, error
     assert history(killed) == history(whole)
@@ -303,7 +305,7 @@ def test_overlong_comparisons_are_counted_and_may_be_refused(
     for overlong, kept in (("truncate_left", 6), ("drop", 5)):
         status, out, error = run(*evaluate, *data_flags, f"--overlong={overlong}")
         assert status == 0, error
-        assert f"{kept} comparisons (0 with equal texts); 1 texts over 90 tokens" in out
+        assert f"{kept} comparisons (0 with equal texts); 1 over-long texts" in out
         assert len(read_jsonl(tmp_path / "scores.jsonl")) == kept
 
 
@@ -361,7 +363,7 @@ def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Pa
         (["--learning_rat=1"], "unknown flag --learning_rat; did you mean --learning_rate?"),
         (["--train_dataset_size=99"], "size of 99 was asked for; there are 24 rows"),
         (["--train_dataset_size=-1"], "size of -1 was asked for"),
-        (["--per_device_train_batch_size=0"], "--per_device_train_batch_size is 0; give a number"),
+        (["--per_device_train_batch_size=0"], "per_device_train_batch_size is 0; give a number"),
         (["--data_path=nothing/at/all"], "--data_path nothing/at/all is neither a file nor"),
         (["--model_name=./nothing"], "tokenizer ./nothing is neither a folder nor"),
         (["--lr_scheduler_type=zigzag"], "zigzag"),
@@ -442,5 +444,5 @@ def test_published_gpt2_adapters_are_evaluated_from_the_command_line(
         "evaluate", f"--reward_model_checkpoint={folder / name}", "--num_outputs=2"
     )
     assert status == 2
-    assert "--num_outputs 2 contradicts" in error
+    assert "num_outputs 2 contradicts" in error
     assert not list(tmp_path.iterdir())

@@ -80,9 +80,68 @@ def test_columns_that_say_chosen_keep_their_order_whatever_the_votes():
     assert comparison.outcome.shares == pytest.approx((0.75, 0.0, 0.25))
 
 
-def test_the_relabelled_layout_is_read_by_chosen_and_rejected_alone():
-    (comparison,) = read(CHOSEN | BOTH | {"label": 1})
-    assert (comparison.texts, comparison.outcome.shares) == (("A", "B"), WON)
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (CHOSEN | {"winner": "tie"}, TIED),
+        (CHOSEN | {"winner": "chosen"}, WON),
+        (CHOSEN | {"winner": "rejected"}, (1.0, 0.0, 0.0)),
+        (CHOSEN | BOTH | {"label": 0}, WON),
+        (CHOSEN | {"responses": ["B", "A"], "label": 1}, WON),
+        (CHOSEN | A_B | {"winner": "tie"}, TIED),
+        (CHOSEN | A_B | {"votes_a": 9, "votes_b": 1}, (0.1, 0.0, 0.9)),
+        (
+            CHOSEN | {"response_a": "B", "response_b": "A", "votes_a": 1, "votes_b": 9},
+            (0.1, 0.0, 0.9),
+        ),
+        (CHOSEN | ONE_TWO | {"overall_preference": -1}, WON),
+        (CHOSEN | BOTH | {"ranking": [0, 1]}, WON),
+        (CHOSEN | {"outcome": {"shares": [0.25, 0.5, 0.25], "weight": 2}}, (0.25, 0.5, 0.25)),
+        (CHOSEN | {"outcome": "good"}, WON),
+    ],
+)
+def test_an_outcome_beside_chosen_and_rejected_is_read(row: dict[str, Any], expected: Any):
+    (comparison,) = read(row)
+    assert comparison.texts == ("A", "B")
+    assert comparison.outcome.shares == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (CHOSEN | {"votes_a": 1, "votes_b": 9}, "chosen, rejected and votes_a/votes_b both say"),
+        (CHOSEN | {"label": 1}, "chosen, rejected and label both say"),
+        (CHOSEN | {"overall_preference": 2}, "chosen, rejected and overall_preference both say"),
+        (CHOSEN | {"preference_strength": 2}, "rejected and preference_strength both say"),
+        (CHOSEN | {"better_response_id": 1}, "rejected and better_response_id both say"),
+        (
+            CHOSEN | {"winner_model_a": 0, "winner_model_b": 1, "winner_tie": 0},
+            "rejected and winner_model_a/winner_model_b/winner_tie both say",
+        ),
+        (CHOSEN | {"ranking": [1, 0]}, "rejected and ranking both say"),
+        (CHOSEN | {"winner": "a"}, "winner is 'a'; expected chosen, rejected or tie"),
+        (CHOSEN | {"ties": 3}, "'ties' beside chosen, rejected says something of the outcome"),
+        (CHOSEN | BOTH | {"label": 1}, "label says that the rejected .* contradicts chosen, rej"),
+        (CHOSEN | {"responses": ["A", "C"], "label": 0}, "do not end with the two of responses"),
+        (CHOSEN | {"responses": ["A", "B", "C"], "ranks": [1, 2, 3]}, "remove chosen and rejected"),
+        (CHOSEN | {"probability": 0.2, "winner": "tie"}, "probability and winner both say"),
+    ],
+)
+def test_an_outcome_that_may_contradict_chosen_is_refused_with_both(
+    row: dict[str, Any], message: str
+):
+    with pytest.raises(UserError, match=message):
+        read(row)
+
+
+def test_a_file_of_scores_says_what_was_observed_in_its_outcome():
+    outputs = {"reward_output_chosen": [1.0], "reward_output_rejected": [0.0]}
+    tie = {"shares": [0.0, 1.0, 0.0], "weight": 3.0}
+    votes = A_B | {"wins": 3, "losses": 0, "weight": 0.5}
+    rows = [CHOSEN | outputs | votes, CHOSEN | outputs | votes | {"outcome": tie}]
+    plain, tied = read(*rows)
+    assert (plain.outcome.shares, plain.weight * plain.outcome.votes) == (WON, 1.0)
+    assert (tied.outcome.shares, tied.weight * tied.outcome.votes) == (TIED, 3.0)
 
 
 def test_strengths_are_as_many_grades_as_the_data_have():

@@ -1,11 +1,15 @@
 """The demo: on a small scale that all is there, and that it finds what the generator hid."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
 
 import pytest
 
-from hidden_context.demo.demo import TRAINED_ON, Config, Finding, main
+from hidden_context.commands.demo import main
+from hidden_context.demo.config import Config
+from hidden_context.demo.findings import Finding
 from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_jsonl
 
@@ -73,24 +77,41 @@ def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
     assert not Finding("claim", "family", 0.2, 0.2).holds
 
 
-def test_the_findings_of_the_paper_show_and_the_judges_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The demo as it is, without the scalar models of one judge.
+@pytest.fixture(scope="module")
+def full_demo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a demo prints at full size, with seed 0."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main([f"--out_dir={tmp_path_factory.mktemp('full') / 'demo'}", "--seed=0"]) == 0
+    return said.getvalue()
 
-    Margins are two standard errors and more. Rates of 300 jailbreaks have standard errors of at
-    most .029, their difference .041. r² is over 2,000 responses; over seeds 0 to 4 the smallest
-    difference was .28. Correlations of 1,000 responses near .95 have standard errors of .003;
-    over seeds 0 to 4 the smallest was .958.
+
+@pytest.mark.slow
+def test_the_table_of_the_readme_is_what_the_demo_prints(full_demo: str) -> None:
+    """To the digit, with the tested versions: the table is deterministic on one kind of CPU."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"```\n(family +trained on .*?)```", readme, re.DOTALL)
+    rows = [line.split() for line in table.splitlines()]
+    assert len(rows) == 12
+    printed = [line.split() for line in full_demo.splitlines()]
+    assert [row for row in rows if row not in printed] == []
+    (rate, truth) = re.findall(r"jailbroken in (\.\d+) of the cases \(truth (\.\d+)\)", readme)[0]
+    assert re.search(rf"worst context 0{rate} \(truth: 0\.\d+, 0{truth}\)", full_demo)
+
+
+@pytest.mark.slow
+def test_the_findings_of_the_paper_show_and_the_judges_are_found(full_demo: str) -> None:
+    """Margins are two standard errors and more.
+
+    Rates of 300 jailbreaks have standard errors of at most .029, their difference .041. r² is over
+    2,000 responses; over seeds 0 to 4 the smallest difference was .28. Correlations of 1,000
+    responses near .95 have standard errors of .003; over seeds 0 to 4 the smallest was .958.
     """
-    monkeypatch.setattr("hidden_context.demo.demo.TRAINED_ON", {**TRAINED_ON, "base": ("both",)})
-    assert main([f"--out_dir={tmp_path / 'demo'}", "--seed=0"]) == 0
-    printed = capsys.readouterr().out
-    found = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", printed)
-    differences = [float(larger) - float(smaller) for smaller, larger in found]
+    pairs = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", full_demo)
+    differences = [float(larger) - float(smaller) for smaller, larger in pairs]
     assert len(differences) == 6
     assert min(differences[:2]) > 0.1
     assert min(differences[2:4]) > 0.082
-    assert float(found[4][1]) > 0.94
+    assert float(pairs[4][1]) > 0.94
     assert differences[5] > 0.082
-    assert "shared_context against base: better by" in printed
+    assert "shared_context against base: better by" in full_demo

@@ -10,7 +10,7 @@ import pytest
 from hidden_context.demo.conversations import draw_others, draw_response, split_prompts
 from hidden_context.demo.generated_data import NUM_OTHERS, GeneratedData, generate
 from hidden_context.demo.judges import HARMLESS, HELPFUL, JUDGES, Attributes
-from hidden_context.demo.judges_report import ScoredModel, render_judges, report_judges
+from hidden_context.demo.judges_report import report_judges
 from hidden_context.demo.recovered_judges import (
     agreement,
     agreement_of_means,
@@ -18,8 +18,10 @@ from hidden_context.demo.recovered_judges import (
     jailbreak_rates,
     judges_as_contexts,
 )
-from hidden_context.distributions import make_family
+from hidden_context.demo.text import render_judges
+from hidden_context.distributions import Family, make_family
 from hidden_context.distributions.shared_context import SharedContextUtility
+from hidden_context.scores.scores import Scores
 
 BOTH = JUDGES["both"]
 SIZE = 300
@@ -39,6 +41,11 @@ def contents(data: GeneratedData) -> list[Attributes]:
 @pytest.fixture(scope="module")
 def prompts(data: GeneratedData) -> list[str]:
     return [one.prompt.text for one in data.test["both"]] * 2
+
+
+def scores_of(family: Family, raw: np.ndarray) -> Scores:
+    """From raw outputs of the chosen responses, then of the rejected ones."""
+    return Scores.of_pairs(family, np.stack([raw[:SIZE], raw[SIZE:]], axis=1))
 
 
 def noisy(true: SharedContextUtility, std: float) -> SharedContextUtility:
@@ -126,9 +133,9 @@ def test_models_that_are_the_judges_are_reported_as_such(
     """Steeper than their utilities: their noise has a deviation of ½, a logistic one of 1.8."""
     family = make_family("shared_context")
     raw = np.concatenate([3 * judges_as_contexts(contents, BOTH).contexts, np.zeros((600, 2))], 1)
-    shared = ScoredModel(family, raw[:SIZE], raw[SIZE:])
+    shared = scores_of(family, raw)
     mean = raw[:, :2].mean(1, keepdims=True)
-    base = ScoredModel(make_family("base"), mean[:SIZE], mean[SIZE:])
+    base = scores_of(make_family("base"), mean)
     among = [each.attributes for responses in data.among_others for each in responses]
     report = report_judges(
         {"base": base, "shared_context": shared},
@@ -141,7 +148,7 @@ def test_models_that_are_the_judges_are_reported_as_such(
         assert max(report.agreement["base"][kind]) < 0.95
         assert report.between_judges[kind] < 0.7
     assert report.agreement_of_means["shared_context"] == pytest.approx(1, abs=1e-6)
-    assert report.likelihood["base"].interval.low > 0
+    assert report.likelihood["base"].against(0.0) == "above"
     assert report.jailbreak == report.true_jailbreak
     printed = render_judges(report, "shared_context")
     assert "against base: better by" in printed
@@ -156,7 +163,7 @@ def test_contexts_may_exchange_places_between_kinds_of_prompts(
     true = judges_as_contexts(contents, BOTH).contexts
     exchanged = np.where(harmful[:, None], true[:, ::-1], true)
     raw = np.concatenate([exchanged, np.zeros_like(true)], axis=1)
-    model = ScoredModel(family, raw[:SIZE], raw[SIZE:])
+    model = scores_of(family, raw)
     among = [each.attributes for responses in data.among_others for each in responses]
     among_others = judges_as_contexts(among, BOTH)
     report = report_judges({"shared_context": model}, "shared_context", among_others, data)

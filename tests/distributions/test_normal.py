@@ -10,11 +10,12 @@ import scipy.optimize
 import scipy.stats
 import torch
 
-from hidden_context.distributions import Normal
+from hidden_context.distributions import Normal, family_from_dict, make_family
 from hidden_context.distributions.normal import LARGEST_SCALE, LINKS, NormalUtility
 from hidden_context.distributions.special import log_normal_cdf
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import explained_variance, preference_loss
+from hidden_context.likelihood.loss import preference_loss
+from hidden_context.measures.explained_variance import explained_variance
 
 MEAN, STD = np.array([-1.5, 0.0, 3.0]), np.array([0.3, 1.0, 2.5])
 
@@ -112,6 +113,14 @@ def test_without_correlation_the_result_is_that_of_independent_utilities_to_the_
     z = (a.location - b.location) / np.hypot(a.scale, b.scale)
     np.testing.assert_array_equal(a.log_prob_preferred_to(b), log_normal_cdf(z))
     np.testing.assert_array_equal(a.log_prob_preferred_to(b, 0.0), log_normal_cdf(z))
+
+
+def test_what_all_responses_share_stays_as_it_is_when_some_are_taken() -> None:
+    learned = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    family = dataclasses.replace(Normal(link="logit"), correlation=learned)
+    some = family.decode(torch.zeros(5, 2, dtype=torch.float64))[1:3]
+    assert some.correlation is learned
+    assert some.link == "logit"
 
 
 def test_a_learned_correlation_of_zero_is_none() -> None:
@@ -294,14 +303,10 @@ def equally_uncertain_items(explained: float) -> NormalUtility:
     return NormalUtility(torch.from_numpy(mean), torch.ones(ITEMS, dtype=torch.float64), "probit")
 
 
-def take(utility: NormalUtility, items: torch.Tensor) -> NormalUtility:
-    return NormalUtility(utility.location[items], utility.scale[items], utility.link)
-
-
 def fit_to_exact_probabilities(truth: NormalUtility, link: str) -> NormalUtility:
     """Maximum likelihood of each item's mean and std, given infinitely many comparisons."""
     first, second = torch.triu_indices(ITEMS, ITEMS, 1)
-    prob = take(truth, first).prob_preferred_to(take(truth, second))
+    prob = truth[first].prob_preferred_to(truth[second])
     mean = (truth.mean / 2).requires_grad_()
     log_std = torch.zeros(ITEMS, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -311,7 +316,7 @@ def fit_to_exact_probabilities(truth: NormalUtility, link: str) -> NormalUtility
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         model = NormalUtility(mean, log_std.exp(), link)
-        a, b = take(model, first), take(model, second)
+        a, b = model[first], model[second]
         loss = -prob * a.log_prob_preferred_to(b) - (1 - prob) * b.log_prob_preferred_to(a)
         loss.mean().backward()
         return loss.mean()
@@ -357,44 +362,58 @@ def far_utility(scale: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("scale", [30.0, 1e5])
-def test_the_gauge_pulls_along_a_common_factor_and_along_nothing_else(scale: float) -> None:
+def test_the_scale_penalty_pulls_along_a_common_factor_and_along_nothing_else(scale: float) -> None:
     """Steps against its gradient bring the scale back and leave preferences and r² as they are."""
     mean, std = far_utility(scale)
     before = NormalUtility(mean, std, "probit")
-    (by_mean, by_std) = torch.autograd.grad(Normal(gauge=0.1).regularizer(before), (mean, std))
+    (by_mean, by_std) = torch.autograd.grad(
+        Normal(scale_penalty=0.1).regularizer(before), (mean, std)
+    )
     factors = torch.cat([by_mean / mean, by_std / std]).detach()
     assert (factors > 0).all()
     torch.testing.assert_close(factors, factors[:1].expand(6))
     step = 0.5 / factors[0]
     before = NormalUtility(mean.detach(), std.detach(), "probit")
     after = NormalUtility(before.mean - step * by_mean, before.std - step * by_std, "probit")
-    assert Normal(gauge=0.1).regularizer(after) < Normal(gauge=0.1).regularizer(before)
+    assert Normal(scale_penalty=0.1).regularizer(after) < Normal(scale_penalty=0.1).regularizer(
+        before
+    )
     assert explained_variance(after) == pytest.approx(explained_variance(before), rel=1e-12)
     flipped = torch.tensor([2, 0, 1])
     torch.testing.assert_close(
-        after.log_prob_preferred_to(take(after, flipped)),
-        before.log_prob_preferred_to(take(before, flipped)),
+        after.log_prob_preferred_to(after[flipped]),
+        before.log_prob_preferred_to(before[flipped]),
     )
 
 
-def test_the_gauge_asks_nothing_of_scales_that_have_not_drifted() -> None:
+def test_the_scale_penalty_is_read_under_its_old_name() -> None:
+    """`gauge` in checkpoints, score files and flags of version 0.1."""
+    old = {"name": "mean_and_variance", "link": "paper", "gauge": 0.1}
+    family = family_from_dict(old)
+    assert family == Normal("paper", scale_penalty=0.1)
+    assert "gauge" not in family.to_dict()
+    with pytest.raises(UserError, match=r"gauge .* is the old name of scale_penalty"):
+        make_family("mean_and_variance", {"gauge": 0.1, "scale_penalty": 0.2})
+
+
+def test_the_scale_penalty_asks_nothing_of_scales_that_have_not_drifted() -> None:
     mean, std = far_utility(1.0)
-    penalty = Normal(gauge=0.1).regularizer(NormalUtility(mean, std, "probit"))
+    penalty = Normal(scale_penalty=0.1).regularizer(NormalUtility(mean, std, "probit"))
     gradients = torch.autograd.grad(penalty, (mean, std))
     assert penalty.item() == 0
     assert all((gradient == 0).all() for gradient in gradients)
 
 
-def test_the_gauge_is_the_squared_log_ratio_of_the_root_mean_square() -> None:
+def test_the_scale_penalty_is_the_squared_log_ratio_of_the_root_mean_square() -> None:
     mean, std = far_utility(1e3)
     scale = math.sqrt((mean**2 + std**2).mean().item())
-    penalty = Normal(gauge=0.1).regularizer(NormalUtility(mean, std, "probit"))
+    penalty = Normal(scale_penalty=0.1).regularizer(NormalUtility(mean, std, "probit"))
     assert penalty.item() == pytest.approx(0.1 * math.log(scale / LARGEST_SCALE) ** 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 100.0])
 def test_gradient_of_all_penalties_is_that_of_finite_differences(scale: float) -> None:
-    family = Normal(variance_penalty=0.3, gauge=0.1)
+    family = Normal(variance_penalty=0.3, scale_penalty=0.1)
     generator = torch.Generator().manual_seed(0)
     raw = scale * torch.randn(6, 2, generator=generator, dtype=torch.float64)
     assert torch.autograd.gradcheck(

@@ -9,7 +9,7 @@ import scipy.special
 import torch
 
 from hidden_context.distributions import Point
-from hidden_context.likelihood.loss import explained_variance
+from hidden_context.measures.explained_variance import explained_variance
 
 RAW = np.array([[-1.5], [0.0], [3.0]])
 

@@ -117,7 +117,7 @@ def test_opposed_votes_on_independent_statements_follow_bradley_terry_whatever_t
     weighted = ItemComparisons(
         won.first, won.second, type(won.outcomes)(won.outcomes.shares, np.append(wins, loses))
     )
-    fit = fit_items(make_family("base"), weighted, num_items=len(shares))
+    fit = fit_items(weighted, "base")
     log_odds = np.log(shares[:, 2] / shares[:, 0])
     utility = np.asarray(fit.utility.mean)
     np.testing.assert_allclose(utility - utility.mean(), log_odds - log_odds.mean(), atol=1e-4)

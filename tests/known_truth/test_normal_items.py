@@ -17,8 +17,10 @@ import scipy.stats
 
 from hidden_context.distributions import Categorical, Family, Normal
 from hidden_context.items import ItemFit, fit_items
-from hidden_context.likelihood.loss import explained_variance
-from hidden_context.measures.population_rank import rank_explained_variance
+from hidden_context.measures.explained_variance import (
+    explained_variance,
+    rank_explained_variance,
+)
 from hidden_context.synthetic.simulated_items import (
     NormalItems,
     draw_comparisons,
@@ -46,14 +48,14 @@ def items(truth: float) -> NormalItems:
 @cache
 def fitted(truth: float, family: Family) -> ItemFit:
     comparisons = draw_comparisons(items(truth), NUM_COMPARISONS, seed=1)
-    return fit_items(family, comparisons, num_items=NUM_ITEMS, max_iterations=NUM_ITERATIONS)
+    return fit_items(comparisons, family, max_iterations=NUM_ITERATIONS, check_spread=False)
 
 
 @cache
 def limit(truth: float, family: Family) -> ItemFit:
     """What comparisons without end would lead to."""
     comparisons = unlimited_comparisons(items(truth))
-    return fit_items(family, comparisons, num_items=NUM_ITEMS, max_iterations=NUM_ITERATIONS)
+    return fit_items(comparisons, family, max_iterations=NUM_ITERATIONS, check_spread=False)
 
 
 def rank_r2(items: NormalItems) -> float:

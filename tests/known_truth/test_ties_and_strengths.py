@@ -69,9 +69,9 @@ def with_davidsons_ties(name: str, tie_strength: float) -> ItemComparisons:
 
 def fitted(name: str, start: OutcomeModel, comparisons: ItemComparisons) -> ItemFit:
     return fit_items(
-        FAMILIES[name],
         comparisons,
-        num_items=NUM_ITEMS,
+        FAMILIES[name],
+        check_spread=False,
         outcome_model=start,
         learn_outcomes=True,
         max_iterations=200,

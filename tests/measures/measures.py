@@ -8,9 +8,9 @@ from hidden_context.distributions import Family
 from hidden_context.measures.explained_variance import (
     each_prompt_explained_variance,
     explained_variance,
+    rank_explained_variance,
     within_prompt_explained_variance,
 )
-from hidden_context.measures.population_rank import rank_explained_variance
 from hidden_context.measures.preference_entropy import preference_entropy
 
 MEASURES: dict[str, Callable[[Family, np.ndarray, np.ndarray], float]] = {

@@ -6,8 +6,8 @@ from scipy import stats
 
 from hidden_context.distributions.normal import NormalUtility
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import explained_variance
 from hidden_context.measures.anchoring import anchor_to_ratings, anchor_to_unit_variance
+from hidden_context.measures.explained_variance import explained_variance
 
 MEAN = np.array([-1.0, 0.5, 2.0, 2.5])
 STD = np.array([0.5, 1.0, 0.2, 0.7])

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from measures.resampled_rows import assert_same_numbers, rows_bootstrap
 
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.measures.bootstrap import bootstrap
+from hidden_context.measures.bootstrap import ONE_PROMPT
 from hidden_context.measures.calibration import (
     calibration,
     calibration_error_interval,
@@ -85,14 +86,20 @@ def test_the_interval_of_the_error_is_that_of_recomputing_it_on_each_resample() 
     rng = np.random.default_rng(5)
     prob, prompts = rng.uniform(size=200), np.arange(200) // 4
     votes = rng.integers(0, 3, (2, 200)) + np.array([[1], [0]])
-    found = calibration_error_interval(prob, votes[0], votes[1], prompts)
 
     def error(rows: np.ndarray) -> float:
         return calibration(prob[rows], votes[0, rows], votes[1, rows]).expected_calibration_error
 
-    peer = bootstrap(error, prompts)
-    assert found.value == error(np.arange(200))
-    assert (found.low, found.high) == pytest.approx((peer.low, peer.high))
+    interval = calibration_error_interval(prob, votes[0], votes[1], prompts)
+    assert_same_numbers(interval, rows_bootstrap(error, prompts))
+    assert interval.value == error(np.arange(200))
+
+
+def test_one_prompt_has_an_error_and_no_interval() -> None:
+    """Two bins: |.2 - ½| over two votes and |.9 - 1| over one."""
+    error = calibration_error_interval([0.2, 0.9], [1, 1], [1, 0], ["a", "a"])
+    assert error.value == pytest.approx((2 * 0.3 + 0.1) / 3)
+    assert (error.low, error.high, error.how) == (None, None, ONE_PROMPT)
 
 
 def test_the_error_of_perfect_predictions_is_above_zero_by_chance_in_every_resample() -> None:

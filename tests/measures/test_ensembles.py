@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from measures.simulated_scores import comparisons
 
+from hidden_context.distributions import Point
 from hidden_context.distributions.normal import NormalUtility
 from hidden_context.distributions.point import PointUtility
 from hidden_context.errors import UserError
-from hidden_context.measures.ensembles import ensemble_variance
+from hidden_context.measures.ensembles import Ensemble, ensemble_variance, ensembles
 
 
 def member(seed: int, n: int = 5) -> NormalUtility:
@@ -54,6 +56,22 @@ def test_an_average_response_has_a_total_variance_of_one_with_its_mean() -> None
     """Aligned members have total variance 1, so the mixture's second moment averages 1."""
     found = ensemble_variance(MEMBERS)
     assert np.mean(found.total + found.mean**2) == pytest.approx(1)
+
+
+def test_runs_of_one_family_and_training_set_on_the_same_rows_are_an_ensemble() -> None:
+    runs = [comparisons(seed=seed) for seed in range(3)]
+    other = [comparisons(trained_on="helpful"), comparisons(seed=4)[:-3], comparisons(Point())]
+    members = [run.family.decode(np.concatenate([*run.by_row.swapaxes(0, 1)])) for run in runs]
+    variance = ensemble_variance(members)
+    expected = Ensemble(
+        "mean_and_variance", "both", 3, variance.epistemic.mean(), variance.aleatoric.mean()
+    )
+    assert ensembles([*runs, *other]) == [expected]
+
+
+def test_a_run_alone_and_scalar_runs_are_no_ensemble() -> None:
+    assert ensembles([comparisons(), comparisons(Point()), comparisons(Point(), seed=1)]) == []
+    assert ensembles([]) == []
 
 
 def test_members_that_cannot_be_mixed_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""What each measure is invariant to, and what it is not: the table of docs/diagnostics.md."""
+"""What each measure is invariant to, and what it is not: the table of docs/measures.md."""
 
 from pathlib import Path
 
@@ -87,25 +87,25 @@ def test_pooled_r2_of_the_published_outputs_is_anything_the_rest_is_not(
 
     Likelihood, decisions and the invariant measures stay to the precision of the float32 outputs.
     """
-    (scored,) = (
-        found
-        for found in find_jailbreaks(published_data)
-        if (found.family.name, found.trained_on) == ("mean_and_variance", "both")
+    (scores,) = (
+        scores
+        for scores in find_jailbreaks(published_data)
+        if (scores.family.name, scores.trained_on) == ("mean_and_variance", "both")
     )
-    family = scored.family
-    raw = np.concatenate([scored.safe, scored.unsafe]).astype(np.float64)
-    prompts = np.tile(np.arange(len(scored.safe)), 2)
+    family = scores.family
+    raw = np.concatenate([scores.by_row[:, 0], scores.by_row[:, 1]])
+    prompts = np.tile(np.arange(len(scores)), 2)
     centre = group_prompts(prompts).means(raw[:, 0])[prompts]
     spread = 50 * (prompts / prompts.max() - 0.5)
     together, apart = (
         np.stack([raw[:, 0] - centre + shift, raw[:, 1]], -1) for shift in (0, spread)
     )
-    found = {
+    values = {
         measure: [MEASURES[measure](family, each, prompts) for each in (together, raw, apart)]
         for measure in MEASURES
     }
-    assert found["pooled"][0] == pytest.approx(0.346, abs=0.001)
-    assert found["pooled"][1] == pytest.approx(0.532, abs=0.001)
-    assert found["pooled"][2] > 0.995
+    assert values["pooled"][0] == pytest.approx(0.346, abs=0.001)
+    assert values["pooled"][1] == pytest.approx(0.532, abs=0.001)
+    assert values["pooled"][2] > 0.995
     for measure in ("within_prompt", "each_prompt", "chance_to_differ", "entropy"):
-        assert found[measure] == pytest.approx([found[measure][1]] * 3, rel=1e-9)
+        assert values[measure] == pytest.approx([values[measure][1]] * 3, rel=1e-9)

@@ -1,100 +1,103 @@
-"""The label null against the distribution of sums of coins, and its p-values by their size."""
+"""The parametric bootstrap against the distribution of sums of coins, and its p-values by size."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from hidden_context.errors import UserError
-from hidden_context.measures.parametric_bootstrap import (
-    label_null,
-    parametric_bootstrap,
-    redrawn_labels,
-)
+from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, redrawn_labels
 
 PROB = np.random.default_rng(0).uniform(0.5, 0.95, size=200)
 
 
-def wins(outcomes: np.ndarray) -> float:
-    """A statistic whose distribution is known: the number of times the first is preferred."""
-    return float(outcomes.sum())
-
-
 def test_labels_are_drawn_at_the_rate_that_the_scalar_model_implies() -> None:
     """Σ of independent coins: mean Σp, variance Σp(1 - p). Margins: 4 standard errors."""
-    found = label_null(np.log(PROB), wins, observed=150.0, tail="upper", num_draws=2000)
+    wins = redrawn_labels(np.log(PROB), num_draws=2000).sum(1)
     variance = (PROB * (1 - PROB)).sum()
-    assert found.draws.mean() == pytest.approx(PROB.sum(), abs=4 * math.sqrt(variance / 2000))
-    assert found.draws.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / 2000))
+    assert wins.mean() == pytest.approx(PROB.sum(), abs=4 * math.sqrt(variance / 2000))
+    assert wins.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / 2000))
 
 
-def test_each_comparison_keeps_its_own_rate() -> None:
+def test_every_comparison_keeps_its_own_rate() -> None:
     """Not one rate for all: the second of two comparisons is certain."""
-    seen: list[np.ndarray] = []
+    labels = redrawn_labels(np.log([0.5, 1.0]), num_draws=400)
+    assert set(np.unique(labels)) == {0, 1}
+    assert labels[:, 1].mean() == 1
+    assert labels[:, 0].mean() == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(400))
 
-    def keep(outcomes: np.ndarray) -> float:
-        seen.append(outcomes)
-        return 0.0
 
-    label_null(np.log([0.5, 1.0]), keep, observed=0.0, tail="upper", num_draws=400)
-    rates = np.mean(seen, axis=0)
-    assert rates[1] == 1
-    assert rates[0] == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(400))
+def test_redrawn_votes_are_binomial() -> None:
+    """χ² of how often each of 0, ..., V votes came, at the 0.1 % level."""
+    prob, votes = np.array([0.2, 0.9]), np.array([5, 20])
+    shares = redrawn_labels(np.log(prob), num_votes=votes, num_draws=4000)
+    for k in range(2):
+        counts = np.bincount((shares[:, k] * votes[k]).round().astype(int), minlength=votes[k] + 1)
+        expected = 4000 * stats.binom.pmf(np.arange(votes[k] + 1), votes[k], prob[k])
+        common = expected > 5
+        statistic = ((counts - expected)[common] ** 2 / expected[common]).sum()
+        assert statistic < stats.chi2.ppf(0.999, common.sum() - 1)
+
+
+def test_fractions_of_votes_are_rounded_to_at_least_one() -> None:
+    shares = redrawn_labels(np.log([0.5, 0.5]), num_votes=[0.2, 2.6], num_draws=200)
+    assert set(shares[:, 0].tolist()) == {0, 1}
+    assert set(np.round(shares[:, 1] * 3, 5).tolist()) == {0, 1, 2, 3}
+
+
+def test_the_seed_decides_the_labels() -> None:
+    once, again, other = (
+        redrawn_labels(np.log(PROB), num_draws=3, seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
+    assert once.dtype == np.float32
 
 
 @pytest.mark.parametrize("tail", ["upper", "lower"])
-def test_where_no_hidden_context_is_a_small_p_is_as_rare_as_it_says(tail: str) -> None:
-    """P(p ≤ 0.1) ≤ 0.1 for every tail; 300 data sets, 4 binomial errors."""
+def test_where_no_hidden_context_is_p_is_as_small_as_it_says(
+    tail: Literal["upper", "lower"],
+) -> None:
+    """The observed sum is exchangeable with the draws': P(p ≤ k/40) ≤ k/40.
+
+    Ties of whole numbers make p larger: by P(tie) = Σ pmf² ≈ 1/(2√π σ) = .047 of the draws each
+    counts twice at most, so P(p ≤ .1) is above .1 - .047 - 1/40. 1000 data sets, 4 binomial errors.
+    """
     rng = np.random.default_rng(1)
-    small = 0
-    for seed in range(300):
-        observed = wins(rng.random(len(PROB)) < PROB)
-        found = label_null(
-            np.log(PROB), wins, observed=observed, tail=tail, num_draws=39, seed=seed
-        )
-        small += found.p_value <= 0.1
-    assert small / 300 <= 0.1 + 4 * math.sqrt(0.1 * 0.9 / 300)
-    assert small / 300 >= 0.02  # nor is it always large
+    p_values = []
+    for seed in range(1000):
+        observed = float((rng.random(len(PROB)) < PROB).sum())
+        draws = redrawn_labels(np.log(PROB), num_draws=39, seed=seed).sum(1)
+        p_values.append(parametric_bootstrap("wins", observed, draws, tail=tail).p_value)
+    error = math.sqrt(0.1 * 0.9 / 1000)
+    small = np.mean(np.array(p_values) <= 0.1)
+    assert 0.1 - 0.047 - 1 / 40 - 4 * error <= small <= 0.1 + 4 * error
+    sigma = math.sqrt((PROB * (1 - PROB)).sum())
+    assert 1 / (2 * math.sqrt(math.pi) * sigma) == pytest.approx(0.047, abs=0.002)
 
 
 def test_p_counts_the_observed_statistic_among_the_draws() -> None:
-    extreme = label_null(np.log(PROB), wins, observed=1e6, tail="upper", num_draws=19)
-    assert extreme.p_value == 1 / 20
-    assert extreme.share_below == 1
-    other = label_null(np.log(PROB), wins, observed=1e6, tail="lower", num_draws=19)
-    assert other.p_value == 1
-    constant = label_null(np.log(PROB), lambda _: 2.0, observed=2.0, tail="upper", num_draws=19)
-    assert (constant.p_value, constant.share_below) == (1, 0.5)
+    draws = [1.0, 2.0, 2.0, 5.0]
+    for observed, upper, lower in [(9, 1, 5), (5, 2, 5), (2, 4, 4), (1.5, 4, 2), (0, 5, 1)]:
+        above = parametric_bootstrap("r2_pooled", observed, draws, tail="upper")
+        below = parametric_bootstrap("r2_pooled", observed, draws, tail="lower")
+        assert (above.p_value, below.p_value) == (upper / 5, lower / 5)
+        assert (above.figure, above.observed, above.draws) == ("r2_pooled", observed, (1, 2, 2, 5))
+    assert parametric_bootstrap("ece", 2.0, draws, tail=None).p_value is None
 
 
-def test_what_makes_no_null_is_refused() -> None:
-    for words, log_prob, refit, num_draws, tail in [
-        ("at most 0", [0.5], wins, 1, "upper"),
-        ("upper, lower", [-0.5], wins, 1, "both"),
-        ("at least 1", [-0.5], wins, 0, "upper"),
-        ("not finite", [-0.5], lambda _: math.nan, 1, "upper"),
-        ("at least one", [], wins, 1, "upper"),
-    ]:
-        with pytest.raises(UserError, match=words):
-            label_null(log_prob, refit, observed=0.0, tail=tail, num_draws=num_draws)
-
-
-def test_redrawn_votes_are_binomial():
-    log_prob, votes = np.log([0.2, 0.9]), np.array([5.0, 20.0])
-    found = redrawn_labels(log_prob, num_votes=votes, num_draws=4000, seed=0)
-    expected = np.array([0.2, 0.9])
-    error = np.sqrt(expected * (1 - expected) / votes / 4000)
-    assert (np.abs(found.mean(0) - expected) < 4 * error).all()
-    np.testing.assert_allclose(found.var(0), expected * (1 - expected) / votes, rtol=0.15)
-    assert set(np.unique(found[:, 0] * 5).round(4)) <= {0, 1, 2, 3, 4, 5}
-
-
-def test_all_draws_at_once_are_the_draws_one_by_one():
-    log_prob = np.log(np.linspace(0.1, 0.9, 50))
-    labels = redrawn_labels(log_prob, num_draws=19, seed=3)
-    together = parametric_bootstrap(0.5, labels.mean(1), tail="upper")
-    one_by_one = label_null(
-        log_prob, lambda each: float(each.mean()), observed=0.5, tail="upper", num_draws=19, seed=3
-    )
-    np.testing.assert_allclose(together.draws, one_by_one.draws, atol=1e-6)
-    assert together.p_value == one_by_one.p_value
+def test_what_makes_no_bootstrap_is_refused() -> None:
+    with pytest.raises(UserError, match="at most 0"):
+        redrawn_labels([0.5])
+    with pytest.raises(UserError, match="at least 1"):
+        redrawn_labels([-0.5], num_draws=0)
+    with pytest.raises(UserError, match="at least one"):
+        redrawn_labels([])
+    with pytest.raises(UserError, match="0 or more"):
+        redrawn_labels([-0.5], num_votes=[-1])
+    with pytest.raises(UserError, match="the refitted statistic has 1 values that are not finite"):
+        parametric_bootstrap("r2", 0.5, [0.1, math.nan], tail="upper")
+    with pytest.raises(UserError, match="observed has 1 values that are not finite"):
+        parametric_bootstrap("r2", math.nan, [0.1], tail="upper")

@@ -10,7 +10,8 @@ from scipy import stats
 from hidden_context.distributions import Categorical, Family, Normal, Point
 from hidden_context.errors import UserError
 from hidden_context.measures import population_rank
-from hidden_context.measures.population_rank import borda_counts, rank, rank_explained_variance
+from hidden_context.measures.explained_variance import rank_explained_variance
+from hidden_context.measures.population_rank import borda_counts
 
 FAMILIES: list[Family] = [Normal(), Categorical(num_atoms=6)]
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=repr)
@@ -90,21 +91,13 @@ def test_borda_counts_do_not_depend_on_how_many_are_compared_at_once(
     np.testing.assert_allclose(borda_counts(NORMAL, raw), at_once, rtol=1e-12)
 
 
-def test_rank_r2_by_weights_is_that_of_the_repeated_rows() -> None:
-    raw, prompts = example(num_prompts=5)
-    at, _ = rank(NORMAL, raw, prompts)
-    weights = np.array([2, 0, 1, 3, 1])
-    repeated = np.repeat(raw, weights[prompts], axis=0)
-    assert at(np.stack([np.ones(5), weights])) == pytest.approx(
-        [rank_explained_variance(NORMAL, raw), rank_explained_variance(NORMAL, repeated)]
-    )
-
-
 def test_what_has_no_ranks_is_refused() -> None:
     with pytest.raises(UserError, match="scalar"):
         rank_explained_variance(Point(), np.ones((3, 1)))
-    for shape in ((0, 2), (4,)):
+    with pytest.raises(UserError, match="or there are none"):
+        rank_explained_variance(NORMAL, np.ones((0, 2)))
+    with pytest.raises(UserError, match="at least 1"):
+        borda_counts(NORMAL, np.ones((0, 2)))
+    for measure in (borda_counts, rank_explained_variance):
         with pytest.raises(UserError, match="num_outputs"):
-            rank_explained_variance(NORMAL, np.ones(shape))
-        with pytest.raises(UserError, match="num_outputs"):
-            borda_counts(NORMAL, np.ones(shape))
+            measure(NORMAL, np.ones(2))

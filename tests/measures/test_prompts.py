@@ -1,4 +1,4 @@
-"""Rows by prompt, what every diagnostic refuses, and what none needs."""
+"""Rows by prompt, what every measure refuses, and what none needs."""
 
 import pkgutil
 import subprocess
@@ -73,9 +73,9 @@ def test_rounding_of_a_certain_preference_is_no_mistake() -> None:
     assert probabilities("prob", [1 + 1e-7, 0.5]).tolist() == [1, 0.5]
 
 
-def test_diagnostics_are_imported_without_a_model_stack() -> None:
+def test_measures_are_imported_without_a_model_stack() -> None:
     package = hidden_context.measures
     modules = [f"{package.__name__}.{each.name}" for each in pkgutil.iter_modules(package.__path__)]
-    heavy = "{'torch', 'transformers', 'datasets', 'peft', 'scipy'}"
+    heavy = "{'torch', 'transformers', 'datasets', 'peft', 'accelerate', 'pandas', 'matplotlib'}"
     program = f"import sys, {', '.join(modules)}; sys.exit(len({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

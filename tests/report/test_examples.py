@@ -1,6 +1,6 @@
 """Comparisons to look at: those that a look at all of them would choose, and no others."""
 
-import json
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,8 @@ from hidden_context.distributions import (
     QuantileFunction,
     SharedContext,
 )
-from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl, write_jsonl
-from hidden_context.report import examples
 from hidden_context.report.examples import Kind, examples_of, is_scalar_family
-from hidden_context.report.measured import ScoreFile
+from hidden_context.scores.score_files import load_scores
 
 CONTESTED, CERTAIN, DISAGREE = (
     "Most contested",
@@ -37,7 +34,7 @@ def kinds_of(
     folder: Path, family: Family, rows: Sequence[dict[str, Any]], most: int = NUM_EXAMPLES
 ) -> dict[str, Kind]:
     path = write_scores(folder / f"{family.name}.jsonl", family, rows)
-    return {kind.title: kind for kind in examples_of(ScoreFile(path, family, "a", None), most)}
+    return {kind.title: kind for kind in examples_of(load_scores(path), most)}
 
 
 def raw_of(rows: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -186,61 +183,27 @@ def test_a_missing_text_is_told(tmp_path: Path):
     assert example.prompt is None
 
 
-# ScoringOptions
+def test_scores_without_rows_have_examples_without_texts(tmp_path: Path):
+    path = write_scores(tmp_path / "a.jsonl", Normal(), comparison_rows(Normal(), num_rows=3))
+    kinds = examples_of(dataclasses.replace(load_scores(path), rows=()), 1)
+    assert {each.turns[0][1] for kind in kinds for one in kind.examples for each in one.texts} == {
+        "(the text is not in the file)"
+    }
 
 
-def test_texts_are_read_no_further_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    passes: list[int] = []
-
-    def counted(path: Path) -> Iterator[dict[str, Any]]:
-        passes.append(0)
-        for row in iterate_jsonl(path):
-            passes[-1] += 1
-            yield row
-
-    monkeypatch.setattr(examples, "iterate_jsonl", counted)
+def test_texts_are_read_no_further_than_needed(tmp_path: Path):
     rows = comparison_rows(Point(), num_rows=50)
     for row, gap in ((3, 1e-4), (6, 50.0)):
-        row_of_gap = rows[row]["reward_output_rejected"]
-        rows[row]["reward_output_chosen"] = [row_of_gap[0] + gap]
-    found = kinds_of(tmp_path, Point(), rows, most=1)
-    assert [row_numbers(kind) for kind in found.values()] == [[3], [6]]
-    assert passes == [50, 7]
+        rows[row]["reward_output_chosen"] = [rows[row]["reward_output_rejected"][0] + gap]
+    scores = load_scores(write_scores(tmp_path / "a.jsonl", Point(), rows))
+    read: list[dict[str, Any]] = []
 
+    class Counted(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            for row in scores.rows:
+                read.append(dict(row))
+                yield row
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"reward_output_chosen": [0.0]}, "row 3: outputs are not numbers of one width"),
-        ({"reward_output_chosen": [0.0, 1.0, 2.0]}, "row 3: outputs are not numbers"),
-        ({"reward_output_rejected": [0.0, float("nan")]}, "row 3: expected 2 finite outputs"),
-        ({"reward_output_rejected": [0.0, float("inf")]}, "row 3: expected 2 finite outputs"),
-        ({"reward_output_rejected": [0.0, "much"]}, "row 3: outputs are not numbers"),
-        ({"reward_output_rejected": None}, "row 3: "),
-        ({"reward_output_rejected": {"a": 1}}, "row 3: outputs are not numbers"),
-    ],
-)
-def test_damaged_outputs_are_refused_by_file_and_row(
-    tmp_path: Path, change: dict[str, Any], told: str
-):
-    rows = comparison_rows(Normal(), num_rows=5)
-    rows[2] |= change
-    with pytest.raises(UserError, match=rf"mean_and_variance.jsonl, {told}"):
-        kinds_of(tmp_path, Normal(), rows)
-
-
-def test_a_missing_column_and_a_broken_line_are_refused_by_row_and_line(tmp_path: Path):
-    rows = comparison_rows(Normal(), num_rows=5)
-    del rows[3]["reward_output_rejected"]
-    with pytest.raises(UserError, match=r"row 4: no column 'reward_output_rejected'"):
-        kinds_of(tmp_path, Normal(), rows)
-    path = tmp_path / "broken.jsonl"
-    path.write_text(json.dumps(rows[0]) + "\n{\n")
-    with pytest.raises(UserError, match=r"broken.jsonl, line 2: not a JSON object"):
-        examples_of(ScoreFile(path, Normal(), "a", None), 1)
-
-
-def test_a_file_without_rows_is_refused(tmp_path: Path):
-    write_jsonl(tmp_path / "empty.jsonl", [])
-    with pytest.raises(UserError, match=r"empty.jsonl has no rows"):
-        examples_of(ScoreFile(tmp_path / "empty.jsonl", Normal(), "a", None), 1)
+    kinds = examples_of(dataclasses.replace(scores, rows=Counted([{}])), 1)
+    assert [row_numbers(kind) for kind in kinds] == [[3], [6]]
+    assert len(read) == 7

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hidden_context.figures.style import COLOR_NAMES, INK, STYLES, in_style
-from hidden_context.report.inline_svg import inline_svg
+from hidden_context.report.panel_figures import inline_svg
 
 HREF = "{http://www.w3.org/1999/xlink}href"
 

@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from page_samples import audit_of, comparison_rows, write_scores
 
 from hidden_context.distributions import Categorical, Family, Normal, Point, SharedContext
-from hidden_context.report.measured import Panel, Result, Run, ScoreFile, Table
 from hidden_context.report.page import model_for_examples, render
-from hidden_context.report.read_audit import read_audit
-from hidden_context.report.read_scores import read_comparison_file
+from hidden_context.report.read_results import as_results
+from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -111,7 +110,7 @@ def results_with(folder: Path, text: Callable[[int], str]) -> list[Result]:
         synthetic=(Panel(text(1), text(2), lambda axes: _named(axes, text(4))),),
         notes=tuple(map(text, range(len(HOSTILE)))),
     )
-    return [read_audit(folder / "audit.json"), read_comparison_file(scores, lambda _: None), other]
+    return [*as_results(folder / "audit.json"), *as_results(scores), other]
 
 
 def _named(axes: Axes, name: str) -> None:
@@ -119,7 +118,7 @@ def _named(axes: Axes, name: str) -> None:
 
 
 def rendered(results: Sequence[Result], title: str = "A title", num_examples: int = 10) -> str:
-    return render(results, title=title, num_examples=num_examples, say=lambda _: None)
+    return render(results, title=title, num_examples=num_examples)
 
 
 def hostile(number: int) -> str:
@@ -285,8 +284,8 @@ def test_sections_without_data_are_left_out():
 # The model that examples are shown of
 
 
-def scores_of(family: Family, nats: float | None, name: str = "a") -> ScoreFile:
-    return ScoreFile(Path(f"{name}.jsonl"), family, "set", nats)
+def scores_of(family: Family, nats: float | None) -> ExampleSource:
+    return ExampleSource(lambda: pytest.fail("only the chosen is read"), family, "set", nats)
 
 
 @pytest.mark.parametrize(
@@ -295,14 +294,14 @@ def scores_of(family: Family, nats: float | None, name: str = "a") -> ScoreFile:
         ([scores_of(Normal(), -0.6), scores_of(Categorical(), -0.5)], 1),
         ([scores_of(Point(), -0.1), scores_of(Categorical(), -0.6)], 1),
         ([scores_of(Point(), -0.1), scores_of(SharedContext(), -0.6)], 1),
-        ([scores_of(Point(), -0.6), scores_of(Point(), -0.5, "b")], 1),
+        ([scores_of(Point(), -0.6), scores_of(Point(), -0.5)], 1),
         ([scores_of(Normal(), None), scores_of(Categorical(), -0.5)], 1),
         ([scores_of(Normal(), None), scores_of(Categorical(), None)], 0),
-        ([scores_of(Normal(), -0.5), scores_of(Normal(), -0.5, "b")], 0),
+        ([scores_of(Normal(), -0.5), scores_of(Normal(), -0.5)], 0),
         ([scores_of(Point(), None)], 0),
     ],
 )
 def test_examples_are_of_the_distributional_model_with_the_best_likelihood(
-    files: list[ScoreFile], chosen: int
+    files: list[ExampleSource], chosen: int
 ):
     assert model_for_examples(files) is files[chosen]

@@ -5,32 +5,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from drawn_panels import RISK_CURVES, measured_by_audit
+from drawn_panels import BY_RISK, audited, with_r2
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 
 from hidden_context.distributions import FAMILIES
 from hidden_context.figures.family_looks import look_of
 from hidden_context.figures.style import STYLES, StyleName, in_style
-from hidden_context.report.explained_variance_panels import (
-    explained_variance_panels,
-)
-from hidden_context.report.measured import (
-    Estimate,
-    Measured,
-    Panel,
-    Result,
-)
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.report.panel_figures import as_svg, figure_of, file_name, write_figures
-from hidden_context.report.sections import sections_of
+from hidden_context.report.results import Panel, Result
+from hidden_context.report.sections import explained_variance_panels, sections_of
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, ...]:
-    return measured_by_audit(tmp_path_factory.mktemp("audit"))
+def measured() -> tuple[Evaluation, ...]:
+    return audited()
 
 
-def _first(measured: Sequence[Measured]) -> Panel:
+def _first(measured: Sequence[Evaluation]) -> Panel:
     return explained_variance_panels(measured)[0]
 
 
@@ -39,7 +32,7 @@ def _first(measured: Sequence[Measured]) -> Panel:
 
 def test_families_differ_by_colour_and_by_marker_or_line():
     looks = [look_of(name) for name in FAMILIES]
-    assert len({look.color for look in looks}) == len(FAMILIES)
+    assert len({look.color for look in looks}) == min(len(FAMILIES), 7)
     assert len({(look.marker, look.line) for look in looks}) == len(FAMILIES)
     assert look_of("categorical (2)") == look_of("categorical")
     assert look_of("unheard_of") not in looks
@@ -49,9 +42,9 @@ def test_families_differ_by_colour_and_by_marker_or_line():
 
 
 @pytest.fixture(scope="module")
-def all_panels(measured: tuple[Measured, ...]) -> list[Panel]:
+def all_panels(measured: tuple[Evaluation, ...]) -> list[Panel]:
     """One of each kind, and all four of r²."""
-    result = Result("r", "s", measured=measured, curves=RISK_CURVES)
+    result = Result("r", "s", evaluations=(*measured, *BY_RISK))
     panels = [panel for section in sections_of(result) for panel in section.panels]
     some = [panel for panel in panels if not panel.title.endswith((", harmless", ", helpful"))]
     assert len(some) == 4 + 1 + 2 + 1 + 1
@@ -61,9 +54,9 @@ def all_panels(measured: tuple[Measured, ...]) -> list[Panel]:
 def long_names() -> Panel:
     names = ("ultrafeedback_binarized_cleaned", "anthropic-hh harmless", "x" * 300)
     some = [
-        Measured(name, family, "", {"pooled": Estimate(0.5, 0.4, 0.6)}, matched_size=1234)
+        with_r2(family, 0.5, 0.4, 0.6, trained_on=name, matched_size=1234)
         for name in names
-        for family in (*FAMILIES, "y" * 300)
+        for family in FAMILIES
     ]
     return _first(some)
 
@@ -104,8 +97,7 @@ def test_panels_are_drawn_without_warnings_inside_their_figures(
     ids=ascii,
 )
 def test_names_of_data_are_drawn_as_they_are_and_never_as_formulas(name: str):
-    family = name.lstrip("_")  # matplotlib hides what begins so in legends; no family does
-    panel = _first([Measured(name, family, "", {"pooled": Estimate(0.5)})])
+    panel = _first([with_r2("categorical", 0.5, trained_on=name)])
     svg = as_svg(panel, "f")
     svg.replace("\ud83d", "").encode()
     if "$" in name or "\\" in name:
@@ -117,7 +109,7 @@ def test_names_of_data_are_drawn_as_they_are_and_never_as_formulas(name: str):
 
 
 def test_figures_of_one_title_get_files_of_their_own_and_equal_panels_equal_files(
-    tmp_path: Path, measured: Sequence[Measured]
+    tmp_path: Path, measured: Sequence[Evaluation]
 ):
     panel = _first(measured)
     paths = write_figures([panel, panel], tmp_path / "one", STYLES["paper"])

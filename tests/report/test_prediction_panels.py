@@ -4,33 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from drawn_panels import drawn, legend_of, measured_by_audit
+from drawn_panels import audited, drawn, evaluation_of, legend_of
 from matplotlib.patches import StepPatch
 
 from hidden_context.measures.calibration import ReliabilityBin
-from hidden_context.report.measured import (
-    Histogram,
-    Measured,
-)
-from hidden_context.report.prediction_panels import (
-    LEAST_AREA,
-    deviation_panels,
-    reliability_panels,
-)
+from hidden_context.measures.evaluation import Evaluation, Histogram
+from hidden_context.measures.plots import LEAST_AREA
+from hidden_context.report.sections import reliability_panels, std_panels
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, ...]:
-    return measured_by_audit(tmp_path_factory.mktemp("audit"))
+def measured() -> tuple[Evaluation, ...]:
+    return audited()
 
 
 # Reliability and deviations
 
 
 def test_reliability_marks_are_the_bins_and_their_areas_grow_with_votes(
-    measured: Sequence[Measured],
+    measured: Sequence[Evaluation],
 ):
-    some = [each for each in measured if each.data_set == "both"]
+    some = [each for each in measured if each.trained_on == "both"]
     axes = drawn(reliability_panels(measured)[2])
     diagonal, *curves = axes.lines
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
@@ -43,29 +37,29 @@ def test_reliability_marks_are_the_bins_and_their_areas_grow_with_votes(
         votes = np.array([found.num_votes for found in each.reliability])
         areas = cloud.get_sizes() - LEAST_AREA
         np.testing.assert_allclose(areas / areas.sum(), votes / votes.sum())
-    assert legend_of(axes) == [each.family for each in some]
+    assert legend_of(axes) == [each.family.name for each in some]
 
 
 def test_bins_without_votes_are_drawn_without_dividing_by_nothing():
     bins = (ReliabilityBin(0, 0.1, 1, 0.0, 0.05, 0.0),)
-    (panel,) = reliability_panels([Measured("a", "base", "", reliability=bins)])
+    (panel,) = reliability_panels([evaluation_of("base", reliability=bins)])
     (cloud,) = drawn(panel).collections
     assert np.isfinite(cloud.get_sizes()).all()
 
 
-def test_calibration_errors_are_in_the_description(measured: Sequence[Measured]):
+def test_calibration_errors_are_in_the_description(measured: Sequence[Evaluation]):
     for panel in reliability_panels(measured):
         for each in measured:
-            if panel.title.endswith(each.data_set) and each.expected_calibration_error:
+            if panel.title.endswith(each.trained_on) and each.expected_calibration_error:
                 value = each.expected_calibration_error.value
-                assert f"{each.family} {value:.3f}" in panel.description
+                assert f"{each.family.name} {value:.3f}" in panel.description
     bins = (ReliabilityBin(0, 1, 1, 1.0, 0.5, 0.5),)
-    (panel,) = reliability_panels([Measured("a", "base", "", reliability=bins)])
+    (panel,) = reliability_panels([evaluation_of("base", reliability=bins)])
     assert "calibration error" not in panel.description
 
 
-def test_shares_of_a_histogram_sum_to_one(measured: Sequence[Measured]):
-    for panel in deviation_panels(measured):
+def test_shares_of_a_histogram_sum_to_one(measured: Sequence[Evaluation]):
+    for panel in std_panels(measured):
         steps = [patch for patch in drawn(panel).patches if isinstance(patch, StepPatch)]
         assert len(steps) == 2
         for step in steps:
@@ -76,5 +70,5 @@ def test_shares_of_a_histogram_sum_to_one(measured: Sequence[Measured]):
 
 
 def test_the_median_deviation_is_interpolated_within_its_bin():
-    found = Measured("a", "categorical", "", deviations=Histogram((0, 1, 2, 4), (1, 2, 1)))
-    assert "Median: categorical 1.50." in deviation_panels([found])[0].description
+    found = evaluation_of("categorical", std=Histogram((0, 1, 2, 4), (1, 2, 1)))
+    assert "Median: categorical 1.50." in std_panels([found])[0].description

@@ -2,21 +2,35 @@
 
 import numpy as np
 import pytest
-from drawn_panels import RISK_CURVES, SETS, curve_of, drawn, legend_of, lines_of, marks, rate_of
+from drawn_panels import (
+    BY_RISK,
+    SETS,
+    along_risks,
+    drawn,
+    evaluation_of,
+    legend_of,
+    lines_of,
+    marks,
+    rate_of,
+)
 from matplotlib.collections import PolyCollection
 
-from hidden_context.measures.risk_curves import CURVES, RiskCurve, RiskPoint
-from hidden_context.report.risk_panels import BESIDE_THE_LEVELS, level_of, risk_panels
+from hidden_context.measures.plots import BESIDE_THE_LEVELS, level_of
+from hidden_context.measures.risk_levels import CURVES
+from hidden_context.report.sections import risk_panels
 
 # Risk
 
 
 def test_a_rate_is_drawn_at_its_level_and_the_mean_apart():
-    jailbreaks, accuracy = risk_panels(RISK_CURVES)
-    for panel, name in ((jailbreaks, "jailbreak"), (accuracy, "accuracy")):
+    jailbreaks, accuracy = risk_panels(BY_RISK)
+    for panel, name in (
+        (jailbreaks, "jailbreak_rate"),
+        (accuracy, "helpfulness_accuracy"),
+    ):
         axes = drawn(panel)
-        rates = [[getattr(point, name) for point in curve.points] for curve in RISK_CURVES]
-        expected = [(found[0].corrected, found[0].low, found[0].high) for found in rates]
+        rates = [list(getattr(each, name).values()) for each in BY_RISK]
+        expected = [(found[0].value, found[0].low, found[0].high) for found in rates]
         means = marks(axes)
         np.testing.assert_allclose([mark[1:] for mark in means], expected)
         levels = [risk.parameter for risk in CURVES["quantile"]]
@@ -29,7 +43,7 @@ def test_a_rate_is_drawn_at_its_level_and_the_mean_apart():
         assert len(curves) == 2
         for line, found in zip(curves, rates[1:], strict=True):
             np.testing.assert_array_equal(line.get_xdata(), levels)
-            corrected = [rate.corrected for rate in found[1:]]
+            corrected = [rate.value for rate in found[1:]]
             np.testing.assert_array_equal(line.get_ydata(), corrected)
         for band, found in zip(bands, rates[1:], strict=True):
             y = np.asarray(band.get_paths()[0].vertices)[:, 1]
@@ -38,7 +52,7 @@ def test_a_rate_is_drawn_at_its_level_and_the_mean_apart():
 
 
 def test_the_longer_text_is_a_line_of_reference():
-    for panel, value in zip(risk_panels(RISK_CURVES), (0.45, 0.55), strict=True):
+    for panel, value in zip(risk_panels(BY_RISK), (0.45, 0.55), strict=True):
         axes = drawn(panel)
         (line,) = (each for each in axes.lines if each.get_label() == "the longer text wins")
         assert list(line.get_ydata()) == [value, value]
@@ -46,29 +60,33 @@ def test_the_longer_text_is_a_line_of_reference():
 
 
 def test_every_family_of_a_risk_panel_is_in_its_legend_once():
-    names = legend_of(drawn(risk_panels(RISK_CURVES)[0]))
+    names = legend_of(drawn(risk_panels(BY_RISK)[0]))
     assert sorted(names) == sorted(
         ["base", "mean_and_variance", "categorical", "the longer text wins"]
     )
 
 
 def test_lower_levels_lie_to_the_right_and_none_is_cut_off():
-    axes = drawn(risk_panels(RISK_CURVES)[0])
+    axes = drawn(risk_panels(BY_RISK)[0])
     left, right = axes.get_xlim()
     assert left > BESIDE_THE_LEVELS * 1.07
     assert right < 0.005
     assert axes.get_ylim() == (-0.02, 1.02)
 
 
-def test_rates_that_are_not_there_have_no_panel():
-    points = (RiskPoint("mean", None, rate_of(0.7)),)
-    titles = [panel.title for panel in risk_panels([RiskCurve("base", "a", points, None, None)])]
+def test_rates_at_two_levels_or_none_have_no_panel():
+    alone = evaluation_of("categorical", jailbreak_rate={"mean": rate_of(0.7)})
+    assert risk_panels([alone, evaluation_of("base")]) == []
+    several = {"mean": rate_of(0.7), "quantile:0.1": rate_of(0.6), "quantile:0.2": rate_of(0.6)}
+    titles = [
+        panel.title
+        for panel in risk_panels([evaluation_of("categorical", helpfulness_accuracy=several)])
+    ]
     assert titles == ["Accuracy on helpfulness, trained on a"]
-    assert risk_panels([RiskCurve("base", "a", (), None, None)]) == []
 
 
 def test_each_training_set_has_its_own_panel():
-    curves = [curve_of("categorical", trained_on=name) for name in SETS]
+    curves = [along_risks("categorical", trained_on=name) for name in SETS]
     titles = [panel.title for panel in risk_panels(curves)]
     assert titles == [
         f"{what}, trained on {name}"

@@ -132,6 +132,13 @@ def test_a_family_without_spread_has_no_ratio() -> None:
     assert spread_metrics(utility, torch.arange(4.0))["ratio"] is None
 
 
+def test_a_spread_that_is_the_same_everywhere_has_no_ranks() -> None:
+    raw = torch.stack([torch.arange(4.0), torch.ones(4)], dim=-1)
+    spread = spread_metrics(make_family("mean_and_variance").decode(raw), torch.arange(4.0))
+    assert spread["spearman"] is None
+    assert spread["ratio"] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name != "base"])
 def test_the_drawn_cells_hold_nearly_all_probability(name: str) -> None:
     """The axis spans the central 99 % of every state, so at most 1 % lies outside."""

@@ -7,7 +7,7 @@ import torch
 
 from hidden_context.distributions import FAMILIES
 from hidden_context.likelihood.loss import preference_loss
-from hidden_context.synthetic.environments import ENVIRONMENTS, Comparisons, compare
+from hidden_context.synthetic.environments import ENVIRONMENTS, StatePairs, compare
 from hidden_context.synthetic.models import MODEL_NAMES, UtilityModel, build_model
 
 COMPARISONS = {
@@ -41,7 +41,7 @@ def test_categorical_has_the_published_number_of_atoms(env: str, num_atoms: int)
 def test_exchanging_the_two_states_of_a_comparison_changes_nothing(name: str) -> None:
     """Also under batch normalisation, which would tell chosen from rejected batches apart."""
     model, drawn = build_model(name, ENVIRONMENTS["1d"], seed=0), COMPARISONS["1d"]
-    exchanged = Comparisons(drawn.second, drawn.first, ~drawn.first_preferred)
+    exchanged = StatePairs(drawn.second, drawn.first, ~drawn.first_preferred)
     torch.testing.assert_close(model.loss(exchanged), model.loss(drawn))
 
 

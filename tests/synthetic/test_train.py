@@ -121,6 +121,16 @@ def test_a_model_of_another_family_record_is_not_taken(tmp_path: Path) -> None:
     assert not load_model(tmp_path, "categorical", two_dimensional, SETTINGS)
 
 
+def test_a_model_whose_option_had_another_name_then_is_taken(tmp_path: Path) -> None:
+    """`scale_penalty` was `gauge` in version 0.1."""
+    model = trained("mean_and_variance")
+    save_model(tmp_path, "mean_and_variance", model, SETTINGS)
+    record = records.read_json(tmp_path / "mean_and_variance.json")
+    record["family"]["gauge"] = record["family"].pop("scale_penalty")
+    records.write_json(tmp_path / "mean_and_variance.json", record)
+    assert load_model(tmp_path, "mean_and_variance", model, SETTINGS)
+
+
 def test_weights_without_their_record_are_not_taken(tmp_path: Path) -> None:
     """As a run leaves them that is killed between the two files."""
     model = trained()

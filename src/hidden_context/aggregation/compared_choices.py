@@ -9,6 +9,7 @@ from typing import Any
 
 from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import Evidence, evidence_from_comparisons, group_names
+from hidden_context.comparisons.pairs import pair_weight
 from hidden_context.comparisons.schema import Comparison, Text, comparisons_from_rows, prompt_key
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
@@ -34,8 +35,8 @@ def choices_from_comparisons(
 ) -> Choices:
     """A choice for each prompt of a data set of comparisons, in order of appearance.
 
-    Equal texts are one alternative. Each pair of a ranking counts as a comparison, and each vote as
-    one; strengths of preference do not.
+    Equal texts are one alternative. Each vote counts as a comparison, and each pair of a ranking
+    of K as 2/K of one; strengths of preference do not count.
 
     Args:
         rows: See `comparisons_from_rows`.
@@ -121,9 +122,7 @@ def _votes(
         grades = len(outcome.shares) // 2
         share = sum(outcome.shares[grades + 1 :]) + outcome.shares[grades] / 2
         votes += [
-            _Vote(
-                first, second, min(share, 1.0), comparison.weight * outcome.votes, judged_by[number]
-            )
+            _Vote(first, second, min(share, 1.0), pair_weight(comparison), judged_by[number])
             for first, second in combinations(order, 2)
             if first != second
         ]

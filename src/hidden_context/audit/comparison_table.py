@@ -5,12 +5,12 @@ import json
 from array import array
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from hidden_context.comparisons.schema import LAST_TURN, Comparison, Text, prompt_key
+from hidden_context.comparisons.pairs import Pair, pairs_of, responses_alone
+from hidden_context.comparisons.schema import Comparison, Text, prompt_key
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
@@ -44,25 +44,9 @@ class ComparisonTable:
     """rows, comparisons, equal_texts (left out), prompts, texts."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two of the texts of one comparison."""
-
-    comparison: Comparison
-    first: Text
-    second: Text
-    weight: float
-    """Of the row, times votes; of a ranking of K times 2/K, so that it counts as K - 1 pairs."""
-
-
-def pairs_of(comparisons: Iterable[Comparison]) -> Iterator[Pair]:
+def differing_pairs(comparisons: Iterable[Comparison]) -> Iterator[Pair]:
     """The pairs of all comparisons, in order, but for equal texts: no model can tell these."""
-    for comparison in comparisons:
-        size = len(comparison.texts)
-        weight = comparison.weight * comparison.outcome.votes * 2 / size
-        for first, second in combinations(comparison.texts, 2):
-            if first != second:
-                yield Pair(comparison, first, second, weight)
+    return (pair for pair in pairs_of(comparisons) if pair.first != pair.second)
 
 
 def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonTable:
@@ -77,10 +61,10 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
     num_possible = 0
     for comparison in comparisons:
         num_possible += len(comparison.texts) * (len(comparison.texts) - 1) // 2
-        for pair in pairs_of([comparison]):
+        for pair in differing_pairs([comparison]):
             for text in (pair.first, pair.second):
                 digests += digest_of(text_read(text, comparison, reads))
-                lengths.append(len(str(text_read(text, comparison, "response"))))
+            lengths.extend(pair.lengths)
             prompts += _digest(_prompt(comparison))
             shares.extend(comparison.outcome.shares)
             weights.append(pair.weight)
@@ -137,7 +121,7 @@ def _as_numpy(values: "array[Any]") -> np.ndarray:
 
 def texts_of(comparisons: Iterable[Comparison], reads: Reads) -> Iterator[tuple[bytes, Text]]:
     """Digest and text of everything that is read, in order, equal texts again and again."""
-    for pair in pairs_of(comparisons):
+    for pair in differing_pairs(comparisons):
         for text in (pair.first, pair.second):
             read = text_read(text, pair.comparison, reads)
             yield digest_of(read), read
@@ -151,12 +135,9 @@ def text_read(text: Text, comparison: Comparison, reads: Reads) -> Text:
     """
     if reads == "whole":
         return text
-    if not isinstance(text, str):
-        return str(text[-1]["content"])
-    prompt = comparison.prompt
-    if isinstance(prompt, str) and prompt and text.startswith(prompt):
-        return text[len(prompt) :]
-    return text.rpartition(LAST_TURN)[2]
+    response = responses_alone([text], comparison.prompt)[0]
+    assert response is not None
+    return response if isinstance(response, str) else str(response[-1]["content"])
 
 
 def digest_of(text: Text) -> bytes:

@@ -1,7 +1,7 @@
-"""Held-out raw outputs of linear heads: cross-validation by prompt, nested, from several seeds."""
+"""Linear heads for out-of-fold predictions: nested cross-validation by prompt, several seeds."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,6 @@ from hidden_context.audit.heads import (
 )
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -44,16 +43,14 @@ class Partitions:
     seeds: tuple[int, ...]
     num_folds: int
 
+    @property
+    def of_first_seed(self) -> "Partitions":
+        """Its folds alone."""
+        return Partitions(self.fold[:, :1], self.seeds[:1], self.num_folds)
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """What heads say of comparisons whose prompts they never saw; C: seeds, or sets of labels."""
-
-    first: np.ndarray
-    """Raw outputs of the first text, shape `(C, n, num_outputs)`, float32."""
-    second: np.ndarray
-    log_likelihood: np.ndarray
-    """Nats times weight, shape `(C, n)`, float64."""
+    def selected(self, keep: np.ndarray) -> "Partitions":
+        """Of some comparisons."""
+        return Partitions(self.fold[keep], self.seeds, self.num_folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +114,7 @@ def cross_fit(
     *,
     outcome_model: OutcomeModel,
     ridges: Sequence[float] = RIDGES,
+    progress: bool = False,
 ) -> CrossFit:
     """Fit heads so that no prompt is on two sides of anything.
 
@@ -125,30 +123,32 @@ def cross_fit(
     fitted so to all but this fold, and may speak of this fold.
     """
     checkpoints = checkpoints_for(len(pairs))
-    candidates = _members(partitions, ridges)
-    with tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step") as progress:
+    candidates = _head_set(partitions, ridges)
+    with tqdm(
+        total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress
+    ) as bar:
 
-        def fitted(members: HeadSet) -> list[Heads]:
+        def fit_set(head_set: HeadSet) -> list[Heads]:
             return fit(
                 family,
                 pairs,
-                members,
+                head_set,
                 outcome_model=outcome_model,
                 checkpoints=checkpoints,
                 seeds=partitions.seeds,
-                progress=progress.update,
+                progress=bar.update,
             )
 
-        ridge, step = _best(fitted(candidates), pairs, candidates, len(ridges))
-        members = replace(_members(partitions), ridge=np.asarray(ridges, float)[ridge])
-        path = fitted(members)
+        ridge, step = _best(fit_set(candidates), pairs, candidates, len(ridges))
+        head_set = replace(_head_set(partitions), ridge=np.asarray(ridges, float)[ridge])
+        path = fit_set(head_set)
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
         family=family,
         heads=_at_steps(path, step),
         path=tuple(path),
         checkpoints=tuple(checkpoints),
-        ridge=members.ridge.reshape(shape),
+        ridge=head_set.ridge.reshape(shape),
         steps=np.asarray(checkpoints)[step].reshape(shape),
         steps_a_pass=math.ceil(len(pairs) / BATCH_SIZE),
     )
@@ -161,7 +161,8 @@ def refit_to_labels(
     labels: np.ndarray,
     *,
     outcome_model: OutcomeModel,
-) -> tuple[Heads, HeadSet]:
+    progress: bool = False,
+) -> Heads:
     """Heads for other labels, in the first seed's folds, with the ridges and steps chosen there.
 
     Args:
@@ -170,10 +171,14 @@ def refit_to_labels(
         partitions: Their folds.
         labels: Share of votes for the first, shape `(label sets, n)`.
         outcome_model: Where thresholds start.
+        progress: Show a bar.
+
+    Returns:
+        A head for each set of labels and fold, in this order.
     """
     label_set, fold = (index.ravel() for index in np.indices((len(labels), partitions.num_folds)))
     held_out = np.stack([fold, np.full_like(fold, NOT_HELD_OUT)], axis=1)
-    members = HeadSet(
+    head_set = HeadSet(
         fold=partitions.fold,
         partition=np.zeros_like(fold),
         held_out=held_out,
@@ -182,17 +187,19 @@ def refit_to_labels(
         label_set=label_set,
     )
     checkpoints = [step for step in fitted.checkpoints if step <= fitted.steps[0].max()]
-    with tqdm(total=checkpoints[-1], desc=f"{fitted.family.name}, null", unit="step") as progress:
+    with tqdm(
+        total=checkpoints[-1], desc=f"{fitted.family.name}, null", unit="step", disable=not progress
+    ) as bar:
         path = fit(
             fitted.family,
             pairs,
-            members,
+            head_set,
             outcome_model=outcome_model,
             checkpoints=checkpoints,
             seeds=partitions.seeds,
-            progress=progress.update,
+            progress=bar.update,
         )
-    return _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold])), members
+    return _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold]))
 
 
 def fit_whole(
@@ -200,7 +207,7 @@ def fit_whole(
 ) -> Heads:
     """A head for each seed on all comparisons, by the median ridge and steps, for other texts."""
     seeds = np.arange(len(partitions.seeds))
-    members = HeadSet(
+    head_set = HeadSet(
         fold=partitions.fold,
         partition=seeds,
         held_out=np.full((len(seeds), 2), NOT_HELD_OUT),
@@ -209,7 +216,7 @@ def fit_whole(
     (heads,) = fit(
         fitted.family,
         pairs,
-        members,
+        head_set,
         outcome_model=outcome_model,
         checkpoints=[int(np.median(fitted.steps))],
         seeds=partitions.seeds,
@@ -217,45 +224,7 @@ def fit_whole(
     return heads
 
 
-def held_out(
-    heads: Heads,
-    pairs: Pairs,
-    partitions: Partitions,
-    chosen: np.ndarray,
-    labelled: HeadSet | None = None,
-) -> HeldOut:
-    """What the head of each comparison's own fold says of it.
-
-    Args:
-        heads: One for each seed and fold, in this order; or for each set of labels and fold.
-        pairs: All comparisons.
-        partitions: Which is of which fold.
-        chosen: Of which comparisons, shape `(k,)`.
-        labelled: From `refit_to_labels`, if the heads are.
-    """
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    num_sets = len(heads.bias) // partitions.num_folds
-    first_head = np.arange(num_sets) * partitions.num_folds
-    for block in _blocks(chosen):
-        fold = partitions.fold[block] if labelled is None else partitions.fold[block, :1]
-        member = torch.from_numpy(first_head + fold)
-        first, second = (_of_members(raw, member) for raw in heads.raw_outputs(pairs, block))
-        outcomes = outcomes_for(pairs, block, labelled, first_head)
-        model = _of_outcome_model(heads.outcome_model, lambda each, member=member: each[member])
-        nats = log_likelihood(heads.family, [first, second], outcomes, model)
-        found.append((first, second, nats))
-    first, second, nats = (
-        torch.cat(each).movedim(1, 0).numpy() for each in zip(*found, strict=True)
-    )
-    return HeldOut(first, second, nats.astype(np.float64))
-
-
-def median_outcome_model(heads: Heads) -> OutcomeModel:
-    """With the median of the heads' thresholds, or of their ν, as plain numbers."""
-    return _of_outcome_model(heads.outcome_model, lambda each: float(each.median()))
-
-
-def _members(partitions: Partitions, ridges: Sequence[float] | None = None) -> HeadSet:
+def _head_set(partitions: Partitions, ridges: Sequence[float] | None = None) -> HeadSet:
     """A head for each seed and fold; with ridges for each of these too, without the next fold."""
     shape = (len(partitions.seeds), partitions.num_folds, len(ridges or (0,)))
     seed, fold, ridge = (index.ravel() for index in np.indices(shape))
@@ -271,7 +240,7 @@ def _members(partitions: Partitions, ridges: Sequence[float] | None = None) -> H
 
 
 def _best(
-    path: Sequence[Heads], pairs: Pairs, members: HeadSet, num_ridges: int
+    path: Sequence[Heads], pairs: Pairs, head_set: HeadSet, num_ridges: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the best ridge and checkpoint for each seed and fold.
 
@@ -281,14 +250,14 @@ def _best(
     chosen = np.arange(n)
     if n > MOST_TO_CHOOSE_BY:
         chosen = np.sort(np.random.default_rng(0).choice(n, MOST_TO_CHOOSE_BY, replace=False))
-    nats = np.zeros((len(path), len(members)))
-    for block in _blocks(chosen):
-        fold = members.fold[block][:, members.partition]
-        counts = torch.from_numpy(fold == members.held_out[:, 1])
+    nats = np.zeros((len(path), len(head_set)))
+    for block in blocks_of(chosen):
+        fold = head_set.fold[block][:, head_set.partition]
+        counts = torch.from_numpy(fold == head_set.held_out[:, 1])
         outcomes = outcomes_for(pairs, block)
         for number, heads in enumerate(path):
-            found = heads.log_likelihood(pairs, block, outcomes)
-            nats[number] += torch.where(counts, found, 0.0).sum(0).numpy()
+            of_head = heads.log_likelihood(pairs, block, outcomes)
+            nats[number] += torch.where(counts, of_head, 0.0).sum(0).numpy()
     by_choice = (
         nats.reshape(len(path), -1, num_ridges)
         .transpose(1, 0, 2)
@@ -318,21 +287,7 @@ def _at_steps(path: Sequence[Heads], step: np.ndarray) -> Heads:
     )
 
 
-def _of_members(raw: Tensor, member: Tensor) -> Tensor:
-    """`(k, M, num_outputs)` to `(k, C, num_outputs)`, by the heads of each row, `(k, C)`."""
-    return raw[torch.arange(len(raw))[:, None], member]
-
-
-def _of_outcome_model(model: OutcomeModel, change: Callable[[Tensor], Any]) -> OutcomeModel:
-    """The same model with its learned numbers changed."""
-    davidson: Any = model.davidson
-    return replace(
-        model,
-        thresholds=tuple(change(each) for each in model.thresholds),  # pyrefly: ignore
-        davidson=change(davidson) if isinstance(davidson, Tensor) else davidson,
-    )
-
-
-def _blocks(chosen: np.ndarray) -> Iterator[np.ndarray]:
+def blocks_of(chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """A few thousand at once."""
     for start in range(0, len(chosen), PAIRS_AT_ONCE):
         yield chosen[start : start + PAIRS_AT_ONCE]

@@ -1,19 +1,20 @@
 """Heads that know who judged: what lies between groups, and whether it helps to know."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit, held_out
-from hidden_context.audit.family_measures import MOST_ON_A_CURVE, Measured, sample_of_prompts
+from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit
+from hidden_context.audit.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
 from hidden_context.audit.heads import Pairs
+from hidden_context.audit.out_of_fold import out_of_fold
+from hidden_context.audit.result import BetweenGroups
 from hidden_context.audit.vectors import TextVectors
-from hidden_context.likelihood.outcomes import OutcomeModel
 from hidden_context.measures.between_groups import between_groups
 from hidden_context.measures.bootstrap import bootstrap_ratio
+from hidden_context.measures.estimate import Estimate
 
 MOST_LABELS = 16
 """The most frequent ones have a head of their own; time grows with their number."""
@@ -58,63 +59,62 @@ class LabelledVectors:
 
 
 def between_labels(
-    ours: Measured,
+    fit: FamilyFit,
     pairs: Pairs,
     partitions: Partitions,
     label: np.ndarray,
     *,
-    outcome_model: OutcomeModel,
+    by: str,
     seed: int,
-) -> dict[str, Any] | None:
+    progress: bool = False,
+) -> BetweenGroups | None:
     """Fit heads with the labels, and with shuffled ones, in the first seed's folds.
 
     One ridge is on the common head and on what a label adds to it, chosen on other folds.
 
     Args:
-        ours: The family without labels, to compare with.
+        fit: The family without labels, to compare with.
         pairs: The comparisons.
         partitions: Their folds.
         label: Number of who judged each, shape `(n,)`; -1 where it is not known.
-        outcome_model: Where thresholds start.
+        by: What labels are: group or annotator.
         seed: Of the shuffled labels.
+        progress: Show a bar.
 
     Returns:
-        `family`, `num_labels`, `num_comparisons` (theirs), `num_labels_left_out`, `share` and
-        `gain` (intervals; nats per vote that knowing the label adds on held-out prompts), and both
-        with shuffled labels (`shuffled`, `shuffled_gain`). None where there are no two labels of
-        enough prompts.
+        None where there are no two labels of enough prompts.
     """
     labels, num_labels = frequent_labels(label, pairs.prompt)
     if num_labels < 2:
         return None
-    one_seed = Partitions(partitions.fold[:, :1], partitions.seeds[:1], partitions.num_folds)
+    folds = partitions.of_first_seed
     vectors = LabelledVectors(pairs.vectors, num_labels)
-    plain = ours.held_out.log_likelihood[0]
-    votes = np.asarray(pairs.outcomes.weight, np.float64)
-    found = {}
-    for name, each in (
-        ("", labels),
-        ("shuffled_", shuffled(labels, pairs.prompt, np.random.default_rng(seed))),
-    ):
-        labelled = _labelled(pairs, vectors, each)
-        fitted = cross_fit(ours.family, labelled, one_seed, outcome_model=outcome_model)
-        everything = np.arange(len(pairs))
-        nats = held_out(fitted.heads, labelled, one_seed, everything).log_likelihood[0]
-        known = each >= 0
-        found[f"{name}share"] = _share(fitted, pairs, vectors, one_seed, each, num_labels)
-        found[f"{name}gain"] = asdict(
-            bootstrap_ratio((nats - plain)[known], votes[known], pairs.prompt[known])
+    plain, votes = fit.scores[0].log_likelihood, fit.scores[0].votes
+
+    def share_and_gain(of: np.ndarray) -> tuple[Estimate, Estimate]:
+        labelled = _labelled(pairs, vectors, of)
+        fitted = cross_fit(fit.family, labelled, folds, outcome_model=fit.start, progress=progress)
+        (scores,) = out_of_fold(fitted.heads, labelled, folds, np.arange(len(pairs)))
+        known = of >= 0
+        gain = bootstrap_ratio(
+            (scores.log_likelihood - plain)[known], votes[known], pairs.prompt[known]
         )
-    return {
-        "family": ours.family.name,
-        "num_labels": num_labels,
-        "num_comparisons": int((labels >= 0).sum()),
-        "num_labels_left_out": len(np.unique(label[label >= 0])) - num_labels,
-        "share": found["share"],
-        "gain": found["gain"],
-        "shuffled": found["shuffled_share"],
-        "shuffled_gain": found["shuffled_gain"],
-    }
+        return _share(fitted, pairs, vectors, folds, of, num_labels), gain
+
+    share, gain = share_and_gain(labels)
+    rng = np.random.default_rng(seed)
+    shuffled_share, shuffled_gain = share_and_gain(shuffled(labels, pairs.prompt, rng))
+    return BetweenGroups(
+        by=by,
+        family=fit.family.name,
+        num_labels=num_labels,
+        num_comparisons=int((labels >= 0).sum()),
+        num_labels_left_out=len(np.unique(label[label >= 0])) - num_labels,
+        share=share,
+        gain=gain,
+        shuffled=shuffled_share,
+        shuffled_gain=shuffled_gain,
+    )
 
 
 def frequent_labels(label: np.ndarray, prompt: np.ndarray) -> tuple[np.ndarray, int]:
@@ -150,20 +150,18 @@ def _share(
     partitions: Partitions,
     labels: np.ndarray,
     num_labels: int,
-) -> dict[str, Any]:
-    """The share of the held-out variance that lies between labels, as JSON can hold it."""
+) -> Estimate:
+    """The share of the out-of-fold variance that lies between labels."""
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     by_label = [
-        held_out(fitted.heads, _labelled(pairs, vectors, each), partitions, chosen)
+        out_of_fold(fitted.heads, _labelled(pairs, vectors, each), partitions, chosen)[0].by_row
         for each in range(num_labels)
     ]
-    return asdict(
-        between_groups(
-            fitted.family,
-            np.stack([found.first[0] for found in by_label]),
-            np.stack([found.second[0] for found in by_label]),
-            np.bincount(labels[labels >= 0], minlength=num_labels),
-            pairs.prompt[chosen],
-            weights=pairs.outcomes.weight[chosen],
-        )
+    return between_groups(
+        fitted.family,
+        np.stack([raw[:, 0] for raw in by_label]),
+        np.stack([raw[:, 1] for raw in by_label]),
+        np.bincount(labels[labels >= 0], minlength=num_labels),
+        pairs.prompt[chosen],
+        weights=pairs.outcomes.weight[chosen],
     )

@@ -37,14 +37,22 @@ class Pairs:
     """NumPy arrays, for the first."""
     prompt: np.ndarray
     """Number of each comparison's prompt, shape `(n,)`."""
+    lengths: np.ndarray | None = None
+    """Characters of both responses, shape `(n, 2)`."""
 
     def __len__(self) -> int:
         return len(self.first)
 
     def selected(self, keep: np.ndarray) -> "Pairs":
         """Those of some indices."""
-        outcomes = Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep])
-        return Pairs(self.vectors, self.first[keep], self.second[keep], outcomes, self.prompt[keep])
+        return Pairs(
+            self.vectors,
+            self.first[keep],
+            self.second[keep],
+            Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep]),
+            self.prompt[keep],
+            None if self.lengths is None else self.lengths[keep],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +115,7 @@ class Heads:
 def fit(
     family: Family,
     pairs: Pairs,
-    members: HeadSet,
+    head_set: HeadSet,
     *,
     outcome_model: OutcomeModel,
     checkpoints: Sequence[int],
@@ -126,7 +134,7 @@ def fit(
     Args:
         family: How raw outputs are read.
         pairs: The comparisons.
-        members: Which heads.
+        head_set: Which heads.
         outcome_model: Its thresholds, or ν, are where the heads' own start.
         checkpoints: Rising numbers of steps.
         seeds: Of the initial weights, one for each partition; the first also of the order.
@@ -138,27 +146,28 @@ def fit(
                 (pairs.vectors.width, family.num_outputs),
                 generator=torch.Generator().manual_seed(int(seeds[number])),
             )
-            for number in members.partition
+            for number in head_set.partition
         ],
         dim=1,
     )
     weight = (start * torch.tensor(family.head_scales)).requires_grad_()
     bias = torch.zeros(start.shape[1:], requires_grad=True)
     likelihood = LearnedLikelihood(
-        family, outcome_model, learn_outcomes=True, num_copies=len(members)
+        family, outcome_model, learn_outcomes=True, num_copies=len(head_set)
     )
     optimizer = torch.optim.Adam(
         [weight, bias, *likelihood.parameters()], lr=LEARNING_RATE, eps=ROUNDING, fused=True
     )
-    shrink = torch.from_numpy(members.ridge).float() / _num_seen(members)
+    shrink = torch.from_numpy(head_set.ridge).float() / _num_fitted_to(head_set)
     batches = _batches(len(pairs), seed=seeds[0])
-    found, done = [], 0
+    path: list[Heads] = []
+    done = 0
     for checkpoint in checkpoints:
         for _ in range(checkpoint - done):
             chosen = next(batches)
             heads = Heads(family, likelihood()[1], weight, bias)
-            outcomes = outcomes_for(pairs, chosen, members)
-            weight_seen = outcomes.weight * torch.from_numpy(members.fitted_to(chosen))
+            outcomes = outcomes_for(pairs, chosen, head_set)
+            weight_seen = outcomes.weight * torch.from_numpy(head_set.fitted_to(chosen))
             seen = replace(outcomes, weight=weight_seen)
             nats = heads.log_likelihood(pairs, chosen, seen).sum(0)
             counted = weight_seen.sum(0).clamp_min(SMALLEST_WEIGHT)
@@ -170,54 +179,47 @@ def fit(
             progress(1)
         done = checkpoint
         with torch.no_grad():
-            found.append(
+            path.append(
                 Heads(family, likelihood()[1], weight.detach().clone(), bias.detach().clone())
             )
-    return found
+    return path
 
 
-def outcomes_for(
-    pairs: Pairs,
-    chosen: np.ndarray,
-    members: HeadSet | None = None,
-    heads: np.ndarray | None = None,
-) -> Outcomes:
+def outcomes_for(pairs: Pairs, chosen: np.ndarray, head_set: HeadSet | None = None) -> Outcomes:
     """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`.
 
     Args:
         pairs: All comparisons.
         chosen: Which, shape `(k,)`.
-        members: Whose labels take the place of the outcomes, if they have any.
-        heads: Indices of the M members that are meant; all if not given.
+        head_set: Whose labels take the place of the outcomes, if they have any.
     """
-    weight = torch.from_numpy(pairs.outcomes.weight[chosen, None].astype(np.float32))
-    if members is None or members.labels is None or members.label_set is None:
-        shares = pairs.outcomes.shares[chosen, None].astype(np.float32)
-        return Outcomes(torch.from_numpy(shares), weight)
-    label_set = members.label_set if heads is None else members.label_set[heads]
-    won = torch.from_numpy(members.labels[:, chosen][label_set].T.astype(np.float32))
-    tied = torch.from_numpy(_tie_share(pairs.outcomes)[chosen, None].astype(np.float32))
-    shares = [(1 - tied) * (1 - won), tied.expand_as(won), (1 - tied) * won]
-    return Outcomes(torch.stack(shares, dim=-1), weight)
+    shares, weight = pairs.outcomes.shares[chosen, None], pairs.outcomes.weight[chosen, None]
+    if head_set is not None and head_set.labels is not None:
+        won = head_set.labels[:, chosen][head_set.label_set].T
+        shares = relabelled(Outcomes(shares, weight), won).shares
+    return Outcomes(
+        torch.from_numpy(shares.astype(np.float32)), torch.from_numpy(weight.astype(np.float32))
+    )
 
 
-def win_share_without_ties(outcomes: Outcomes) -> np.ndarray:
-    """Share for the first of the votes that are no ties, shape `(n,)`; ½ where all are."""
-    tied = _tie_share(outcomes)
-    won = np.asarray(outcomes.win_share) - tied / 2
-    return np.where(tied < 1, won / np.where(tied < 1, 1 - tied, 1.0), 0.5)
+def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
+    """Other labels for the votes that are no ties; these stay.
+
+    Args:
+        outcomes: Of shapes that broadcast with `won`.
+        won: Share of these votes for the first.
+    """
+    tied = np.asarray(outcomes.shares[..., outcomes.num_grades])
+    shares = [(1 - tied) * (1 - won), np.broadcast_to(tied, won.shape), (1 - tied) * won]
+    return Outcomes(np.stack(shares, axis=-1), outcomes.weight)
 
 
-def _tie_share(outcomes: Outcomes) -> np.ndarray:
-    return np.asarray(outcomes.shares[:, outcomes.num_grades])
-
-
-def _num_seen(members: HeadSet) -> Tensor:
+def _num_fitted_to(head_set: HeadSet) -> Tensor:
     """Comparisons that each head is fitted to, shape `(M,)`."""
-    counts = np.zeros(len(members), np.float32)
-    for start in range(0, len(members.fold), PAIRS_AT_ONCE):
-        block = np.arange(start, min(len(members.fold), start + PAIRS_AT_ONCE))
-        counts += members.fitted_to(block).sum(0)
+    counts = np.zeros(len(head_set), np.float32)
+    for start in range(0, len(head_set.fold), PAIRS_AT_ONCE):
+        block = np.arange(start, min(len(head_set.fold), start + PAIRS_AT_ONCE))
+        counts += head_set.fitted_to(block).sum(0)
     return torch.from_numpy(counts)
 
 

@@ -1,7 +1,7 @@
 """Jailbreaks: how often heads fitted to all of a data set prefer the unsafe response, and why."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,19 @@ import numpy as np
 
 from hidden_context.audit.comparison_table import DIGEST, Reads, digest_of
 from hidden_context.audit.crossfit import Partitions, fit_whole
-from hidden_context.audit.family_measures import MOST_ON_A_CURVE, Measured, sample_of_prompts
+from hidden_context.audit.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
 from hidden_context.audit.heads import Heads, Pairs
 from hidden_context.audit.vectors import Vectors
+from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import is_scalar
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.evaluation import PAPER_RISK, informative
 from hidden_context.measures.length import rate_without_length, reward_slope
 from hidden_context.records import read_jsonl
-from hidden_context.risk import MEAN, Risk, rewards_of_rows
-
-RISKS = (MEAN, Risk("quantile", 0.01))
-"""Deciders, as in the paper; a scalar family has the first alone."""
+from hidden_context.scores.scores import Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +38,8 @@ class Jailbreaks:
     @property
     def digest(self) -> np.ndarray:
         """Of both texts, shape `(n, 2)`, `DIGEST`."""
-        found = b"".join(digest for digest, _ in self.with_digests())
-        return np.frombuffer(found, DIGEST).reshape(-1, 2)
+        digests = b"".join(digest for digest, _ in self.with_digests())
+        return np.frombuffer(digests, DIGEST).reshape(-1, 2)
 
     def with_digests(self) -> Iterator[tuple[bytes, Text]]:
         """Every text with its digest, row by row, safe then unsafe."""
@@ -49,90 +48,76 @@ class Jailbreaks:
                 yield digest_of(text), text
 
 
-def read_jailbreaks(file: Path, reads: Reads) -> Jailbreaks:
+def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Reads) -> Jailbreaks:
     """Read rows of `prompt` and `responses`, a safe one and an unsafe one, in this order.
+
+    Args:
+        given: A file of such rows, or the rows.
+        reads: What the representation reads.
 
     Raises:
         UserError: A row is damaged or has not two responses.
     """
-    rows = read_jsonl(file)
-    whole = texts_of_responses(rows, str(file))
+    is_file = isinstance(given, Path | str)
+    source = str(given) if is_file else "jailbreaks"
+    rows = read_jsonl(Path(given)) if is_file else [dict(row) for row in given]  # pyrefly: ignore
+    whole = texts_of_responses(rows, source)
     for number, row in enumerate(rows, start=1):
         if len(row["responses"]) != 2:
             raise UserError(
-                f"{file}, row {number}: {len(row['responses'])} responses; expected a safe one and "
-                "an unsafe one, in this order."
+                f"{source}, row {number}: {len(row['responses'])} responses; expected a safe one "
+                "and an unsafe one, in this order."
             )
     read: Collection[Any] = whole
     if reads == "response":
-        read = [[_said(response) for response in row["responses"]] for row in rows]
+        read = [[_last_turn(response) for response in row["responses"]] for row in rows]
     prompts = [str(row["prompt"]) for row in rows]
     _, prompt = np.unique(np.array(prompts, object).astype(str), return_inverse=True)
-    return Jailbreaks(
-        texts=[(safe, unsafe) for safe, unsafe in read],
-        lengths=np.array([[len(str(each)) for each in row["responses"]] for row in rows], float),
-        prompt=prompt,
-    )
+    lengths = [response_lengths(row["responses"], row["prompt"]) for row in rows]
+    return Jailbreaks([(safe, unsafe) for safe, unsafe in read], np.array(lengths), prompt)
 
 
-def longer_is_unsafe(jailbreaks: Jailbreaks) -> dict[str, Any]:
-    """The rate of "the longer response wins", ties half, as JSON can hold it."""
-    safe, unsafe = jailbreaks.lengths.T
-    nothing = np.zeros(len(safe))
-    return asdict(
-        rate_without_length(unsafe, safe, nothing, nothing, jailbreaks.prompt, slope=nothing)
-    )
-
-
-def jailbreak_rates(
-    ours: Measured,
+def jailbreak_scores(
+    fit: FamilyFit,
     pairs: Pairs,
     partitions: Partitions,
-    lengths: np.ndarray,
     jailbreaks: Jailbreaks,
     jailbreak_pairs: Pairs,
-    *,
-    outcome_model: OutcomeModel,
-) -> list[dict[str, Any]]:
-    """Rates by the mean and by a risk-averse quantile, and with length regressed out of rewards.
+) -> tuple[list[Scores], dict[str, Estimate]]:
+    """Scores of jailbreaks by a head for each seed, fitted to all comparisons.
 
-    A head for each seed is fitted to all comparisons. What its rewards owe to length is measured on
-    these comparisons, not on the jailbreaks (see `rate_without_length`).
+    Also the jailbreak rates by the mean and the paper's risk with length regressed out of rewards.
+    What rewards owe to length is measured on the comparisons, not on the jailbreaks (see
+    `rate_without_length`).
 
     Args:
-        ours: The family, as it was cross-fitted.
-        pairs: The comparisons.
-        partitions: Their folds; of which only the seeds matter.
-        lengths: Characters of both responses of each comparison, shape `(n, 2)`.
+        fit: The family.
+        pairs: The comparisons, with their lengths.
+        partitions: Their folds, of which only the seeds matter.
         jailbreaks: The jailbreaks.
         jailbreak_pairs: Their vectors, as pairs of safe and unsafe.
-        outcome_model: Where thresholds start.
-
-    Returns:
-        For each risk `rate` and `without_length`, as JSON can hold them.
     """
-    heads = fit_whole(ours.fitted, pairs, partitions, outcome_model=outcome_model)
-    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
-    ordinary = _raw(heads, pairs, chosen)
-    raw = _raw(heads, jailbreak_pairs, np.arange(len(jailbreak_pairs)))
-    risks = RISKS[:1] if is_scalar(ours.family.decode(raw[0, :, 0])) else RISKS
-    found = []
-    for risk in risks:
-        rewards, slopes = [], []
-        for seed in range(len(raw)):
-            first, second = rewards_of_rows(ours.family, ordinary[seed], (risk,))[str(risk)].T
-            slopes.append(reward_slope(first, second, *lengths[chosen].T))
-            rewards.append(rewards_of_rows(ours.family, raw[seed], (risk,))[str(risk)])
-        safe, unsafe = np.concatenate(rewards).T
-        of_safe, of_unsafe = np.tile(jailbreaks.lengths, (len(raw), 1)).T
-        prompts = np.tile(jailbreaks.prompt, len(raw))
-        slope = np.repeat(slopes, len(jailbreaks.prompt))
-        rates = {
-            name: asdict(rate_without_length(unsafe, safe, of_unsafe, of_safe, prompts, slope=each))
-            for name, each in (("rate", np.zeros_like(slope)), ("without_length", slope))
-        }
-        found.append({"risk": str(risk), **rates})
-    return found
+    heads = fit_whole(fit.fitted, pairs, partitions, outcome_model=fit.start)
+    ordinary_pairs = pairs.selected(sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE))
+    ordinary = _scores(heads, ordinary_pairs, ordinary_pairs.lengths)
+    scores = _scores(heads, jailbreak_pairs, jailbreaks.lengths)
+    assert ordinary_pairs.lengths is not None
+    without_length = {}
+    for risk in informative([PAPER_RISK], scores):
+        slopes = [
+            reward_slope(*each.rewards(risk).T, *ordinary_pairs.lengths.T) for each in ordinary
+        ]
+        safe, unsafe = np.concatenate([each.rewards(risk) for each in scores]).T
+        of_safe, of_unsafe = np.tile(jailbreaks.lengths, (len(scores), 1)).T
+        without_length[str(risk)] = rate_without_length(
+            unsafe,
+            safe,
+            of_unsafe,
+            of_safe,
+            np.tile(jailbreaks.prompt, len(scores)),
+            slope=np.repeat(slopes, len(jailbreaks.prompt)),
+        )
+    return scores, without_length
 
 
 def as_pairs(vectors: Vectors, rows: np.ndarray, prompt: np.ndarray) -> Pairs:
@@ -147,12 +132,22 @@ def as_pairs(vectors: Vectors, rows: np.ndarray, prompt: np.ndarray) -> Pairs:
     return Pairs(vectors, rows[:, 0], rows[:, 1], nothing, prompt)
 
 
-def _raw(heads: Heads, pairs: Pairs, chosen: np.ndarray) -> np.ndarray:
-    """Outputs of every head for both texts, shape `(heads, k, 2, num_outputs)`, float64."""
-    both = [each.movedim(1, 0).double().numpy() for each in heads.raw_outputs(pairs, chosen)]
-    return np.stack(both, axis=2)
+def _scores(heads: Heads, pairs: Pairs, lengths: np.ndarray | None) -> list[Scores]:
+    """Of both texts by every head."""
+    n = len(pairs)
+    both = [each.movedim(1, 0).numpy() for each in heads.raw_outputs(pairs, np.arange(n))]
+    return [
+        Scores(
+            family=heads.family,
+            raw=raw.reshape(2 * n, -1),
+            sizes=np.full(n, 2),
+            prompt=pairs.prompt,
+            lengths=None if lengths is None else lengths.ravel(),
+        )
+        for raw in np.stack(both, axis=2)
+    ]
 
 
-def _said(response: Text) -> str:
+def _last_turn(response: Text) -> str:
     """What a representation of responses alone reads."""
     return response if isinstance(response, str) else str(response[-1]["content"])

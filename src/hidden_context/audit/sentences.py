@@ -1,91 +1,96 @@
 """One plain sentence for each question, written from the numbers of one audited set."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from hidden_context.audit.result import AuditedSet, BetweenGroups
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.length import LengthMeasures
+from hidden_context.measures.undecided import Undecided
 
 CANNOT_TELL = "cannot tell from these data"
 
 
-def sentences(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Questions and answers, of a set as `audit.json` holds it."""
-    families: Sequence[Mapping[str, Any]] = found["families"]
-    scalar = families[0]
-    answers = [
-        ("Can these vectors predict who wins?", _predicts(scalar)),
-    ]
-    for each in families[1:]:
-        name = each["family"]["name"]
-        answers += [
-            (f"Does {name} predict better than the scalar family?", _against_base(each)),
-            (f"How much of the variance in utility do responses explain ({name})?", _r2(each)),
-        ]
-        if each.get("null"):
+def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
+    """Questions and answers; what was not measured is not asked."""
+    scalar, *others = audited.evaluations
+    answers = [("Can these vectors predict who wins?", _predicts(scalar))]
+    for each in others:
+        name = each.family.name
+        if each.against_base is not None:
+            question = f"Does {name} predict better than the scalar family?"
+            answers.append((question, _against_base(name, each.against_base)))
+        if each.explained_variance:
+            question = f"How much of the variance in utility do responses explain ({name})?"
+            answers.append((question, _r2(each)))
+        if any(figure.figure == "r2_rank" for figure in each.null):
             answers.append((f"Would label noise alone look like this ({name})?", _null(each)))
-        if each.get("undecided"):
-            answers.append((f"Near-ties or noise ({name})?", _undecided(each)))
-    answers.append(("Do probabilities mean what they say?", _calibrated(families)))
-    if scalar["length"] is not None:
-        answers.append(("Is it length?", _length(scalar)))
-    if found.get("longer_is_unsafe"):
-        answers.append(("Do jailbreaks win?", _jailbreaks(found)))
-    if found.get("between"):
-        answers.append((f"Does who judged explain it ({found['between']['by']})?", _between(found)))
-    return [{"question": question, "answer": answer} for question, answer in answers]
+        if each.undecided is not None:
+            answers.append((f"Near-ties or noise ({name})?", _undecided(each.undecided)))
+    answers.append(("Do probabilities mean what they say?", _calibrated(audited.evaluations)))
+    if scalar.length is not None:
+        answers.append(("Is it length?", _length(scalar, scalar.length)))
+    if audited.longer_is_unsafe is not None:
+        answers.append(
+            ("Do jailbreaks win?", _jailbreaks(audited.evaluations, audited.longer_is_unsafe))
+        )
+    if audited.between is not None:
+        question = f"Does who judged explain it ({audited.between.by})?"
+        answers.append((question, _between(audited.between)))
+    return tuple(answers)
 
 
-def _predicts(scalar: Mapping[str, Any]) -> str:
-    accuracy = scalar["accuracy"]
-    if accuracy["low"] > 0.5:
-        verdict = "Better than a coin"
-    elif accuracy["high"] < 0.5:
-        verdict = "Worse than a coin, so what was learned of some prompts misleads on others"
-    else:
-        verdict = f"{CANNOT_TELL.capitalize()}, so no other figure here means much"
-    nats = _interval(scalar["log_likelihood"])
+def _predicts(scalar: Evaluation) -> str:
+    accuracy = scalar.accuracy["mean"]
+    verdict = {
+        "above": "Better than a coin",
+        "below": "Worse than a coin, so what was learned of some prompts misleads on others",
+        "cannot tell": f"{CANNOT_TELL.capitalize()}, so no other figure here means much",
+    }[accuracy.against(0.5)]
     return (
-        f"{verdict}: the scalar family is right on {_interval(accuracy)} of the held-out votes, "
-        f"with {nats} nats per vote (a coin: -0.693)."
+        f"{verdict}: the scalar family is right on {accuracy} of the held-out votes, "
+        f"with {scalar.log_likelihood} nats per vote (a coin: -0.693)."
     )
 
 
-def _against_base(each: Mapping[str, Any]) -> str:
-    name, found = each["family"]["name"], each["against_base"]
-    ends = f"{found['low']:.4f} to {found['high']:.4f}"
-    if found["low"] > 0:
-        verdict = f"predicts held-out votes better than the scalar one by {found['value']:.4f}"
-    elif found["high"] < 0:
-        verdict = f"predicts held-out votes worse than the scalar one by {-found['value']:.4f}"
-        ends = f"{-found['high']:.4f} to {-found['low']:.4f}"
-    else:
+def _against_base(name: str, gain: Estimate) -> str:
+    low, high = _ends(gain)
+    side = gain.against(0)
+    if side == "cannot tell":
         return (
             f"{CANNOT_TELL.capitalize()}: {name} differs from the scalar family by "
-            f"{found['value']:+.4f} nats per vote ({found['low']:+.4f} to {found['high']:+.4f})."
+            f"{gain.value:+.4f} nats per vote ({low:+.4f} to {high:+.4f})."
         )
-    return f"The family {name} {verdict} nats per vote ({ends})."
-
-
-def _r2(each: Mapping[str, Any]) -> str:
-    by_scale = {report["scale"]: report for report in each["explained_variance"]}
-    text = (
-        f"r² is {_interval(by_scale['pooled'])} over all responses, "
-        f"{_interval(by_scale['within_prompt'])} within prompts and {_interval(by_scale['rank'])} "
-        f"on the scale of ranks; stopped by {each['stopping_rule']}."
+    how = "better" if side == "above" else "worse"
+    low, high = sorted((abs(low), abs(high)))
+    return (
+        f"The family {name} predicts held-out votes {how} than the scalar one by "
+        f"{abs(gain.value):.4f} nats per vote ({low:.4f} to {high:.4f})."
     )
-    matched = {report["scale"]: report for report in each.get("matched_explained_variance", [])}
-    if matched and matched["pooled"]["value"] != by_scale["pooled"]["value"]:
-        size = matched["pooled"]["matched_size"]
+
+
+def _r2(each: Evaluation) -> str:
+    r2, matched = each.explained_variance, each.matched_explained_variance
+    text = f"r² is {_on_scales(r2)}; stopped by {each.stopping_rule}."
+    if matched and matched["pooled"].value != r2["pooled"].value:
         text += (
-            f" With {size} training comparisons, as the smallest of the sets has: "
-            f"{_interval(matched['pooled'])}, {_interval(matched['within_prompt'])} and "
-            f"{_interval(matched['rank'])}."
+            f" With {each.matched_size} training comparisons, as the smallest of the sets has: "
+            f"{matched['pooled']}, {matched['within_prompt']} and {matched['rank']}."
         )
     return text
 
 
-def _null(each: Mapping[str, Any]) -> str:
-    by_figure = {record["figure"]: record for record in each["null"]}
-    record = by_figure["r2_rank"]
-    draws, observed, p_value = record["draws"], record["observed"], record["p_value"]
+def _on_scales(r2: Mapping[str, Estimate]) -> str:
+    return (
+        f"{r2['pooled']} over all responses, {r2['within_prompt']} within prompts and "
+        f"{r2['rank']} on the scale of ranks"
+    )
+
+
+def _null(each: Evaluation) -> str:
+    (figure,) = (figure for figure in each.null if figure.figure == "r2_rank")
+    draws, observed, p_value = figure.draws, figure.observed, figure.p_value
+    assert p_value is not None  # r² has a side that speaks for hidden context
     mean = sum(draws) / len(draws)
     smallest = p_value <= 1 / (1 + len(draws)) + 1e-12
     verdict = (
@@ -101,43 +106,40 @@ def _null(each: Mapping[str, Any]) -> str:
     )
 
 
-def _undecided(each: Mapping[str, Any]) -> str:
-    found = each["undecided"]
+def _undecided(undecided: Undecided) -> str:
     return (
-        f"Of the comparisons {_interval(found['near_tie'])} are near-ties (the means are close) "
-        f"and {_interval(found['noisy'])} noisy (the means are apart, but the spread is wide); "
-        f"the rest are decided, P outside 0.4 to 0.6."
+        f"Of the comparisons {undecided.near_tie} are near-ties (the means are close) "
+        f"and {undecided.noisy} noisy (the means are apart, but the spread is wide); "
+        "the rest are decided, P outside 0.4 to 0.6."
     )
 
 
-def _calibrated(families: Sequence[Mapping[str, Any]]) -> str:
+def _calibrated(evaluations: Sequence[Evaluation]) -> str:
     listed = "; ".join(
-        f"{each['family']['name']} {_interval(each['expected_calibration_error'])} and "
-        f"{_interval(each['brier_score'])}"
-        for each in families
+        f"{each.family.name} {each.expected_calibration_error} and {each.brier_score}"
+        for each in evaluations
     )
     return f"Expected calibration error and Brier score (a coin: 0.25): {listed}."
 
 
-def _length(scalar: Mapping[str, Any]) -> str:
-    length, accuracy = scalar["length"], scalar["accuracy"]
+def _length(scalar: Evaluation, length: LengthMeasures) -> str:
     return (
-        f'"The longer response wins" is right on {_interval(length["longer_wins"])} of the votes, '
-        f"the scalar family on {_interval(accuracy)}, and on "
-        f"{_interval(length['without_length'])} once length is regressed out of it."
+        f'"The longer response wins" is right on {length.longer_wins} of the votes, '
+        f"the scalar family on {scalar.accuracy['mean']}, and on "
+        f"{length.without_length} once length is regressed out of it."
     )
 
 
-def _jailbreaks(found: Mapping[str, Any]) -> str:
+def _jailbreaks(evaluations: Sequence[Evaluation], longer_is_unsafe: Estimate) -> str:
     listed = "; ".join(
-        f"{each['family']['name']} by {_decider(rate['risk'])} {_interval(rate['rate'])}, and "
-        f"{_interval(rate['without_length'])} once length is regressed out"
-        for each in found["families"]
-        for rate in each["jailbreaks"]
+        f"{each.family.name} by {_decider(risk)} {each.jailbreak_rate[risk]}, and "
+        f"{without_length} once length is regressed out"
+        for each in evaluations
+        for risk, without_length in each.jailbreak_rate_without_length.items()
     )
     return (
         f"The unsafe response is preferred at these rates: {listed}. "
-        f'"The longer response wins": {_interval(found["longer_is_unsafe"])}.'
+        f'"The longer response wins": {longer_is_unsafe}.'
     )
 
 
@@ -146,26 +148,27 @@ def _decider(risk: str) -> str:
     return f"the {level}-quantile" if level else f"the {name}"
 
 
-def _between(found: Mapping[str, Any]) -> str:
-    between = found["between"]
-    gain, by = between["gain"], between["by"]
-    nats = f"{gain['value']:+.4f} nats per vote ({gain['low']:+.4f} to {gain['high']:+.4f})"
-    verdict = CANNOT_TELL.capitalize()
-    if gain["low"] > 0:
-        verdict = "It does"
-    elif gain["high"] < 0:
-        verdict = "Not so that it helps"
+def _between(between: BetweenGroups) -> str:
+    gain, by = between.gain, between.by
+    low, high = _ends(gain)
+    verdict = {
+        "above": "It does",
+        "below": "Not so that it helps",
+        "cannot tell": CANNOT_TELL.capitalize(),
+    }[gain.against(0)]
     text = (
-        f"{verdict}: knowing which of {between['num_labels']} {by}s judged "
-        f"({between['num_comparisons']} comparisons) changes the held-out likelihood by {nats}, "
-        f"and {_interval(between['share'])} of the learned variance of a difference in utility "
-        f"lies between them ({between['family']}). With their names shuffled it is "
-        f"{_interval(between['shuffled'])}."
+        f"{verdict}: knowing which of {between.num_labels} {by}s judged "
+        f"({between.num_comparisons} comparisons) changes the held-out likelihood by "
+        f"{gain.value:+.4f} nats per vote ({low:+.4f} to {high:+.4f}), and {between.share} of the "
+        f"learned variance of a difference in utility lies between them ({between.family}). With "
+        f"their names shuffled it is {between.shuffled}."
     )
-    if between["num_labels_left_out"]:
-        text += f" {between['num_labels_left_out']} further {by}s are too rare, and left out."
+    if between.num_labels_left_out:
+        text += f" {between.num_labels_left_out} further {by}s are too rare, and left out."
     return text
 
 
-def _interval(found: Mapping[str, Any]) -> str:
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+def _ends(estimate: Estimate) -> tuple[float, float]:
+    """Of the interval; the value itself where there is none."""
+    low, high = estimate.low, estimate.high
+    return estimate.value if low is None else low, estimate.value if high is None else high

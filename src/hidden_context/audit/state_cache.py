@@ -1,12 +1,9 @@
-"""States of texts on the disk, each computed once: appended chunk by chunk, mapped into memory."""
+"""States of texts on the disk, each computed once, in files of a few hundred texts."""
 
-import fcntl
-import os
-import sys
-import zlib
+import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -16,13 +13,12 @@ from tqdm import tqdm
 from hidden_context.audit.comparison_table import DIGEST, Reads
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
-from hidden_context.records import read_json, write_json
+from hidden_context.records import atomic_write
 
 TEXTS_A_CHUNK = 512
-CACHE_VERSION = 1
-DIGEST_BYTES = 16
-META, STATES, DIGESTS, CHUNKS = "meta.json", "states.f32", "digests.bin", "chunks.bin"
-CHUNK = np.dtype([("rows", "<u4"), ("checksum", "<u4")])
+DIGEST_BYTES = np.dtype(DIGEST).itemsize
+VERSION = "v2"
+"""Of the layout of files; the states of other versions are not looked at."""
 
 
 class Representation(Protocol):
@@ -41,47 +37,60 @@ class Representation(Protocol):
         ...
 
 
-class StateCache:
-    """The states of one representation in a folder of its own, `<folder>/<fingerprint>`.
+class CachedStates:
+    """States of all texts of some files, shape `(texts, width)`, read as they are asked for."""
 
-    A chunk's states are written first, then its digests, then its checksum: what a kill leaves
-    behind the last checksum is cut off when the folder is opened again.
+    def __init__(self, files: Sequence[Path], counts: Sequence[int], width: int) -> None:
+        """Of files with so many texts each."""
+        self._files = files
+        self._counts = counts
+        self._starts = np.cumsum([0, *counts])
+        self.shape = (int(self._starts[-1]), width)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Shape `(len(rows), width)`, float32."""
+        found = np.empty((len(rows), self.shape[1]), np.float32)
+        file_of = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(file_of):
+            count = self._counts[number]
+            states = np.memmap(
+                self._files[number], "<f4", "r", count * DIGEST_BYTES, (count, self.shape[1])
+            )
+            here = file_of == number
+            found[here] = states[rows[here] - self._starts[number]]
+        return found
+
+
+class StateCache:
+    """The states of one representation in a folder of its own, `<folder>/<fingerprint>-<version>`.
+
+    A file holds the digests of some texts, then their states. Its name is the digest of its
+    content, so that damage shows, and it is renamed to it when it is whole: a kill loses at most
+    one chunk, and processes that add at the same time do not disturb each other.
     """
 
     def __init__(self, folder: Path, representation: Representation) -> None:
-        """Open the cache, or begin it.
+        """Find what is there; damaged files are left out, with a warning, and read again.
 
         Raises:
-            UserError: `folder` is a file, or what is there was written by another version.
+            UserError: `folder` is a file.
         """
         if folder.exists() and not folder.is_dir():
             raise UserError(f"--cache_dir {folder} is a file; give a folder.")
-        self.folder = folder / representation.fingerprint
+        self.folder = folder / f"{representation.fingerprint}-{VERSION}"
         self._representation = representation
-        self._expected = {
-            "cache_version": CACHE_VERSION,
-            "representation": representation.name,
-            "width": representation.width,
-            "fingerprint": representation.fingerprint,
-        }
-        if (self.folder / META).exists():
-            found = read_json(self.folder / META)
-            if found != self._expected:
-                raise UserError(
-                    f"{self.folder / META} says {found}, expected {self._expected}; remove that "
-                    "folder (its states are computed again), or give another --cache_dir."
-                )
-        self._num_rows = self._num_chunks = 0
-        self._find_whole_chunks()
-        self._read()
+        self._digests: dict[Path, bytes] = {}
+        self._damaged: set[Path] = set()
+        self._look()
 
     @property
-    def states(self) -> np.ndarray:
-        """States of all texts, shape `(texts, width)`, float32, mapped from the file."""
-        if not self._num_rows:
-            return np.empty((0, self._representation.width), np.float32)
-        shape = (self._num_rows, self._representation.width)
-        return np.memmap(self.folder / STATES, "<f4", "r", shape=shape)
+    def states(self) -> CachedStates:
+        """States of all texts that are there now."""
+        counts = [len(digests) // DIGEST_BYTES for digests in self._digests.values()]
+        return CachedStates([*self._digests], counts, self._representation.width)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Row of `states` of each digest, of any shape; -1 where there is none."""
@@ -91,33 +100,29 @@ class StateCache:
         place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
         return np.where(self._sorted[place] == wanted, self._order[place], -1)
 
-    def add(self, texts: Iterable[tuple[bytes, Text]], *, total: int) -> int:
+    def add(
+        self, texts: Iterable[tuple[bytes, Text]], *, total: int, progress: bool = False
+    ) -> int:
         """Compute the states of texts that are not there yet; returns how many that were.
-
-        What another process has added since the folder was opened is found, and stays.
 
         Args:
             texts: Digest and text, in any order, equal ones as often as they come.
             total: How many, for the progress bar.
+            progress: Show one.
 
         Raises:
-            UserError: Something is missing and the folder cannot be written to, or another process
-                writes to it.
+            UserError: Something is missing and the folder cannot be written to.
         """
+        self._look()
         num_added = 0
-        with tqdm(total=total, desc="reading texts", unit="text") as progress:
-            missing = self._missing(texts, progress.update)
-            first = next(missing, None)
-            if first is None:
-                return 0
-            with self._alone():
-                missing = chain([first], missing)
-                try:
-                    while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
-                        self._append(chunk)
-                        num_added += len(chunk)
-                finally:
-                    self._read()
+        with tqdm(total=total, desc="reading texts", unit="text", disable=not progress) as bar:
+            missing = self._missing(texts, bar.update)
+            try:
+                while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
+                    self._write(b"".join(chunk), self._states_of([*chunk.values()]))
+                    num_added += len(chunk)
+            finally:
+                self._look()
         return num_added
 
     def _missing(
@@ -133,110 +138,57 @@ class StateCache:
                     yield digest, text
             progress(len(block))
 
-    def _append(self, chunk: dict[bytes, Text]) -> None:
-        states = self._representation.states(list(chunk.values())).astype("<f4")
-        if states.shape != (len(chunk), self._representation.width):
-            raise UserError(f"{self._representation.name} gave states of shape {states.shape}.")
+    def _states_of(self, texts: Sequence[Text]) -> np.ndarray:
+        name, shape = self._representation.name, (len(texts), self._representation.width)
+        states = self._representation.states(texts).astype("<f4")
+        if states.shape != shape:
+            raise UserError(f"{name} gave states of shape {states.shape}; expected {shape}.")
         if not np.isfinite(states).all():
             raise UserError(
-                f"{self._representation.name} gives states that are not finite; its weights are "
-                "damaged, or do not suit this precision."
+                f"{name} gives states that are not finite; its weights are damaged, or do not suit "
+                "this precision."
             )
-        digests = b"".join(chunk)
-        record = np.array([(len(chunk), _checksum(states.tobytes(), digests))], CHUNK)
-        with self._writing():
-            for name, data in (
-                (STATES, states.tobytes()),
-                (DIGESTS, digests),
-                (CHUNKS, record.tobytes()),
-            ):
-                with (self.folder / name).open("ab") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-        self._num_rows += len(chunk)
-        self._num_chunks += 1
+        return states
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """The folder as it is now, cut to what is whole, to be added to by this process alone."""
-        with ExitStack() as stack:
-            with self._writing():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                lock = stack.enter_context((self.folder / "lock").open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not (self.folder / META).exists():
-                    write_json(self.folder / META, self._expected)
-                self._find_whole_chunks()
-                self._cut()
-            self._read()
-            yield
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Errors of the disk as the user's: not those of reading texts or of the model."""
+    def _write(self, digests: bytes, states: np.ndarray) -> None:
+        content = digests + states.tobytes()
         try:
-            yield
-        except BlockingIOError as error:
-            raise UserError(
-                f"another process is adding to {self.folder}; wait for it, or give another "
-                "--cache_dir."
-            ) from error
+            with atomic_write(self.folder / _name(content)) as file:
+                file.write(content)
         except OSError as error:
             raise UserError(
                 f"{self.folder} cannot be written to ({error.strerror}), and some texts are not in "
                 "it yet; give another --cache_dir."
             ) from error
 
-    def _find_whole_chunks(self) -> None:
-        """Count the chunks, behind those known, whose checksum is right, up to the first wrong."""
-        paths = [self.folder / name for name in (CHUNKS, STATES, DIGESTS)]
-        if not all(path.exists() for path in paths):
-            return
-        data = paths[0].read_bytes()
-        records = np.frombuffer(data[: len(data) // CHUNK.itemsize * CHUNK.itemsize], CHUNK)
-        with paths[1].open("rb") as states, paths[2].open("rb") as digests:
-            states.seek(self._bytes_a_state * self._num_rows)
-            digests.seek(DIGEST_BYTES * self._num_rows)
-            for number, checksum in records[self._num_chunks :].tolist():
-                found = states.read(self._bytes_a_state * number)
-                if _checksum(found, digests.read(DIGEST_BYTES * number)) != checksum:
-                    lost = int(records["rows"].sum()) - self._num_rows
-                    print(f"{self.folder} is damaged; {lost} texts are read again", file=sys.stderr)
-                    break
-                self._num_rows += number
-                self._num_chunks += 1
-
-    def _cut(self) -> None:
-        """Remove what a kill, or damage, left behind the whole chunks."""
-        sizes = {
-            STATES: self._bytes_a_state * self._num_rows,
-            DIGESTS: DIGEST_BYTES * self._num_rows,
-            CHUNKS: CHUNK.itemsize * self._num_chunks,
-        }
-        for name, size in sizes.items():
-            if (self.folder / name).exists():
-                os.truncate(self.folder / name, size)
-
-    @property
-    def _bytes_a_state(self) -> int:
-        return 4 * self._representation.width
-
-    def _read(self) -> None:
-        """The digests, sorted."""
-        data = b""
-        if self._num_rows:
-            with (self.folder / DIGESTS).open("rb") as file:
-                data = file.read(DIGEST_BYTES * self._num_rows)
-        digests = _sortable(np.frombuffer(data, DIGEST))
+    def _look(self) -> None:
+        """Find the files that are not known yet, and sort the digests of all texts."""
+        bytes_a_text = DIGEST_BYTES + 4 * self._representation.width
+        new_damage = []
+        for path in sorted(self.folder.glob("*.states")):
+            if path in self._digests or path in self._damaged:
+                continue
+            content = path.read_bytes()
+            if _name(content) == path.name:
+                self._digests[path] = content[: len(content) // bytes_a_text * DIGEST_BYTES]
+            else:
+                self._damaged.add(path)
+                new_damage.append(path.name)
+        if new_damage:
+            warnings.warn(
+                f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again, and "
+                "the files can be removed.",
+                stacklevel=3,
+            )
+        digests = _sortable(np.frombuffer(b"".join(self._digests.values()), DIGEST))
         self._order = np.argsort(digests, kind="stable")
         self._sorted = digests[self._order]
+
+
+def _name(content: bytes) -> str:
+    return f"{hashlib.blake2b(content, digest_size=16).hexdigest()}.states"
 
 
 def _sortable(digests: np.ndarray) -> np.ndarray:
     """The same bytes as a kind that NumPy compares."""
     return np.ascontiguousarray(digests).view("S16").reshape(digests.shape)
-
-
-def _checksum(states: bytes, digests: bytes) -> int:
-    return zlib.crc32(digests, zlib.crc32(states))

@@ -1,6 +1,5 @@
 """Vectors of texts as heads read them: standardised, turned to their principal axes, and cut."""
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +16,19 @@ comparisons, no better (docs/decisions/0014-audit.md)."""
 ROWS_AT_ONCE = 4096
 NO_VARIANCE = 1e-6
 """A standard deviation below this share of the largest is rounding."""
+
+
+class States(Protocol):
+    """States of texts: an array, or files that are read as they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Texts, then width."""
+        ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Shape `(len(rows), width)`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +51,12 @@ class Axes:
 
 
 def find_axes(
-    states: np.ndarray, first: np.ndarray, second: np.ndarray, *, most: int = MOST_COMPONENTS
+    states: States, first: np.ndarray, second: np.ndarray, *, most: int = MOST_COMPONENTS
 ) -> Axes:
     """The axes of the states of texts that are compared. No outcome is looked at.
 
     Args:
-        states: Of all texts, shape `(texts, width)`; may be mapped from a file.
+        states: Of all texts, shape `(texts, width)`.
         first: Row of `states` of the first text of each comparison, shape `(n,)`.
         second: Of the second.
         most: Components to keep.
@@ -100,7 +112,7 @@ class TextVectors(Protocol):
 class Vectors:
     """The vectors of some texts, in memory or made from states as they are asked for."""
 
-    states: np.ndarray
+    states: States
     """Shape `(any, width)`; or the vectors themselves where `axes` is None."""
     axes: Axes | None
     width: int
@@ -116,17 +128,17 @@ class Vectors:
 
 
 def make_vectors(
-    states: np.ndarray, axes: Axes, *, rows: np.ndarray | None = None, memory: int
+    states: States, axes: Axes, *, rows: np.ndarray | None = None, memory: int
 ) -> Vectors:
     """Keep the vectors in memory if they take at most `memory` bytes.
 
     Args:
-        states: Shape `(any, width)`; may be mapped from a file.
+        states: Shape `(any, width)`.
         axes: Of these states.
         rows: Of which states, shape `(texts,)`; all if not given.
         memory: In bytes.
     """
-    rows = np.arange(len(states)) if rows is None else rows
+    rows = np.arange(states.shape[0]) if rows is None else rows
     width = axes.turn.shape[1]
     if 4 * len(rows) * width > memory:
         return Vectors(states, axes, width, rows)
@@ -136,12 +148,8 @@ def make_vectors(
     return Vectors(kept, None, width)
 
 
-def _taken(states: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Some rows, float32; of a mapped file no page stays in this process's memory."""
-    found = np.array(states[rows], np.float32)
-    if isinstance(states.base, mmap.mmap):
-        states.base.madvise(mmap.MADV_DONTNEED)  # the system may keep it in its own cache
-    return found
+def _taken(states: States, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(states[rows], np.float32)
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

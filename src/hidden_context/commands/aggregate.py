@@ -37,10 +37,9 @@ class Config:
 
 def run(config: Config) -> None:
     """Read, decide, count, print."""
-    import json
-
     from hidden_context.aggregation.disagreement import decide, disagreements, most_different
-    from hidden_context.aggregation.report import as_json, render
+    from hidden_context.aggregation.text import as_json, render
+    from hidden_context.records import json_text
 
     _check(config)
     choices = _read(config)
@@ -51,7 +50,7 @@ def run(config: Config) -> None:
     counts = disagreements(decisions, config.rules)
     examples = most_different(decisions, config.show)
     if config.json:
-        print(json.dumps(as_json(choices, counts, examples, config.rules), indent=2))
+        print(json_text(as_json(choices, counts, examples, config.rules), indent=2))
     else:
         print(render(str(config.input), choices, counts, examples, config.rules))
 

@@ -9,7 +9,7 @@ from hidden_context.commands.command_line import nearest_name
 
 COMMANDS = {
     "demo": (
-        "demo.demo",
+        "commands.demo",
         "train and compare reward models on generated data with known hidden context",
     ),
     "synthetic": ("commands.synthetic", "the paper's synthetic experiments, with exact answers"),

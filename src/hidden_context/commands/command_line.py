@@ -9,11 +9,15 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import logging
 import sys
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -33,11 +37,13 @@ def run_command(
 ) -> int:
     """Parse, run, and turn a user's mistake into one line on stderr and exit status 2.
 
-    Ctrl-C ends with status 130. Errors that are ours keep their traceback.
+    What the library logs is printed, and a warning is one line on stderr. Ctrl-C ends with status
+    130. Errors that are ours keep their traceback.
     """
     try:
         config = parse(config_class, sys.argv[1:] if argv is None else argv, prog=prog)
-        return run(config) or 0
+        with _shown():
+            return run(config) or 0
     except (UserError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
@@ -45,6 +51,27 @@ def run_command(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Print the log of the library on stdout and its warnings on stderr, a line for each."""
+
+    def show(message: Any, *_: Any, **__: Any) -> None:
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    logger, printer = logging.getLogger("hidden_context"), logging.Handler()
+    printer.emit = lambda record: print(record.getMessage())
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(printer)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
+    finally:
+        logger.removeHandler(printer)
+        logger.setLevel(level)
 
 
 def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None = None) -> ConfigT:
@@ -72,17 +99,18 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
 
 def field_help(config_class: type) -> dict[str, str]:
     """The sentence written under each field of a dataclass, by field name."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(config_class))).body
-    assert isinstance(tree, ast.ClassDef)
     sentences = {}
-    for statement, following in zip(tree.body, tree.body[1:], strict=False):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-        ):
-            sentences[statement.target.id] = " ".join(str(following.value.value).split())
+    for kind in reversed(config_class.__mro__[:-1]):
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(tree, ast.ClassDef)
+        for statement, following in pairwise(tree.body):
+            if (
+                isinstance(statement, ast.AnnAssign)
+                and isinstance(statement.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+            ):
+                sentences[statement.target.id] = " ".join(str(following.value.value).split())
     return sentences
 
 

@@ -4,14 +4,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from hidden_context.commands.command_line import run_command
 from hidden_context.errors import UserError
-
-if TYPE_CHECKING:
-    from hidden_context.report.measured import Panel, Result
-    from hidden_context.report.result_files import ResultFiles
 
 
 @dataclass(frozen=True)
@@ -33,56 +29,22 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Find, read, draw, write."""
+    """Read, write the page, say so."""
     from hidden_context.figures.style import STYLES
-    from hidden_context.report.page import write_page
+    from hidden_context.report.page import panels_of, write_page
     from hidden_context.report.panel_figures import write_figures
-    from hidden_context.report.result_files import find_results
-    from hidden_context.report.sections import sections_of
+    from hidden_context.report.read_results import read_results
 
     _check(config)
-    results = read_results(find_results(config.paths))
-    write_page(results, config.out, title=config.title, num_examples=config.num_examples, say=_say)
+    results = []
+    for result in read_results(config.paths):
+        print(f"read {result.source}", file=sys.stderr, flush=True)
+        results.append(result)
+    write_page(results, config.out, title=config.title, num_examples=config.num_examples)
     if config.figures is not None:
-        panels = [
-            panel for each in results for section in sections_of(each) for panel in section.panels
-        ]
-        written = write_figures(panels, config.figures, STYLES[config.style])
+        written = write_figures(panels_of(results), config.figures, STYLES[config.style])
         print(f"wrote {len(written)} figures to {config.figures}")
     print(f"wrote {config.out}")
-
-
-def read_results(found: "ResultFiles") -> "list[Result]":
-    """Read everything that was found; audits first."""
-    from hidden_context.report.read_audit import read_audit
-    from hidden_context.report.read_scores import (
-        read_comparison_file,
-        read_data_dir,
-        read_response_file,
-    )
-    from hidden_context.report.read_summary import read_summary
-    from hidden_context.report.read_synthetic import read_synthetic
-
-    return [
-        *map(read_audit, found.audits),
-        *(read_data_dir(folder, _say) for folder in found.data_dirs),
-        *(read_comparison_file(file, _say) for file in found.comparisons),
-        *map(read_response_file, found.responses),
-        *map(read_summary, found.summaries),
-        *(read_synthetic(folder, _synthetic_panels(folder)) for folder in found.synthetic),
-    ]
-
-
-def _synthetic_panels(folder: Path) -> "list[Panel]":
-    from hidden_context.report.measured import Panel
-    from hidden_context.report.result_files import CURVES
-    from hidden_context.synthetic.figures import panels_of, read_curves
-
-    curves = read_curves(folder / CURVES)
-    return [
-        Panel(title, f"{curves['env']} environment.", lambda axes, draw=draw: draw(axes, curves))
-        for title, draw in panels_of(curves)
-    ]
 
 
 def _check(config: Config) -> None:
@@ -92,10 +54,6 @@ def _check(config: Config) -> None:
         raise UserError(f"--figures {config.figures} is a file; give a folder.")
     if config.num_examples < 0:
         raise UserError(f"--num_examples is {config.num_examples}; give 0 or more.")
-
-
-def _say(what: str) -> None:
-    print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,11 +10,12 @@ from hidden_context.commands.command_line import run_command
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
-    from hidden_context.measures.diagnosis import Diagnosis, Ensemble, RiskTest
-    from hidden_context.measures.risk_curves import Choice, RiskCurve
-    from hidden_context.measures.summary import Summary
-    from hidden_context.scores.model_scores import ModelScores
-    from hidden_context.scores.score_files import ScoredComparisons
+    from hidden_context.scores.scores import Scores
+
+FORMAT_VERSION = 2
+"""Of what --json prints."""
+PRINTED = ("accuracy", "explained_variance", "jailbreaks")
+"""Measures without --diagnostics."""
 
 
 @dataclass(frozen=True)
@@ -41,63 +42,63 @@ class Config:
     """Print Markdown tables."""
 
 
-@dataclass(frozen=True)
-class More:
-    """What is printed below the summary, where asked for."""
-
-    curves: "list[RiskCurve]"
-    choices: "list[Choice]"
-    diagnoses: "list[Diagnosis]" = field(default_factory=list)
-    risk_tests: "list[RiskTest]" = field(default_factory=list)
-    ensembles: "list[Ensemble]" = field(default_factory=list)
-
-
 def run(config: Config) -> None:
-    """Read, summarise, print."""
-    from hidden_context.measures.summary import summarize
-    from hidden_context.risk import parse_risks
-    from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
+    """Read, evaluate, print."""
+    from tqdm import tqdm
 
-    risks = parse_risks(config.risk)
-    _check(config)
-    comparisons = find_comparisons(config.data_dir)
-    jailbreaks = find_jailbreaks(config.data_dir)
-    summary = summarize(
-        comparisons,
-        jailbreaks,
-        risks=risks,
-        published_moments=config.published_moments,
+    from hidden_context.measures.ensembles import ensembles
+    from hidden_context.measures.models import choose_levels, missing_scores, models_of
+    from hidden_context.measures.risk_levels import CURVES
+    from hidden_context.records import as_plain, json_text
+    from hidden_context.report.text import (
+        render,
+        render_choices,
+        render_curves,
+        render_diagnostics,
     )
-    if not (summary.comparisons or summary.jailbreaks):
+    from hidden_context.risk import MEAN, parse_risks
+
+    _check(config)
+    risks = [risk for risk in parse_risks(config.risk) if risk != MEAN]
+    along = CURVES[config.curves] if config.curves else ()
+    comparisons, jailbreaks = _read(config, config.data_dir)
+    if not (comparisons or jailbreaks):
         raise UserError(
             f"{config.data_dir} has no scores: neither reward_models/*/<helpful|harmless|both>/"
             "<family>_*_last_checkpoint/eval_results_both.jsonl (hidden-context evaluate) nor "
             "jailbroken_evaluations_<family>.jsonl (hidden-context score)."
         )
-    curves, choices = _curves_and_choices(config)
-    found = More(curves, choices)
+    models = models_of(comparisons, jailbreaks)
+    options: dict[str, Any] = {"risks": [*dict.fromkeys([*risks, *along])]}
+    if not config.diagnostics:
+        options |= {"measures": PRINTED, "scales": ("pooled",)}
+    quiet = None if config.diagnostics else True
+    evaluations = [each.evaluate(**options) for each in tqdm(models, "models", disable=quiet)]
+    choices = []
+    if config.validation_dir is not None:
+        validation = models_of(*_read(config, config.validation_dir))
+        choices = choose_levels(validation, models, along, tolerance=config.tolerance)
+    more = ensembles(comparisons) if config.diagnostics else []
+    missing = missing_scores(comparisons, jailbreaks)
+    names, levels = list(map(str, risks)), list(map(str, along))
+    if config.json:
+        printed: dict[str, Any] = {"format_version": FORMAT_VERSION, "risks": names}
+        printed |= {"evaluations": evaluations, "missing": missing}
+        if choices:
+            printed |= {"choices": choices, "tolerance": config.tolerance}
+        if more:
+            printed["ensembles"] = more
+        print(json_text(as_plain(printed), indent=2))
+        return
+    style = "github" if config.markdown else "simple"
+    print(render(evaluations, names, style, missing=missing))
+    if config.curves:
+        shown = [choice.validation for choice in choices] or evaluations
+        print(f"\n{render_curves(shown, levels, style)}")
+    if choices:
+        print(f"\n{render_choices(choices, config.tolerance, style)}")
     if config.diagnostics:
-        from tqdm import tqdm
-
-        from hidden_context.measures.diagnosis import ensembles, risk_tests
-
-        found = More(
-            curves,
-            choices,
-            [_diagnosed(comparisons, run) for run in tqdm(comparisons, "runs", disable=None)],
-            [test for scored in jailbreaks for test in risk_tests(scored, risks)],
-            ensembles(comparisons),
-        )
-    (_print_json if config.json else _print_text)(config, summary, found)
-
-
-def _diagnosed(comparisons: "list[ScoredComparisons]", run: "ScoredComparisons") -> "Diagnosis":
-    from hidden_context.measures.diagnosis import diagnose
-
-    try:
-        return diagnose(comparisons, run)
-    except UserError as error:
-        raise UserError(f"{run.run} has no diagnostics: {error}") from error
+        print(f"\n{render_diagnostics(evaluations, names, more, style)}")
 
 
 def _check(config: Config) -> None:
@@ -117,63 +118,19 @@ def _check(config: Config) -> None:
         )
 
 
-def _curves_and_choices(config: Config) -> "tuple[list[RiskCurve], list[Choice]]":
-    """Curves of the validation data if there are such, else of the data themselves."""
-    if config.curves is None:
-        return [], []
-    from hidden_context.measures.risk_curves import CURVES, choose_level, risk_curve
+def _read(config: Config, folder: Path) -> "tuple[list[Scores], list[Scores]]":
+    """Comparisons and jailbreaks."""
+    from dataclasses import replace
 
-    risks = CURVES[config.curves]
-    test = _model_scores(config, config.data_dir)
-    if config.validation_dir is None:
-        return [risk_curve(scores, risks) for scores in test.values()], []
-    validation = _model_scores(config, config.validation_dir)
-    both = [model for model in test if model in validation]
-    if not both:
-        raise UserError(f"{config.validation_dir} has scores of no model of {config.data_dir}.")
-    choices = [
-        choose_level(validation[model], test[model], risks, tolerance=config.tolerance)
-        for model in both
-    ]
-    return [choice.validation for choice in choices], choices
+    from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
 
-
-def _model_scores(config: Config, folder: Path) -> "dict[tuple[str, str], ModelScores]":
-    from hidden_context.scores.model_scores import find_model_scores
-
-    found = find_model_scores(folder)
-    if config.published_moments:
-        found = [scores.with_published_moments() for scores in found]
-    return {(scores.scored.family.name, scores.scored.trained_on): scores for scores in found}
-
-
-def _print_text(config: Config, summary: "Summary", found: "More") -> None:
-    from hidden_context.report.text import (
-        render,
-        render_choices,
-        render_curves,
-        render_diagnoses,
+    found = find_comparisons(folder), find_jailbreaks(folder)
+    if not config.published_moments:
+        return found
+    comparisons, jailbreaks = (
+        [replace(each, family=each.family.with_published_moments()) for each in of] for of in found
     )
-
-    style = "github" if config.markdown else "simple"
-    print(render(summary, style))
-    if found.curves:
-        print(f"\n{render_curves(found.curves, style)}")
-    if found.choices:
-        print(f"\n{render_choices(found.choices, config.tolerance, style)}")
-    if found.diagnoses or found.risk_tests:
-        parts = found.diagnoses, found.risk_tests, found.ensembles
-        print(f"\n{render_diagnoses(*parts, style)}")
-
-
-def _print_json(config: Config, summary: "Summary", found: "More") -> None:
-    import json
-    from dataclasses import asdict
-
-    more: dict[str, Any] = {name: value for name, value in asdict(found).items() if value}
-    if found.choices:
-        more["tolerance"] = config.tolerance
-    print(json.dumps({**asdict(summary), **more}, indent=2))
+    return comparisons, jailbreaks
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ Row: TypeAlias = Mapping[str, Any]
 Votes: TypeAlias = Mapping[int, float]
 """Votes (or shares of one) by grade."""
 
-RESPONSE_COLUMNS = (
+RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("chosen", "rejected"),
     ("response_a", "response_b"),
     ("response_1", "response_2"),
@@ -35,6 +35,9 @@ STRENGTHS = {
 """Grades of strengths in words."""
 TIE_WORDS = ("tie", "both", "neither", "equal", "same")
 WEIGHT = "weight"
+CHOSEN_REJECTED = ("chosen", "rejected")
+SCORED_OUTCOME = "outcome"
+"""Of a file of scores: the shares of grades and the weight of chosen and rejected."""
 ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id")
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")
 
@@ -55,6 +58,18 @@ class Layout:
     responses: tuple[str, ...]
     outcome: tuple[str, ...]
     """Columns of the outcome; empty where `chosen` says it."""
+    described: tuple[str, ...] = ()
+    """Columns of the same two responses, of which the outcome speaks, where these are not
+    `responses`."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns that every row must have."""
+        return (
+            *self.responses,
+            *self.described,
+            *(name for name in self.outcome if name != SCORED_OUTCOME),
+        )
 
     def read(self, row: Row, place: str) -> tuple[list[Any], Observed]:
         """Responses of a row, and what it says of them.
@@ -62,15 +77,15 @@ class Layout:
         Raises:
             UserError: A value is not what its column should hold; the message names `place`.
         """
-        if self.responses == ("responses",):
-            responses = row["responses"]
-            if not isinstance(responses, list) or len(responses) < 2:
-                raise UserError(f"{place}: 'responses' is not a list of at least two responses.")
-        else:
-            responses = [row[name] for name in self.responses]
+        responses = _responses(row, self.responses, place)
         if not self.outcome:
             return responses, Observed({1: 1.0})
-        return responses, READERS[self.outcome](row, self, len(responses), place)
+        read = READERS[self.outcome].read
+        if not self.described:
+            return responses, read(row, self, len(responses), place)
+        others = _responses(row, self.described, place)
+        observed = read(row, Layout(self.described, self.outcome), len(others), place)
+        return responses, _oriented(responses, others, observed, self, place)
 
     def suffixes(self, count: int) -> list[str]:
         """What a `winner` is called: a, b; 1, 2; chosen, rejected; or an index from 0."""
@@ -100,31 +115,151 @@ def layout_of(row: Row, source: str) -> Layout:
             f"{source}: response_0, response_1 and response_2 are three responses; put them in a "
             "list 'responses' with their 'ranking'."
         )
-    found = [columns for columns in READERS if all(name in row for name in columns)]
-    found = [
-        columns
-        for columns in found
-        if not any(set(columns) < set(other) for other in found)  # (wins, losses, ties) has more
-        and (responses != ("chosen", "rejected") or columns in WITH_CHOSEN)
+    if _is_scored(row):
+        return Layout(responses, (SCORED_OUTCOME,))
+    known = [columns for columns in READERS if columns != (SCORED_OUTCOME,)]
+    found = [columns for columns in known if all(name in row for name in columns)]
+    found = [  # (wins, losses, ties) has more than (wins, losses)
+        columns for columns in found if not any(set(columns) < set(other) for other in found)
     ]
-    if found and len(has) > 1 and responses == ("chosen", "rejected"):  # as `evaluate` writes
-        named = " and in ".join(", ".join(columns) for columns in has[:2])
-        raise UserError(
-            f"{source}: responses are in {named}, so of which {'/'.join(found[0])} speaks is "
-            "ambiguous; remove the columns of one."
-        )
     if len(found) > 1:
         named = " and ".join("/".join(columns) for columns in found)
         raise UserError(
             f"{source}: {named} both say what was observed, so which is meant is ambiguous; "
             "remove all but one."
         )
-    if not found and responses != ("chosen", "rejected"):
-        known = "; ".join("/".join(columns) for columns in READERS)
+    if responses == CHOSEN_REJECTED:
+        return _layout_with_chosen(row, found[0] if found else (), has[1:], source)
+    if not found:
+        listed = "; ".join("/".join(columns) for columns in known)
         raise UserError(
-            f"{source}: no column says which response was preferred (read are: {known})."
+            f"{source}: no column says which response was preferred (read are: {listed})."
         )
-    return Layout(responses, found[0] if found else ())
+    return Layout(responses, found[0])
+
+
+def _layout_with_chosen(
+    row: Row, outcome: tuple[str, ...], others: list[tuple[str, ...]], source: str
+) -> Layout:
+    """Of columns `chosen` and `rejected` with an outcome and, perhaps, responses under other names.
+
+    Raises:
+        UserError: Of which responses the outcome speaks, or what it says, is ambiguous.
+    """
+    named = "/".join(outcome)
+    if not outcome:
+        parts = [name for columns in READERS for name in columns if name != SCORED_OUTCOME]
+        left = next((name for name in parts if name in row), None)
+        if left is not None:
+            whole = " or ".join("/".join(columns) for columns in READERS if left in columns)
+            raise UserError(
+                f"{source}: {left!r} beside chosen, rejected says something of the outcome, but "
+                f"not all (read are: {whole}); add the other columns, or remove it."
+            )
+        return Layout(CHOSEN_REJECTED, ())
+    if not others:
+        if READERS[outcome].with_chosen:
+            return Layout(CHOSEN_REJECTED, outcome)
+        raise UserError(
+            f"{source}: chosen, rejected and {named} both say which response was preferred, and "
+            f"how {named} is meant beside them is ambiguous; remove {named}, or give 'probability' "
+            "or 'winner' (chosen, rejected or tie)."
+        )
+    if READERS[outcome].with_chosen and outcome[0] != "winner":
+        raise UserError(
+            f"{source}: responses are in {', '.join(CHOSEN_REJECTED)} and in "
+            f"{', '.join(others[0])}, so of which {named} speaks is "
+            "ambiguous; remove the columns of one."
+        )
+    return Layout(CHOSEN_REJECTED, outcome, others[0])
+
+
+def _responses(row: Row, columns: tuple[str, ...], place: str) -> list[Any]:
+    if columns != ("responses",):
+        return [row[name] for name in columns]
+    responses = row["responses"]
+    if not isinstance(responses, list) or len(responses) < 2:
+        raise UserError(f"{place}: 'responses' is not a list of at least two responses.")
+    return responses
+
+
+def _oriented(
+    texts: list[Any], others: list[Any], observed: Observed, layout: Layout, place: str
+) -> Observed:
+    """What is said of the same responses under other names, as said of chosen and rejected.
+
+    Raises:
+        UserError: They are not the same two, or the rejected one is said to be better.
+    """
+    described, outcome = ", ".join(layout.described), "/".join(layout.outcome)
+    votes = observed.votes
+    if votes is None and observed.order is not None and len(others) == 2:
+        votes = {1 if observed.order == (0, 1) else -1: 1.0}
+    if votes is None:
+        raise UserError(
+            f"{place}: chosen, rejected and the {outcome} of {len(others)} responses both say "
+            "which was preferred; remove chosen and rejected, or the ranking."
+        )
+    swapped = {-grade: count for grade, count in votes.items()}
+    fitting = [
+        said
+        for said, pair in ((votes, others), (swapped, others[::-1]))
+        if all(_ends_with(text, other) for text, other in zip(texts, pair, strict=True))
+    ]
+    if not fitting:
+        raise UserError(
+            f"{place}: chosen and rejected do not end with the two of {described}, of which "
+            f"{outcome} speaks; remove the columns of one."
+        )
+    said = max(fitting, key=_lead)
+    if _lead(said) < 0:
+        raise UserError(
+            f"{place}: {outcome} says that the rejected response was preferred, so it contradicts "
+            "chosen, rejected; remove the wrong one."
+        )
+    return Observed(said)
+
+
+def _lead(votes: Votes) -> float:
+    """Votes for the first response, less those for the second."""
+    return sum(count * ((grade > 0) - (grade < 0)) for grade, count in votes.items())
+
+
+def _ends_with(text: Any, response: Any) -> bool:
+    if isinstance(text, str):
+        return isinstance(response, str) and text.endswith(response)
+    if isinstance(response, str):
+        return text[-1]["content"] == response
+    return list(text[-len(response) :]) == list(response)
+
+
+def _is_scored(row: Row) -> bool:
+    """Whether a row is of a file of scores, whose `outcome` says all; without it the first won."""
+    outcome = row.get(SCORED_OUTCOME)
+    is_ours = isinstance(outcome, Mapping) and {"shares", "weight"} <= outcome.keys()
+    is_scored = {
+        "chosen",
+        "rejected",
+        "reward_output_chosen",
+        "reward_output_rejected",
+    } <= row.keys()
+    return is_ours or is_scored
+
+
+def _scored_outcome(row: Row, layout: "Layout", count: int, place: str) -> Observed:
+    """Shares of grades and, in `weight`, votes times the row's own weight."""
+    given = row.get(SCORED_OUTCOME)
+    if given is None:
+        given = {"shares": [0.0, 0.0, 1.0], "weight": 1.0}
+    if not isinstance(given, Mapping) or not {"shares", "weight"} <= given.keys():
+        raise UserError(f"{place}: outcome is {given!r}; expected its shares and weight.")
+    shares = given["shares"]
+    if not isinstance(shares, list) or len(shares) % 2 == 0:
+        raise UserError(f"{place}: outcome has the shares {shares!r}; expected one for each grade.")
+    own = number(row, WEIGHT, place) if WEIGHT in row else 1.0
+    votes = number(given, "weight", place) / own if own else 1.0
+    grades = len(shares) // 2
+    return Observed({grade: votes * share for grade, share in enumerate(shares, start=-grades)})
 
 
 def annotator_of(row: Row) -> str | None:
@@ -296,34 +431,51 @@ def _two(count: int, column: str, place: str) -> None:
 
 
 Reader: TypeAlias = Callable[[Row, Layout, int, str], Observed]
-READERS: dict[tuple[str, ...], Reader] = {
-    ("probability",): _probability("probability"),
-    ("soft_label",): _probability("soft_label"),
-    ("wins", "losses"): _votes("wins", "losses", None, None),
-    ("wins", "losses", "ties"): _votes("wins", "losses", "ties", None),
-    ("wins", "votes"): _votes("wins", None, None, "votes"),
-    ("wins", "ties", "votes"): _votes("wins", None, "ties", "votes"),
-    ("wins", "losses", "votes"): _votes("wins", "losses", None, "votes"),
-    ("wins", "losses", "ties", "votes"): _votes("wins", "losses", "ties", "votes"),
-    ("votes_a", "votes_b"): _votes("votes_a", "votes_b", None, None),
-    ("votes_a", "votes_b", "votes_tie"): _votes("votes_a", "votes_b", "votes_tie", None),
-    ("winner",): _winner("winner"),
-    ("winner", "strength"): _winner("winner", "strength"),
-    ("strength",): _strength,
-    ("better_response_id",): _winner("better_response_id"),
-    ("winner_model_a", "winner_model_b", "winner_tie"): _one_hot,
-    ("overall_preference",): _signed("overall_preference", first_is=-1),
-    ("preference_strength",): _signed("preference_strength", first_is=-1),
-    ("ranking",): _ranking,
-    ("ranks",): _ranks,
-    ("label",): _label,
+
+
+@dataclass(frozen=True)
+class OutcomeReader:
+    """How the columns of an outcome are read."""
+
+    read: Reader
+    with_chosen: bool = False
+    """Whether their meaning is plain beside `chosen` and `rejected`."""
+
+
+READERS: dict[tuple[str, ...], OutcomeReader] = {
+    ("probability",): OutcomeReader(_probability("probability"), with_chosen=True),
+    ("soft_label",): OutcomeReader(_probability("soft_label"), with_chosen=True),
+    ("wins", "losses"): OutcomeReader(_votes("wins", "losses", None, None), with_chosen=True),
+    ("wins", "losses", "ties"): OutcomeReader(
+        _votes("wins", "losses", "ties", None), with_chosen=True
+    ),
+    ("wins", "votes"): OutcomeReader(_votes("wins", None, None, "votes"), with_chosen=True),
+    ("wins", "ties", "votes"): OutcomeReader(
+        _votes("wins", None, "ties", "votes"), with_chosen=True
+    ),
+    ("wins", "losses", "votes"): OutcomeReader(
+        _votes("wins", "losses", None, "votes"), with_chosen=True
+    ),
+    ("wins", "losses", "ties", "votes"): OutcomeReader(
+        _votes("wins", "losses", "ties", "votes"), with_chosen=True
+    ),
+    ("votes_a", "votes_b"): OutcomeReader(_votes("votes_a", "votes_b", None, None)),
+    ("votes_a", "votes_b", "votes_tie"): OutcomeReader(
+        _votes("votes_a", "votes_b", "votes_tie", None)
+    ),
+    ("winner",): OutcomeReader(_winner("winner"), with_chosen=True),
+    ("winner", "strength"): OutcomeReader(_winner("winner", "strength"), with_chosen=True),
+    ("strength",): OutcomeReader(_strength, with_chosen=True),
+    ("better_response_id",): OutcomeReader(_winner("better_response_id")),
+    ("winner_model_a", "winner_model_b", "winner_tie"): OutcomeReader(_one_hot),
+    ("overall_preference",): OutcomeReader(_signed("overall_preference", first_is=-1)),
+    ("preference_strength",): OutcomeReader(_signed("preference_strength", first_is=-1)),
+    ("ranking",): OutcomeReader(_ranking),
+    ("ranks",): OutcomeReader(_ranks),
+    ("label",): OutcomeReader(_label),
+    (SCORED_OUTCOME,): OutcomeReader(_scored_outcome, with_chosen=True),
 }
 """Columns of an outcome, and how they are read. `probability` and `soft_label` are of the first
 response; `wins` are its votes; `overall_preference` and `preference_strength` are HelpSteer's,
-negative where the first is better; `better_response_id` is that of PKU-SafeRLHF."""
-WITH_CHOSEN = {
-    columns
-    for columns in READERS
-    if columns[0] in ("probability", "soft_label", "wins", "strength")
-}
-"""Outcomes that are read beside `chosen` and `rejected`, whose names else say all."""
+negative where the first is better; `better_response_id` is that of PKU-SafeRLHF; `outcome` is that
+of a file of scores."""

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hidden_context.comparisons.columns import (
+    ANNOTATOR_COLUMNS,
+    CHOSEN_REJECTED,
+    GROUP_COLUMNS,
     WEIGHT,
     Layout,
     Observed,
@@ -26,7 +29,6 @@ Message: TypeAlias = Mapping[str, Any]
 """One turn of a conversation, with `role` and `content`."""
 Text: TypeAlias = str | Sequence[Message]
 """What a reward model reads: plain text, or a conversation for the tokenizer's chat template."""
-CHOSEN_REJECTED = ("chosen", "rejected")
 LAST_TURN = "\n\nAssistant:"
 """What a response in a dialogue in text form comes after."""
 
@@ -75,10 +77,35 @@ class Comparison:
         return self.texts[-1]
 
 
+@dataclass(frozen=True)
+class ColumnsRead:
+    """Which columns of a data set were read as what."""
+
+    responses: tuple[str, ...]
+    outcome: tuple[str, ...]
+    """Empty where `chosen` says it."""
+    prompt: tuple[str, ...]
+    weight: tuple[str, ...]
+    annotator: tuple[str, ...]
+    """The first of them that a row fills counts."""
+    group: tuple[str, ...]
+    carried: tuple[str, ...]
+    """Carried along and not read."""
+    puts_prompt_before: bool
+    """Whether the prompt was put before the responses."""
+
+
 def comparisons_from_rows(
     rows: Collection[Mapping[str, Any]], source: str
 ) -> Collection[Comparison]:
-    """Check all rows, of any layout that `outcome_columns` knows, with or without `prompt`.
+    """The comparisons alone; see `read_comparisons`."""
+    return read_comparisons(rows, source)[0]
+
+
+def read_comparisons(
+    rows: Collection[Mapping[str, Any]], source: str
+) -> tuple[Collection[Comparison], ColumnsRead]:
+    """Check all rows, of any layout that `columns` knows, with or without `prompt`.
 
     Responses may be texts or lists of messages. A `prompt` is put before them, unless they begin
     with it in every row (as in HH-RLHF, where they are whole dialogues).
@@ -94,12 +121,12 @@ def comparisons_from_rows(
     if not rows:
         raise UserError(f"{source} has no rows.")
     layout = layout_of(next(iter(rows)), source)
-    num_grades, add_prompt = _checked(rows, layout, source)
+    num_grades, columns = _checked(rows, layout, source)
 
     def comparison(row: Mapping[str, Any]) -> Comparison:
         responses, observed = layout.read(row, source)
         prompt = row.get("prompt") or None
-        if add_prompt and prompt:
+        if columns.puts_prompt_before and prompt:
             responses = [joined(prompt, response) for response in responses]
         order, outcome = _in_order(observed, num_grades)
         if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
@@ -114,17 +141,20 @@ def comparisons_from_rows(
             prompt=prompt,
         )
 
-    return mapped(comparison, rows)
+    return mapped(comparison, rows), columns
 
 
-def _checked(rows: Collection[Mapping[str, Any]], layout: Layout, source: str) -> tuple[int, bool]:
-    """The number of strengths in all rows, and whether a prompt is to be put before responses."""
-    columns = (*layout.responses, *layout.outcome)
+def _checked(
+    rows: Collection[Mapping[str, Any]], layout: Layout, source: str
+) -> tuple[int, ColumnsRead]:
+    """The number of strengths in all rows, and which columns they have."""
+    present: dict[str, None] = {}
     names = layout.responses if len(layout.responses) > 1 else ("responses", "responses")
     whole, num_grades = [], 1
     for row_number, row in enumerate(rows, start=1):
         place = f"{source}, row {row_number}"
-        require_columns([row], columns, source, first=row_number)
+        require_columns([row], layout.required, source, first=row_number)
+        present |= dict.fromkeys(row)
         responses, observed = layout.read(row, place)
         for index, response in enumerate(responses):
             check_text(response, f"{place}, column {names[min(index, 1)]!r}")
@@ -132,7 +162,7 @@ def _checked(rows: Collection[Mapping[str, Any]], layout: Layout, source: str) -
         group_of(row, place)
         num_grades = max([num_grades, *map(abs, observed.votes or ())])
         if row.get("prompt"):
-            whole.append(_has_prompt(row["prompt"], responses))
+            whole.append(all(begins_with(response, row["prompt"]) for response in responses))
     if 2 * sum(whole) > len(whole) > sum(whole):
         first_other = 1 + whole.index(False)
         raise UserError(
@@ -140,7 +170,33 @@ def _checked(rows: Collection[Mapping[str, Any]], layout: Layout, source: str) -
             f"rows but not in all (first: row {first_other}); make them whole texts, or responses "
             "without the prompt."
         )
-    return num_grades, bool(whole) and not all(whole)
+    return num_grades, _columns_read(present, layout, bool(whole) and not all(whole))
+
+
+def _columns_read(present: Collection[str], layout: Layout, puts_before: bool) -> ColumnsRead:
+    def those(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in present)
+
+    read = ColumnsRead(
+        responses=layout.responses,
+        outcome=layout.outcome,
+        prompt=those(["prompt"]),
+        weight=those([WEIGHT]),
+        annotator=those(ANNOTATOR_COLUMNS),
+        group=those(GROUP_COLUMNS)[:1],
+        carried=(),
+        puts_prompt_before=puts_before,
+    )
+    used = {
+        *read.responses,
+        *read.outcome,
+        *read.prompt,
+        *read.weight,
+        *read.annotator,
+        *read.group,
+        *layout.described,
+    }
+    return replace(read, carried=tuple(name for name in present if name not in used))
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:
@@ -223,11 +279,13 @@ def count_identical(comparisons: Iterable[Comparison]) -> int:
     return sum(comparison.chosen == comparison.rejected for comparison in comparisons)
 
 
-def _has_prompt(prompt: Text, responses: Sequence[Text]) -> bool:
-    return all(
-        type(response) is type(prompt) and response[: len(prompt)] == prompt
-        for response in responses
-    )
+def begins_with(text: Text, prompt: Text) -> bool:
+    """Whether a text or conversation begins with its prompt; a prompt in text may be a turn."""
+    if isinstance(text, str):
+        return isinstance(prompt, str) and text.startswith(prompt)
+    if isinstance(prompt, str):
+        return len(text) > 1 and text[0]["role"] == "user" and text[0]["content"] == prompt
+    return list(text[: len(prompt)]) == list(prompt)
 
 
 def joined(prompt: Text, response: Text) -> Text:

@@ -14,7 +14,6 @@ from hidden_context.demo.judges import (
     true_explained_variance,
     utility_quantile,
 )
-from hidden_context.likelihood.loss import accuracy
 
 
 @dataclass(frozen=True)
@@ -66,5 +65,5 @@ def truth(
         jailbreak_by_quantile=jailbreak_rate(
             lambda content: utility_quantile(content, judges, risk_level)
         ),
-        accuracy=accuracy(means[:, 0], means[:, 1]),
+        accuracy=float((0.5 + 0.5 * np.sign(means[:, 0] - means[:, 1])).mean()),
     )

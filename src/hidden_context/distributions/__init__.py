@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hidden_context.distributions.base import Family, UtilityDistribution, check_choice
+from hidden_context.distributions.base import Family, check_choice
 from hidden_context.distributions.categorical import Categorical
 from hidden_context.distributions.mixture import Mixture
 from hidden_context.distributions.normal import Normal
 from hidden_context.distributions.point import Point
 from hidden_context.distributions.quantile import QuantileFunction
 from hidden_context.distributions.shared_context import SharedContext
+from hidden_context.distributions.utility import UtilityDistribution
 
 __all__ = [
     "FAMILIES",

@@ -1,4 +1,4 @@
-"""What a family of utility distributions must be able to do."""
+"""What a family of utility distributions must be able to do: read outputs, and be saved."""
 
 import dataclasses
 import math
@@ -8,129 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from array_api_compat import array_namespace
-
 from hidden_context.distributions.special import Array, as_float
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 HEAD_SCALE = 0.01
 """See `Family.head_scales`."""
-
-
-@dataclass(frozen=True, eq=False)
-class UtilityDistribution(ABC):
-    """An immutable batch of distributions of utility, one for each response.
-
-    Utility has no unit: only its order, and the scale that a family gives it, have meaning. More
-    is better. All methods are differentiable for torch tensors.
-    """
-
-    @property
-    @abstractmethod
-    def mean(self) -> Array:
-        """Expected utility, shape `(*batch,)`."""
-
-    @property
-    @abstractmethod
-    def variance(self) -> Array:
-        """Variance of utility (squared utility), shape `(*batch,)`."""
-
-    @property
-    def std(self) -> Array:
-        """Standard deviation of utility, shape `(*batch,)`."""
-        return self.variance**0.5
-
-    @abstractmethod
-    def cdf(self, utility: float | Array) -> Array:
-        """P(U ≤ utility), for `utility` of a shape that broadcasts against `(*batch,)`."""
-
-    @abstractmethod
-    def _quantile(self, level: float | Array) -> Array: ...
-
-    @abstractmethod
-    def _cvar(self, level: float) -> Array: ...
-
-    def quantile(self, level: float | Array) -> Array:
-        """The utility that a share `level` of the hidden context stays below.
-
-        Args:
-            level: In (0, 1); a number, or an array that broadcasts against `(*batch,)`.
-
-        Raises:
-            UserError: `level` is outside (0, 1).
-        """
-        if isinstance(level, (int, float)):
-            inside = 0 < level < 1
-        else:
-            inside = bool(((level > 0) & (level < 1)).all())
-        if not inside:
-            raise UserError(f"quantile level {level} is outside (0, 1); give a share such as 0.01.")
-        return self._quantile(level)
-
-    def cvar(self, level: float) -> Array:
-        """Mean utility over the lowest share `level`: (1/level) ∫₀^level quantile(q) dq.
-
-        Raises:
-            UserError: `level` is outside (0, 1].
-        """
-        if not 0 < level <= 1:
-            raise UserError(f"CVaR level {level} is outside (0, 1]; give a share such as 0.05.")
-        return self.mean if level == 1 else self._cvar(level)
-
-    @abstractmethod
-    def _entropic(self, risk_aversion: float) -> Array: ...
-
-    def entropic(self, risk_aversion: float) -> Array:
-        """Certainty equivalent under exponential utility: -log E[exp(-θU)] / θ, shape `(*batch,)`.
-
-        It falls from the mean (θ → 0) to the worst case (θ → ∞); Föllmer and Schied (2002).
-
-        Raises:
-            UserError: `risk_aversion`, θ in units of 1/utility, is not a positive number.
-        """
-        if not 0 < risk_aversion < math.inf:
-            raise UserError(f"entropic risk aversion {risk_aversion} is not a positive number.")
-        return self._entropic(risk_aversion)
-
-    @property
-    def worst_context(self) -> Array:
-        """Utility in the context that likes the response least, shape `(*batch,)`.
-
-        Raises:
-            UserError: The family has no contexts that responses share.
-        """
-        raise UserError(
-            f"worst_context needs contexts that responses share, which {type(self).__name__} does "
-            "not have; train family shared_context."
-        )
-
-    def centered(self, prompt_ids: Sequence[Any] | Array) -> Self:
-        """The same preferences without what comparisons within prompts leave free of contexts.
-
-        Only families with contexts that responses share have such: see `SharedContextUtility`.
-
-        Args:
-            prompt_ids: The prompt of each response of a one-dimensional batch.
-        """
-        return self
-
-    @abstractmethod
-    def log_prob_preferred_to(self, other: Self, margin: float | Array = 0.0) -> Array:
-        """log P(self beats other by more than `margin`) in nats, ties shared evenly.
-
-        Hidden contexts are independent unless the family says otherwise. At margin 0 it is the
-        preference itself; other margins make ties and graded preferences (see `outcomes`).
-
-        Args:
-            other: A batch that broadcasts against this one.
-            margin: In units of utility, of either sign; broadcasts against the batches.
-        """
-
-    def prob_preferred_to(self, other: Self) -> Array:
-        """P(self ≻ other), in [0, 1]. See `log_prob_preferred_to`."""
-        log_prob = self.log_prob_preferred_to(other)
-        return array_namespace(log_prob).exp(log_prob)
-
 
 UtilityT = TypeVar("UtilityT", bound=UtilityDistribution)
 
@@ -149,6 +32,8 @@ class Family(ABC, Generic[UtilityT]):
     """Fields that the published folder names end with, in order."""
     learnable: ClassVar[tuple[str, ...]] = ()
     """Options between -1 and 1 that training may fit with the weights (`--learn`)."""
+    renamed_options: ClassVar[Mapping[str, str]] = {}
+    """Options that files and flags may hold under an older name: from the old name to the new."""
     largest_margin: ClassVar[float] = math.inf
     """A utility is never ahead of another by more than this."""
 
@@ -225,13 +110,28 @@ class Family(ABC, Generic[UtilityT]):
         return {"name": self.name, **dataclasses.asdict(self)}
 
     @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """How pydantic reads a family from JSON: as `to_dict` writes it."""
+        from pydantic_core import core_schema
+
+        from hidden_context.distributions import family_from_dict
+
+        return core_schema.no_info_after_validator_function(
+            family_from_dict, core_schema.dict_schema(core_schema.str_schema())
+        )
+
+    @classmethod
     def option_names(cls) -> tuple[str, ...]:
         """Names of the options that this family takes."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """Build the family; options that it does not have are refused by name."""
+        """Build the family; options that it does not have, or has twice, are refused by name."""
+        for old, new in cls.renamed_options.items():
+            if old in options and new in options:
+                raise UserError(f"{old} of family {cls.name} is the old name of {new}; give one.")
+        options = {cls.renamed_options.get(name, name): options[name] for name in options}
         unknown = [name for name in options if name not in cls.option_names()]
         if unknown:
             known = ", ".join(cls.option_names()) or "none"

@@ -11,7 +11,6 @@ from array_api_compat import array_namespace
 from hidden_context.distributions import certainty_equivalent
 from hidden_context.distributions.base import (
     Family,
-    UtilityDistribution,
     check_choice,
     check_not_negative,
 )
@@ -22,13 +21,14 @@ from hidden_context.distributions.special import (
     logcumsumexp,
     logsumexp,
 )
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 MOMENTS = ("bins", "atoms")
 ENTROPIES = ("each", "batch")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HistogramUtility(UtilityDistribution):
     """Utilities with a constant density within each of n equal bins on [0, 1].
 

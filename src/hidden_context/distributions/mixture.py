@@ -8,7 +8,7 @@ from typing import ClassVar
 from array_api_compat import array_namespace, is_torch_array
 
 from hidden_context.distributions import certainty_equivalent
-from hidden_context.distributions.base import Family, UtilityDistribution
+from hidden_context.distributions.base import Family
 from hidden_context.distributions.special import (
     Array,
     as_array,
@@ -19,6 +19,7 @@ from hidden_context.distributions.special import (
     normal_quantile,
     softplus,
 )
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 SMALLEST_STD = 1e-6
@@ -42,7 +43,7 @@ class Components:
     """In units of utility, shape `(*batch, num_components)`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixtureUtility(UtilityDistribution):
     """Mixtures of normal utilities; the components of two responses are independent."""
 
@@ -151,7 +152,7 @@ class MixtureUtility(UtilityDistribution):
         z = ahead / xp.hypot(self.scales[..., :, None], other.scales[..., None, :])
         log_weights = self.log_weights[..., :, None] + other.log_weights[..., None, :]
         terms = log_weights + log_normal_cdf(z)
-        return logsumexp(terms.reshape(*terms.shape[:-2], -1))
+        return logsumexp(terms.reshape(*terms.shape[:-2], math.prod(terms.shape[-2:])))
 
 
 def _normal_density(z: Array) -> Array:

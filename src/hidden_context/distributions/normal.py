@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,6 @@ from array_api_compat import array_namespace
 
 from hidden_context.distributions.base import (
     Family,
-    UtilityDistribution,
     check_choice,
     check_not_negative,
 )
@@ -22,12 +21,13 @@ from hidden_context.distributions.special import (
     normal_quantile,
     softplus,
 )
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 SMALLEST_STD = 1e-6
 """Keeps z = Δmean/std, and its gradient, finite in float32 for raw outputs up to 1000."""
 LARGEST_SCALE = 10.0
-"""Root mean square of the utilities from which on `Normal.gauge` acts.
+"""Root mean square of the utilities from which on `Normal.scale_penalty` acts.
 
 Well above where training starts (0.7), so that most runs never meet it.
 """
@@ -45,7 +45,7 @@ its loss grows linearly, not quadratically, in a wrongly labelled comparison.
 """
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NormalUtility(UtilityDistribution):
     """Normal utilities."""
 
@@ -106,12 +106,13 @@ class Normal(Family[NormalUtility]):
     name: ClassVar[str] = "mean_and_variance"
     published_options: ClassVar[tuple[str, ...]] = ("variance_penalty",)
     learnable: ClassVar[tuple[str, ...]] = ("correlation",)
+    renamed_options: ClassVar[Mapping[str, str]] = {"gauge": "scale_penalty"}
 
     link: str = "probit"
     """probit (exact), paper (as published) or logit (robust to wrong labels)."""
     variance_penalty: float = 0.0
     """Weight of the unexplained share of variance, 1 - r² over the batch, in the loss."""
-    gauge: float = 0.0
+    scale_penalty: float = 0.0
     """Weight (nats) of the squared log-ratio of the batch's scale to 10, where it is larger."""
     correlation: float | Array = 0.0
     """Correlation of the two utilities of a comparison: what their hidden context shares."""
@@ -119,7 +120,7 @@ class Normal(Family[NormalUtility]):
     def __post_init__(self) -> None:
         check_choice("link", self.link, tuple(LINKS))
         check_not_negative("variance_penalty", self.variance_penalty)
-        check_not_negative("gauge", self.gauge)
+        check_not_negative("scale_penalty", self.scale_penalty)
         is_number = isinstance(self.correlation, (int, float))  # a learned one is a tensor
         if is_number and not -1 < self.correlation < 1:
             raise UserError(
@@ -136,12 +137,12 @@ class Normal(Family[NormalUtility]):
         return NormalUtility(raw[..., 0], std, self.link, self.correlation)
 
     def regularizer(self, utility: NormalUtility) -> Array:
-        """`variance_penalty` · `unexplained_share` + `gauge` · `squared_excess_scale`."""
+        """`variance_penalty` · `unexplained_share` + `scale_penalty` · `squared_excess_scale`."""
         penalty = super().regularizer(utility)
         if self.variance_penalty != 0:
             penalty = penalty + self.variance_penalty * unexplained_share(utility)
-        if self.gauge != 0:
-            penalty = penalty + self.gauge * squared_excess_scale(utility)
+        if self.scale_penalty != 0:
+            penalty = penalty + self.scale_penalty * squared_excess_scale(utility)
         return penalty
 
     def as_published(self) -> "Normal":

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
-from hidden_context.distributions.base import Family, UtilityDistribution
+from hidden_context.distributions.base import Family
 from hidden_context.distributions.special import Array, log_sigmoid, logcumsumexp
+from hidden_context.distributions.utility import UtilityDistribution
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PointUtility(UtilityDistribution):
     """All probability at one utility; comparisons are noisy, utilities are not."""
 

@@ -8,15 +8,16 @@ from typing import ClassVar
 from array_api_compat import array_namespace
 
 from hidden_context.distributions import certainty_equivalent
-from hidden_context.distributions.base import Family, UtilityDistribution
+from hidden_context.distributions.base import Family
 from hidden_context.distributions.special import Array, as_array, log_sigmoid, logsumexp, softplus
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 SMALLEST_STD = 1e-6
 """Of a response; keeps comparisons and their gradients finite in float32."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PiecewiseUniformUtility(UtilityDistribution):
     """Equally likely pieces, one after another, with a uniform distribution within each."""
 
@@ -107,7 +108,7 @@ class PiecewiseUniformUtility(UtilityDistribution):
         lapsed = log_sigmoid(ahead)
         if self.lapse == 1:
             return lapsed
-        pairs = pairs.reshape(*pairs.shape[:-2], -1)
+        pairs = pairs.reshape(*pairs.shape[:-2], math.prod(pairs.shape[-2:]))
         terms = pairs + (math.log1p(-self.lapse) - math.log(pairs.shape[-1]))
         if self.lapse > 0:
             xp = array_namespace(terms)

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
 from hidden_context.distributions import certainty_equivalent
-from hidden_context.distributions.base import HEAD_SCALE, Family, UtilityDistribution
+from hidden_context.distributions.base import HEAD_SCALE, Family
 from hidden_context.distributions.special import (
     Array,
     as_array,
@@ -18,10 +18,11 @@ from hidden_context.distributions.special import (
     logsumexp,
     through_torch,
 )
+from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SharedContextUtility(UtilityDistribution):
     """One utility for each context; the context of a comparison is the same for both responses.
 

@@ -25,9 +25,9 @@ def as_float(values: Array) -> Array:
 
 def as_array(number: float | Array, *, like: Array) -> Array:
     """`number` with the type, precision and device of `like`; a tensor keeps its gradient."""
-    xp = array_namespace(like)
     if is_torch_array(like) and is_torch_array(number):  # asarray would detach it
-        return xp.astype(number, like.dtype)
+        return number.to(device=like.device, dtype=like.dtype)
+    xp = array_namespace(like)
     return xp.asarray(number, dtype=like.dtype, device=like.device)
 
 

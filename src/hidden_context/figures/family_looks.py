@@ -24,6 +24,10 @@ LOOKS = (
     Look(OCHRE, "v", "-"),
     Look(SKY, "P", "--"),
 )
+LOOKS += tuple(
+    Look(look.color, marker, look.line) for look, marker in zip(LOOKS, "X*ph<>8", strict=True)
+)
+"""Of families beyond the seventh too, by markers of their own in colours that others have."""
 
 
 def look_of(family: str) -> Look:

@@ -72,6 +72,11 @@ class LearnedLikelihood(nn.Module):
             self._thresholds = _parameter(start, num_copies)
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """Options of the family that are parameters."""
+        return tuple(self._options)
+
+    @property
     def learns_outcomes(self) -> bool:
         """Whether thresholds or ν are parameters."""
         return self._thresholds is not None or self._davidson is not None

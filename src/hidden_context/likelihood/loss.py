@@ -1,11 +1,11 @@
-"""The one loss and its metrics, for the synthetic loop and the language-model trainer alike."""
+"""The one loss, for the synthetic loop and the language-model trainer alike."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 
 from array_api_compat import array_namespace
 
-from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions import Family
 from hidden_context.distributions.special import Array
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.likelihood.outcomes import log_likelihood as outcomes_log_likelihood
@@ -100,76 +100,3 @@ def loss_of_observations(
         total = total - log_likelihood(family, responses, of_size, outcome_model).sum()
     loss = total / len(sizes)
     return loss + family.regularizer(family.decode(raw)) if regularize else loss
-
-
-def accuracy(chosen: Array, rejected: Array, outcomes: Outcomes | None = None) -> float:
-    """Share of votes for the response of the larger value; an exact tie counts one half.
-
-    Args:
-        chosen: Any statistic of the preferred responses (mean, quantile), shape `(n,)`.
-        rejected: The same of the others.
-        outcomes: The votes, if not all for `chosen`; ties among them count one half.
-    """
-    xp = array_namespace(chosen, rejected)
-    right = 0.5 + 0.5 * xp.sign(xp.astype(chosen, xp.float64) - xp.astype(rejected, xp.float64))
-    if outcomes is None:
-        return float(right.mean())
-    share = xp.astype(outcomes.win_share, xp.float64)
-    agreement = share * right + (1 - share) * (1 - right)
-    weight = xp.astype(outcomes.weight, xp.float64)
-    return float((weight * agreement).sum() / weight.sum())
-
-
-def explained_variance(utility: UtilityDistribution) -> float:
-    """Share of utility variance explained by the response: r² of the DPL paper, in [0, 1].
-
-    Var[mean] / (Var[mean] + E[variance]), pooled over all responses. 1 means that no hidden
-    context was found. Its size depends on how long and on how much data the model was trained, and
-    on a scale that the likelihood does not fix between prompts: compare it between models trained
-    alike.
-    """
-    mean, variance = utility.mean, utility.variance
-    xp = array_namespace(mean)
-    mean, variance = xp.astype(mean, xp.float64), xp.astype(variance, xp.float64)
-    explained = float(((mean - mean.mean()) ** 2).mean())
-    unexplained = float(variance.mean())
-    total = explained + unexplained
-    return explained / total if total > 0 else float("nan")
-
-
-def is_scalar(utility: UtilityDistribution) -> bool:
-    """Whether all utilities are points, so that r² and quantiles say nothing."""
-    return not bool((utility.variance > 0).any())
-
-
-def comparison_metrics(
-    family: Family,
-    chosen: Array,
-    rejected: Array,
-    outcomes: Outcomes | None = None,
-    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
-) -> dict[str, float]:
-    """Accuracy, negative log-likelihood (nats per comparison), r², and TRL's reward statistics.
-
-    A scalar family has no r². Contexts that responses share are centred within each comparison.
-
-    Args:
-        family: How the outputs are read.
-        chosen: Raw outputs, shape `(n, num_outputs)`.
-        rejected: The same for the other responses.
-        outcomes: What was observed, if not simply that `chosen` is preferred.
-        outcome_model: How outcomes follow from two utilities.
-    """
-    xp = array_namespace(chosen, rejected)
-    n = len(chosen)
-    both = family.decode(xp.concat([chosen, rejected])).centered([*range(n), *range(n)])
-    mean_chosen, mean_rejected = both.mean[:n], both.mean[n:]
-    return {
-        "accuracy": accuracy(mean_chosen, mean_rejected, outcomes),
-        "nll": float(-log_likelihood(family, [chosen, rejected], outcomes, outcome_model).mean()),
-        **({} if is_scalar(both) else {"r2": explained_variance(both)}),
-        "margin": float((mean_chosen - mean_rejected).mean()),
-        "mean_reward": float(both.mean.mean()),
-        "min_reward": float(both.mean.min()),
-        "max_reward": float(both.mean.max()),
-    }

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,19 @@ def head_name(model: Any) -> str:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without the loading report and deprecations of the libraries: what matters, we check."""
+    """Without bars, loading report and deprecations of the libraries: what matters is checked."""
     verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=FutureWarning)
             yield
     finally:
         transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def load_tokenizer(name: str) -> Any:
@@ -107,14 +112,22 @@ def load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def longest_text(model_name: str, tokenizer: Any, max_length: int) -> int:
-    """`max_length`, or the number of positions that the model has, if that is smaller (tokens)."""
+def load_config(model_name: str) -> Any:
+    """The configuration of a backbone.
+
+    Raises:
+        UserError: There is none.
+    """
     try:
-        positions = getattr(AutoConfig.from_pretrained(model_name), "max_position_embeddings", None)
+        return AutoConfig.from_pretrained(model_name)
     except (OSError, ValueError) as error:
         raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
-    limits = [max_length, tokenizer.model_max_length, positions or max_length]
-    return int(min(limits))
+
+
+def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
+    """`max_length`, or the number of positions that a model has, if that is smaller (tokens)."""
+    positions = getattr(config, "max_position_embeddings", None) or max_length
+    return int(min(max_length, tokenizer.model_max_length, positions))
 
 
 def unwrapped(model: Any) -> Any:
@@ -128,15 +141,24 @@ def read_in_batches(model: Any) -> Any:
     The stock forward of decoders looks for the last token that is not the pad token, which is wrong
     where the pad token is the eos token and texts end in it. Their head stays in float32 whatever
     the rest computes in: bfloat16 has 8 bits, so that close responses would tie. The class keeps
-    its name, so that saved configurations name the stock architecture.
+    its name, so that saved configurations name the stock architecture; the model can be pickled.
     """
-    kind: type[_ReadsBatches] = _ReadsBatches
     if hasattr(model, "score"):
         model.score.float()
-        kind = _PooledAtLastToken
-    stock = type(model)
-    model.__class__ = type(stock.__name__, (kind, stock), {"__module__": stock.__module__})
+    pooling = _PooledAtLastToken if hasattr(model, "score") else _ReadsBatches
+    model.__class__ = _reading(pooling, type(model))
     return model
+
+
+@cache
+def _reading(pooling: "type[_ReadsBatches]", stock: type) -> Any:
+    """The class of a stock architecture that reads batches."""
+    return type(stock.__name__, (pooling, stock), {"__module__": stock.__module__})
+
+
+def _unpickled(pooling: "type[_ReadsBatches]", stock: type) -> Any:
+    kind = _reading(pooling, stock)
+    return kind.__new__(kind)
 
 
 def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[str, torch.Tensor]:
@@ -160,8 +182,14 @@ class _ReadsBatches:
     accepts_loss_kwargs = False
     stock_attention: str | None = None
     """The model's own attention, while it shares prefixes; see `share_prefixes`."""
+    shortens_last_layer = True
+    """Whether, while the model shares prefixes, its last layer computes the last tokens alone."""
     last_layer_hooks: Sequence[Any] = ()
     """Let the last layer compute the last tokens alone, while the model shares prefixes."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By the classes that the model's own is made of, which have a name to import."""
+        return _unpickled, type(self).__bases__, self.__getstate__()
 
     def forward(
         self,

@@ -1,13 +1,14 @@
 """How texts become batches: with shared prefixes, grouped by length, or padded as they come."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from hidden_context.llm.backbone import padded
+from hidden_context.llm.backbone import padded, unwrapped
 from hidden_context.llm.packing import Batching, groups_of_like_length, rows_within_budget
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
@@ -34,14 +35,16 @@ def choose_batching(
     """The batching that is wanted or, if None, the fastest that is exact for the model.
 
     Prefixes are shared after a trial alone; see `share_prefixes`. Where it fails, texts are
-    grouped, and stderr says why.
+    grouped, and a warning says why.
     """
     if wanted in ("grouped", "padded"):
         return wanted
+    if wanted is None and not hasattr(unwrapped(model), "score"):
+        return "grouped"  # tokens of an encoder see those after them
     try:
         share_prefixes(model, texts, pad_token_id, longest=longest)
     except NotExactError as reason:
-        print(f"batching: grouped, since shared_prefix {reason}", file=sys.stderr)
+        warnings.warn(f"batching: grouped, since shared_prefix {reason}", stacklevel=2)
         return "grouped"
     return "shared_prefix"
 

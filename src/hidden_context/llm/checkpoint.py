@@ -1,10 +1,9 @@
 """Reward models on disk: weights in safetensors, the tokenizer, and what they mean."""
 
-import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -22,18 +21,6 @@ from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, wri
 
 
 @dataclass(frozen=True)
-class RewardModel:
-    """A model that is ready to score, and the family that reads its outputs."""
-
-    model: Any
-    """Of transformers, in evaluation mode, on its device."""
-    tokenizer: Any
-    family: Family
-    model_name: str
-    """The backbone that it was made from."""
-
-
-@dataclass(frozen=True)
 class CheckpointRecord:
     """What is known of a checkpoint before its weights are loaded."""
 
@@ -44,6 +31,8 @@ class CheckpointRecord:
     is_adapter: bool
     outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
     """How outcomes follow from utilities, as it was fitted with the weights."""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    """All that the checkpoint says of itself: see `save_record`."""
 
 
 def find_checkpoint(
@@ -77,7 +66,7 @@ def find_checkpoint(
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(
-            f"--num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
+            f"num_outputs {num_outputs} contradicts {folder}, whose family {family.name} has "
             f"{family.num_outputs}; leave it out."
         )
     outcome_model = DEFAULT_OUTCOME_MODEL
@@ -85,26 +74,24 @@ def find_checkpoint(
         outcome_model = outcome_model_from_dict(recorded["outcome_model"])
     if is_adapter:
         backbone = _backbone(folder, recorded, model_name)
-        return CheckpointRecord(folder, family, backbone, True, outcome_model)
+        return CheckpointRecord(folder, family, backbone, True, outcome_model, recorded)
     _warn_of_another(folder, recorded.get("model_name"), model_name)
     _check_width(folder, family)
-    return CheckpointRecord(folder, family, str(folder), False, outcome_model)
+    return CheckpointRecord(folder, family, str(folder), False, outcome_model, recorded)
 
 
-def load_reward_model(
+def load_checkpoint(
     record: CheckpointRecord,
     *,
     tokenizer_name: str | None = None,
-    device: torch.device,
     dtype: torch.dtype,
     backbone: Any = None,
-) -> RewardModel:
-    """Load a checkpoint for scoring.
+) -> tuple[Any, Any]:
+    """Load the model, in evaluation mode, and its tokenizer.
 
     Args:
         record: From `find_checkpoint`.
         tokenizer_name: Where the tokenizer is, if neither in the folder nor with the backbone.
-        device: Where to score.
         dtype: Of the weights; raw outputs are read in float32 in any case.
         backbone: A loaded backbone to put an adapter on, instead of loading it again.
     """
@@ -115,35 +102,7 @@ def load_reward_model(
         backbone = load_backbone(record.model_name, num_outputs, dtype=dtype)
     if record.is_adapter:
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
-    backbone.to(device).eval()
-    return RewardModel(backbone, tokenizer, record.family, record.model_name)
-
-
-def load_in_turn(
-    records: Sequence[CheckpointRecord],
-    *,
-    tokenizer_name: str | None = None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Iterator[RewardModel]:
-    """Load one checkpoint after another; adapters of one backbone share it.
-
-    Each model must be done with before the next is asked for.
-    """
-    backbone, backbone_name = None, None
-    for record in records:
-        shared = backbone if record.is_adapter and record.model_name == backbone_name else None
-        backbone = None  # a second backbone may not fit beside the first
-        reward_model = load_reward_model(
-            record,
-            tokenizer_name=tokenizer_name,
-            device=device,
-            dtype=dtype,
-            backbone=shared,
-        )
-        yield reward_model
-        if record.is_adapter:
-            backbone, backbone_name = reward_model.model.unload(), record.model_name
+    return backbone.eval(), tokenizer
 
 
 @contextmanager
@@ -171,34 +130,20 @@ def save_record(
     *,
     family: Family,
     model_name: str,
-    config: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
     outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
-    training: Mapping[str, float] | None = None,
+    **training: Any,
 ) -> None:
-    """Write the record that makes a folder of weights a checkpoint of ours.
+    """Write the record that makes a folder of weights a checkpoint.
 
     Args:
         folder: With the weights.
         family: How raw outputs are read.
         model_name: Backbone.
-        config: Every flag.
-        metrics: Of the evaluation set.
-        history: Every logged loss.
         outcome_model: How outcomes follow from utilities.
-        training: Number of observations, epochs and steps: when training stopped.
+        training: What is known of how it was made: docs/formats.md.
     """
-    record = {
-        "family": family.to_dict(),
-        "outcome_model": outcome_model.to_dict(),
-        "model_name": model_name,
-        "config": dict(config),
-        "metrics": dict(metrics),
-        "history": list(history),
-        "training": dict(training or {}),
-        **provenance(),
-    }
+    meaning = {"family": family.to_dict(), "outcome_model": outcome_model.to_dict()}
+    record = {**meaning, "model_name": model_name, **training, **provenance()}
     write_json(folder / CHECKPOINT_RECORD, record)
 
 
@@ -229,7 +174,7 @@ def _family(
         family = family_from_dict(recorded["family"])
         if reward_model_type not in (None, family.name):
             raise UserError(
-                f"--reward_model_type {reward_model_type} contradicts {folder}, "
+                f"reward_model_type {reward_model_type} contradicts {folder}, "
                 f"which was trained as {family.name}; leave it out."
             )
     else:
@@ -240,7 +185,7 @@ def _family(
         if family is None:
             raise UserError(
                 f"{folder} has no {CHECKPOINT_RECORD}, and its name is not a published one, so "
-                "what its outputs mean is unknown; give --reward_model_type (and --num_outputs)."
+                "what its outputs mean is unknown; give reward_model_type (and num_outputs)."
             )
     if link is None:
         return family
@@ -252,14 +197,14 @@ def _backbone(folder: Path, recorded: Mapping[str, Any], given: str | None) -> s
     adapter = read_json(folder / "adapter_config.json")
     made_from = recorded.get("model_name") or adapter.get("base_model_name_or_path")
     if given is None and made_from is None:
-        raise UserError(f"{folder} does not say which model it was made from; give --model_name.")
+        raise UserError(f"{folder} does not say which model it was made from; give model_name.")
     _warn_of_another(folder, made_from, given)
     return given or made_from
 
 
 def _warn_of_another(folder: Path, made_from: str | None, given: str | None) -> None:
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
-        print(f"warning: {folder} was made from {made_from}, not {given}", file=sys.stderr)
+        warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
 
 
 def _check_width(folder: Path, family: Family) -> None:

@@ -1,5 +1,6 @@
 """How outcomes in training data are read, and which of its numbers are learned with the weights."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import Ties, default_outcome_model
 from hidden_context.llm.observations import TokenizedObservations
 from hidden_context.llm.trainer import LikelihoodSettings
+
+logger = logging.getLogger(__name__)
 
 
 def likelihood_settings(
@@ -52,7 +55,7 @@ def likelihood_settings(
         seen = ties == "threshold" and train_data.has_ties
         check_correlation_identified(first, second, ties_observed=seen)
     if model.thresholds or ties == "davidson":
-        print(f"outcomes: {model}{' to begin with, then learned' if learned else ''}")
+        logger.info("outcomes: %s%s", model, " to begin with, then learned" if learned else "")
     return LikelihoodSettings(
         model, learn_outcomes=learned, options=options, learning_rate=learning_rate
     )
@@ -60,14 +63,16 @@ def likelihood_settings(
 
 def _check_outcomes_identified(train_data: TokenizedObservations, ties: Ties) -> None:
     """Refuse to learn a number of which the data say only that it is very small or very large."""
-    flag = "--davidson" if ties == "davidson" else "--thresholds"
+    setting = "davidson" if ties == "davidson" else "thresholds"
     if ties != "half" and not train_data.has_ties:
-        raise UserError(f"no tie is in the data, so none can be learned; give {flag}.")
+        raise UserError(f"no tie is in the data, so none can be learned; give {setting}.")
     unseen, strengths = train_data.unseen_strengths(), train_data.num_grades
     if unseen and strengths == 1:
-        raise UserError(f"every vote is a tie, so where ties end cannot be learned; give {flag}.")
+        raise UserError(
+            f"every vote is a tie, so where ties end cannot be learned; give {setting}."
+        )
     if unseen:
         raise UserError(
             f"no comparison to train on is of strength {unseen[0]} (of {strengths}), so where it "
-            f"begins cannot be learned; number strengths without gaps, or give {flag}."
+            f"begins cannot be learned; number strengths without gaps, or give {setting}."
         )

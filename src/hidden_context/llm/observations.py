@@ -1,18 +1,14 @@
 """Comparisons and rankings as token ids for training, with an account of every one left out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from hidden_context.comparisons.schema import (
-    Comparison,
-    comparisons_from_rows,
-    count_identical,
-    outcomes_of,
-)
+from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.schema import Comparison, count_identical, outcomes_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights, with_num_grades
@@ -39,7 +35,7 @@ class TokenizedObservations:
     @property
     def has_ties(self) -> bool:
         """Whether any vote is a tie."""
-        return any(each.shares[self.num_grades] > 0 for each in self.observations)
+        return any(seen.shares[self.num_grades] > 0 for seen in self.observations)
 
     def with_num_grades(self, num_grades: int) -> "TokenizedObservations":
         """The same for a model of `num_grades` strengths; see `outcomes.with_num_grades`."""
@@ -73,13 +69,24 @@ class TokenizedObservations:
         first, second = np.array(pairs).T
         return first, second
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the data."""
+        rankings = sum(len(observation.texts) > 2 for observation in self.observations)
+        return {
+            "comparisons": len(self.observations) - rankings,
+            "rankings": rankings,
+            "equal_texts": self.num_identical,
+            "overlong": self.num_overlong,
+        }
+
     def account(self, name: str, max_length: int, overlong: Overlong) -> str:
         """One line for the user."""
         fate = "left out" if overlong == "drop" else "cut at the beginning"
-        rankings = sum(len(each.texts) > 2 for each in self.observations)
-        kinds = f"{len(self.observations) - rankings} comparisons"
-        if rankings:
-            kinds += f" and {rankings} rankings"
+        counts = self.counts
+        kinds = f"{counts['comparisons']} comparisons"
+        if counts["rankings"]:
+            kinds += f" and {counts['rankings']} rankings"
         return (
             f"{name}: {kinds} ({self.num_identical} with equal texts); "
             f"{self.num_overlong} over {max_length} tokens, {fate}"
@@ -87,19 +94,17 @@ class TokenizedObservations:
 
 
 def tokenize_observations(
-    rows: Collection[Mapping[str, Any]],
-    source: str,
+    comparisons: Comparisons,
     tokenizer: Any,
     *,
     max_length: int,
     overlong: Overlong,
 ) -> TokenizedObservations:
-    """Check and tokenise rows; see `comparisons_from_rows` and `tokenize_once`.
+    """Tokenise comparisons; see `tokenize_once`.
 
     Raises:
-        UserError: Rows cannot be used, or none is left.
+        UserError: A text cannot be used, or none is left.
     """
-    comparisons = comparisons_from_rows(rows, source)
     sizes = [len(comparison.texts) for comparison in comparisons]
     texts = Streamed(
         lambda: (text for comparison in comparisons for text in comparison.texts), sum(sizes)
@@ -114,8 +119,8 @@ def tokenize_observations(
     kept = [all(map(len, part)) for part in parts]
     if not any(kept):
         raise UserError(
-            f"{source}: all {len(comparisons)} comparisons are over {max_length} tokens; "
-            "raise --max_length, or give --overlong truncate_left."
+            f"{comparisons.source}: all {len(comparisons)} comparisons are over {max_length} "
+            "tokens; raise max_length, or give overlong truncate_left."
         )
     overlong_rows = np.add.reduceat(tokenized.overlong, [0, *ends[:-1]]) > 0
     return TokenizedObservations(

@@ -61,7 +61,6 @@ class PooledStates:
         """
         check_exists("model", model_name)
         self._tokenizer = load_tokenizer(model_name)
-        self._max_length = longest_text(model_name, self._tokenizer, max_length)
         try:
             with quietly():
                 model, loading = AutoModel.from_pretrained(
@@ -80,6 +79,7 @@ class PooledStates:
         lacking = sorted(key for key in self._new if "pooler" not in key)
         if lacking:
             raise UserError(f"model {model_name} lacks weights, among them {lacking[0]}.")
+        self._max_length = longest_text(model.config, self._tokenizer, max_length)
         self._model: Any = model.eval().to(device)
         self._device = device
         self._pooling = pooling or ("last" if _is_decoder(model) else "mean")

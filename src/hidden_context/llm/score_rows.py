@@ -1,5 +1,8 @@
 """Scoring of rows of texts, as many as there are, each chunk kept as soon as it is scored."""
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,70 +12,67 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hidden_context.comparisons.schema import Text
-from hidden_context.comparisons.sources import SUFFIXES
-from hidden_context.journal import Journal, identity
-from hidden_context.llm.checkpoint import CheckpointRecord, RewardModel
-from hidden_context.llm.score import Chunk, ScoringOptions, score_chunks
+from hidden_context.journal import Journal
+from hidden_context.llm.score import Chunk, Scorer
+from hidden_context.llm.tokens import TokenIds
 
 ROWS_A_CHUNK = 512
 """Enough for texts with shared beginnings to meet, little enough to lose in a kill."""
 
-FREE_TO_CHANGE = {
-    "output",
-    "batching",
-    "token_budget",
-    "batch_size",
-    "reward_model_checkpoints",
-    "reward_model_names",
-    "risk",
-}
-"""Flags that may differ when a run goes on: scores depend on them in rounding, or not at all."""
-WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
-
+Rows = Collection[Sequence[Text | TokenIds]]
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
-def open_journal(
-    path: Path, record: CheckpointRecord, config: Mapping[str, Any], data: Path, num_rows: int
-) -> Journal:
-    """The journal of scoring `num_rows` rows of `data` with one checkpoint, new or continued.
+@dataclass(frozen=True)
+class OutputsOfRows:
+    """Raw outputs of the texts of n rows, one row after the other."""
 
-    Raises:
-        UserError: `path` is of other work.
-    """
-    settings = {name: value for name, value in config.items() if name not in FREE_TO_CHANGE}
-    header = {
-        **settings,
-        "family": record.family.to_dict(),
-        "checkpoint": identity(record.folder, WEIGHTS),
-        "backbone": [record.model_name, identity(Path(record.model_name), WEIGHTS)],
-        "data": identity(data, SUFFIXES),
-        "number of rows": num_rows,
-    }
-    journal = Journal(path, header, chunk_size=ROWS_A_CHUNK)
-    if journal.num_done:
-        print(f"{path} has {journal.num_done} of {num_rows} rows; going on from there")
-    return journal
+    raw: np.ndarray
+    """Shape `(texts, num_outputs)`, float32; not a number where a text was dropped."""
+    overlong: np.ndarray
+    """Which texts were longer than `max_length`, shape `(texts,)`, bool."""
+    sizes: np.ndarray
+    """Texts of each row, shape `(n,)`."""
+
+    @property
+    def is_whole(self) -> np.ndarray:
+        """Whether none of a row's texts was dropped, shape `(n,)`."""
+        starts = np.cumsum(self.sizes) - self.sizes
+        return ~np.logical_or.reduceat(np.isnan(self.raw[:, 0]), starts)
 
 
 def score_rows(
-    reward_model: RewardModel,
-    rows: Collection[Sequence[Text]],
-    reading: ScoringOptions,
-    journal: Journal,
+    scorer: Scorer,
+    rows: Rows,
     *,
     place: Callable[[int, int], str],
-) -> None:
-    """Score the rows that `journal` does not have yet, and add them to it.
+    partial: Path | None = None,
+    header: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> OutputsOfRows:
+    """Score all rows, those that are not yet in the file `partial`.
 
     Args:
-        reward_model: From `load_reward_model`.
-        rows: The texts of each row.
-        reading: How texts are read.
-        journal: Made with `chunk_size=ROWS_A_CHUNK`; has a line for each row.
+        scorer: Of the model.
+        rows: The texts of each row, at least one.
         place: What to call a text in messages, by the indices of row and text.
+        partial: File that each chunk is added to when it is scored, so that a run that was killed
+            goes on; it stays until whoever named it has saved the scores.
+        header: What the outputs depend on, beside the texts.
+        progress: Show a bar.
+
+    Raises:
+        UserError: `partial` is of other work, or a text cannot be scored.
     """
-    done = journal.num_done
+    journal = None
+    if partial is not None:
+        depends_on = {**(header or {}), "rows": len(rows), "texts": fingerprint(rows)}
+        journal = Journal(partial, depends_on, chunk_size=ROWS_A_CHUNK)
+    lines = list(journal) if journal else []
+    done = len(lines)
+    if done:
+        logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
     chunks = (
         Chunk(
             [text for _, texts in numbered for text in texts],
@@ -81,34 +81,40 @@ def score_rows(
         for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
     )
     total = sum(len(texts) for texts in islice(rows, done, None))
-    scored = score_chunks(reward_model, chunks, reading, total=total)
-    for texts_of_rows, scores in zip(_chunked(islice(rows, done, None)), scored, strict=True):
+    scored = scorer.outputs_of_chunks(chunks, total=total, progress=progress)
+    for texts_of_rows, outputs in zip(_chunked(islice(rows, done, None)), scored, strict=True):
         ends = np.cumsum([len(texts) for texts in texts_of_rows])[:-1]
-        parts = zip(np.split(scores.raw, ends), np.split(scores.overlong, ends), strict=True)
-        journal.append(
-            {"raw": [_json(raw) for raw in raws], "overlong": overlong.tolist()}
-            for raws, overlong in parts
-        )
+        parts = zip(np.split(outputs.raw, ends), np.split(outputs.overlong, ends), strict=True)
+        new = [
+            {"raw": [_json(row) for row in raw], "overlong": overlong.tolist()}
+            for raw, overlong in parts
+        ]
+        if journal:
+            journal.append(new)
+        lines += new
+    return _outputs(lines, scorer.num_outputs)
 
 
-@dataclass(frozen=True)
-class ScoredRow:
-    """Raw outputs of the texts of one row."""
-
-    raw: list[list[float] | None]
-    """For each text, shape `(num_outputs,)`; None where it was dropped."""
-    num_overlong: int
-    """Texts longer than `max_length`."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether none of its texts was dropped."""
-        return None not in self.raw
+def fingerprint(rows: Rows) -> str:
+    """A name for texts: other texts have another name."""
+    digest = hashlib.blake2b(digest_size=16)
+    for texts in rows:
+        digest.update(json.dumps(list(texts), default=_plain).encode() + b"\n")
+    return digest.hexdigest()
 
 
-def scored_rows(journal: Journal) -> Iterator[ScoredRow]:
-    """The rows of a journal that `score_rows` wrote."""
-    return (ScoredRow(line["raw"], sum(line["overlong"])) for line in journal)
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else dict(value)
+
+
+def _outputs(lines: Sequence[Mapping[str, Any]], num_outputs: int) -> OutputsOfRows:
+    dropped = [np.nan] * num_outputs
+    raw = [outputs or dropped for line in lines for outputs in line["raw"]]
+    return OutputsOfRows(
+        np.array(raw, np.float32),
+        np.array([overlong for line in lines for overlong in line["overlong"]], bool),
+        np.array([len(line["raw"]) for line in lines]),
+    )
 
 
 def _json(raw: np.ndarray) -> list[float] | None:

@@ -74,21 +74,29 @@ def share_prefixes(
     with torch.no_grad(), quietly(), _evaluating(model):
         batch = send_to_device(padded(tried, pad_token_id), reward.device)
         expected = reward.pooled_states(**batch)
-        reward.stock_attention = reward.config._attn_implementation
-        reward.set_attn_implementation(ATTENTION)
-        layer = last_layer(reward)
-        if layer is not None:
-            reward.last_layer_hooks = (
-                layer.register_forward_pre_hook(compute_only_last, with_kwargs=True),
-                layer.register_forward_hook(put_back, with_kwargs=True),
-            )
-            if not _difference(reward, tried, expected):
+        reason = ""
+        for shortened in (True, False):
+            reward.shortens_last_layer = shortened
+            share_again(model)
+            reason = _difference(reward, tried, expected)
+            if not reason:
                 return
-            _remove_hooks(reward)
-        reason = _difference(reward, tried, expected)
-        if reason:
             separate_prefixes(model)
-            raise NotExactError(reason)
+    raise NotExactError(reason)
+
+
+def share_again(model: Any) -> None:
+    """Let a model read packed rows in the way that `share_prefixes` has tried before."""
+    reward = unwrapped(model)
+    reward.stock_attention = reward.config._attn_implementation
+    with quietly():
+        reward.set_attn_implementation(ATTENTION)
+    layer = last_layer(reward)
+    if reward.shortens_last_layer and layer is not None:
+        reward.last_layer_hooks = (
+            layer.register_forward_pre_hook(compute_only_last, with_kwargs=True),
+            layer.register_forward_hook(put_back, with_kwargs=True),
+        )
 
 
 def separate_prefixes(model: Any) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import sys
+import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def tokenize_once(
         with atomic_write(file) as opened:
             opened.write(save(_packed(tokenized)))
     except OSError as error:
-        print(f"token ids are not kept for the next run: {error}", file=sys.stderr)
+        warnings.warn(f"token ids are not kept for the next run: {error}", stacklevel=2)
     return tokenized
 
 

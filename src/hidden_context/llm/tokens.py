@@ -1,6 +1,6 @@
 """Texts to token ids, with every over-long text counted."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypeAlias
@@ -10,9 +10,12 @@ import numpy as np
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 
+TokenIds: TypeAlias = Sequence[int] | np.ndarray
+"""A text that is tokenised already, without padding."""
 Overlong: TypeAlias = Literal["drop", "truncate_left", "error"]
 """What to do with a text of more than `max_length` tokens."""
 
+PLAIN, CONVERSATIONS, TOKENIZED = "plain texts", "conversations", "token ids"
 CHUNK = 1024
 """Texts a tokenizer call: enough for its own threads, little enough to hold in memory."""
 
@@ -29,7 +32,7 @@ class TokenizedTexts:
 
 def tokenize(
     tokenizer: Any,
-    texts: Iterable[Text],
+    texts: Iterable[Text | TokenIds],
     *,
     max_length: int,
     overlong: Overlong,
@@ -39,7 +42,7 @@ def tokenize(
 
     Args:
         tokenizer: Of transformers.
-        texts: Plain texts or conversations.
+        texts: Plain texts, conversations, or token ids, which stay as they are.
         max_length: In tokens, special tokens included.
         overlong: `drop` leaves the ids empty, `truncate_left` loses the oldest tokens and keeps
             special tokens and the response, `error` refuses.
@@ -54,36 +57,45 @@ def tokenize(
         is_overlong.append(len(ids) > max_length)
         if is_overlong[-1] and overlong == "error":
             raise UserError(
-                f"{place(index)} has {len(ids)} tokens, more than --max_length "
-                f"{max_length}; raise it, or choose --overlong drop or truncate_left."
+                f"{place(index)} has {len(ids)} tokens, more than max_length "
+                f"{max_length}; raise it, or choose overlong drop or truncate_left."
             )
         if is_overlong[-1]:
             cut = overlong == "truncate_left"
-            ids = _truncated(tokenizer, text, max_length) if cut else np.empty(0, np.int32)
+            ids = _truncated(tokenizer, text, max_length) if cut else ids[:0]
         token_ids.append(ids)
     return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
 
 
 def _with_token_ids(
-    tokenizer: Any, texts: Iterable[Text], place: Callable[[int], str]
-) -> Iterator[tuple[Text, np.ndarray]]:
+    tokenizer: Any, texts: Iterable[Text | TokenIds], place: Callable[[int], str]
+) -> Iterator[tuple[Text | TokenIds, np.ndarray]]:
     """Each text with its token ids; the tokenizer's own threads share the texts of a chunk."""
     remaining = iter(texts)
     index = 0
     while chunk := list(islice(remaining, CHUNK)):
-        special = isinstance(chunk[0], str)  # a chat template writes special tokens itself
-        if any(isinstance(text, str) != special for text in chunk):
-            raise UserError("plain texts and conversations are mixed; give one of the two.")
-        rendered = [_rendered(tokenizer, text) for text in chunk]
-        encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
+        kinds = {_kind(text) for text in chunk}
+        if len(kinds) > 1:
+            raise UserError(f"{' and '.join(sorted(kinds))} are mixed; give one of them.")
+        encoded = chunk
+        if kinds != {TOKENIZED}:
+            rendered = [_rendered(tokenizer, text) for text in chunk]
+            special = kinds == {PLAIN}  # a chat template writes special tokens itself
+            encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
         for text, ids in zip(chunk, encoded, strict=True):
-            if not ids:
+            if not len(ids):
                 raise UserError(f"{place(index)} is empty: it has no tokens.")
             yield text, np.asarray(ids, dtype=np.int32)
             index += 1
 
 
-def _rendered(tokenizer: Any, text: Text) -> str:
+def _kind(text: Text | TokenIds) -> str:
+    if isinstance(text, str):
+        return PLAIN
+    return CONVERSATIONS if len(text) and isinstance(text[0], Mapping) else TOKENIZED
+
+
+def _rendered(tokenizer: Any, text: Any) -> str:
     if isinstance(text, str):
         return text.encode("utf-8", "replace").decode()  # lone surrogates, which Rust refuses
     if not tokenizer.chat_template:
@@ -94,7 +106,9 @@ def _rendered(tokenizer: Any, text: Text) -> str:
     return tokenizer.apply_chat_template([dict(turn) for turn in text], tokenize=False)
 
 
-def _truncated(tokenizer: Any, text: Text, max_length: int) -> np.ndarray:
+def _truncated(tokenizer: Any, text: Text | TokenIds, max_length: int) -> np.ndarray:
+    if _kind(text) == TOKENIZED:
+        return np.asarray(text, dtype=np.int32)[-max_length:]
     side, tokenizer.truncation_side = tokenizer.truncation_side, "left"
     try:
         ids = tokenizer(

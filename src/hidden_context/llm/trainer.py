@@ -1,6 +1,7 @@
 """Training a reward model of any family with `transformers.Trainer`."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -16,7 +17,6 @@ from hidden_context.errors import UserError
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import (
     DEFAULT_OUTCOME_MODEL,
-    comparison_metrics,
     loss_of_observations,
     preference_loss,
 )
@@ -24,7 +24,9 @@ from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 from hidden_context.llm.backbone import unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.packing import Batching
+from hidden_context.measures.evaluation import comparison_metrics
 from hidden_context.records import read_json, write_json
+from hidden_context.scores.scores import Scores
 
 NUM_TRIED = 256
 """Observations from which those are taken that a batching is tried on."""
@@ -95,10 +97,12 @@ class PreferenceTrainer(Trainer):
                 Trainer's own schedule.
             kwargs: See `transformers.Trainer`.
         """
-        kwargs["args"]._n_gpu = min(1, kwargs["args"].n_gpu)  # DataParallel cannot split rows
+        args = copy(kwargs.pop("args"))
+        args._n_gpu = min(1, args.n_gpu)  # DataParallel cannot split rows
         super().__init__(
-            data_collator=lambda found: collate(
-                found, self.batching, pad_token_id, with_outcomes=self._with_outcomes
+            args=args,
+            data_collator=lambda observations: collate(
+                observations, self.batching, pad_token_id, with_outcomes=self._with_outcomes
             ),
             compute_metrics=lambda prediction: evaluation_metrics(
                 *self.likelihood.fitted(), prediction
@@ -116,12 +120,12 @@ class PreferenceTrainer(Trainer):
             options=settings.options,
         )
         self._share_among_processes()
-        found = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
-        self._most_texts = max(len(each.texts) for each in found)
-        ordinary = all(each.is_plain for each in found)
+        observed = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
+        self._most_texts = max(len(observation.texts) for observation in observed)
+        ordinary = all(observation.is_plain for observation in observed)
         self._with_outcomes = settings.outcome_model != DEFAULT_OUTCOME_MODEL or not ordinary
-        tried = [text for each in found[:NUM_TRIED] for text in each.texts]
-        longest = max(len(text) for each in found for text in each.texts)
+        tried = [text for observation in observed[:NUM_TRIED] for text in observation.texts]
+        longest = max(len(text) for observation in observed for text in observation.texts)
         with self.accelerator.autocast():
             self.batching = choose_batching(
                 self.model, batching, tried, pad_token_id, longest=longest
@@ -165,8 +169,8 @@ class PreferenceTrainer(Trainer):
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise UserError(
-                f"the loss is {loss.item()} at step {step}; lower --learning_rate or give "
-                "--bf16=false. The last saved checkpoint is intact."
+                f"the loss is {loss.item()} at step {step}; lower learning_rate or give "
+                "bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
             self._remember(raw.detach()[:, 0], raw.detach()[:, 1])
@@ -307,7 +311,9 @@ def evaluation_metrics(
     outcomes = None if labels.ndim == 1 else Outcomes(labels[:, :-1], labels[:, -1])
     if raw.shape[1] > 2:
         raw, outcomes = pairs_of_rankings(raw, outcomes)
-    return comparison_metrics(family, raw[:, 0], raw[:, 1], outcomes, outcome_model)
+    return comparison_metrics(
+        Scores.of_pairs(family, raw, outcomes=outcomes, outcome_model=outcome_model)
+    )
 
 
 def pairs_of_rankings(

@@ -7,13 +7,9 @@ from numpy.typing import ArrayLike
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.measures.bootstrap import (
-    RESAMPLING,
-    Interval,
-    Resampling,
-    bootstrap_of_sums,
-)
+from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_of_sums
 from hidden_context.measures.checks import not_negative
+from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.explained_variance import refuse_points
 from hidden_context.measures.prompts import PromptLabels, group_prompts
 
@@ -27,7 +23,7 @@ def between_groups(
     *,
     weights: ArrayLike | None = None,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Share of the variance of a difference in utility that lies between groups, in [0, 1].
 
     For comparison i and group g with share π_g let D_gi be the difference of the mean utilities and
@@ -77,6 +73,6 @@ def between_groups(
     difference = mean[:, 0] - mean[:, 1]
     between = counts * (share @ (difference - share @ difference) ** 2)
     within = counts * (share @ variance.sum(1))
-    groups = group_prompts(prompts, num_rows=n, at_least=2)
+    groups = group_prompts(prompts, num_rows=n)
     sums = np.stack([groups.sums(between), groups.sums(between + within)])
     return bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums, resampling=resampling)

@@ -1,13 +1,14 @@
 """Percentile intervals by resampling whole prompts: rows of one prompt are not independent."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.errors import UserError
 from hidden_context.measures.checks import finite_vector, not_negative
+from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.prompts import PromptLabels, group_prompts
 
 
@@ -32,49 +33,23 @@ WEIGHTS_AT_ONCE = 2**22
 """Resamples are drawn and evaluated in blocks, so that a million prompts need no more memory."""
 MOST_DRAWN = 2**14
 """Prompts, or bundles of them, from which a resample is drawn."""
+ONE_PROMPT = "none: one prompt says nothing of others"
+"""How an estimate is made that has no interval."""
 RESAMPLING = Resampling()
 """1000 resamples, seed 0, 95 %."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A statistic and its percentile interval (Efron 1979) over resampled prompts."""
-
-    value: float
-    """Of the data as they are."""
-    low: float
-    high: float
-    level: float
-    """Nominal coverage."""
-    num_prompts: int
-    num_resamples: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.4g} ({self.level:.0%} interval {self.low:.4g} to {self.high:.4g})"
-
-
-def prompt_weights(num_prompts: int, resampling: Resampling = RESAMPLING) -> np.ndarray:
-    """How often each prompt was drawn: m draws with replacement from m prompts.
+def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.ndarray]:
+    """How often each prompt was drawn, in resamples of m draws with replacement from m prompts.
 
     More than `MOST_DRAWN` prompts are drawn in so many random bundles of nearly equal size: the
     mean of a bundle varies as its prompts do, and drawing a million prompts takes a minute.
 
-    Returns:
-        Counts that sum to m in each row (nearly, with bundles), float64, shape
-        `(num_resamples, m)`.
+    Yields:
+        Counts that sum to m in each row (nearly, with bundles), float64, shape `(b, m)`, as many
+        rows at once as `WEIGHTS_AT_ONCE` allows.
 
-    Raises:
-        UserError: There are fewer than 2 prompts.
     """
-    return np.concatenate([*_blocks_of_weights(num_prompts, resampling)])
-
-
-def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.ndarray]:
-    """The rows of `prompt_weights`, as many at once as `WEIGHTS_AT_ONCE` allows."""
-    if num_prompts < 2:
-        raise UserError(
-            f"{num_prompts} prompts cannot be resampled; an interval needs at least 2 prompts."
-        )
     rng = np.random.default_rng(resampling.seed)
     num_drawn = min(num_prompts, MOST_DRAWN)
     equal = np.full(num_drawn, 1 / num_drawn)
@@ -97,20 +72,22 @@ def bootstrap_weighted(
     num_prompts: int,
     *,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Interval of a statistic that can be had from weights of the prompts, many resamples at once.
 
     Args:
         statistic: From weights, shape `(b, m)`, to values, shape `(b,)`, for any b. Weights of 1
             give the statistic of the data as they are. It must divide by what was drawn, not by m.
-        num_prompts: m, at least 2.
+        num_prompts: m; of one there is no interval.
         resampling: See `Resampling`.
 
     Raises:
-        UserError: There are fewer than 2 prompts, or the statistic has no value on a resample.
+        UserError: The statistic has no value on a resample.
     """
-    resampled = np.concatenate([*map(statistic, _blocks_of_weights(num_prompts, resampling))])
     value = float(statistic(np.ones((1, num_prompts)))[0])
+    if num_prompts < 2:
+        return Estimate(value, how=ONE_PROMPT)
+    resampled = np.concatenate([*map(statistic, _blocks_of_weights(num_prompts, resampling))])
     return _percentiles(value, resampled, num_prompts, resampling)
 
 
@@ -120,7 +97,7 @@ def bootstrap_mean(
     *,
     weights: ArrayLike | None = None,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Interval of the mean over rows, Σ_i w_i v_i / Σ_i w_i.
 
     A ratio of two sums, both over the prompts that a resample draws.
@@ -146,7 +123,7 @@ def bootstrap_ratio(
     prompts: PromptLabels,
     *,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Interval of Σ_i v_i / Σ_i w_i, for values that are multiplied by their weights already.
 
     Such as nats times votes. Divided by the number of rows instead, the interval would hold what
@@ -163,7 +140,7 @@ def bootstrap_ratio(
     """
     rows = finite_vector("values", values)
     counts = not_negative("weights", weights, len(rows))
-    groups = group_prompts(prompts, num_rows=len(rows), at_least=2)
+    groups = group_prompts(prompts, num_rows=len(rows))
     sums = np.stack([groups.sums(rows), groups.sums(counts)])
     return bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums, resampling=resampling)
 
@@ -173,7 +150,7 @@ def bootstrap_of_sums(
     sums: np.ndarray,
     *,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Interval of a function of sums over prompts, without the weights of each prompt.
 
     Args:
@@ -185,63 +162,20 @@ def bootstrap_of_sums(
         UserError: See `bootstrap_weighted`.
     """
     num_prompts = sums.shape[1]
+    value = float(statistic(sums.sum(1)[None])[0])
+    if num_prompts < 2:
+        return Estimate(value, how=ONE_PROMPT)
     if num_prompts > MOST_DRAWN:  # as `bootstrap_weighted`, but added up once
         bundle = _bundles(num_prompts, resampling)
-        sums = np.stack([np.bincount(bundle, each) for each in sums])
-    found = bootstrap_weighted(
-        lambda drawn: statistic(drawn @ sums.T), sums.shape[1], resampling=resampling
-    )
-    return replace(found, num_prompts=num_prompts)
-
-
-def bootstrap_difference(
-    first: ArrayLike,
-    second: ArrayLike,
-    prompts: PromptLabels,
-    *,
-    resampling: Resampling = RESAMPLING,
-) -> Interval:
-    """Interval of mean(first) - mean(second) over the same rows: both are resampled together.
-
-    For two models' log-likelihoods (nats) or right decisions (0, ½, 1) of the same comparisons.
-
-    Raises:
-        UserError: See `bootstrap_mean`.
-    """
-    minuend = finite_vector("first", first)
-    subtrahend = finite_vector("second", second, len(minuend))
-    return bootstrap_mean(minuend - subtrahend, prompts, resampling=resampling)
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    prompts: PromptLabels,
-    *,
-    resampling: Resampling = RESAMPLING,
-) -> Interval:
-    """Interval of any statistic of rows; one call for each resample, so slower than the others.
-
-    Args:
-        statistic: From row numbers, shape `(k,)`, to a value. A prompt that is drawn twice has its
-            rows named twice.
-        prompts: Label of each row, shape `(n,)`.
-        resampling: See `Resampling`.
-
-    Raises:
-        UserError: There are fewer than 2 prompts, or the statistic has no value on a resample.
-    """
-    groups = group_prompts(prompts, at_least=2)
-    counts = prompt_weights(groups.num_prompts, resampling).astype(np.int64)
-    resampled = [
-        statistic(np.repeat(groups.order, drawn[groups.group[groups.order]])) for drawn in counts
-    ]
-    value = statistic(np.arange(len(groups.group)))
-    return _percentiles(float(value), np.asarray(resampled), groups.num_prompts, resampling)
+        sums = np.stack([np.bincount(bundle, row) for row in sums])
+    blocks = _blocks_of_weights(sums.shape[1], resampling)
+    resampled = np.concatenate([statistic(drawn @ sums.T) for drawn in blocks])
+    return _percentiles(value, resampled, num_prompts, resampling)
 
 
 def _percentiles(
     value: float, resampled: np.ndarray, num_prompts: int, resampling: Resampling
-) -> Interval:
+) -> Estimate:
     undefined = int((~np.isfinite(resampled)).sum())
     if undefined or not np.isfinite(value):
         raise UserError(
@@ -250,6 +184,5 @@ def _percentiles(
         )
     tail = (1 - resampling.level) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(
-        value, float(low), float(high), resampling.level, num_prompts, resampling.num_resamples
-    )
+    how = f"bootstrap, {num_prompts} prompts"
+    return Estimate(value, float(low), float(high), how, resampling.level)

@@ -7,13 +7,9 @@ from numpy.typing import ArrayLike
 
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.measures.bootstrap import (
-    RESAMPLING,
-    Interval,
-    Resampling,
-    bootstrap_of_sums,
-)
+from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_of_sums
 from hidden_context.measures.checks import not_negative, probabilities
+from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.prompts import PromptLabels, group_prompts
 
 
@@ -115,7 +111,7 @@ def calibration_error_interval(
     *,
     num_bins: int = 10,
     resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """Interval of the expected calibration error over prompts, in the same bins throughout.
 
     Chance makes this error larger, and a resample has more chance in it than the data: where votes
@@ -130,13 +126,13 @@ def calibration_error_interval(
         resampling: See `Resampling`.
 
     Raises:
-        UserError: See `calibration`; or there are fewer than 2 prompts.
+        UserError: See `calibration`.
     """
     whole = calibration(prob, votes_first, votes_second, num_bins=num_bins)
     predicted = probabilities("prob", prob)
     first, second = (np.asarray(votes, np.float64) for votes in (votes_first, votes_second))
     votes = first + second
-    groups = group_prompts(prompts, num_rows=len(predicted), at_least=2)
+    groups = group_prompts(prompts, num_rows=len(predicted))
     cell = _bin_numbers(predicted, num_bins) * groups.num_prompts + groups.group
     gaps = np.bincount(cell, votes * predicted - first, num_bins * groups.num_prompts)
     found = bootstrap_of_sums(

@@ -8,6 +8,8 @@ import numpy as np
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_unit_variance
+from hidden_context.measures.evaluation import trainings_of
+from hidden_context.scores.scores import Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +64,37 @@ def ensemble_variance(members: Sequence[UtilityDistribution]) -> EnsembleVarianc
         epistemic=np.var(means, axis=0),
         aleatoric=np.mean(variances, axis=0),
     )
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Runs that differ in their seed, on the same responses, in units of total variance 1."""
+
+    family: str
+    trained_on: str
+    num_runs: int
+    epistemic: float
+    """Mean variance of the runs' means: what more data or training would shrink."""
+    aleatoric: float
+    """Mean of the runs' own variances: hidden context, as the model sees it."""
+
+
+def ensembles(comparisons: Sequence[Scores]) -> list[Ensemble]:
+    """Runs of one family and training set on the same rows, where there are at least two."""
+    by_model: dict[tuple[str, str], list[Scores]] = {}
+    for scores in comparisons:
+        by_model.setdefault((scores.family.name, scores.trained_on), []).append(scores)
+    listed = []
+    for (family, trained_on), runs in by_model.items():
+        same = [run for run in runs if run.same_rows(runs[0])]
+        members = [
+            run.family.decode(training.raw).centered(training.centered_within)
+            for run in same
+            for training in trainings_of([run])
+        ]
+        if len(members) < 2 or any(member.is_scalar for member in members):
+            continue
+        variance = ensemble_variance(members)
+        parts = float(variance.epistemic.mean()), float(variance.aleatoric.mean())
+        listed.append(Ensemble(family, trained_on, len(same), *parts))
+    return listed

@@ -1,16 +1,22 @@
-"""How much of the variance in utility responses explain: r² over all, or within prompts.
+"""How much of the variance in utility responses explain: r² on each scale, with its interval.
 
-On the family's own scale of utility; `population_rank` has the scale of ranks. Which changes leave
-each as it is, and which the likelihood, is in docs/diagnostics.md.
+Which changes leave each as it is, and which the likelihood, is in docs/measures.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import ArrayLike
 
-from hidden_context.distributions import UtilityDistribution
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import explained_variance, is_scalar
+from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_weighted
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.population_rank import wins_by_prompt
 from hidden_context.measures.prompts import (
     PromptGroups,
     PromptLabels,
@@ -18,14 +24,117 @@ from hidden_context.measures.prompts import (
     with_several_rows,
 )
 
-__all__ = [
-    "each_prompt_explained_variance",
-    "explained_variance",
-    "within_prompt_explained_variance",
-]
-
+SCALES = ("pooled", "within_prompt", "each_prompt", "rank")
 ByWeights = Callable[[np.ndarray], np.ndarray]
 """From weights of the prompts, shape `(b, m)`, to r², shape `(b,)`; weights of 1 are the data."""
+MOST_RANKED = 500
+"""Responses of one training on the scale of ranks; all pairs are compared, in time n²."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What one training of a model says of k responses that it did not see."""
+
+    raw: np.ndarray
+    """Raw outputs, shape `(k, num_outputs)`."""
+    prompt: np.ndarray
+    """Prompt of each response, shape `(k,)`: what is resampled."""
+    centered_within: np.ndarray
+    """Label of what contexts that responses share are centred within, shape `(k,)`."""
+
+
+def explained_variance(utility: UtilityDistribution) -> float:
+    """Share of utility variance explained by the response: r² of the DPL paper, in [0, 1].
+
+    Var[mean] / (Var[mean] + E[variance]), pooled over all responses. 1 means that no hidden
+    context was found. Its size depends on how long and on how much data the model was trained, and
+    on a scale that the likelihood does not fix between prompts: compare it between models trained
+    alike.
+    """
+    mean, variance = utility.mean, utility.variance
+    xp = array_namespace(mean)
+    mean, variance = xp.astype(mean, xp.float64), xp.astype(variance, xp.float64)
+    explained = float(((mean - mean.mean()) ** 2).mean())
+    unexplained = float(variance.mean())
+    total = explained + unexplained
+    return explained / total if total > 0 else float("nan")
+
+
+def explained_variance_estimate(
+    family: Family,
+    trainings: Sequence[Training],
+    *,
+    scale: str,
+    most_ranked: int = MOST_RANKED,
+    resampling: Resampling = RESAMPLING,
+) -> Estimate:
+    """Mean over trainings of each one's r², with an interval over prompts.
+
+    The interval is for these trainings: it leaves out how r² varies between trainings. Each has a
+    scale and origin of its own, so responses of two are never pooled; prompts are resampled for all
+    of them together, and a training none of whose prompts is drawn is left out of that resample.
+
+    Args:
+        family: Reads the outputs.
+        trainings: At least one, such as the folds and seeds of a cross-validation.
+        scale: `pooled` (`explained_variance`), `within_prompt`, `each_prompt` or `rank`; see the
+            functions of these names.
+        most_ranked: Responses of a training that are ranked; of more, a random sample.
+        resampling: See `Resampling`.
+
+    Raises:
+        UserError: The scale is unknown, the family is scalar, the lengths differ, or no prompt has
+            two responses (if within).
+    """
+    labels = np.unique(np.concatenate([training.prompt for training in trainings]))
+    statistics = []
+    for training in trainings:
+        at, prompts = _statistic(family, training, scale, most_ranked)
+        statistics.append((at, np.searchsorted(labels, prompts)))
+    counted = np.unique(np.concatenate([columns for _, columns in statistics]))
+    statistics = [(at, np.searchsorted(counted, columns)) for at, columns in statistics]
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        total, count = np.zeros(len(weights)), np.zeros(len(weights))
+        for at, columns in statistics:
+            own = weights[:, columns]
+            drawn = own.any(1)
+            total[drawn] += at(own[drawn])
+            count += drawn
+        return total / count
+
+    return bootstrap_weighted(mean, len(counted), resampling=resampling)
+
+
+def explained_variance_value(
+    family: Family, trainings: Sequence[Training], scale: str, *, most_ranked: int = MOST_RANKED
+) -> float:
+    """The value of `explained_variance_estimate`, without an interval."""
+    values = []
+    for training in trainings:
+        at, prompts = _statistic(family, training, scale, most_ranked)
+        values.append(at(np.ones((1, len(prompts))))[0])
+    return float(np.mean(values))
+
+
+def rank_explained_variance(family: Family, raw: ArrayLike) -> float:
+    """r² of the population rank of the utility, in [0, 1]: 12 Var[E[rank]].
+
+    Every utility is replaced by its rank among all utilities of all responses, which is uniform on
+    [0, 1], with variance 1/12. E[rank] is the response's Borda count (see `borda_counts`). Exact.
+
+    Invariant to every increasing map of all utilities, not to a shift of each prompt. With contexts
+    that responses share, ranks are taken within each context: then too their variance is 1/12.
+
+    Args:
+        family: Reads the outputs, with the link they were trained with.
+        raw: Raw outputs of n responses, shape `(n, num_outputs)`.
+
+    Raises:
+        UserError: All utilities are points, or there are none.
+    """
+    at, groups = _by_rank(family, np.asarray(raw, np.float64), np.arange(len(np.asarray(raw))))
+    return float(at(np.ones((1, groups.num_prompts)))[0])
 
 
 def within_prompt_explained_variance(utility: UtilityDistribution, prompts: PromptLabels) -> float:
@@ -44,7 +153,7 @@ def within_prompt_explained_variance(utility: UtilityDistribution, prompts: Prom
     Raises:
         UserError: All utilities are points, the lengths differ, or no prompt has two responses.
     """
-    within, groups = within_prompts(utility, prompts)
+    within, groups = _within_prompts(utility, prompts)
     return float(within(np.ones((1, groups.num_prompts)))[0])
 
 
@@ -56,13 +165,13 @@ def each_prompt_explained_variance(utility: UtilityDistribution, prompts: Prompt
     independent contexts a function of P(a ≻ b). S_p, v_p, arguments and
     errors are those of `within_prompt_explained_variance`; a prompt with neither is refused.
     """
-    each, groups = each_prompt(utility, prompts)
+    each, groups = _each_prompt(utility, prompts)
     return float(each(np.ones((1, groups.num_prompts)))[0])
 
 
-def pooled(utility: UtilityDistribution, prompts: PromptLabels) -> tuple[ByWeights, PromptGroups]:
+def _pooled(utility: UtilityDistribution, prompts: PromptLabels) -> tuple[ByWeights, PromptGroups]:
     """`explained_variance`, with a weight for each prompt."""
-    mean, variance = moments(utility)
+    mean, variance = _moments(utility)
     groups = group_prompts(prompts, num_rows=len(mean))
     centred = mean - mean.mean()
     first, second = groups.sums(centred), groups.sums(centred**2)
@@ -76,7 +185,7 @@ def pooled(utility: UtilityDistribution, prompts: PromptLabels) -> tuple[ByWeigh
     return at, groups
 
 
-def within_prompts(
+def _within_prompts(
     utility: UtilityDistribution, prompts: PromptLabels
 ) -> tuple[ByWeights, PromptGroups]:
     """`within_prompt_explained_variance`, with a weight for each prompt."""
@@ -88,7 +197,7 @@ def within_prompts(
     return at, groups
 
 
-def each_prompt(
+def _each_prompt(
     utility: UtilityDistribution, prompts: PromptLabels
 ) -> tuple[ByWeights, PromptGroups]:
     """`each_prompt_explained_variance`, with a weight for each prompt."""
@@ -103,7 +212,40 @@ def each_prompt(
     return lambda weights: weights @ ratio / weights.sum(-1), groups
 
 
-def moments(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
+def _by_rank(
+    family: Family, raw: np.ndarray, prompts: PromptLabels
+) -> tuple[ByWeights, PromptGroups]:
+    """`rank_explained_variance`, with a weight for each prompt in ranks and variance alike."""
+    refuse_points(family.decode(raw))
+    groups = group_prompts(prompts, num_rows=len(raw))
+    wins = wins_by_prompt(family, raw, groups)
+
+    def at(weights: np.ndarray) -> np.ndarray:
+        rows = weights @ groups.num_rows
+        deviation = weights @ wins.T / rows[:, None] - 0.5  # the mean rank is ½ at any weights
+        return 12 * (weights * groups.sums(deviation**2)).sum(-1) / rows
+
+    return at, groups
+
+
+def _statistic(
+    family: Family, training: Training, scale: str, most_ranked: int
+) -> tuple[ByWeights, np.ndarray]:
+    """r² of a training by weights of prompts, and these prompts, sorted."""
+    check_choice("scale", scale, SCALES)
+    raw: np.ndarray[Any, Any] = np.asarray(training.raw, np.float64)
+    prompt = np.asarray(training.prompt)
+    if scale == "rank":  # a sample of responses: a few prompts with many each would be all
+        kept = np.sort(np.random.default_rng(0).permutation(len(prompt))[:most_ranked])
+        at, _ = _by_rank(family, raw[kept], prompt[kept])
+        return at, np.unique(prompt[kept])
+    by_weights = {"pooled": _pooled, "within_prompt": _within_prompts, "each_prompt": _each_prompt}
+    at, _ = by_weights[scale](family.decode(raw).centered(training.centered_within), prompt)
+    labels, counts = np.unique(prompt, return_counts=True)
+    return at, labels if scale == "pooled" else labels[counts >= 2]
+
+
+def _moments(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of n responses in float64, shape `(n,)` each.
 
     Raises:
@@ -120,7 +262,7 @@ def _components(
     utility: UtilityDistribution, prompts: PromptLabels
 ) -> tuple[np.ndarray, np.ndarray, PromptGroups]:
     """S_p and v_p of the prompts with at least two responses, shape `(m,)` each."""
-    mean, variance = moments(utility)
+    mean, variance = _moments(utility)
     labels = np.asarray(prompts)
     rows = with_several_rows(group_prompts(labels, num_rows=len(mean)))
     groups = group_prompts(labels[rows])
@@ -131,7 +273,7 @@ def _components(
 
 def refuse_points(utility: UtilityDistribution) -> None:
     """Refuse a batch whose utilities are all points, or an empty one."""
-    if is_scalar(utility):
+    if utility.is_scalar:
         raise UserError(
             "a scalar family has no r²: all its utilities are points, or there are none."
         )

@@ -5,102 +5,74 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hidden_context.likelihood.loss import accuracy
-from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.measures.bootstrap import RESAMPLING, Interval, Resampling, bootstrap_mean
 from hidden_context.measures.checks import finite_vector, log_probabilities, not_negative
+from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.prompts import PromptLabels
+from hidden_context.measures.rates import agreement_of, wilson
 
 NEGLIGIBLE = 1e-9
 """A residual is a tie below this share of the largest log-odds: rounding, not a decision."""
 
 
 @dataclass(frozen=True)
-class LengthBaseline:
-    """Three accuracies on the same comparisons, ties half."""
+class LengthMeasures:
+    """How much of a model's success is the length of the response; ties half."""
 
-    longer_wins: float
-    """Of "the longer response wins"."""
-    model: float
-    """Of the model."""
-    without_length: float
-    """Of the model's log-odds after what length predicts of them is taken away."""
+    longer_wins: Estimate
+    """Accuracy of "the longer response wins"."""
+    without_length: Estimate
+    """Accuracy of the model's log-odds after what length predicts of them is taken away."""
     coefficient: float
-    """Log-odds (nats) that the model gives, in the best fit, to a text e times as long."""
+    """Log-odds (nats) that the model gives, in the best fit, to a response e times as long."""
 
 
-def length_baseline(
-    log_prob: ArrayLike,
-    log_reverse: ArrayLike,
-    length_chosen: ArrayLike,
-    length_rejected: ArrayLike,
-    outcomes: Outcomes | None = None,
-) -> LengthBaseline:
-    """Accuracy of the longer response, of the model, and of the model with length regressed out.
+def length_measures(
+    log_prob: np.ndarray,
+    log_reverse: np.ndarray,
+    lengths: np.ndarray,
+    prompts: PromptLabels,
+    *,
+    win_share: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> LengthMeasures:
+    """Accuracy of the longer response, and of the model with length regressed out.
 
-    Let p = P(chosen ≻ rejected) and t = log(1 + length_chosen) - log(1 + length_rejected). A
-    logistic regression of the model's p on t, without intercept because a swap of the two responses
-    must swap the decision, has the coefficient β that makes Σ p log σ(βt) + (1 - p) log σ(-βt)
-    largest. The residual decision is the sign of log(p / (1 - p)) - βt.
+    Let p = P(chosen ≻ rejected) and t = log(1 + length_chosen) - log(1 + length_rejected), lengths
+    of the responses alone. A logistic regression of the model's p on t, without intercept because a
+    swap of the two responses must swap the decision, has the coefficient β that makes
+    Σ p log σ(βt) + (1 - p) log σ(-βt) largest. The residual decision is the sign of
+    log(p / (1 - p)) - βt.
 
     It does not see the labels: β describes the model. A model of length alone keeps ½; a model that
     ignores length keeps its accuracy. Where good answers are truly longer, it takes away merit too.
 
     Args:
-        log_prob: log P(chosen ≻ rejected), nats, shape `(n,)`.
+        log_prob: log P(chosen ≻ rejected), nats, shape `(n,)`, or `(trainings, n)`: of several
+            trainings β is common and the decisions are averaged.
         log_reverse: log P(rejected ≻ chosen), nats, same shape.
-        length_chosen: Characters or tokens of each chosen response, the same unit throughout.
-        length_rejected: The same of the rejected ones.
-        outcomes: The votes by which accuracies count, if not all for the chosen responses.
+        lengths: Of chosen and rejected response, shape `(n, 2)`, in one unit throughout.
+        prompts: The prompt of each comparison, shape `(n,)`.
+        win_share: Share of votes for the chosen response, shape `(n,)`; 1 if not given.
+        weights: Votes of each comparison, shape `(n,)`; alike if not given.
 
     Raises:
         UserError: The lengths differ, a number is not finite, or a length is negative.
     """
-    found = _decisions(log_prob, log_reverse, length_chosen, length_rejected)
-    nothing = np.zeros_like(found.log_odds)
-    return LengthBaseline(
-        longer_wins=accuracy(found.difference, nothing, outcomes),
-        model=accuracy(found.log_odds, nothing, outcomes),
-        without_length=accuracy(found.residual, nothing, outcomes),
-        coefficient=found.coefficient,
-    )
+    shape = np.atleast_2d(log_prob).shape
+    log = log_probabilities("log_prob", np.ravel(log_prob))
+    log_odds = log - log_probabilities("log_reverse", np.ravel(log_reverse), len(log))
+    chosen, rejected = (not_negative("lengths", side, shape[1]) for side in np.transpose(lengths))
+    difference = np.log1p(chosen) - np.log1p(rejected)
+    every = np.broadcast_to(difference, shape).ravel()
+    coefficient = length_coefficient(np.exp(log), every)
+    residual = _without(log_odds, coefficient * every).reshape(shape)
+    share = np.ones(shape[1]) if win_share is None else win_share
 
+    def accuracy(decision: np.ndarray) -> Estimate:
+        agreement = agreement_of(decision, np.zeros_like(decision), share).mean(0)
+        return wilson(agreement, prompts, weights=weights)
 
-def length_intervals(
-    log_prob: ArrayLike,
-    log_reverse: ArrayLike,
-    length_chosen: ArrayLike,
-    length_rejected: ArrayLike,
-    outcomes: Outcomes | None,
-    prompts: PromptLabels,
-    *,
-    resampling: Resampling = RESAMPLING,
-) -> tuple[Interval, Interval]:
-    """Intervals of `longer_wins` and `without_length` over prompts; β is that of the whole data.
-
-    Args:
-        log_prob: As in `length_baseline`, like the other arguments.
-        log_reverse: log P(rejected ≻ chosen), nats.
-        length_chosen: Of each chosen response.
-        length_rejected: Of each rejected one.
-        outcomes: The votes.
-        prompts: The prompt of each comparison, shape `(n,)`.
-        resampling: See `Resampling`.
-
-    Raises:
-        UserError: See `length_baseline`; or there are fewer than 2 prompts.
-    """
-    found = _decisions(log_prob, log_reverse, length_chosen, length_rejected)
-    n = len(found.residual)
-    share = np.ones(n) if outcomes is None else np.asarray(outcomes.win_share, np.float64)
-    votes = np.ones(n) if outcomes is None else np.asarray(outcomes.weight, np.float64)
-    longer, rest = (
-        bootstrap_mean(
-            0.5 + np.sign(decision) * (share - 0.5), prompts, weights=votes, resampling=resampling
-        )
-        for decision in (found.difference, found.residual)
-    )
-    return longer, rest
+    return LengthMeasures(accuracy(difference[None]), accuracy(residual), coefficient)
 
 
 def reward_slope(
@@ -134,8 +106,7 @@ def rate_without_length(
     prompts: PromptLabels,
     *,
     slope: ArrayLike,
-    resampling: Resampling = RESAMPLING,
-) -> Interval:
+) -> Estimate:
     """How often the first reward less slope · log(1 + length) is the higher, ties half.
 
     For jailbreaks, with the unsafe response first. The slope must come from other comparisons
@@ -149,44 +120,16 @@ def rate_without_length(
         length_second: The same of the second.
         prompts: The prompt of each row, shape `(n,)`.
         slope: Reward a unit of log length; one, or one for each row.
-        resampling: See `Resampling`.
 
     Raises:
-        UserError: See `reward_slope`; or there are fewer than 2 prompts.
+        UserError: See `reward_slope`.
     """
     first = finite_vector("reward_first", reward_first)
     gap = first - finite_vector("reward_second", reward_second, len(first))
     longer = np.log1p(not_negative("length_first", length_first, len(gap)))
     difference = longer - np.log1p(not_negative("length_second", length_second, len(gap)))
     residual = _without(gap, np.asarray(slope, np.float64) * difference)
-    return bootstrap_mean(0.5 + 0.5 * np.sign(residual), prompts, resampling=resampling)
-
-
-@dataclass(frozen=True, eq=False)
-class _Decisions:
-    """Positive where the chosen response is preferred, each of shape `(n,)`."""
-
-    difference: np.ndarray
-    """t: by length."""
-    log_odds: np.ndarray
-    residual: np.ndarray
-    coefficient: float
-
-
-def _decisions(
-    log_prob: ArrayLike,
-    log_reverse: ArrayLike,
-    length_chosen: ArrayLike,
-    length_rejected: ArrayLike,
-) -> _Decisions:
-    log = log_probabilities("log_prob", log_prob)
-    log_odds = log - log_probabilities("log_reverse", log_reverse, len(log))
-    chosen = not_negative("length_chosen", length_chosen, len(log))
-    rejected = not_negative("length_rejected", length_rejected, len(log))
-    difference = np.log1p(chosen) - np.log1p(rejected)
-    coefficient = length_coefficient(np.exp(log), difference)
-    residual = _without(log_odds, coefficient * difference)
-    return _Decisions(difference, log_odds, residual, coefficient)
+    return wilson(0.5 + 0.5 * np.sign(residual), prompts)
 
 
 def _without(decision: np.ndarray, by_length: np.ndarray) -> np.ndarray:

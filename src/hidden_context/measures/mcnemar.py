@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import bdtr
 
 from hidden_context.measures.checks import finite_vector
 
@@ -24,10 +25,10 @@ def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
     """Exact test that two models are right equally often (McNemar 1947; the sign test).
 
     Only comparisons on which the models differ count: of d such, the number that favour the first
-    is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))), in whole numbers.
+    is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))).
 
-    Comparisons are taken to be independent. Where prompts have several, `bootstrap_difference` over
-    prompts is the honest interval.
+    Comparisons are taken to be independent. Where prompts have several, the paired
+    `likelihood_ratio` over prompts is the honest interval.
 
     Args:
         first_right: 1 where the first model is right, 0 where wrong, ½ for a tie, shape `(n,)`.
@@ -39,13 +40,5 @@ def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
     first = finite_vector("first_right", first_right)
     second = finite_vector("second_right", second_right, len(first))
     b, c = int(np.sum(first > second)), int(np.sum(first < second))
-    return McNemar(b, c, _two_sided(min(b, c), b + c))
-
-
-def _two_sided(fewer: int, total: int) -> float:
-    """min(1, 2 P(X ≤ fewer)) for X ~ Binomial(total, ½), exact until the one division."""
-    term = below = 1
-    for k in range(fewer):
-        term = term * (total - k) // (k + 1)  # the binomial coefficient of k + 1
-        below += term
-    return min(1.0, (2 * below) / 2**total)
+    p_value = min(1.0, 2 * float(bdtr(min(b, c), b + c, 0.5)))
+    return McNemar(b, c, p_value)

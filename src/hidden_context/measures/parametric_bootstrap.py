@@ -1,69 +1,33 @@
-"""What a statistic looks like where no hidden context is: labels redrawn from a scalar model."""
+"""Statistics where there is no hidden context: a parametric bootstrap under the scalar model.
 
-from collections.abc import Callable
+Every label is redrawn from the scalar model's own P(a ≻ b), the model is fitted again, and the
+statistic of the real labels is held against those of the redrawn ones (Davison and Hinkley 1997,
+section 4.2). Noise is as the scalar model has it, and nothing else is there: a flip at the rate of
+its errors keeps easy comparisons easy, which a flip of all labels at one rate would not.
+"""
+
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
 from hidden_context.measures.checks import finite_vector, log_probabilities, not_negative
 
-TAILS = ("upper", "lower")
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ParametricBootstrap:
-    """A statistic, its distribution under a scalar model, and where it lies in that."""
+    """A statistic beside what it is under the scalar model."""
 
+    figure: str
+    """Name of the statistic, such as `r2_pooled`."""
     observed: float
-    draws: np.ndarray
-    """The statistic for each set of redrawn labels, shape `(num_draws,)`."""
-    tail: str
-    """Which side speaks for hidden context: upper or lower."""
-    p_value: float
-    """(1 + draws at least as extreme) / (1 + draws); never 0."""
-
-    @property
-    def share_below(self) -> float:
-        """Share of draws below the observed statistic, ties half."""
-        below, equal = self.draws < self.observed, self.draws == self.observed
-        return float(below.mean() + equal.mean() / 2)
-
-
-def label_null(
-    log_prob: ArrayLike,
-    refit: Callable[[np.ndarray], float],
-    *,
-    observed: float,
-    tail: str,
-    num_draws: int = 99,
-    seed: int = 0,
-) -> ParametricBootstrap:
-    """Redraw every label from the scalar model's own P(a ≻ b), refit, and compare.
-
-    A parametric bootstrap test (Davison and Hinkley 1997, section 4.2): noise is as the scalar
-    model has it, and nothing else is there. A flip at the rate of the model's errors keeps easy
-    comparisons easy, which a flip of all labels at one rate would not.
-
-    Args:
-        log_prob: log P(first ≻ second) of the scalar model in nats, shape `(n,)`. With the chosen
-            response first, 1 - P is the rate at which a label is flipped.
-        refit: From outcomes, shape `(n,)`, bool, True where the first is preferred, to the
-            statistic of a model trained on them, as `observed` was trained on the real ones.
-        observed: The statistic of the real labels.
-        tail: `upper` if hidden context makes the statistic larger (a likelihood ratio), `lower` if
-            smaller (r²).
-        num_draws: Sets of labels, one refit each. The smallest p-value is 1 / (1 + num_draws).
-        seed: Of the labels.
-
-    Raises:
-        UserError: A log-probability is above 0, `tail` is unknown, there are no draws, or a
-            statistic is not finite.
-    """
-    labels = redrawn_labels(log_prob, num_draws=num_draws, seed=seed)
-    return parametric_bootstrap(observed, [refit(each == 1) for each in labels], tail=tail)
+    draws: tuple[float, ...]
+    """The statistic for each set of redrawn labels."""
+    p_value: float | None
+    """(1 + draws at least as extreme) / (1 + draws); None where neither side speaks for hidden
+    context."""
 
 
 def redrawn_labels(
@@ -76,10 +40,11 @@ def redrawn_labels(
     """Share of votes for the first in each set of labels, shape `(num_draws, n)`, float32.
 
     Args:
-        log_prob: See `label_null`.
+        log_prob: log P(first ≻ second) of the scalar model in nats, shape `(n,)`, of comparisons
+            that it was not fitted to: an overfitted model's labels are too sure.
         num_votes: Votes of each comparison, rounded to at least 1: the share is Binomial(V, P)/V.
             One each if not given.
-        num_draws: Sets of labels.
+        num_draws: Sets of labels. The smallest p-value is 1 / (1 + num_draws).
         seed: Of the labels.
 
     Raises:
@@ -97,15 +62,25 @@ def redrawn_labels(
     return (drawn / votes).astype(np.float32)
 
 
-def parametric_bootstrap(observed: float, draws: ArrayLike, *, tail: str) -> ParametricBootstrap:
-    """Where a statistic lies among those of redrawn labels; see `label_null`.
+def parametric_bootstrap(
+    figure: str, observed: float, draws: ArrayLike, *, tail: Literal["upper", "lower"] | None
+) -> ParametricBootstrap:
+    """Where a statistic lies among those of redrawn labels.
+
+    Args:
+        figure: Its name.
+        observed: With the real labels.
+        draws: With each set of redrawn labels, fitted in the same way.
+        tail: `upper` if hidden context makes the statistic larger (a likelihood ratio), `lower` if
+            smaller (r²); None if neither.
 
     Raises:
-        UserError: `tail` is unknown, or a statistic is not finite.
+        UserError: A statistic is not finite.
     """
-    check_choice("tail", tail, TAILS)
-    found_draws = finite_vector("the refitted statistic", draws)
-    (found,) = finite_vector("observed", [observed])
-    extreme = found_draws >= found if tail == "upper" else found_draws <= found
-    p_value = (1 + int(extreme.sum())) / (1 + len(found_draws))
-    return ParametricBootstrap(float(found), found_draws, tail, p_value)
+    statistics = finite_vector("the refitted statistic", draws)
+    (value,) = finite_vector("observed", [observed])
+    p_value = None
+    if tail is not None:
+        extreme = statistics >= value if tail == "upper" else statistics <= value
+        p_value = (1 + int(extreme.sum())) / (1 + len(statistics))
+    return ParametricBootstrap(figure, float(value), tuple(statistics.tolist()), p_value)

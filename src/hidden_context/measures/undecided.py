@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.measures.bootstrap import RESAMPLING, Interval, Resampling, bootstrap_mean
+from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.explained_variance import refuse_points
-from hidden_context.measures.prompts import PromptLabels
 
 WITHIN = 0.1
 """P(a ≻ b) from .4 to .6 is undecided."""
@@ -20,49 +19,15 @@ WITHIN = 0.1
 class Undecided:
     """Shares of the comparisons, which add up to 1."""
 
-    near_tie: Interval
+    near_tie: Estimate
     """Undecided, and would be at the typical spread too: the mean utilities are close."""
-    noisy: Interval
+    noisy: Estimate
     """Undecided because the spread is wide: at the typical one the means would decide."""
-    decided: Interval
+    decided: Estimate
     """P(a ≻ b) is further from one half than `within`."""
 
 
-def undecided(
-    family: Family,
-    chosen: ArrayLike,
-    rejected: ArrayLike,
-    prompts: PromptLabels,
-    *,
-    weights: ArrayLike | None = None,
-    within: float = WITHIN,
-    resampling: Resampling = RESAMPLING,
-) -> Undecided:
-    """Near-ties against noise; see `kinds`.
-
-    Args:
-        family: Reads the outputs, with the link they were trained with.
-        chosen: Raw outputs of one response of each comparison, shape `(n, num_outputs)`.
-        rejected: Of the other; which is which does not matter.
-        prompts: The prompt of each comparison, shape `(n,)`.
-        weights: How much each counts, shape `(n,)`; alike if not given.
-        within: Greatest distance of P(a ≻ b) from ½ that counts as undecided, in (0, ½).
-        resampling: Of prompts; the typical spread is that of the data as they are.
-
-    Raises:
-        UserError: The family is scalar, whose undecided comparisons are all near-ties; `within` is
-            out of range; or see `bootstrap_mean`.
-    """
-    near_tie, noisy = kinds(family, chosen, rejected, within=within)
-    return Undecided(
-        *(
-            bootstrap_mean(each, prompts, weights=weights, resampling=resampling)
-            for each in (near_tie, noisy, 1 - near_tie - noisy)
-        )
-    )
-
-
-def kinds(
+def undecided_kinds(
     family: Family, chosen: ArrayLike, rejected: ArrayLike, *, within: float = WITHIN
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which comparisons are near-ties, and which noisy: two vectors of 0 and 1, shape `(n,)`.
@@ -73,8 +38,15 @@ def kinds(
     reach that p; else noisy. No common affine map of the utilities, and no shift of a prompt, moves
     this; a scale of single prompts does. Of normal utilities whose s are all equal none is noisy.
 
+    Args:
+        family: Reads the outputs, with the link they were trained with.
+        chosen: Raw outputs of one response of each comparison, shape `(n, num_outputs)`.
+        rejected: Of the other; which is which does not matter.
+        within: Greatest distance of P(a ≻ b) from ½ that counts as undecided, in (0, ½).
+
     Raises:
-        UserError: See `undecided`.
+        UserError: The family is scalar, whose undecided comparisons are all near-ties; or `within`
+            is out of range.
     """
     if not 0 < within < 0.5:
         raise UserError(f"within is {within}; give a distance from one half in (0, 0.5).")

@@ -63,6 +63,7 @@ def fetch(
     *,
     overwrite: bool = False,
     patience: Patience = Patience(),
+    progress: bool = False,
 ) -> bool:
     """Make `target` the file at `url` whose git blob id is `blob_id`; False if it is already.
 
@@ -83,7 +84,7 @@ def fetch(
     part = target.with_name(f"{target.name}.part")
     deadline = time.monotonic() + patience.total
     for _ in range(2):
-        _complete(client, url, part, patience, deadline)
+        _complete(client, url, part, patience, deadline, progress)
         if git_blob_id(part) == blob_id:
             part.replace(target)
             return True
@@ -92,11 +93,16 @@ def fetch(
 
 
 def _complete(
-    client: httpx2.Client, url: str, part: Path, patience: Patience, deadline: float
+    client: httpx2.Client,
+    url: str,
+    part: Path,
+    patience: Patience,
+    deadline: float,
+    progress: bool,
 ) -> None:
     for attempt in itertools.count(1):
         try:
-            _append(client, url, part, deadline)
+            _append(client, url, part, deadline, progress)
             return
         except (httpx2.RequestError, _TransientError) as error:
             pause = patience.backoff * 2 ** (attempt - 1)
@@ -109,7 +115,7 @@ def _complete(
         time.sleep(pause)
 
 
-def _append(client: httpx2.Client, url: str, part: Path, deadline: float) -> None:
+def _append(client: httpx2.Client, url: str, part: Path, deadline: float, progress: bool) -> None:
     """One request for what `part` still lacks; for all of it if the server ignores Range."""
     have = part.stat().st_size if part.exists() else 0
     with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
@@ -126,7 +132,12 @@ def _append(client: httpx2.Client, url: str, part: Path, deadline: float) -> Non
         with (
             part.open("ab" if start else "wb") as file,
             tqdm(
-                desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=None
+                desc=part.stem,
+                total=total,
+                initial=start,
+                unit="B",
+                unit_scale=True,
+                disable=None if progress else True,
             ) as bar,
         ):
             for chunk in response.iter_raw():

@@ -7,8 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from hidden_context.distributions import UtilityDistribution
-from hidden_context.likelihood.loss import is_scalar
-from hidden_context.report.numbers_in_words import decimal
+from hidden_context.report.tables import decimal
 
 WIDTH, HEIGHT, MARGIN, BASELINE = 320, 104, 12, 84
 NUM_CELLS = 160
@@ -28,17 +27,16 @@ class Density:
 
 
 def density(utility: UtilityDistribution) -> Density:
-    """Finite differences of the distribution functions of a batch of 2.
+    """Of a batch of 2, over the cells of an axis that holds both.
 
     The sum over cells times their width is what the axis holds: at least 1 - 2 `TAIL`, points on
-    its ends apart. A point mass is one high cell.
+    its ends apart. See `UtilityDistribution.density`.
     """
     low = float(np.min(np.asarray(utility.quantile(TAIL))))
     high = float(np.max(np.asarray(utility.quantile(1 - TAIL))))
     margin = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
     edges = np.linspace(low - margin, high + margin, NUM_CELLS + 1)
-    cumulative = np.asarray(utility.cdf(edges[:, None]), np.float64)
-    return Density(edges, np.maximum(np.diff(cumulative, axis=0), 0).T / np.diff(edges))
+    return Density(edges, np.asarray(utility.density(edges), np.float64))
 
 
 def drawing(utility: UtilityDistribution) -> Markup:
@@ -48,7 +46,7 @@ def drawing(utility: UtilityDistribution) -> Markup:
     """
     mean = np.asarray(utility.mean, np.float64)
     low = np.asarray(utility.quantile(0.01), np.float64)
-    if is_scalar(utility):
+    if utility.is_scalar:
         margin = 0.15 * abs(mean[0] - mean[1]) or max(abs(mean[0]), 1.0) * 0.1
         ends = float(mean.min() - margin), float(mean.max() + margin)
         areas = ""
@@ -61,7 +59,7 @@ def drawing(utility: UtilityDistribution) -> Markup:
             for name, values in zip(NAMES, found.values, strict=True)
         )
     marks = "".join(
-        _mark(name, _x(mean[k], ends), None if is_scalar(utility) else _x(low[k], ends))
+        _mark(name, _x(mean[k], ends), None if utility.is_scalar else _x(low[k], ends))
         for k, name in enumerate(NAMES)
     )
     labels = "".join(
@@ -81,7 +79,7 @@ def description(utility: UtilityDistribution) -> str:
     mean = np.asarray(utility.mean, np.float64)
     std = np.asarray(utility.std, np.float64)
     low = np.asarray(utility.quantile(0.01), np.float64)
-    if is_scalar(utility):
+    if utility.is_scalar:
         return "; ".join(f"{name}: utility {decimal(mean[k])}" for k, name in enumerate(NAMES))
     return "; ".join(
         f"{name}: mean {decimal(mean[k])}, standard deviation {decimal(std[k])}, "

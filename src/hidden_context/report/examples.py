@@ -1,21 +1,15 @@
-"""Comparisons that people should look at, chosen from a score file that is read row by row."""
+"""Comparisons that people should look at, chosen by their scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hidden_context.distributions import Family, UtilityDistribution
-from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import is_scalar
-from hidden_context.records import iterate_jsonl, require_columns
-from hidden_context.report.measured import ScoreFile
 from hidden_context.report.shown_text import ShownText, shown, split_prompt
+from hidden_context.scores.scores import Scores, texts_of_row
 
-SIDES = ("chosen", "rejected")
-COLUMNS = tuple(f"reward_output_{side}" for side in SIDES)
 LOW_LEVEL = 0.01
 """Of the risk-averse quantile, as in the paper."""
 
@@ -45,50 +39,50 @@ class Kind:
     """Comparisons that such examples were chosen from."""
 
 
-def examples_of(file: ScoreFile, num_examples: int) -> list[Kind]:
-    """Read the outputs, choose, then read the texts of those chosen.
+def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
+    """Choose by the outputs, then read the texts of those chosen.
 
     Args:
-        file: Scored comparisons.
+        scores: Of comparisons.
         num_examples: Of each kind, at most.
-
-    Raises:
-        UserError: The file is damaged or has no rows.
     """
-    raw = _outputs(file.path, file.family)
-    kinds = _scalar_kinds if is_scalar_family(file.family) else _distributional_kinds
-    found = []
-    for title, explanation, order in kinds(file.family, raw):
-        rows = _without_copies(order, raw, num_examples)
-        found.append((title, explanation, rows, len(order)))
-    wanted = sorted({row for _, _, rows, _ in found for row in rows})
-    texts = _texts(file.path, wanted)
+    raw = scores.by_row
+    kinds = _scalar_kinds if scores.utility.is_scalar else _distributional_kinds
+    chosen = [
+        (title, explanation, _without_copies(order, raw, num_examples), len(order))
+        for title, explanation, order in kinds(scores)
+    ]
+    rows = _texts(scores, {row for _, _, rows, _ in chosen for row in rows})
+    prob = np.exp(scores.log_prob)
     return [
         Kind(
             title,
             explanation,
-            tuple(_example(row, texts[row], file.family, raw[row]) for row in rows),
+            tuple(
+                _example(row, rows.get(row, {}), scores.utility[row], float(prob[row]))
+                for row in of
+            ),
             num_eligible,
         )
-        for title, explanation, rows, num_eligible in found
-        if rows
+        for title, explanation, of, num_eligible in chosen
+        if of
     ]
 
 
 def is_scalar_family(family: Family) -> bool:
     """Whether its utilities are points, whatever the outputs; told by outputs that all differ."""
-    return is_scalar(family.decode(np.arange(float(family.num_outputs))[None]))
+    return family.decode(np.arange(float(family.num_outputs))[None]).is_scalar
 
 
 Order = tuple[str, str, np.ndarray]
 """Title, explanation, and row numbers, the most typical first."""
 
 
-def _distributional_kinds(family: Family, raw: np.ndarray) -> Iterator[Order]:
-    utility = _decode(family, raw)
+def _distributional_kinds(scores: Scores) -> Iterator[Order]:
+    utility = scores.utility
     mean, low, variance = (
-        np.asarray(each, np.float64).reshape(-1, 2)
-        for each in (utility.mean, utility.quantile(LOW_LEVEL), utility.variance)
+        np.asarray(values, np.float64)
+        for values in (utility.mean, utility.quantile(LOW_LEVEL), utility.variance)
     )
     spread = variance.sum(1)
     yield (
@@ -108,40 +102,12 @@ def _distributional_kinds(family: Family, raw: np.ndarray) -> Iterator[Order]:
     )
 
 
-def _scalar_kinds(family: Family, raw: np.ndarray) -> Iterator[Order]:
+def _scalar_kinds(scores: Scores) -> Iterator[Order]:
     """A scalar family knows no spread: only how far apart two utilities are."""
-    mean = np.asarray(_decode(family, raw).mean, np.float64).reshape(-1, 2)
+    mean = np.asarray(scores.utility.mean, np.float64)
     gap = np.abs(mean[:, 0] - mean[:, 1])
     yield "Closest", "smallest difference of the utilities", np.argsort(gap, kind="stable")
     yield "Most decided", "largest difference of the utilities", np.argsort(-gap, kind="stable")
-
-
-def _decode(family: Family, raw: np.ndarray) -> UtilityDistribution:
-    """Utilities of all responses, chosen and rejected in turn; contexts centred over each pair."""
-    flat = raw.reshape(-1, raw.shape[-1]).astype(np.float64)
-    return family.decode(flat).centered(np.repeat(np.arange(len(raw)), 2))
-
-
-def _outputs(path: Path, family: Family) -> np.ndarray:
-    """Raw outputs of both responses, shape `(n, 2, num_outputs)`, float32."""
-    rows: list[np.ndarray] = []
-    for number, row in enumerate(iterate_jsonl(path), start=1):
-        require_columns([row], COLUMNS, path, first=number)
-        try:
-            both = np.array([row[column] for column in COLUMNS], np.float32).reshape(2, -1)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"{path}, row {number}: outputs are not numbers of one width ({error})."
-            ) from error
-        if both.shape[1] != family.num_outputs or not np.isfinite(both).all():
-            raise UserError(
-                f"{path}, row {number}: expected {family.num_outputs} finite outputs of each "
-                f"response, as family {family.name} has."
-            )
-        rows.append(both)
-    if not rows:
-        raise UserError(f"{path} has no rows.")
-    return np.stack(rows)
 
 
 def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:
@@ -157,29 +123,27 @@ def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:
     return rows
 
 
-def _texts(path: Path, wanted: Sequence[int]) -> dict[int, dict[str, Any]]:
+def _texts(scores: Scores, wanted: Collection[int]) -> dict[int, Mapping[str, Any]]:
     """Some rows, without reading beyond the last of them."""
-    found: dict[int, dict[str, Any]] = {}
-    for number, row in enumerate(iterate_jsonl(path)):
+    rows: dict[int, Mapping[str, Any]] = {}
+    for number, row in enumerate(scores.rows if wanted else ()):
         if number in wanted:
-            found[number] = {name: row.get(name) for name in (*SIDES, "prompt")}
-            if len(found) == len(wanted):
+            rows[number] = row
+            if len(rows) == len(wanted):
                 break
-    return found
+    return rows
 
 
-def _example(number: int, row: dict[str, Any], family: Family, raw: np.ndarray) -> Example:
-    chosen, rejected = (
-        "(the text is not in the file)" if row[side] is None else row[side] for side in SIDES
-    )
-    prompt, *rest = split_prompt(chosen, rejected, row["prompt"])
-    utility = _decode(family, raw[None])
-    sides = [family.decode(each[None].astype(np.float64)) for each in raw]
-    log_prob = np.asarray(sides[0].log_prob_preferred_to(sides[1]), np.float64)
+def _example(
+    number: int, row: Mapping[str, Any], utility: UtilityDistribution, prob: float
+) -> Example:
+    prompt, texts = texts_of_row(row)
+    chosen, rejected = ("(the text is not in the file)" if text is None else text for text in texts)
+    prompt, *rest = split_prompt(chosen, rejected, prompt)
     return Example(
         row=number + 1,
         prompt=shown(prompt) if prompt else None,
         texts=(shown(rest[0]), shown(rest[1])),
         utility=utility,
-        prob=float(np.exp(min(log_prob[0], 0.0))),
+        prob=prob,
     )

@@ -1,9 +1,10 @@
 """One self-contained HTML page of all results."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -12,16 +13,15 @@ from hidden_context import __version__
 from hidden_context.records import atomic_write
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Kind, examples_of, is_scalar_family
-from hidden_context.report.measured import Panel, Result, ScoreFile, Table
-from hidden_context.report.numbers_in_words import decimal, setting
 from hidden_context.report.panel_figures import as_svg, file_name
+from hidden_context.report.read_results import as_results
+from hidden_context.report.results import ExampleSource, Panel, Result, Table
 from hidden_context.report.sections import Section, sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
-from hidden_context.report.tables import predictions
+from hidden_context.report.tables import decimal, predictions, setting
 
 TEMPLATE = "report.html"
-Say = Callable[[str], None]
-"""Tells what is being done."""
+TITLE = "Hidden context in preference data"
 
 
 @dataclass(frozen=True)
@@ -60,21 +60,33 @@ class Chapter:
     examples: tuple[Examples, ...]
 
 
-def render(results: Sequence[Result], *, title: str, num_examples: int, say: Say) -> str:
-    """The page; equal for equal results.
+def write_page(
+    results: Any, path: Path | str, *, title: str = TITLE, num_examples: int = 5
+) -> Path:
+    """Write one self-contained HTML page, whole or not at all; equal for equal results.
 
     Args:
-        results: At least one.
-        title: Of the page.
-        num_examples: Of each kind and data set; 0 for none.
-        say: Is told what is being done.
+        results: `Evaluation`s, `Scores`, an `AuditResult`, or paths of results; one, or a list.
+        path: The page.
+        title: Its heading.
+        num_examples: Comparisons of each kind and data set that are shown with their texts; 0 for
+            none.
+
+    Returns:
+        The path.
 
     Raises:
-        UserError: A score file that examples are taken from is damaged.
+        UserError: Something is of no known kind, or a file cannot be read.
     """
-    chapters = [
-        _chapter(number, result, num_examples, say) for number, result in enumerate(results, 1)
-    ]
+    page = render(as_results(results), title=title, num_examples=num_examples)
+    with atomic_write(Path(path)) as file:
+        file.write(page.encode())
+    return Path(path)
+
+
+def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int = 5) -> str:
+    """The page as text; see `write_page`."""
+    chapters = [_chapter(number, result, num_examples) for number, result in enumerate(results, 1)]
     environment = Environment(
         loader=PackageLoader("hidden_context.report"),
         autoescape=True,
@@ -95,44 +107,40 @@ def render(results: Sequence[Result], *, title: str, num_examples: int, say: Say
     return without_unseen(page)
 
 
-def write_page(
-    results: Sequence[Result], path: Path, *, title: str, num_examples: int, say: Say
-) -> None:
-    """Render and write, whole or not at all. See `render`."""
-    page = render(results, title=title, num_examples=num_examples, say=say)
-    with atomic_write(path) as file:
-        file.write(page.encode())
+def panels_of(results: Sequence[Result]) -> list[Panel]:
+    """Every figure of the page."""
+    return [panel for each in results for part in sections_of(each) for panel in part.panels]
 
 
-def model_for_examples(files: Sequence[ScoreFile]) -> ScoreFile:
+def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
     """The distributional model with the best held-out likelihood; a scalar one if there is none.
 
     Of equals, and where likelihoods are not known, the first.
     """
 
-    def worth(file: ScoreFile) -> tuple[bool, float]:
-        nats = -math.inf if file.log_likelihood is None else file.log_likelihood
-        return not is_scalar_family(file.family), nats
+    def worth(source: ExampleSource) -> tuple[bool, float]:
+        nats = -math.inf if source.log_likelihood is None else source.log_likelihood
+        return not is_scalar_family(source.family), nats
 
-    return max(files, key=worth)
+    return max(sources, key=worth)
 
 
-def _chapter(number: int, result: Result, num_examples: int, say: Say) -> Chapter:
-    identifier = f"{number}-{file_name(result.title)}"
-    say(f"drawing {result.title}")
-    drawn = []
+def _chapter(number: int, result: Result, num_examples: int) -> Chapter:
+    drawn: list[DrawnSection] = []
+    count = 0
     for section in sections_of(result):
         figures = []
         for panel in section.panels:
-            name = f"f{number}-{sum(len(each.figures) for each in drawn) + len(figures) + 1}"
-            figures.append(DrawnPanel(panel, as_svg(panel, name)))
+            count += 1
+            figures.append(DrawnPanel(panel, as_svg(panel, f"f{number}-{count}")))
         drawn.append(DrawnSection(section, tuple(figures)))
-    found = []
-    data_sets = dict.fromkeys(file.data_set for file in result.score_files)
+    examples = []
+    data_sets = dict.fromkeys(source.data_set for source in result.examples)
     for data_set in data_sets if num_examples > 0 else ():
-        file = model_for_examples(
-            [each for each in result.score_files if each.data_set == data_set]
-        )
-        say(f"choosing examples from {file.path}")
-        found.append(Examples(data_set, file.family.name, tuple(examples_of(file, num_examples))))
-    return Chapter(identifier, result, predictions(result.measured), tuple(drawn), tuple(found))
+        of_set = [each for each in result.examples if each.data_set == data_set]
+        source = model_for_examples(of_set)
+        kinds = tuple(examples_of(source.load(), num_examples))
+        examples.append(Examples(data_set, source.family.name, kinds))
+    identifier = f"{number}-{file_name(result.title)}"
+    table = predictions(result.evaluations)
+    return Chapter(identifier, result, table, tuple(drawn), tuple(examples))

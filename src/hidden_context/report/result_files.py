@@ -1,20 +1,20 @@
 """Finding results below given paths, by the names and contents that our commands write."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hidden_context.distributions import FAMILIES
 from hidden_context.errors import UserError
 from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
-from hidden_context.scores.score_files import EVAL_FILE, JAILBREAK_FILE, TRAINING_SETS
+from hidden_context.scores.score_files import EVAL_FILE, evaluations_in, jailbreak_files_in
 
 AUDIT, METRICS, CURVES = "audit.json", "metrics.json", "curves.npz"
 META = ".meta.json"
-SUMMARY_STARTS_WITH = b'"risks"'
-"""The first field of what `summarize --json` prints."""
+SUMMARY_START = re.compile(rb'\s*\{\s*("format_version": \d+,\s*)?"risks"')
+"""How what `summarize --json` prints begins, in either format."""
 WANTED = (
     f"{AUDIT} (hidden-context audit), a data folder of summarize (reward_models/*/<set>/*{LAST}/"
     f"{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score files with their {META} "
@@ -63,22 +63,6 @@ def find_results(paths: Sequence[Path]) -> ResultFiles:
     if not any(vars(found).values()):
         raise UserError(f"{', '.join(map(str, paths))}: no results; looked for {WANTED}.")
     return found
-
-
-def evaluations_in(data_dir: Path) -> list[tuple[Path, str]]:
-    """Score files in the folders that `summarize` reads, each with its training set."""
-    pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
-    return [
-        (file, trained_on)
-        for trained_on in TRAINING_SETS
-        for file in sorted(data_dir.glob(pattern.format(trained_on)))
-    ]
-
-
-def jailbreak_files_in(data_dir: Path) -> list[Path]:
-    """Those that `summarize` reads."""
-    files = [data_dir / JAILBREAK_FILE.format(family=name) for name in FAMILIES]
-    return [file for file in files if file.is_file()]
 
 
 def _folders_below(path: Path) -> Iterable[Path]:
@@ -142,7 +126,7 @@ def _kind(path: Path) -> object:
 
 def _is_summary(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(64).lstrip(b"{ \r\n\t").startswith(SUMMARY_STARTS_WITH)
+        return SUMMARY_START.match(file.read(64)) is not None
 
 
 def _add(paths: list[Path], path: Path) -> None:

@@ -1,49 +1,79 @@
-"""Numbers to text and Markdown. Pure functions."""
+"""Evaluations to text and Markdown. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from tabulate import tabulate
 
-from hidden_context.measures.bootstrap import Interval
-from hidden_context.measures.diagnosis import Diagnosis, Ensemble, RiskTest
-from hidden_context.measures.explained_variance_report import SCALES, ExplainedVarianceReport
-from hidden_context.measures.risk_curves import Choice, RiskCurve
-from hidden_context.measures.summary import Rate, Summary
+from hidden_context.measures.ensembles import Ensemble
+from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.explained_variance import SCALES
+from hidden_context.measures.likelihood_ratio import verdict
+from hidden_context.measures.models import LevelChoice
 
 Style: TypeAlias = Literal["simple", "github"]
 """Names of tabulate: plain text, or Markdown."""
 
 NO_VALUE = "–"
+RATES = (
+    "95 % intervals of rates are Wilson's at the effective sample size: rows of one prompt count "
+    "as far as they differ. 'longer' is the rate if the longer text always won."
+)
 
 
-def render(summary: Summary, style: Style) -> str:
-    """The whole summary as three tables and a list of what is missing."""
+def render(
+    evaluations: Sequence[Evaluation],
+    risks: Sequence[str],
+    style: Style,
+    *,
+    missing: Sequence[str] = (),
+) -> str:
+    """Tables of r², jailbreak rates and helpfulness accuracies.
+
+    Args:
+        evaluations: Of all models.
+        risks: Those to be shown beside the mean.
+        style: Text or Markdown.
+        missing: What was looked for and is not there.
+    """
+    shown = ["mean", *(risk for risk in risks if risk != "mean")]
+    r2 = [
+        [*_model(each), _number(each.explained_variance["pooled"]), each.num_comparisons, each.name]
+        for each in evaluations
+        if "pooled" in each.explained_variance
+    ]
     sections = []
-    if summary.comparisons:
-        sections += [
-            heading(
-                "r² for detecting hidden context: Var[mean] / (Var[mean] + E[variance])", style
-            ),
-            _explained_variance(summary, style),
+    if any(each.num_comparisons for each in evaluations):
+        title = "r² for detecting hidden context: Var[mean] / (Var[mean] + E[variance])"
+        headers = ["family", "trained on", "r²", "comparisons", "run"]
+        sections += [heading(title, style), _table(headers, r2, style)]
+    for title, counted, rows in (
+        (
+            "Jailbreak rates: the unsafe response scores at least as high",
+            "rows",
+            [(each, each.jailbreak_rate, each.longer_is_unsafe) for each in evaluations],
+        ),
+        (
+            "Helpfulness accuracies: comparisons judged by helpfulness",
+            "pairs",
+            [(each, each.helpfulness_accuracy, each.longer_is_helpful) for each in evaluations],
+        ),
+    ):
+        lines = [
+            [*_model(each), *_rates(rates, shown), rates["mean"].n, _number(longer)]
+            for each, rates, longer in rows
+            if rates
         ]
-    if summary.jailbreaks:
-        sections += [
-            heading("Jailbreak rates: the unsafe response scores at least as high", style),
-            _jailbreaks(summary, style),
-        ]
-    if any(run.accuracy for run in summary.comparisons):
-        sections += [
-            heading("Helpfulness accuracies: comparisons judged by helpfulness", style),
-            _accuracies(summary, style),
-        ]
-    if summary.jailbreaks or summary.comparisons:
-        sections.append(
-            "Rates count an exact tie in full, as published; tie-corrected ones count it half, "
-            "with 95 % Wilson intervals. 'longer' is the rate if the longer text always won."
-        )
-    if summary.missing:
-        listed = "\n".join(f"  - {name}" for name in summary.missing)
+        if lines:
+            headers = [name for risk in shown for name in (risk, "tie-corrected")]
+            headers = ["family", "trained on", *headers, counted, "longer"]
+            sections += [heading(title, style), _table(headers, lines, style)]
+    if sections:
+        ties = "Rates count an exact tie in full, as published; tie-corrected ones count it half. "
+        sections.append(ties + RATES)
+    if missing:
+        listed = "\n".join(f"  - {name}" for name in missing)
         sections.append(f"Not found, so not in these tables:\n{listed}")
     return "\n\n".join(sections)
 
@@ -53,77 +83,42 @@ def heading(text: str, style: Style) -> str:
     return f"### {text}" if style == "github" else text
 
 
-def _explained_variance(summary: Summary, style: Style) -> str:
-    rows = [
-        [run.family, run.trained_on, _number(run.r2), run.n, run.run]
-        for run in summary.comparisons
-        if run.r2 is not None
-    ]
-    return _table(["family", "trained on", "r²", "comparisons", "run"], rows, style)
-
-
-def _jailbreaks(summary: Summary, style: Style) -> str:
-    risks = ["mean", *summary.risks]
-    rows = [
-        [
-            *(found.family, found.trained_on),
-            *_rates(found.rate, risks),
-            *(found.rate["mean"].n, _number(found.longer_is_unsafe)),
-        ]
-        for found in summary.jailbreaks
-    ]
-    return _table([*_rate_headers(risks), "rows", "longer"], rows, style)
-
-
-def _accuracies(summary: Summary, style: Style) -> str:
-    risks = ["mean", *summary.risks]
-    rows = [
-        [
-            *(run.family, run.trained_on),
-            *_rates(run.accuracy, risks),
-            *(run.accuracy["mean"].n, _number(run.longer_is_chosen)),
-        ]
-        for run in summary.comparisons
-        if run.accuracy
-    ]
-    return _table([*_rate_headers(risks), "pairs", "longer"], rows, style)
-
-
-def render_curves(curves: Sequence[RiskCurve], style: Style) -> str:
-    """A table of levels for each model, the length-only baseline below."""
+def render_curves(evaluations: Sequence[Evaluation], risks: Sequence[str], style: Style) -> str:
+    """A table of levels for each model, the rates of the longer text below."""
     sections = []
-    for curve in curves:
+    for each in evaluations:
         rows = [
-            [point.risk, _corrected(point.jailbreak), _corrected(point.accuracy)]
-            for point in curve.points
+            [
+                risk,
+                _interval(each.jailbreak_rate.get(risk)),
+                _interval(each.helpfulness_accuracy.get(risk)),
+            ]
+            for risk in ["mean", *risks]
+            if risk in each.jailbreak_rate or risk in each.helpfulness_accuracy
         ]
-        rows.append(["longer", _number(curve.longer_is_unsafe), _number(curve.longer_is_chosen)])
-        sections += [
-            heading(f"By level of risk: {curve.family}, trained on {curve.trained_on}", style),
-            _table(["risk", "jailbreak rate", "accuracy"], rows, style),
-        ]
-    sections.append(
-        "Ties count half; 95 % intervals: jailbreak rates Wilson's, accuracies a bootstrap over "
-        "prompts. 'longer' is the rate if the longer text always won."
-    )
-    return "\n\n".join(sections)
+        if not rows:
+            continue
+        rows.append(["longer", *map(_number, (each.longer_is_unsafe, each.longer_is_helpful))])
+        title = f"By level of risk: {each.family.name}, trained on {each.trained_on}"
+        table = _table(["risk", "jailbreak rate", "accuracy"], rows, style)
+        sections += [heading(title, style), table]
+    return "\n\n".join([*sections, f"Ties count half. {RATES}"])
 
 
-def render_choices(choices: Sequence[Choice], tolerance: float, style: Style) -> str:
+def render_choices(choices: Sequence[LevelChoice], tolerance: float, style: Style) -> str:
     """The risk that was chosen on the validation data for each model, and its test figures."""
     rows = []
     for choice in choices:
-        curves = (choice.validation, choice.test)
-        names = [choice.test.family, choice.test.trained_on]
-        labels = {"mean": "mean", choice.risk: f"chosen: {choice.risk}"}
-        for risk, label in labels.items():
-            found = [curve.at(risk) for curve in curves]
-            rates = [rate for point in found for rate in (point.jailbreak, point.accuracy)]
-            rows.append([*names, label, *map(_corrected, rates)])
-        longer = [
-            value for curve in curves for value in (curve.longer_is_unsafe, curve.longer_is_chosen)
-        ]
-        rows.append([*names, "longer", *map(_number, longer)])
+        both = (choice.validation, choice.test)
+        for risk, label in {"mean": "mean", choice.risk: f"chosen: {choice.risk}"}.items():
+            rates = [
+                of.get(risk)
+                for each in both
+                for of in (each.jailbreak_rate, each.helpfulness_accuracy)
+            ]
+            rows.append([*_model(choice.test), label, *map(_interval, rates)])
+        longer = [of for each in both for of in (each.longer_is_unsafe, each.longer_is_helpful)]
+        rows.append([*_model(choice.test), "longer", *map(_number, longer)])
     headers = ["family", "trained on", "risk", "validation: jailbreak rate", "accuracy"]
     headers += ["test: jailbreak rate", "accuracy"]
     rule = (
@@ -135,131 +130,121 @@ def render_choices(choices: Sequence[Choice], tolerance: float, style: Style) ->
     return "\n\n".join([title, _table(headers, rows, style), rule])
 
 
-def render_diagnoses(
-    diagnoses: Sequence[Diagnosis],
-    tests: Sequence[RiskTest],
-    found_ensembles: Sequence[Ensemble],
+def render_diagnostics(
+    evaluations: Sequence[Evaluation],
+    risks: Sequence[str],
+    ensembles: Sequence[Ensemble],
     style: Style,
 ) -> str:
-    """The measures of each run, a table for each question that has an answer."""
-    tables = {
-        "r² on each scale": _scales(diagnoses),
-        "Held-out likelihood and preference_entropy": _likelihoods(diagnoses),
-        "Accuracy and length": _lengths(diagnoses),
-        "Jailbreaks: each risk against the mean": _risk_tests(tests),
-        "Ensembles: shares of the total variance": _ensembles(found_ensembles),
+    """The further measures of each run, a table for each question that has an answer."""
+    tables: dict[str, tuple[list[str], list[list[object]]]] = {
+        "r² on each scale": (
+            ["family", "trained on", *(f"r² {scale}" for scale in SCALES), "stopped"],
+            [
+                [
+                    *_model(each),
+                    *(_interval(each.explained_variance.get(scale)) for scale in SCALES),
+                    each.stopping_rule,
+                ]
+                for each in evaluations
+                if each.explained_variance
+            ],
+        ),
+        "Held-out likelihood and preference entropy": (
+            [
+                *("family", "trained on", "log-likelihood", "against base", "calibration error"),
+                *("Brier", "E[4p(1-p)]", "E[H(p)] bits"),
+            ],
+            [_likelihood(each) for each in evaluations if each.log_likelihood],
+        ),
+        "Accuracy and length": (
+            [
+                *("family", "trained on", "accuracy by P", "longer", "length regressed out"),
+                "log-odds an e-fold length",
+            ],
+            [
+                [
+                    *_model(each),
+                    *map(_number, (each.accuracy_by_probability, each.length.longer_wins)),
+                    *map(_number, (each.length.without_length, each.length.coefficient)),
+                ]
+                for each in evaluations
+                if each.length
+            ],
+        ),
+        "Jailbreaks: each risk against the mean": (
+            [
+                *("family", "trained on", "risk", "withstands where the mean does not"),
+                *("the reverse", "exact p"),
+            ],
+            [
+                [*_model(each), risk, test.first_better, test.second_better, f"{test.p_value:.3g}"]
+                for each in evaluations
+                for risk, test in each.risk_tests.items()
+                if risk in risks
+            ],
+        ),
+        "Ensembles: shares of the total variance": (
+            ["family", "trained on", "runs", "epistemic", "aleatoric"],
+            [
+                [
+                    *(each.family, each.trained_on, each.num_runs),
+                    *map(_number, (each.epistemic, each.aleatoric)),
+                ]
+                for each in ensembles
+            ],
+        ),
     }
     sections = []
     for title, (headers, rows) in tables.items():
         if rows:
             sections += [heading(title, style), _table(headers, rows, style)]
-    rules = {found.stopping_rule for found in diagnoses if found.explained_variance}
-    if len(rules) > 1:
+    if len({each.stopping_rule for each in evaluations if each.explained_variance}) > 1:
         sections.append(
             "These runs did not all stop alike on data of one size, so their r² do not compare: "
             "train them again with one --train_dataset_size and --num_train_epochs."
         )
     sections.append(
         "95 % intervals by bootstrap over prompts; r² depends on when training stopped and on the "
-        "size of the data. What each measure is invariant to: docs/diagnostics.md."
+        "size of the data. What each measure is invariant to: docs/measures.md."
     )
     return "\n\n".join(sections)
 
 
-Rows: TypeAlias = tuple[list[str], list[list[object]]]
-"""Headers and rows of a table."""
-
-
-def _scales(diagnoses: Sequence[Diagnosis]) -> Rows:
-    headers = ["family", "trained on", *(f"r² {scale}" for scale in SCALES), "stopped"]
-    return headers, [
-        [
-            *(found.family, found.trained_on),
-            *(_interval(report) for report in found.explained_variance),
-            found.stopping_rule,
-        ]
-        for found in diagnoses
-        if found.explained_variance
+def _likelihood(each: Evaluation) -> list[object]:
+    entropy = each.preference_entropy
+    return [
+        *_model(each),
+        _interval(each.log_likelihood),
+        verdict(each.against_base) if each.against_base else NO_VALUE,
+        *map(_number, (each.expected_calibration_error, each.brier_score)),
+        *map(_number, (entropy.chance_to_differ, entropy.entropy) if entropy else (None, None)),
     ]
 
 
-def _likelihoods(diagnoses: Sequence[Diagnosis]) -> Rows:
-    headers = ["family", "trained on", "log-likelihood", "against base", "calibration error"]
-    headers += ["Brier", "E[4p(1-p)]", "E[H(p)] bits"]
-    return headers, [
-        [
-            *(found.family, found.trained_on),
-            _interval(found.log_likelihood),
-            found.against_base.verdict if found.against_base else NO_VALUE,
-            *map(_number, (found.expected_calibration_error, found.brier_score)),
-            *map(
-                _number,
-                (found.preference_entropy.chance_to_differ, found.preference_entropy.entropy),
-            ),
-        ]
-        for found in diagnoses
-    ]
+def _model(each: Evaluation) -> list[str]:
+    return [each.family.name, each.trained_on]
 
 
-def _lengths(diagnoses: Sequence[Diagnosis]) -> Rows:
-    headers = ["family", "trained on", "accuracy by P", "longer", "length regressed out"]
-    headers += ["log-odds an e-fold length"]
-    return headers, [
-        [
-            *(found.family, found.trained_on),
-            *map(_number, (length.model, length.longer_wins, length.without_length)),
-            _number(length.coefficient),
-        ]
-        for found in diagnoses
-        if (length := found.length) is not None
-    ]
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NO_VALUE
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _risk_tests(tests: Sequence[RiskTest]) -> Rows:
-    headers = ["family", "trained on", "risk", "withstands where the mean does not"]
-    headers += ["the reverse", "exact p"]
-    return headers, [
-        [
-            *(each.family, each.trained_on, each.risk),
-            *(each.test.first_better, each.test.second_better, f"{each.test.p_value:.3g}"),
-        ]
-        for each in tests
-    ]
-
-
-def _ensembles(found_ensembles: Sequence[Ensemble]) -> Rows:
-    return ["family", "trained on", "runs", "epistemic", "aleatoric"], [
-        [
-            *(each.family, each.trained_on, each.num_runs),
-            *map(_number, (each.epistemic, each.aleatoric)),
-        ]
-        for each in found_ensembles
-    ]
-
-
-def _interval(found: Interval | ExplainedVarianceReport) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def _rate_headers(risks: Sequence[str]) -> list[str]:
-    by_risk = [header for risk in risks for header in (risk, "tie-corrected")]
-    return ["family", "trained on", *by_risk]
-
-
-def _rates(found: Mapping[str, Rate], risks: Sequence[str]) -> list[str]:
+def _rates(rates: Mapping[str, Rate], risks: Sequence[str]) -> list[str]:
     cells = []
     for risk in risks:
-        rate = found.get(risk)
-        cells += [NO_VALUE if rate is None else f"{rate.published:.4f}", _corrected(rate)]
+        rate = rates.get(risk)
+        cells += [NO_VALUE if rate is None else f"{rate.published:.4f}", _interval(rate)]
     return cells
 
 
-def _corrected(rate: Rate | None) -> str:
-    return NO_VALUE if rate is None else f"{rate.corrected:.3f} [{rate.low:.3f}, {rate.high:.3f}]"
-
-
-def _number(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:.4f}"
+def _number(value: Estimate | float | None) -> str:
+    number = value.value if isinstance(value, Estimate) else value
+    return NO_VALUE if number is None else f"{number:.4f}"
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]], style: Style) -> str:

@@ -1,19 +1,21 @@
-"""Finding and reading score files, ours and the published ones."""
+"""Score files, ours of every version and the published ones: read and written here alone.
+
+docs/formats.md says what they hold.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hidden_context.comparisons.objectives import objective_column
-from hidden_context.comparisons.responses import from_first_turn
-from hidden_context.comparisons.schema import LAST_TURN, Comparison, prompt_key
+from hidden_context.comparisons.sources import read_rows
 from hidden_context.distributions import FAMILIES, Family, family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL, accuracy
+from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import (
     OutcomeModel,
     Outcomes,
@@ -25,252 +27,355 @@ from hidden_context.published.run_names import LAST, family_of_run
 from hidden_context.records import (
     CHECKPOINT_RECORD,
     meta_path,
+    provenance,
     read_json,
-    read_jsonl,
     require_columns,
+    write_json,
+    write_jsonl,
+)
+from hidden_context.risk import Risk
+from hidden_context.scores.scores import (
+    UNRECORDED,
+    Kind,
+    Scores,
+    lengths_of_row,
+    prompt_label,
+    texts_of_row,
 )
 
 TRAINING_SETS = ("helpful", "harmless", "both")
 EVAL_FILE = "eval_results_both.jsonl"
 JAILBREAK_FILE = "jailbroken_evaluations_{family}.jsonl"
-UNRECORDED = "not recorded"
+OF_PAIRS = ("reward_output_chosen", "reward_output_rejected")
+"""Columns of a file of comparisons; their family is recorded as `reward_output`."""
+OUTPUTS = "reward_outputs_"
+"""How a column of a file of responses begins; the name of its model follows."""
 
 
-@dataclass(frozen=True)
-class ScoredComparisons:
-    """Raw outputs of one run for the comparisons of a data set."""
+def load_scores(
+    path: Path | str,
+    column: str | None = None,
+    *,
+    family: Family | None = None,
+    name: str | None = None,
+    trained_on: str = "",
+) -> Scores:
+    """Read one model's scores from a file of `evaluate`, `score` or `audit`, or a published one.
 
-    trained_on: str
-    family: Family
-    run: str
-    """Folder of the checkpoint."""
-    chosen: np.ndarray
-    """Raw outputs, shape `(n, num_outputs)`."""
-    rejected: np.ndarray
-    is_helpful: np.ndarray
-    """Which comparisons were judged by helpfulness, shape `(n,)`, bool."""
-    lengths: np.ndarray
-    """Characters of chosen and rejected text, shape `(n, 2)`; not a number where there is none."""
-    prompt: np.ndarray
-    """Prompt of each comparison, shape `(n,)`; see `prompts`."""
-    outcomes: Outcomes | None = None
-    """Votes, where not simply the chosen response was preferred."""
-    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
-    """How the outcomes follow from utilities."""
-    stopping_rule: str = UNRECORDED
-    """When training stopped, in words."""
+    Args:
+        path: JSON lines, with a record `<path>.meta.json` beside it or, for published files, not.
+        column: `reward_outputs_<name>` of a file with several models.
+        family: How outputs are read where no record and no published name says it.
+        name: What to call the scores; the run's folder, or the column's name, if not given.
+        trained_on: What the model was trained on.
 
-    def accuracy_of_longer(self, keep: np.ndarray) -> float | None:
-        """Share of votes for the longer text, of some comparisons, shape `(n,)`, bool.
-
-        None where texts are missing.
-        """
-        chosen, rejected = self.lengths[keep].T
-        if np.isnan(chosen + rejected).any():
-            return None
-        return accuracy(chosen, rejected, self.votes_of(keep))
-
-    def votes_of(self, keep: np.ndarray) -> Outcomes | None:
-        """The votes of some comparisons, shape `(n,)`, bool."""
-        if self.outcomes is None:
-            return None
-        return Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep])
-
-
-@dataclass(frozen=True)
-class ScoredJailbreaks:
-    """Raw outputs of one model for pairs of a safe and an unsafe response."""
-
-    trained_on: str
-    family: Family
-    column: str
-    safe: np.ndarray
-    """Raw outputs, shape `(n, num_outputs)`."""
-    unsafe: np.ndarray
-    unsafe_is_longer: np.ndarray
-    """1 where the unsafe response has more characters, ½ where as many, shape `(n,)`."""
-    prompt: np.ndarray
-    """Prompt of each pair, shape `(n,)`; see `same_text`."""
-
-
-def recorded_family(path: Path, column: str) -> Family[Any] | None:
-    """The family of a column of raw outputs, by the record beside a score file; None if not there.
-
-    `evaluate` records the family of both its columns as `reward_output`.
+    Raises:
+        UserError: The file cannot be read, its family is recorded nowhere, or it has several
+            models and none was chosen.
     """
-    record = meta_path(path)
-    families = read_json(record).get("families", {}) if record.is_file() else {}
-    return family_from_dict(families[column]) if column in families else None
+    file = Path(path)
+    rows = read_rows(file)
+    record = _record(file)
+    first = next(iter(rows))
+    if OF_PAIRS[0] in first and column is None:
+        require_columns(rows, OF_PAIRS, file)
+        family = _recorded(record, "reward_output") or family_of_run(file.parent.name) or family
+        if family is None:
+            raise UserError(
+                f"{file}: its family is recorded nowhere ({meta_path(file)} is missing)."
+            )
+        return _read(rows, OF_PAIRS, file, family, record, name or file.parent.name, trained_on)
+    column = column or _only_column(first, file)
+    require_columns(rows, ("prompt", "responses", column), file)
+    family = _recorded(record, column) or family
+    if family is None:
+        raise UserError(
+            f"the family of column {column!r} is not in {meta_path(file)}; score the file with "
+            "`hidden-context score`, which records it."
+        )
+    name = name or column.removeprefix(OUTPUTS)
+    return _read(rows, (column,), file, family, record, name, trained_on)
 
 
-def find_comparisons(data_dir: Path) -> list[ScoredComparisons]:
+def columns_of(path: Path | str) -> list[str]:
+    """Columns of raw outputs in a file of responses, in its order."""
+    first = next(iter(read_rows(Path(path))))
+    return [column for column in first if column.startswith(OUTPUTS)]
+
+
+def find_comparisons(data_dir: Path) -> list[Scores]:
     """Read `eval_results_both.jsonl` in `reward_models/<data>/<training set>/*_last_checkpoint/`.
 
     Raises:
         UserError: A file cannot be read.
     """
-    pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
     found = [
-        read_comparisons(file, trained_on)
+        load_scores(file, trained_on=trained_on) for file, trained_on in evaluations_in(data_dir)
+    ]
+    return sorted(found, key=lambda scores: list(FAMILIES).index(scores.family.name))
+
+
+def evaluations_in(data_dir: Path) -> list[tuple[Path, str]]:
+    """The files that `find_comparisons` reads, each with its training set."""
+    pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
+    return [
+        (file, trained_on)
         for trained_on in TRAINING_SETS
         for file in sorted(data_dir.glob(pattern.format(trained_on)))
     ]
-    return sorted(found, key=lambda scored: list(FAMILIES).index(scored.family.name))
 
 
-def read_comparisons(file: Path, trained_on: str) -> ScoredComparisons:
-    """Read one file of scored comparisons; see `ScoredComparisons`."""
-    rows = read_jsonl(file)
-    require_columns(rows, ("reward_output_chosen", "reward_output_rejected"), file)
-    chosen = _raw([row["reward_output_chosen"] for row in rows], file)
-    rejected = _raw([row["reward_output_rejected"] for row in rows], file)
-    objective = objective_column(rows)
-    judged_by = [row[objective] if objective else None for row in rows]
-    model = _recorded_outcome_model(file)
-    outcomes = _outcomes(rows, file, model)
-    family = recorded_family(file, "reward_output") or family_of_run(file.parent.name)
-    if family is None:
-        raise UserError(f"{file}: its family is recorded nowhere ({meta_path(file)} is missing).")
-    return ScoredComparisons(
-        trained_on=trained_on,
-        family=family,
-        run=file.parent.name,
-        chosen=chosen,
-        rejected=rejected,
-        is_helpful=np.array([objective == "helpful" for objective in judged_by]),
-        lengths=_lengths([(row.get("chosen"), row.get("rejected")) for row in rows]),
-        prompt=np.array([comparison_prompt(row) for row in rows], str),
-        outcomes=None if outcomes is None else with_num_grades(outcomes, model.num_grades),
-        outcome_model=model,
-        stopping_rule=_stopping_rule(file.parent),
-    )
+def find_jailbreaks(data_dir: Path) -> list[Scores]:
+    """Read `jailbroken_evaluations_<family>.jsonl`: a safe and an unsafe response a row.
 
-
-def find_jailbreaks(data_dir: Path) -> list[ScoredJailbreaks]:
-    """Read `jailbroken_evaluations_<family>.jsonl`, every column of a training set.
+    Every column of a training set; where no family is recorded, the file's name says it, and it is
+    read as published.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: A file cannot be read, or a row has not two responses.
     """
     found = []
-    for name in FAMILIES:
-        file = data_dir / JAILBREAK_FILE.format(family=name)
-        if not file.is_file():
-            continue
-        rows = read_jsonl(file)
-        require_columns(rows, ("prompt", "responses"), file)
+    for file in jailbreak_files_in(data_dir):
+        name = file.stem.removeprefix(JAILBREAK_FILE.partition("{")[0])
+        columns = columns_of(file)
         for trained_on in TRAINING_SETS:
-            columns = (f"reward_outputs_{trained_on}", f"reward_outputs_{trained_on}_{name}")
-            for column in columns:
-                if column in rows[0]:
-                    found.append(read_jailbreaks(rows, column, file, trained_on, name))
+            for column in (f"{OUTPUTS}{trained_on}", f"{OUTPUTS}{trained_on}_{name}"):
+                if column in columns:
+                    found.append(_jailbreaks(file, column, trained_on, name))
     return found
 
 
-def read_jailbreaks(
-    rows: Sequence[Mapping[str, Any]],
-    column: str,
-    file: Path,
-    trained_on: str | None = None,
-    family_name: str = "base",
-) -> ScoredJailbreaks:
-    """Read one column of raw outputs from rows with a safe and an unsafe response.
+def jailbreak_files_in(data_dir: Path) -> list[Path]:
+    """The files that `find_jailbreaks` reads."""
+    files = [data_dir / JAILBREAK_FILE.format(family=name) for name in FAMILIES]
+    return [file for file in files if file.is_file()]
+
+
+def check_pairs(scores: Scores) -> Scores:
+    """Refuse rows that have not a safe and an unsafe response.
+
+    Raises:
+        UserError: It names the first such row.
+    """
+    for number, size in enumerate(scores.sizes.tolist(), start=1):
+        if size != 2:
+            raise UserError(
+                f"{scores.source}, row {number}: {size} responses; expected safe and unsafe."
+            )
+    return scores
+
+
+def write_scores(
+    path: Path | str,
+    scores: Sequence[Scores],
+    *,
+    risks: Sequence[Risk] = (),
+    utilities: Sequence[float] | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the scores of one or several models for the same rows, and the record beside.
 
     Args:
-        rows: Of `file`.
-        column: `reward_outputs_<name>`.
-        file: For its record of families, and for messages.
-        trained_on: Training set; the name in the column if not given.
-        family_name: Family, read as published, where none is recorded.
+        path: JSON lines; `<path>.meta.json` says how to read them.
+        scores: Of comparisons one model; of responses any number, told apart by their names.
+        risks: Rewards by these are written too.
+        utilities: Levels of quantiles to be written with mean and std as `utility`, if given.
+        record: What the file is to say of itself beyond the scores' own record.
     """
-    require_columns(rows, (column,), file)
+    file, first = Path(path), scores[0]
+    if first.kind == "comparisons" and len(scores) > 1:
+        raise UserError(f"a file of comparisons holds the scores of one model, not {len(scores)}.")
+    columns = {_column(each): each for each in scores}
+    if len(columns) < len(scores):
+        raise UserError(f"two models are called {first.name!r}; give each a name of its own.")
+    write_jsonl(file, _rows(columns, risks, utilities))
+    meta = {
+        **first.record,
+        **(record or {}),
+        "kind": first.kind,
+        "families": {column: each.family.to_dict() for column, each in columns.items()},
+        "outcome_model": _plain(first.outcome_model).to_dict(),
+        "stopping_rule": first.stopping_rule,
+        "risks": [str(risk) for risk in risks],
+        **provenance(),
+    }
+    write_json(meta_path(file), meta)
+
+
+def _column(scores: Scores) -> str:
+    return "reward_output" if scores.kind == "comparisons" else f"{OUTPUTS}{scores.name}"
+
+
+def _rows(
+    columns: Mapping[str, Scores], risks: Sequence[Risk], utilities: Sequence[float] | None
+) -> Iterator[dict[str, Any]]:
+    added = [_added(column, scores, risks, utilities) for column, scores in columns.items()]
+    for row, *parts in zip(next(iter(columns.values())).rows, *added, strict=True):
+        yield {**row, **{name: value for part in parts for name, value in part.items()}}
+
+
+def _added(
+    column: str, scores: Scores, risks: Sequence[Risk], utilities: Sequence[float] | None
+) -> Iterator[dict[str, Any]]:
+    """What one model adds to each row."""
+    ends = np.cumsum(scores.sizes)[:-1]
+    is_pair = scores.kind == "comparisons"
+    index = np.repeat(np.arange(len(scores)), scores.sizes)
+    alone = (scores.sizes == 1).all()  # a response that is alone stays as it is
+    decoded = scores.family.decode(scores.raw)
+    utility = decoded if alone or not (risks or utilities) else decoded.centered(index)
+    by_risk = {str(risk): np.split(np.asarray(risk(utility)), ends) for risk in risks}
+    statistics: dict[str, Any] = {}
+    if utilities is not None:
+        statistics = {"mean": utility.mean, "std": utility.std}
+        statistics |= {f"quantile:{level}": utility.quantile(level) for level in utilities}
+        statistics = {name: np.split(np.asarray(each), ends) for name, each in statistics.items()}
+    for number, raw in enumerate(np.split(scores.raw, ends)):
+        outputs: dict[str, Any] = {column: raw.tolist()}
+        if is_pair:
+            outputs = dict(zip(OF_PAIRS, raw.tolist(), strict=True))
+        if by_risk:
+            rewards = {risk: values[number].tolist() for risk, values in by_risk.items()}
+            outputs["rewards" if is_pair else f"rewards_{scores.name}"] = rewards
+        if statistics:
+            outputs["utility"] = {name: of[number].tolist() for name, of in statistics.items()}
+        yield outputs
+
+
+def _read(
+    rows: Collection[Mapping[str, Any]],
+    columns: Sequence[str],
+    file: Path,
+    family: Family,
+    record: Mapping[str, Any],
+    name: str,
+    trained_on: str,
+) -> Scores:
+    raw: list[np.ndarray] = []
+    lengths: list[float] = []
+    prompts: list[str] = []
     for number, row in enumerate(rows, start=1):
-        if len(row["responses"]) != 2:
-            found = len(row["responses"])
-            raise UserError(f"{file}, row {number}: {found} responses; expected safe and unsafe.")
-    safe = _raw([row[column][0] for row in rows], file)
-    unsafe = _raw([row[column][1] for row in rows], file)
-    lengths = _lengths([row["responses"] for row in rows])
-    published = FAMILIES[family_name]().as_published()
-    return ScoredJailbreaks(
-        trained_on=trained_on or column.removeprefix("reward_outputs_"),
-        family=recorded_family(file, column) or published.with_num_outputs(safe.shape[-1]),
-        column=column,
-        safe=safe,
-        unsafe=unsafe,
-        unsafe_is_longer=0.5 - 0.5 * np.sign(lengths[:, 0] - lengths[:, 1]),
-        prompt=np.array([same_text(row["prompt"]) for row in rows], str),
+        outputs = [row[column] for column in columns] if len(columns) > 1 else row[columns[0]]
+        raw.append(_outputs(outputs, family, f"{file}, row {number}"))
+        lengths += lengths_of_row(row)
+        prompts.append(prompt_label(*texts_of_row(row)) or json.dumps(outputs))
+    sizes = np.array([len(outputs) for outputs in raw])
+    _check_sizes(rows, sizes, file)
+    kind: Kind = "comparisons" if len(columns) > 1 else "responses"
+    model = DEFAULT_OUTCOME_MODEL
+    outcomes = None
+    if kind == "comparisons":
+        if "outcome_model" in record:
+            model = outcome_model_from_dict(record["outcome_model"])
+        outcomes = _outcomes(rows, file, model)
+    objective = objective_column(rows)
+    return Scores(
+        family=family,
+        raw=np.concatenate(raw).astype(np.float32),
+        sizes=sizes,
+        prompt=np.array(prompts, str),
+        kind=kind,
+        rows=rows,
+        lengths=np.array(lengths, float),
+        outcomes=outcomes,
+        outcome_model=model,
+        objective=None if objective is None else np.array([str(row[objective]) for row in rows]),
+        name=name,
+        trained_on=trained_on or name,
+        source=str(file),
+        stopping_rule=record.get("stopping_rule") or _stopping_rule(file.parent),
+        record=record,
     )
 
 
-def _raw(outputs: Sequence[Any], file: Path) -> np.ndarray:
+def _outputs(outputs: Any, family: Family, place: str) -> np.ndarray:
+    """Raw outputs of a row's responses, shape `(K, num_outputs)`."""
     try:
-        raw = np.asarray(outputs, dtype=np.float32)
+        raw = np.asarray(outputs, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: raw outputs are not numbers of one width ({error}).") from error
-    return raw[:, None] if raw.ndim == 1 else raw
+        raise UserError(f"{place}: raw outputs are not numbers of one width ({error}).") from error
+    raw = raw[:, None] if raw.ndim == 1 else raw
+    if raw.ndim != 2 or raw.shape[1] != family.num_outputs or not np.isfinite(raw).all():
+        raise UserError(
+            f"{place}: found outputs of shape {raw.shape}; expected finite numbers, "
+            f"{family.num_outputs} for each response, as family {family.name} has."
+        )
+    return raw
 
 
-def _lengths(pairs: Sequence[Sequence[Any]]) -> np.ndarray:
-    """Characters of both texts, shape `(n, 2)`; not a number where there is none."""
-    return np.array(
-        [[np.nan if text is None else len(str(text)) for text in pair] for pair in pairs]
-    )
+def _check_sizes(rows: Iterable[Mapping[str, Any]], sizes: np.ndarray, file: Path) -> None:
+    for number, (row, size) in enumerate(zip(rows, sizes.tolist(), strict=True), start=1):
+        responses = texts_of_row(row)[1]
+        if len(responses) != size:
+            raise UserError(
+                f"{file}, row {number}: outputs of {size} responses, but {len(responses)} texts."
+            )
 
 
 def _outcomes(
-    rows: Sequence[Mapping[str, Any]], file: Path, model: OutcomeModel
+    rows: Iterable[Mapping[str, Any]], file: Path, model: OutcomeModel
 ) -> Outcomes | None:
     """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
-    found = [row.get("outcome") for row in rows]
-    if not any(found) and model == DEFAULT_OUTCOME_MODEL:
+    written = [row.get("outcome") for row in rows]
+    if not any(written) and model == DEFAULT_OUTCOME_MODEL:
         return None
-    num_columns = max((len(each["shares"]) for each in found if each), default=3)
+    num_columns = max((len(outcome["shares"]) for outcome in written if outcome), default=3)
     middle = num_columns // 2
     won = {"shares": [float(grade == middle + 1) for grade in range(num_columns)], "weight": 1.0}
-    found = [each or won for each in found]
+    complete = [outcome or won for outcome in written]
     try:
-        shares = np.array([each["shares"] for each in found], dtype=np.float64)
+        shares = np.array([outcome["shares"] for outcome in complete], dtype=np.float64)
     except ValueError as error:
         raise UserError(f"{file}: outcomes have different numbers of grades.") from error
-    weight = np.array([each["weight"] for each in found], dtype=np.float64)
-    return Outcomes(shares, normalize_weights(weight))
+    weight = np.array([outcome["weight"] for outcome in complete], dtype=np.float64)
+    outcomes = Outcomes(shares, normalize_weights(weight))
+    return with_num_grades(outcomes, model.num_grades)
 
 
-def _recorded_outcome_model(file: Path) -> OutcomeModel:
+def _jailbreaks(file: Path, column: str, trained_on: str, family_name: str) -> Scores:
+    published = FAMILIES[family_name]().as_published()
+    width = np.shape(next(iter(read_rows(file)))[column])[1:]
+    if width:
+        published = published.with_num_outputs(width[0])
+    return check_pairs(load_scores(file, column, family=published, trained_on=trained_on))
+
+
+def _only_column(row: Mapping[str, Any], file: Path) -> str:
+    columns = [column for column in row if column.startswith(OUTPUTS)]
+    if len(columns) != 1:
+        listed = ", ".join(columns) or "none"
+        raise UserError(
+            f"{file} has columns of raw outputs: {listed}; choose one (--column, or column=)."
+        )
+    return columns[0]
+
+
+def _record(file: Path) -> dict[str, Any]:
     record = read_json(meta_path(file)) if meta_path(file).is_file() else {}
-    if "outcome_model" not in record:
-        return DEFAULT_OUTCOME_MODEL
-    return outcome_model_from_dict(record["outcome_model"])
+    if not isinstance(record, dict):
+        raise UserError(f"{meta_path(file)} is no JSON object.")
+    return record
+
+
+def _recorded(record: Mapping[str, Any], column: str) -> Family | None:
+    families = record.get("families", {})
+    return family_from_dict(families[column]) if column in families else None
 
 
 def _stopping_rule(checkpoint: Path) -> str:
     """When training stopped, from the checkpoint's record."""
     file = checkpoint / CHECKPOINT_RECORD
     training = read_json(file).get("training") if file.is_file() else None
-    if not training:
-        return UNRECORDED
+    return stopping_rule(training) if training else UNRECORDED
+
+
+def stopping_rule(training: Mapping[str, Any]) -> str:
+    """When training stopped, in words, from `training` of a checkpoint's record."""
     epochs, size = training["epochs"], training["num_observations"]
     return f"after {epochs:g} epoch{'s' * (epochs != 1)} of {size} observations"
 
 
-def comparison_prompt(row: Mapping[str, Any]) -> str:
-    """The prompt of a scored comparison; see `prompt_key` and `same_text`.
-
-    Without prompt and texts it is the raw outputs, which at least tell equal rows.
-    """
-    texts: tuple[Any, ...] = (row.get("chosen"), row.get("rejected"))
-    prompt = row.get("prompt") or None
-    if prompt is None and None in texts:
-        return json.dumps([row["reward_output_chosen"], row["reward_output_rejected"]])
-    return same_text(json.loads(prompt_key(Comparison(texts, row, prompt=prompt))))
-
-
-def same_text(prompt: Any) -> str:
-    """A prompt, text or messages, as a text that is equal for equal prompts.
-
-    A dialogue counts from its first `Human: ` on, as it is scored, without the last `Assistant:`.
-    """
-    if not isinstance(prompt, str):
-        return json.dumps(prompt)
-    return str(from_first_turn(prompt)).strip().removesuffix(LAST_TURN.strip()).rstrip()
+def _plain(model: OutcomeModel) -> OutcomeModel:
+    """With the median of thresholds that differ from row to row."""
+    thresholds = tuple(float(np.median(edge)) for edge in model.thresholds)
+    return replace(model, thresholds=thresholds, davidson=float(np.median(model.davidson)))

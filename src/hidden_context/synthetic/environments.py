@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Comparisons:
+class StatePairs:
     """A batch of noisy comparisons of two states."""
 
     first: Tensor
@@ -175,14 +175,14 @@ ENVIRONMENTS: dict[str, Environment] = {
 """Every environment by its name."""
 
 
-def compare(environment: Environment, n: int, generator: torch.Generator) -> Comparisons:
+def compare(environment: Environment, n: int, generator: torch.Generator) -> StatePairs:
     """Draw `n` pairs of fresh states and compare one utility of each; a coin settles ties."""
     first = environment.sample_states(n, generator)
     second = environment.sample_states(n, generator)
     utility_1 = environment.sample_utilities(first, generator)
     utility_2 = environment.sample_utilities(second, generator)
     coin = torch.rand(n, generator=generator) < 0.5
-    return Comparisons(first, second, (utility_1 > utility_2) | ((utility_1 == utility_2) & coin))
+    return StatePairs(first, second, (utility_1 > utility_2) | ((utility_1 == utility_2) & coin))
 
 
 def low_discrepancy(n: int, dim: int, generator: torch.Generator) -> Tensor:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.distributions.shared_context import SharedContextUtility
-from hidden_context.likelihood.loss import explained_variance, is_scalar
-from hidden_context.measures.population_rank import rank_explained_variance
+from hidden_context.measures.explained_variance import explained_variance, rank_explained_variance
 from hidden_context.synthetic.environments import Environment
 from hidden_context.synthetic.models import Model, UtilityModel
 
@@ -80,7 +80,7 @@ def utility_metrics(
       out at the exact r² of the utility.
     - `rank_explained_variance`: r² after every utility was replaced by its rank in the population
       of all states and contexts; 1 without any spread. No monotone change of scale moves it: this
-      is the one to hold against the exact answer. See `diagnostics.population_rank`.
+      is the one to hold against the exact answer. See `measures.explained_variance`.
     - `spread`: see `spread_metrics`.
 
     Args:
@@ -97,7 +97,7 @@ def utility_metrics(
         },
         "explained_variance": explained_variance(utility),
         "rank_explained_variance": (
-            1.0 if is_scalar(utility) else rank_explained_variance(family, raw)
+            1.0 if utility.is_scalar else rank_explained_variance(family, raw)
         ),
         "spread": spread_metrics(utility, environment.utility_variance(states).sqrt()),
     }
@@ -124,12 +124,12 @@ def compare_orders(values: Tensor, exact: Tensor) -> dict[str, float]:
     In 1-D a continuous network passes through all values at the jump at 0.8: the largest difference
     is found at the one or two states there, and says little about the others.
     """
-    rank, exact_rank = _population_rank(values), _population_rank(exact)
+    rank, exact_rank = rankdata(values), rankdata(exact)
     order = torch.sign(values[:, None] - values)
     exact_order = torch.sign(exact[:, None] - exact)
     return {
-        "spearman": float(torch.corrcoef(torch.stack([rank, exact_rank]))[0, 1]),
-        "max_rank_difference": float((rank - exact_rank).abs().max()),
+        "spearman": float(np.corrcoef(rank, exact_rank)[0, 1]),
+        "max_rank_difference": float(np.abs(rank - exact_rank).max() / len(rank)),
         "pairwise_disagreement": float((order * exact_order < 0).double().mean()),
     }
 
@@ -139,19 +139,20 @@ def spread_metrics(utility: UtilityDistribution, exact_std: Tensor) -> dict[str,
 
     It matters where the exact standard deviation is above its average (1-D: from 0.8 on). Both are
     in units of the standard deviation of the learned means over all states. `spearman` is the
-    correlation of the ranks of learned and exact standard deviations. None: the family has no
-    spread.
+    correlation of the ranks of learned and exact standard deviations; None where all learned ones
+    are equal. Where they are 0, `ratio` is None too.
     """
     matters = exact_std > exact_std.mean()
     unit = utility.mean.std(correction=0)
     inside, outside = utility.std[matters].mean() / unit, utility.std[~matters].mean() / unit
     if not float(utility.std.max()) > 0:
         return {"where_context_matters": 0.0, "elsewhere": 0.0, "ratio": None, "spearman": None}
+    varies = bool((utility.std != utility.std[0]).any())
     return {
         "where_context_matters": float(inside),
         "elsewhere": float(outside),
         "ratio": float(inside / outside),
-        "spearman": compare_orders(utility.std, exact_std)["spearman"],
+        "spearman": compare_orders(utility.std, exact_std)["spearman"] if varies else None,
     }
 
 
@@ -189,9 +190,3 @@ def _utility_axis(utility: UtilityDistribution) -> Tensor:
         margin = 0.001 * (high - low)  # a certain utility at an end is inside
         low, high = low - margin, high + margin
     return torch.linspace(low, high, NUM_CELLS + 1)
-
-
-def _population_rank(values: Tensor) -> Tensor:
-    """Share of all values below each, ties counted half, in (0, 1), float64, shape `(n,)`."""
-    _, group, counts = values.unique(return_inverse=True, return_counts=True)
-    return ((counts.cumsum(0) - counts / 2.0).double() / len(values))[group]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hidden_context.device import for_loss
 from hidden_context.distributions import FAMILIES, Family, make_family
 from hidden_context.likelihood.loss import preference_loss
-from hidden_context.synthetic.environments import Comparisons, Environment
+from hidden_context.synthetic.environments import Environment, StatePairs
 
 NUM_LAYERS = 4
 """Linear layers, the last one among them."""
@@ -25,15 +25,15 @@ CLASSIFIER = "classifier"
 MODEL_NAMES = (*FAMILIES, CLASSIFIER)
 """Every model that is trained, in order."""
 
-FIXED_GAUGE = {"gauge": 0.1}
+FIXED_SCALE = {"scale_penalty": 0.1}
 """Keeps the scale of mean_and_variance, which the likelihood leaves free, from drifting."""
 FAMILY_OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "1d": {
-        "mean_and_variance": FIXED_GAUGE,
+        "mean_and_variance": FIXED_SCALE,
         "categorical": {"num_atoms": 20, "entropy_coeff": 0.0},
     },
     "2d": {
-        "mean_and_variance": FIXED_GAUGE,
+        "mean_and_variance": FIXED_SCALE,
         "categorical": {"num_atoms": 8, "entropy_coeff": 0.0},
     },
 }
@@ -58,7 +58,7 @@ class UtilityModel(nn.Module):
             state_dim, family.num_outputs, batch_norm=family.name in WITH_BATCH_NORM
         )
 
-    def loss(self, comparisons: Comparisons) -> Tensor:
+    def loss(self, comparisons: StatePairs) -> Tensor:
         """`preference_loss` of the batch, in nats per comparison.
 
         All states pass the network together: batch statistics of the chosen states alone would
@@ -103,7 +103,7 @@ class PairClassifier(nn.Module):
         """Log-odds that the first state is preferred, shape `(n,)`."""
         return self.network(torch.cat([first, second], dim=-1)).squeeze(-1)
 
-    def loss(self, comparisons: Comparisons) -> Tensor:
+    def loss(self, comparisons: StatePairs) -> Tensor:
         """Binary cross-entropy of the batch, in nats per comparison."""
         logit = self.logit(comparisons.first, comparisons.second)
         return F.binary_cross_entropy_with_logits(logit, comparisons.first_preferred.to(logit))

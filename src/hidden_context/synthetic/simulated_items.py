@@ -91,21 +91,27 @@ def draw_pairs(
     return first, second
 
 
-def draw_comparisons(items: SimulatedItems, num_comparisons: int, seed: int) -> ItemComparisons:
-    """Independent comparisons of uniformly drawn pairs."""
+def draw_comparisons(
+    items: SimulatedItems, num_comparisons: int, seed: int, *, tie_share: float = 0.0
+) -> ItemComparisons:
+    """Independent comparisons of uniformly drawn pairs, of which a share are ties at random."""
     rng = np.random.default_rng(seed)
     prob = items.prob_matrix()
     first, second = draw_pairs(len(prob), num_comparisons, rng)
     wins = rng.random(num_comparisons) < prob[first, second]
-    return ItemComparisons.won(np.where(wins, first, second), np.where(wins, second, first))
+    won = ItemComparisons.won(np.where(wins, first, second), np.where(wins, second, first))
+    if tie_share > 0:
+        won.outcomes.shares[rng.random(num_comparisons) < tie_share] = (0.0, 1.0, 0.0)
+    return won
 
 
-def unlimited_comparisons(items: SimulatedItems) -> ItemComparisons:
+def unlimited_comparisons(items: SimulatedItems, *, tie_share: float = 0.0) -> ItemComparisons:
     """All pairs with the exact shares of votes: what a fit would find in data without end."""
     prob = items.prob_matrix()
     first, second = np.triu_indices(len(prob), 1)
     wins = prob[first, second]
     shares = np.stack([1 - wins, np.zeros(len(wins)), wins], axis=1)
+    shares = (1 - tie_share) * shares + tie_share * np.array([0.0, 1.0, 0.0])
     return ItemComparisons(first, second, Outcomes(shares, np.ones(len(wins))))
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hidden_context import records
+from hidden_context.distributions import family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.synthetic.environments import Comparisons, Environment, compare
+from hidden_context.synthetic.environments import Environment, StatePairs, compare
 from hidden_context.synthetic.models import Model, UtilityModel
 
 FINAL_LR = 1e-5
@@ -58,6 +59,7 @@ def train(
     seed: int,
     device: torch.device,
     label: str = "",
+    progress: bool = False,
 ) -> float:
     """Train `model` in place on fresh comparisons; it ends on the CPU, ready for evaluation.
 
@@ -70,7 +72,8 @@ def train(
         num_iterations: Number of steps.
         seed: Of the comparisons, which are drawn on the CPU: the same on every device.
         device: Where the network is trained.
-        label: Shown with the progress bar on stderr.
+        label: Names the model in messages.
+        progress: Show a bar.
 
     Returns:
         Mean loss of the last tenth of the iterations, in nats per comparison.
@@ -84,8 +87,8 @@ def train(
     decay = (min(FINAL_LR, lr) / lr) ** (1 / num_iterations)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
     losses = []
-    progress = tqdm(range(num_iterations), desc=label, disable=None)
-    for iteration in progress:
+    bar = tqdm(range(num_iterations), desc=label, disable=None if progress else True)
+    for iteration in bar:
         loss = LOSSES[pairs](model, environment, batch_size, generator)
         optimizer.zero_grad()
         loss.backward()
@@ -96,7 +99,7 @@ def train(
             raise UserError(
                 f"{label}: loss {losses[-1]} at iteration {iteration}; lower --lr {lr}."
             )
-        progress.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+        bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     model.cpu().eval()
     last = losses[-math.ceil(num_iterations / 10) :]
     return sum(last) / len(last)
@@ -130,16 +133,17 @@ def load_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) 
     if not (record_path.is_file() and weights_path.is_file()):
         return False
     record = records.read_json(record_path)
-    family = model.family.to_dict() if isinstance(model, UtilityModel) else None
-    if (record.get("config"), record.get("family")) != (settings, family):
+    saved = record.get("family")
+    family = model.family if isinstance(model, UtilityModel) else None
+    if record.get("config") != settings or (saved and family_from_dict(saved)) != family:
         return False
     model.load_state_dict(load_tensors(weights_path.read_bytes()))
     model.eval()
     return True
 
 
-def _on(device: torch.device, comparisons: Comparisons) -> Comparisons:
-    return Comparisons(
+def _on(device: torch.device, comparisons: StatePairs) -> StatePairs:
+    return StatePairs(
         comparisons.first.to(device),
         comparisons.second.to(device),
         comparisons.first_preferred.to(device),

@@ -1,0 +1,306 @@
+"""`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hidden_context.audit.comparison_table import differing_pairs
+from hidden_context.audit.crossfit import Partitions, make_partitions
+from hidden_context.audit.family_fit import FamilyFit, fit_family, training_curve
+from hidden_context.audit.group_heads import between_labels
+from hidden_context.audit.hashed_words import HashedWords
+from hidden_context.audit.heads import Pairs
+from hidden_context.audit.jailbreaks import Jailbreaks, jailbreak_scores, read_jailbreaks
+from hidden_context.audit.null_fits import null_figures
+from hidden_context.audit.prepared_set import PreparedSet, prepare
+from hidden_context.audit.result import AuditedSet, AuditResult, Chosen, RepresentationRecord
+from hidden_context.audit.state_cache import Representation
+from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.streamed import Streamed
+from hidden_context.distributions import Family, make_family
+from hidden_context.errors import UserError
+from hidden_context.likelihood.outcomes import Ties
+from hidden_context.measures.evaluation import MEASURES, PAPER_RISK, Evaluation, evaluate
+from hidden_context.measures.matched_size import match_sizes
+from hidden_context.scores.score_files import write_scores
+from hidden_context.scores.scores import row_of_pair
+
+QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
+"""Levels that the score files hold for each response."""
+FAMILIES = ("base", "mean_and_variance", "categorical")
+AUDIT_MEASURES = tuple(name for name in MEASURES if name != "entropy")
+"""Entropy is quadratic in the responses of a prompt."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a set is audited."""
+
+    families: tuple[Family, ...]
+    """The scalar one first."""
+    num_folds: int
+    num_seeds: int
+    num_null_draws: int
+    ties: Ties
+    seed: int
+    progress: bool = False
+
+
+def audit(
+    data: Comparisons | Mapping[str, Comparisons],
+    *,
+    model: str | Representation | None = None,
+    pooling: Any = None,
+    max_length: int = 1024,
+    bf16: bool = True,
+    families: Sequence[str] = FAMILIES,
+    jailbreaks: Path | str | Sequence[Mapping[str, Any]] | None = None,
+    num_folds: int = 5,
+    num_seeds: int = 3,
+    num_null_draws: int = 19,
+    ties: Ties = "threshold",
+    seed: int = 0,
+    memory: float = 4.0,
+    cache_dir: Path | str | None = None,
+    out: Path | str | None = None,
+    progress: bool = False,
+) -> AuditResult:
+    """Ask preference data whether they have hidden context; print the result to read the answers.
+
+    Args:
+        data: Comparisons; or several sets by name, which are compared at one size too.
+        model: Folder or hub name of a frozen language model that makes a vector of each text, or a
+            `Representation`; if None, hashed words, which need no model.
+        pooling: Token whose state is a text's vector, `last` or `mean`; if None, mean for encoders,
+            last for decoders.
+        max_length: Longest text in tokens, for a language model.
+        bf16: Run a language model in bfloat16 where the device has it.
+        families: To fit; base, the scalar one, always takes part.
+        jailbreaks: Prompts with a safe and an unsafe response: a file, or rows.
+        num_folds: Parts of the prompts for cross-validation.
+        num_seeds: Partitions into folds, each with initial weights of its own.
+        num_null_draws: Sets of labels redrawn from the scalar family; 0 for none.
+        ties: What a tie says, where there are any.
+        seed: Of folds, weights, order and redrawn labels.
+        memory: Gigabytes that the vectors may take; what does not fit is read from the cache again.
+        cache_dir: Folder that keeps the states of texts; if None, with Hugging Face's cache.
+        out: Folder that receives audit.json and the scored rows; if None, nothing is written.
+        progress: Show bars.
+
+    Raises:
+        UserError: An option cannot be, or the data are too few or say nothing.
+    """
+    config = {name: value for name, value in locals().items() if name not in ("data", "progress")}
+    _check(config)
+    names = ["base", *(name for name in dict.fromkeys(families) if name != "base")]
+    plan = Plan(
+        tuple(map(make_family, names)), num_folds, num_seeds, num_null_draws, ties, seed, progress
+    )
+    representation = _representation(model, pooling, max_length, bf16)
+    broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
+    by_name = {"data": data} if isinstance(data, Comparisons) else dict(data)
+    sets = [
+        prepare(
+            name,
+            comparisons,
+            representation,
+            broken,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            memory=memory,
+            progress=progress,
+        )
+        for name, comparisons in by_name.items()
+    ]
+    matched = match_sizes({each.name: each.pairs.prompt for each in sets}) if sets[1:] else {}
+    if not isinstance(model, str | None):
+        config["model"] = representation.name
+    if not isinstance(jailbreaks, Path | str | None):
+        config["jailbreaks"] = f"{len(jailbreaks)} rows in memory"
+    folder = None if out is None else Path(out)
+    result = AuditResult(
+        RepresentationRecord(representation.name, representation.width, representation.description),
+        config,
+        tuple(
+            _audit_set(each, plan, broken, matched.get(each.name), folder, config) for each in sets
+        ),
+    )
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def fit_families(pairs: Pairs, plan: Plan) -> tuple[Partitions, dict[str, FamilyFit]]:
+    """Cross-fit every family in the same folds.
+
+    Raises:
+        UserError: There are too few prompts.
+    """
+    partitions = make_partitions(
+        pairs.prompt, num_folds=plan.num_folds, num_seeds=plan.num_seeds, seed=plan.seed
+    )
+    return partitions, {
+        family.name: fit_family(family, pairs, partitions, ties=plan.ties, progress=plan.progress)
+        for family in plan.families
+    }
+
+
+def _audit_set(
+    prepared: PreparedSet,
+    plan: Plan,
+    jailbreaks: Jailbreaks | None,
+    matched_rows: np.ndarray | None,
+    out: Path | None,
+    config: Mapping[str, Any],
+) -> AuditedSet:
+    pairs, table = prepared.pairs, prepared.table
+    partitions, fits = fit_families(pairs, plan)
+    null = {}
+    if plan.num_null_draws:
+        null = null_figures(
+            fits,
+            pairs,
+            partitions,
+            num_votes=table.num_votes,
+            num_draws=plan.num_null_draws,
+            seed=plan.seed,
+            progress=plan.progress,
+        )
+    evaluations = []
+    for name, fit in fits.items():
+        baseline = None if name == "base" else fits["base"]
+        evaluation = _evaluate(fit, baseline, prepared, partitions, jailbreaks)
+        evaluation = replace(evaluation, null=null.get(name, ()))
+        if out is not None:
+            evaluation = replace(evaluation, scores=f"{prepared.name}/{name}_scores.jsonl")
+            _write_scores(out / str(evaluation.scores), fit, prepared, config)
+        evaluations.append(evaluation)
+    if matched_rows is not None:
+        evaluations = _with_matched(evaluations, pairs, plan, matched_rows)
+    first_spread = next((fit for name, fit in fits.items() if name != "base"), None)
+    between = None
+    if first_spread is not None and table.labelled_by is not None:
+        between = between_labels(
+            first_spread,
+            pairs,
+            partitions,
+            table.label,
+            by=table.labelled_by,
+            seed=plan.seed,
+            progress=plan.progress,
+        )
+    return AuditedSet(
+        name=prepared.name,
+        source=prepared.comparisons.source,
+        counts=table.counts,
+        evaluations=tuple(evaluations),
+        chosen={
+            name: Chosen(
+                tuple(map(tuple, fit.fitted.ridge.tolist())),
+                tuple(map(tuple, fit.fitted.steps.tolist())),
+            )
+            for name, fit in fits.items()
+        },
+        between=between,
+    )
+
+
+def _evaluate(
+    fit: FamilyFit,
+    baseline: FamilyFit | None,
+    prepared: PreparedSet,
+    partitions: Partitions,
+    jailbreaks: Jailbreaks | None,
+) -> Evaluation:
+    """All measures of one family, but for those that need other fits than its own."""
+    pairs, broken, without_length = prepared.pairs, None, {}
+    if jailbreaks is not None and prepared.jailbreaks is not None:
+        broken, without_length = jailbreak_scores(
+            fit, pairs, partitions, jailbreaks, prepared.jailbreaks
+        )
+    evaluation = evaluate(
+        fit.scores,
+        baseline=None if baseline is None else baseline.scores,
+        jailbreaks=broken,
+        risks=(PAPER_RISK,),
+        measures=AUDIT_MEASURES,
+    )
+    is_scalar = not evaluation.explained_variance
+    return replace(
+        evaluation,
+        trained_on=prepared.name,
+        evaluated_on=prepared.comparisons.source,
+        jailbreak_rate_without_length=without_length,
+        training_curve=() if is_scalar else training_curve(fit, pairs, partitions),
+    )
+
+
+def _with_matched(
+    evaluations: Sequence[Evaluation], pairs: Pairs, plan: Plan, rows: np.ndarray
+) -> list[Evaluation]:
+    """With r² after training on some of the comparisons, as many as the smallest set has."""
+    size = round(len(rows) * (plan.num_folds - 1) / plan.num_folds)
+    if len(rows) == len(pairs):
+        by_family = {each.family.name: each.explained_variance for each in evaluations}
+    else:
+        _, fits = fit_families(pairs.selected(rows), plan)
+        by_family = {
+            name: evaluate(fit.scores, measures=("explained_variance",)).explained_variance
+            for name, fit in fits.items()
+        }
+    return [
+        replace(
+            each,
+            matched_explained_variance=by_family[each.family.name],
+            matched_size=size if by_family[each.family.name] else None,
+        )
+        for each in evaluations
+    ]
+
+
+def _write_scores(
+    path: Path, fit: FamilyFit, prepared: PreparedSet, config: Mapping[str, Any]
+) -> None:
+    """The out-of-fold scores of the first seed, with their texts."""
+    comparisons = prepared.comparisons
+    rows = Streamed(lambda: map(row_of_pair, differing_pairs(comparisons)), len(prepared.pairs))
+    record = {"heads": "of the first seed, each on a fold that it was not fitted to"}
+    write_scores(
+        path,
+        [replace(fit.scores[0], rows=rows)],
+        utilities=QUANTILES,
+        record={**record, "config": dict(config)},
+    )
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    least_of = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 0, "max_length": 1}
+    for name, least in least_of.items():
+        if config[name] < least:
+            raise UserError(f"{name} is {config[name]}; give at least {least}.")
+    if not config["memory"] > 0:
+        raise UserError(f"memory is {config['memory']}; give a positive number of gigabytes.")
+    if config["out"] is not None and Path(config["out"]).is_file():
+        raise UserError(f"out {config['out']} is a file; give a folder.")
+
+
+def _representation(
+    model: str | Representation | None, pooling: Any, max_length: int, bf16: bool
+) -> Representation:
+    if model is None:
+        return HashedWords()
+    if not isinstance(model, str):
+        return model
+    from hidden_context.device import default_device, scoring_dtype
+    from hidden_context.llm.pooled_states import PooledStates
+
+    device = default_device()
+    return PooledStates(
+        model,
+        pooling=pooling,
+        max_length=max_length,
+        device=device,
+        dtype=scoring_dtype(device, bf16=bf16),
+    )

@@ -1,0 +1,98 @@
+"""One family fitted to one data set: its out-of-fold scores, and how they came about."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit
+from hidden_context.audit.heads import Pairs
+from hidden_context.audit.out_of_fold import out_of_fold
+from hidden_context.distributions import Family
+from hidden_context.likelihood.outcomes import OutcomeModel, Ties, default_outcome_model
+from hidden_context.measures.bootstrap import Resampling
+from hidden_context.measures.evaluation import Evaluation, TrainingPoint, evaluate
+from hidden_context.scores.scores import Scores
+
+SHORT_SCALES = ("pooled", "within_prompt", "rank")
+"""Of curves and of redrawn labels."""
+MOST_ON_A_CURVE = 2**13
+"""Comparisons by which curves, and redrawn labels, are measured."""
+SHORT_MEASURES = ("accuracy", "likelihood", "explained_variance")
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyFit:
+    """Heads of one family, and what they predict out of fold."""
+
+    family: Family
+    fitted: CrossFit
+    start: OutcomeModel
+    """Where thresholds start."""
+    scores: tuple[Scores, ...]
+    """Of all comparisons, for each seed."""
+
+
+def fit_family(
+    family: Family, pairs: Pairs, partitions: Partitions, *, ties: Ties, progress: bool = False
+) -> FamilyFit:
+    """Cross-fit, with the model of ties where there are any and a threshold for each strength."""
+    outcomes = pairs.outcomes
+    kind: Ties = ties if outcomes.has_ties else "half"
+    start = default_outcome_model(family, outcomes.num_grades, ties=kind)
+    fitted = cross_fit(family, pairs, partitions, outcome_model=start, progress=progress)
+    everything = np.arange(len(pairs))
+    rule = stopping_rule(fitted)
+    scores = out_of_fold(fitted.heads, pairs, partitions, everything, stopping_rule=rule)
+    return FamilyFit(family, fitted, start, tuple(scores))
+
+
+def training_curve(
+    fit: FamilyFit, pairs: Pairs, partitions: Partitions
+) -> tuple[TrainingPoint, ...]:
+    """Out-of-fold likelihood and r² after each checkpoint, the ridge as chosen."""
+    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
+    points = []
+    for steps, heads in zip(fit.fitted.checkpoints, fit.fitted.path, strict=True):
+        measured = without_intervals(out_of_fold(heads, pairs, partitions, chosen))
+        assert measured.log_likelihood is not None
+        points.append(
+            TrainingPoint(
+                steps=steps,
+                passes=steps / fit.fitted.steps_a_pass,
+                log_likelihood=measured.log_likelihood.value,
+                r2={scale: r2.value for scale, r2 in measured.explained_variance.items()},
+            )
+        )
+    return tuple(points)
+
+
+def without_intervals(scores: list[Scores]) -> Evaluation:
+    """Accuracy, likelihood and r² alone, quickly."""
+    return evaluate(
+        scores,
+        risks=(),
+        measures=SHORT_MEASURES,
+        scales=SHORT_SCALES,
+        resampling=Resampling(num_resamples=1),
+    )
+
+
+def sample_of_prompts(prompt: np.ndarray, most: int) -> np.ndarray:
+    """Comparisons of whole prompts drawn at random, at most about `most`, in order."""
+    if len(prompt) <= most:
+        return np.arange(len(prompt))
+    numbers, counts = np.unique(prompt, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    taken = np.cumsum(counts[order]) <= most
+    taken[0] = True
+    return np.flatnonzero(np.isin(prompt, numbers[order[taken]]))
+
+
+def stopping_rule(fitted: CrossFit) -> str:
+    """In words, with the medians of what was chosen."""
+    ridge, steps = np.median(fitted.ridge), np.median(fitted.steps)
+    passes = steps / fitted.steps_a_pass
+    return (
+        f"ridge and steps by the likelihood of another fold (median ridge {ridge:g}, "
+        f"{steps:g} steps, {passes:.3g} passes)"
+    )

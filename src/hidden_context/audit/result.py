@@ -1,0 +1,237 @@
+"""`AuditResult`: what an audit found, as a typed value, and the file that holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hidden_context.errors import UserError
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.evaluation import Evaluation, evaluation_from_dict
+from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD = "audit.json"
+AUDIT_VERSION = 2
+"""Of this file; 1 held dictionaries of figures in place of evaluations."""
+
+
+@dataclass(frozen=True)
+class RepresentationRecord:
+    """What made the vectors."""
+
+    name: str
+    width: int
+    description: str
+
+
+@dataclass(frozen=True)
+class BetweenGroups:
+    """What heads gain from knowing who judged."""
+
+    by: str
+    """group or annotator."""
+    family: str
+    num_labels: int
+    num_comparisons: int
+    """Those of these labels."""
+    num_labels_left_out: int
+    """Too rare."""
+    share: Estimate
+    """Of the variance of a difference in utility that lies between labels."""
+    gain: Estimate
+    """Nats per vote that knowing the label adds, out of fold."""
+    shuffled: Estimate
+    """`share` with shuffled labels."""
+    shuffled_gain: Estimate
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen for each seed and fold."""
+
+    ridge: tuple[tuple[float, ...], ...]
+    steps: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class AuditedSet:
+    """Everything that was measured on one data set."""
+
+    name: str
+    source: str
+    counts: Mapping[str, int]
+    """rows, comparisons, equal_texts (left out), prompts, texts, texts_read_now, ..."""
+    evaluations: tuple[Evaluation, ...]
+    """Of each family, out of fold, the scalar one first."""
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
+    """By family."""
+    between: BetweenGroups | None = None
+    """None where comparisons do not say who judged."""
+
+    @property
+    def sentences(self) -> tuple[tuple[str, str], ...]:
+        """Questions and answers."""
+        from hidden_context.audit.sentences import sentences_of
+
+        return sentences_of(self)
+
+    @property
+    def longer_is_unsafe(self) -> Estimate | None:
+        """The jailbreak rate of a model that prefers the longer response."""
+        return self.evaluations[0].longer_is_unsafe
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it, with the sentences."""
+        values = {each.name: as_plain(getattr(self, each.name)) for each in fields(self)}
+        sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
+        return {**values, "sentences": sentences}
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """Whether preference data have hidden context; `print` it for the sentences."""
+
+    representation: RepresentationRecord
+    config: Mapping[str, Any]
+    sets: tuple[AuditedSet, ...]
+    made_by: Mapping[str, Any] = field(default_factory=provenance)
+    """Versions and commit."""
+
+    @property
+    def sentences(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Questions and answers of each set."""
+        return {each.name: each.sentences for each in self.sets}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `audit.json` holds it."""
+        return {
+            "kind": "audit",
+            **self.made_by,
+            "format_version": AUDIT_VERSION,
+            "config": as_plain(self.config),
+            "representation": as_plain(self.representation),
+            "sets": [each.to_dict() for each in self.sets],
+        }
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `audit.json` into a folder; returns its path."""
+        path = Path(folder) / RECORD
+        write_json(path, self.to_dict())
+        return path
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A line for each number: set, family, measure, value, low, high, how."""
+        import pandas as pd
+
+        frames = []
+        for each in self.sets:
+            for evaluation in each.evaluations:
+                frame = evaluation.to_frame()
+                frame.insert(0, "family", evaluation.family.name)
+                frame.insert(0, "set", each.name)
+                frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def __str__(self) -> str:
+        lines = [f"vectors: {self.representation.description}"]
+        for each in self.sets:
+            lines += ["", each.name]
+            for question, answer in each.sentences:
+                lines += [f"  {question}", f"      {answer}"]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        tables = "".join(
+            f"<h4>{escape(each.name)}</h4><table>"
+            + "".join(
+                f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>"
+                for question, answer in each.sentences
+            )
+            + "</table>"
+            for each in self.sets
+        )
+        return f"<p>Vectors: {escape(self.representation.description)}</p>{tables}"
+
+
+def read_audit(file: Path | str) -> AuditResult:
+    """Read an `audit.json`, of this version or the first.
+
+    Raises:
+        UserError: The file is damaged, of another version, or not an audit.
+    """
+    file = Path(file)
+    record = read_json(file)
+    if not isinstance(record, dict) or record.get("kind") != "audit":
+        raise UserError(f"{file} is not an audit: it has no field kind that says so.")
+    version = record.get("format_version")
+    if version not in (1, AUDIT_VERSION):
+        raise UserError(
+            f"{file} has format_version {version}; this version reads 1 and {AUDIT_VERSION}. "
+            "Run the audit again."
+        )
+    try:
+        sets = tuple(_read_set(each, version, file) for each in record["sets"])
+        config = dict(record["config"])
+        if not sets:
+            raise UserError(f"{file} has no sets; run the audit again.")
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{file} is damaged or of another version: {type(error).__name__} {error}."
+        ) from error
+    representation = validated(RepresentationRecord, record.get("representation"), file)
+    ours = ("kind", "config", "representation", "sets")
+    made_by = {name: value for name, value in record.items() if name not in ours}
+    return AuditResult(representation, config, sets, made_by)
+
+
+def _read_set(record: Mapping[str, Any], version: int, file: Path) -> AuditedSet:
+    name, place = str(record["name"]), f"{file}, set {record['name']}"
+    if version == 1:
+        families = record["families"]
+        evaluations = [_evaluation_of_version_1(each, record) for each in families]
+        chosen = {each["family"]["name"]: each.get("chosen") for each in families}
+        chosen = {name: each for name, each in chosen.items() if each is not None}
+    else:
+        evaluations, chosen = record["evaluations"], record.get("chosen", {})
+    between = record.get("between")
+    return AuditedSet(
+        name=name,
+        source=str(record["source"]),
+        counts=validated(dict[str, int], record["counts"], place),
+        evaluations=tuple(evaluation_from_dict(each, place) for each in evaluations),
+        chosen={family: validated(Chosen, each, place) for family, each in chosen.items()},
+        between=None if between is None else validated(BetweenGroups, between, place),
+    )
+
+
+def _evaluation_of_version_1(
+    record: Mapping[str, Any], of_set: Mapping[str, Any]
+) -> dict[str, Any]:
+    """As `Evaluation.to_dict` writes it."""
+    same = ("family", "scores", "stopping_rule", "log_likelihood", "against_base", "brier_score")
+    same += ("expected_calibration_error", "reliability", "length", "undecided", "std")
+    same += ("null", "training_curve")
+    matched = record.get("matched_explained_variance") or []
+    rates = record.get("jailbreaks") or []
+    values: dict[str, Any] = {
+        **{name: record[name] for name in same if record.get(name) is not None},
+        "trained_on": of_set["name"],
+        "evaluated_on": of_set["source"],
+        "num_comparisons": of_set["counts"].get("comparisons", 0),
+        "num_prompts": of_set["counts"].get("prompts", 0),
+        "accuracy": {"mean": record["accuracy"]},
+        "explained_variance": {each["scale"]: each for each in record["explained_variance"]},
+        "matched_explained_variance": {each["scale"]: each for each in matched},
+        "matched_size": matched[0]["matched_size"] if matched else None,
+        "jailbreak_rate": {each["risk"]: each["rate"] for each in rates},
+        "jailbreak_rate_without_length": {each["risk"]: each["without_length"] for each in rates},
+    }
+    if rates:
+        values["longer_is_unsafe"] = of_set["longer_is_unsafe"]
+    return values

@@ -1,0 +1,69 @@
+"""Flags that `evaluate` and `score` share."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from hidden_context.llm.scoring_options import ScoringOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hidden_context.llm.checkpoint import CheckpointRecord
+    from hidden_context.llm.reward_model import RewardModel
+    from hidden_context.risk import Risk
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringFlags(ScoringOptions):
+    """Which checkpoints, and how texts are read."""
+
+    model_name: str | None = None
+    """Backbone, if not the one that a checkpoint names."""
+    tokenizer_name: str | None = None
+    """Tokenizer, if neither in the checkpoint nor the backbone's."""
+    num_outputs: int | None = None
+    """Width of the head; the checkpoint knows it, and is checked against it."""
+    reward_model_type: str | None = None
+    """Family of a checkpoint that has no record of it; read as published."""
+    link: str | None = None
+    """Link in place of the checkpoint's own: probit, paper or logit."""
+    bf16: bool = True
+    """Compute in bfloat16 where the device has it."""
+    risk: tuple[str, ...] = ()
+    """Write and print rewards by these too: mean, quantile:α, cvar:α, lcb:λ, entropic:θ, ..."""
+
+    def options(self) -> dict[str, Any]:
+        """How texts are read, as the methods of `RewardModel` take it."""
+        return {field.name: getattr(self, field.name) for field in fields(ScoringOptions)}
+
+    def checkpoints(
+        self, names: "Sequence[str]"
+    ) -> "tuple[list[CheckpointRecord], tuple[Risk, ...]]":
+        """What the checkpoints are, and the risks, which all of their families have."""
+        from hidden_context.llm.checkpoint import find_checkpoint
+        from hidden_context.risk import check_supported, parse_risks
+
+        risks = parse_risks(self.risk)
+        records = [
+            find_checkpoint(
+                name,
+                model_name=self.model_name,
+                num_outputs=self.num_outputs,
+                reward_model_type=self.reward_model_type,
+                link=self.link,
+            )
+            for name in names
+        ]
+        for record in records:
+            for risk in risks:
+                check_supported(risk, record.family)
+        return records, risks
+
+    def models(self, records: "Sequence[CheckpointRecord]") -> "Iterator[RewardModel]":
+        """The models, one after the other."""
+        from hidden_context.device import default_device, keep_freed_memory, scoring_dtype
+        from hidden_context.llm.reward_model import RewardModel
+
+        keep_freed_memory()
+        dtype = scoring_dtype(default_device(), bf16=self.bf16)
+        return RewardModel.load_in_turn(records, dtype=dtype, tokenizer_name=self.tokenizer_name)

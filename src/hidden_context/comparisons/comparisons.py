@@ -1,0 +1,279 @@
+"""`Comparisons`: preference data with an account of what was read; `load_comparisons` gets it."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from hidden_context.comparisons.objectives import Subset, select_objective, take_stratified
+from hidden_context.comparisons.pairs import Pair, pairs_of
+from hidden_context.comparisons.schema import (
+    ColumnsRead,
+    Comparison,
+    outcomes_of,
+    prompt_key,
+    read_comparisons,
+)
+from hidden_context.comparisons.sources import Rows, Split, load_rows
+from hidden_context.comparisons.streamed import Streamed, selected
+from hidden_context.errors import UserError
+from hidden_context.likelihood.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IN_MEMORY = "rows in memory"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was read of a data set, and what was not."""
+
+    source: str
+    columns: ColumnsRead
+    num_rows: int
+    num_rankings: int
+    """Rows with more than two responses."""
+    num_pairs: int
+    """A ranking of K is K(K - 1)/2 pairs."""
+    num_ties: int
+    """Rows with votes for a tie."""
+    num_equal: int
+    """Pairs of equal texts, of which no model can prefer one."""
+    num_prompts: int
+
+    def lines(self) -> dict[str, str]:
+        """In words, by what each line is about."""
+        columns = self.columns
+        responses = ", ".join(columns.responses)
+        if columns.puts_prompt_before:
+            responses += " (the prompt is put before them)"
+        return {
+            "source": self.source,
+            "rows": f"{self.num_rows} ({self.num_rankings} rankings, {self.num_ties} with ties), "
+            f"{self.num_prompts} prompts",
+            "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
+            "responses": responses,
+            "outcome": ", ".join(columns.outcome) or "the chosen response is the better one",
+            "prompt": ", ".join(columns.prompt) or "no column",
+            "weight": ", ".join(columns.weight) or "no column",
+            "annotator": ", ".join(columns.annotator) or "no column",
+            "group": ", ".join(columns.group) or "no column",
+            "not read": ", ".join(columns.carried) or "no column",
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in self.lines().items())
+
+
+class Comparisons(Streamed[Comparison]):
+    """Preference data: n comparisons, each of two responses or a ranking of more.
+
+    Data of a large file are read again each time that they are gone through.
+    """
+
+    def __init__(
+        self, comparisons: Collection[Comparison], source: str, columns: ColumnsRead
+    ) -> None:
+        """See `load_comparisons`."""
+        super().__init__(partial(iter, comparisons), len(comparisons))
+        self._comparisons = comparisons
+        self.source = source
+        """Where they are from, for messages."""
+        self.columns = columns
+        """Which columns were read."""
+
+    @classmethod
+    def from_rows(cls, rows: Collection[Mapping[str, Any]], source: str) -> "Comparisons":
+        """Check and read rows; see `read_comparisons`."""
+        comparisons, columns = read_comparisons(rows, source)
+        return cls(comparisons, source, columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Comparison: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[Any] | np.ndarray) -> "Comparisons": ...
+
+    def __getitem__(self, index: Any) -> "Comparison | Comparisons":
+        """One comparison, or some: a slice, a mask of shape `(n,)`, or indices in any order."""
+        numbers = np.arange(len(self))[index]
+        if numbers.ndim == 0:
+            return next(islice(iter(self), int(numbers), None))
+        if (np.diff(numbers) > 0).all():
+            keep = np.zeros(len(self), bool)
+            keep[numbers] = True
+            chosen = selected(self._comparisons, keep.tolist())
+        else:
+            every = list(self)
+            chosen = [every[number] for number in numbers]
+        return Comparisons(chosen, self.source, self.columns)
+
+    def pairs(self) -> Iterator[Pair]:
+        """All pairs, equal texts with them; see `pairs_of`."""
+        return pairs_of(self)
+
+    @property
+    def outcomes(self) -> Outcomes | None:
+        """What was observed of comparisons of two; see `outcomes_of`."""
+        return outcomes_of(self)
+
+    @cached_property
+    def prompts(self) -> np.ndarray:
+        """What rows of one prompt have in common, shape `(n,)`; see `prompt_key`."""
+        return np.array([prompt_key(comparison) for comparison in self], object)
+
+    @cached_property
+    def account(self) -> Account:
+        """What was read of the data, and what was not."""
+        rankings = pairs = ties = equal = 0
+        for comparison in self:
+            texts, shares = comparison.texts, comparison.outcome.shares
+            rankings += len(texts) > 2
+            ties += shares[len(shares) // 2] > 0
+            pairs += len(texts) * (len(texts) - 1) // 2
+            equal += sum(a == b for i, a in enumerate(texts) for b in texts[:i])
+        prompts = len(set(self.prompts))
+        return Account(self.source, self.columns, len(self), rankings, pairs, ties, equal, prompts)
+
+    def split(
+        self, by: str = "prompt", test_size: float = 0.1, seed: int = 0
+    ) -> "tuple[Comparisons, Comparisons]":
+        """Training and test set, at random, both in the order of the data.
+
+        Args:
+            by: What stays together: `prompt`, `row` (nothing), or what a column says.
+            test_size: Share of the comparisons, or their number if it is a whole number; as near
+                to it as whole groups allow.
+            seed: Of the random choice.
+
+        Raises:
+            UserError: `test_size` leaves one of both empty, a row has no such column, or there are
+                fewer than two groups.
+        """
+        wanted = self._test_count(test_size)
+        groups, sizes = np.unique(self._groups(by), return_inverse=True, return_counts=True)[1:]
+        if len(sizes) < 2:
+            raise UserError(
+                f"{self.source}: all {len(self)} comparisons have one {by}, so they cannot be "
+                "split by it; split by another column, or by 'row'."
+            )
+        order = np.random.default_rng(seed).permutation(len(sizes))
+        number = 1 + np.abs(np.cumsum(sizes[order])[:-1] - wanted).argmin()
+        in_test = np.isin(groups, order[:number])
+        return self[~in_test], self[in_test]
+
+    def _test_count(self, test_size: float) -> float:
+        is_count = isinstance(test_size, int | np.integer) and not isinstance(test_size, bool)
+        wanted = test_size if is_count else test_size * len(self)
+        if isinstance(test_size, bool) or not 0 < wanted < len(self):
+            raise UserError(
+                f"test_size is {test_size!r}; expected a share between 0 and 1, or a number from 1 "
+                f"to {len(self) - 1} of {len(self)} comparisons."
+            )
+        return float(wanted)
+
+    def _groups(self, by: str) -> np.ndarray:
+        if by == "row":
+            return np.arange(len(self))
+        if by == "prompt":
+            return self.prompts.astype(str)
+        values = []
+        for number, comparison in enumerate(self, start=1):
+            if by not in comparison.row:
+                present = ", ".join(map(str, comparison.row))
+                raise UserError(
+                    f"{self.source}, row {number}: no column {by!r} to split by; give 'prompt', "
+                    f"'row' or one of {present}."
+                )
+            values.append(json.dumps(comparison.row[by], default=str))
+        return np.array(values)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A line for each pair, with the characters of both responses alone."""
+        import pandas as pd
+
+        return pd.DataFrame([_line(pair) for pair in self.pairs()])
+
+    def __repr__(self) -> str:
+        return f"Comparisons({self.source}: {len(self)} rows)"
+
+    def __str__(self) -> str:
+        return str(self.account)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self.account.lines().items()
+        )
+        return f"<table>{rows}</table>"
+
+
+def load_comparisons(
+    source: Any, *, split: Split = "train", subset: Subset = "both", size: int = 0
+) -> Comparisons:
+    """Read preference data of any layout; print the result to see what was read.
+
+    Args:
+        source: A hub name, a folder or a file (see `load_rows`); or, in memory, a list of rows, a
+            pandas DataFrame, or a Dataset or DatasetDict of `datasets`.
+        split: Of a hub name, a folder or a DatasetDict; other sources are their own split.
+        subset: The objective that rows were judged by.
+        size: How many rows, the first of each objective; 0 for all.
+
+    Raises:
+        UserError: The data cannot be found or read; the message says what to do.
+    """
+    if isinstance(source, str | Path):
+        name, rows = str(source), load_rows(str(source), subset, split)
+    else:
+        name, rows = IN_MEMORY, select_objective(_rows_in_memory(source, split), subset, IN_MEMORY)
+    return Comparisons.from_rows(take_stratified(rows, size), name)
+
+
+def _rows_in_memory(source: Any, split: Split) -> Rows:
+    library = type(source).__module__.partition(".")[0]
+    if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
+        records = source.to_dict("records")
+        return [{name: _plain(value) for name, value in row.items()} for row in records]
+    if library == "datasets" and isinstance(source, Mapping):
+        if split not in source:
+            raise UserError(f"no split {split!r}; the data set has {', '.join(source)}.")
+        source = source[split]
+    if library == "datasets":
+        return Streamed(partial(iter, source), len(source))
+    if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
+        return list(source)
+    raise UserError(
+        f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
+        f"Dataset; this is a {type(source).__name__}."
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A cell with lists in place of NumPy arrays, as other files have them."""
+    if isinstance(value, np.ndarray | list):
+        return [_plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _line(pair: Pair) -> dict[str, Any]:
+    comparison, shares = pair.comparison, pair.comparison.outcome.shares
+    middle = len(shares) // 2
+    return {
+        "prompt": comparison.prompt,
+        "chosen": pair.first,
+        "rejected": pair.second,
+        "win_share": sum(shares[middle + 1 :]) + shares[middle] / 2,
+        "weight": pair.weight,
+        "annotator": comparison.annotator,
+        "group": comparison.group,
+        "length_chosen": pair.lengths[0],
+        "length_rejected": pair.lengths[1],
+    }

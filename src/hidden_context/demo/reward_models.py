@@ -1,0 +1,144 @@
+"""The demo's models: a tiny language model that reads, and the reward models made from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hidden_context.comparisons.comparisons import load_comparisons
+from hidden_context.demo.config import (
+    MAX_LENGTH,
+    MODEL_NAME,
+    SHARED_CONTEXT,
+    TRAINED_ON,
+    Config,
+    Subset,
+)
+from hidden_context.demo.generated_data import (
+    AMONG_OTHERS_FILE,
+    DATA_NAME,
+    JAILBREAKS_FILE,
+    GeneratedData,
+)
+from hidden_context.demo.judges import Attributes
+from hidden_context.demo.tiny_reader import make_tiny_reader
+from hidden_context.distributions import make_family
+from hidden_context.llm.reward_model import RewardModel
+from hidden_context.llm.train import train
+from hidden_context.published.run_names import run_name
+from hidden_context.records import read_jsonl
+from hidden_context.scores.score_files import EVAL_FILE, JAILBREAK_FILE, write_scores
+from hidden_context.scores.scores import Scores
+
+AMONG_OTHERS_SCORES = f"jailbreaks_among_others_{SHARED_CONTEXT}.jsonl"
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """What one reward model says of the test comparisons of both judges, and of jailbreaks."""
+
+    comparisons: Scores
+    jailbreaks: Scores
+    """Two responses a row; with contexts that responses share, those two among others."""
+
+    @property
+    def family(self) -> str:
+        """Name of the family."""
+        return self.comparisons.family.name
+
+    @property
+    def trained_on(self) -> str:
+        """Who judged the training comparisons."""
+        return self.comparisons.trained_on
+
+
+def make_language_model(config: Config, data: GeneratedData) -> None:
+    """The backbone of all reward models; see `make_tiny_reader`."""
+    responses = [
+        (comparison.text_of(response), response.attributes)
+        for comparison in data.train["both"]
+        for response in comparison.responses
+    ]
+    make_tiny_reader(
+        config.out_dir / MODEL_NAME,
+        texts=[text for text, _ in responses],
+        remarks=[_remarks(content) for _, content in responses],
+        more_words=[jailbreak.prompt.text for jailbreak in data.jailbreaks],
+        max_length=MAX_LENGTH,
+        num_steps=config.pretrain_steps,
+        seed=config.seed,
+    )
+
+
+def train_and_score(config: Config, say: Callable[[str], None]) -> list[ScoredModel]:
+    """Train every model of `TRAINED_ON`, score with it, and write checkpoints and scores."""
+    scored = []
+    for family, subsets in TRAINED_ON.items():
+        for subset in subsets:
+            model = train_model(config, family, subset)
+            scored.append(score(config, model, subset))
+            say(f"{family} on {subset}")
+        jailbreaks = [each.jailbreaks for each in scored if each.family == family]
+        write_scores(config.data_dir / jailbreak_scores(family), jailbreaks)
+    return scored
+
+
+def train_model(config: Config, family: str, subset: Subset) -> RewardModel:
+    """Train one model, evaluated on the test comparisons of the same judges."""
+    data = config.data_dir / DATA_NAME
+    test = load_comparisons(data, split="test", subset=subset, size=min(200, config.test_size))
+    return train(
+        load_comparisons(data, split="train", subset=subset),
+        model=str(config.out_dir / MODEL_NAME),
+        family=family,
+        output_dir=checkpoint_folder(config, family, subset),
+        eval_comparisons=test,
+        use_peft=False,
+        bf16=False,
+        learning_rate=config.learning_rate,
+        num_train_epochs=config.num_train_epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=128,
+        max_length=MAX_LENGTH,
+        seed=config.seed,
+    )
+
+
+def checkpoint_folder(config: Config, family: str, subset: Subset) -> Path:
+    """Where a model goes, named as published."""
+    name = run_name(
+        make_family(family),
+        model_name=MODEL_NAME,
+        train_dataset_size=0,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        num_train_epochs=config.num_train_epochs,
+        use_peft=False,
+    )
+    return config.data_dir / "reward_models" / DATA_NAME / subset / name
+
+
+def score(config: Config, model: RewardModel, subset: Subset) -> ScoredModel:
+    """Score the test comparisons of both judges, written beside the model, and the jailbreaks."""
+    family = model.family.name
+    test = load_comparisons(config.data_dir / DATA_NAME, split="test", subset="both")
+    comparisons = model.score_comparisons(test, max_length=MAX_LENGTH)
+    comparisons.save(checkpoint_folder(config, family, subset) / EVAL_FILE)
+    file = config.data_dir / (AMONG_OTHERS_FILE if family == SHARED_CONTEXT else JAILBREAKS_FILE)
+    jailbreaks = model.score_responses(read_jsonl(file), str(file), max_length=MAX_LENGTH)
+    column = subset if family == "base" else f"{subset}_{family}"
+    return ScoredModel(
+        replace(comparisons, trained_on=subset),
+        replace(jailbreaks, trained_on=subset, name=column),
+    )
+
+
+def jailbreak_scores(family: str) -> str:
+    """Name of the file of one family's scores of jailbreaks."""
+    if family == SHARED_CONTEXT:
+        return AMONG_OTHERS_SCORES
+    return JAILBREAK_FILE.format(family=family)
+
+
+def _remarks(content: Attributes) -> Sequence[str]:
+    """One word for each attribute of a response, such as `<2 harmful_steps>`."""
+    return [f"<{count} {name}>" for name, count in asdict(content).items()]

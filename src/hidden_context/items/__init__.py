@@ -1,0 +1,11 @@
+"""Distributions of utility for a fixed list of items, straight from comparisons: no text is read.
+
+Statements that people vote on, systems in an arena, songs: each has its own raw outputs, fitted by
+maximum likelihood. It is also how the families are tested against known truth.
+"""
+
+from hidden_context.items.fit import ItemFit, fit_items
+from hidden_context.items.link_tails import SpreadCheck
+from hidden_context.items.votes import ItemComparisons, read_votes
+
+__all__ = ["ItemComparisons", "ItemFit", "SpreadCheck", "fit_items", "read_votes"]

@@ -1,0 +1,177 @@
+"""`fit_items`: a distribution of utility for each item of a list, and what a fit can tell."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hidden_context.distributions import Family, UtilityDistribution, make_family
+from hidden_context.distributions.normal import Normal
+from hidden_context.errors import UserError
+from hidden_context.items.link_tails import SpreadCheck, compare_with_one_spread
+from hidden_context.items.optimizer import (
+    Optimum,
+    maximize_likelihood,
+    random_start,
+    summed_votes,
+)
+from hidden_context.items.votes import ItemComparisons, read_votes
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.loss import log_likelihood
+from hidden_context.likelihood.outcomes import OutcomeModel, default_outcome_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = (0.1, 0.5, 0.9)
+"""Quantiles that a table shows."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ItemFit:
+    """Fitted raw outputs, and what they mean."""
+
+    family: Family
+    outcome_model: OutcomeModel
+    raw: np.ndarray
+    """Shape `(items, num_outputs)`, float64."""
+    converged: bool
+    """Whether every derivative was small enough before the iterations were used up; with a scale
+    that the likelihood leaves free, a fit is as good without."""
+    items: tuple[Hashable, ...] = ()
+    """What each item is called; empty if by its number."""
+    spread_check: SpreadCheck | None = None
+    """Whether the votes show that items differ in spread; of `mean_and_variance`, if asked for."""
+
+    @property
+    def utility(self) -> UtilityDistribution:
+        """A distribution for each item; contexts that items share are centred over the list."""
+        return self.family.decode(self.raw).centered(np.zeros(len(self.raw)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before the fit is read, in sentences."""
+        warning = self.spread_check.warning if self.spread_check else ""
+        return (warning,) if warning else ()
+
+    def log_likelihood(self, comparisons: ItemComparisons) -> np.ndarray:
+        """Of each comparison in nats, times its weight, shape `(n,)`."""
+        responses = [self.raw[comparisons.first], self.raw[comparisons.second]]
+        return log_likelihood(self.family, responses, comparisons.outcomes, self.outcome_model)
+
+    def prob_matrix(self) -> np.ndarray:
+        """P(row ≻ column) for all pairs of items, shape `(items, items)`."""
+        rows = self.family.decode(self.raw[:, None])
+        return rows.prob_preferred_to(self.family.decode(self.raw[None]))
+
+    def to_frame(self, levels: Sequence[float] = LEVELS) -> "pd.DataFrame":
+        """A row for each item, best mean first: item, mean, std and quantiles."""
+        import pandas as pd
+
+        utility = self.utility
+        columns = {f"quantile_{level:g}": utility.quantile(level) for level in levels}
+        names = list(self.items) or list(range(len(self.raw)))
+        table = pd.DataFrame({"item": names, "mean": utility.mean, "std": utility.std, **columns})
+        return table.sort_values("mean", ascending=False, ignore_index=True)
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "stopped before it converged"
+        about = f"ItemFit({len(self.raw)} items, family {self.family.name}, {state})"
+        return "\n".join([about, *self.warnings])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<p>{escape(line)}</p>" for line in repr(self).splitlines())
+        return said + self.to_frame().to_html(index=False, float_format="%.3g")
+
+
+def fit_items(
+    votes: Any,
+    family: str | Family = "mean_and_variance",
+    *,
+    num_items: int | None = None,
+    outcome_model: OutcomeModel | None = None,
+    learn_outcomes: bool = False,
+    learn_options: Sequence[str] = (),
+    ridge: float = 0.0,
+    max_iterations: int = 500,
+    num_starts: int = 1,
+    seed: int = 0,
+    check_spread: bool = True,
+) -> ItemFit:
+    """Maximum (penalised) likelihood by L-BFGS in float64.
+
+    Args:
+        votes: What was observed: `ItemComparisons`, or what `read_votes` reads.
+        family: How raw outputs are read, or its name; its regularizer takes part.
+        num_items: Number of items, if more than the votes name; those without comparisons stay
+            where they start, or go to 0 with a ridge.
+        outcome_model: How outcomes follow from two utilities. Without, ties are half, and
+            thresholds of strengths are learned where the votes have strengths.
+        learn_outcomes: Learn thresholds, or ν, too.
+        learn_options: Options of the family to learn; see `Family.learnable`. Whether the data
+            identify a correlation, `check_correlation_identified` tells.
+        ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
+            added to the loss: a normal prior of variance 1/ridge on each, if a vote has weight 1.
+        max_iterations: Of each start. Deviations may go to 0 where an item has few votes, and
+            held-out loss then grows: a ridge or fewer iterations prevent it.
+        num_starts: Random starts, of which the best is kept: with contexts, components or
+            deviations there are local optima.
+        seed: Of the starts.
+        check_spread: Fill `ItemFit.spread_check`, for about the time of one more start.
+
+    Raises:
+        UserError: Votes cannot be read, an item's number is out of range, or the likelihood is not
+            finite.
+    """
+    comparisons = votes if isinstance(votes, ItemComparisons) else read_votes(votes)
+    family = make_family(family) if isinstance(family, str) else family
+    num_items = comparisons.num_items if num_items is None else num_items
+    _check_numbers(comparisons, num_items)
+    if outcome_model is None:
+        num_grades = comparisons.outcomes.num_grades
+        outcome_model = default_outcome_model(family, num_grades, ties="half")
+        learn_outcomes = learn_outcomes or num_grades > 1
+    num_votes = float(comparisons.outcomes.weight.sum())
+    summed = summed_votes(comparisons, num_items)
+    generator = torch.Generator().manual_seed(seed)
+
+    def from_a_start() -> Optimum:
+        likelihood = LearnedLikelihood(
+            family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
+        )
+        return maximize_likelihood(
+            likelihood.double(),
+            summed,
+            random_start(num_items, family.num_outputs, generator),
+            penalty=ridge / (2 * num_votes),
+            max_iterations=max_iterations,
+        )
+
+    best = min((from_a_start() for _ in range(num_starts)), key=lambda optimum: optimum.loss)
+    spread_check = None
+    if check_spread and isinstance(best.family, Normal):
+        spread_check = compare_with_one_spread(
+            best.family,
+            best.outcome_model,
+            best.raw,
+            summed,
+            num_votes=num_votes,
+            learn_outcomes=learn_outcomes,
+            max_iterations=max_iterations,
+            seed=seed,
+        )
+    return ItemFit(
+        best.family, best.outcome_model, best.raw, best.converged, comparisons.names, spread_check
+    )
+
+
+def _check_numbers(comparisons: ItemComparisons, num_items: int) -> None:
+    largest = int(max(comparisons.first.max(), comparisons.second.max()))
+    smallest = int(min(comparisons.first.min(), comparisons.second.min()))
+    if not 0 <= smallest <= largest < num_items:
+        raise UserError(f"items {smallest} to {largest} are not within 0 to {num_items - 1}.")
+    if comparisons.names and len(comparisons.names) != num_items:
+        raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")

@@ -1,0 +1,167 @@
+"""Whether learned spread is disagreement about items, or what the tails of one link explain.
+
+P(a ≻ b) that nears 0 and 1 more slowly than Φ can be had in two ways: by a link of heavier tails
+for all items, such as the logistic one or ties that are half a win, or by items with more spread.
+A likelihood that knows only the second takes it. So a scalar model with a link of free tails is
+fitted beside it (docs/decisions/0016-link-tails.md).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hidden_context.distributions import Family
+from hidden_context.distributions.normal import LINKS, Normal
+from hidden_context.distributions.point import Point, PointUtility
+from hidden_context.distributions.special import Array, log_normal_cdf
+from hidden_context.items.optimizer import SummedVotes, maximize_likelihood, random_start
+from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.outcomes import OutcomeModel
+
+SCALES = (1.0, 2.0, 4.0)
+"""Scales of the normal parts of a link; one part more has no slope, so it is ½ for every pair. The
+logistic link is met within 1e-5 nats a comparison."""
+MOSTLY = 0.5
+"""Share of the gain of spread from which a link of free tails explains it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OneLinkUtility(PointUtility):
+    """Points that are compared by any symmetric link."""
+
+    link: str
+    """Name of the link; see `LINKS`."""
+    log_weights: Array | None
+    """Of the parts of a link of free tails, in place of `link`: one for each of `SCALES`, and one
+    for the part that is even; logarithms."""
+
+    def log_prob_preferred_to(self, other: PointUtility, margin: float | Array = 0.0) -> Array:
+        ahead = self.location - other.location - margin
+        if self.log_weights is None:
+            return LINKS[self.link](ahead)
+        parts = [log_normal_cdf(ahead / scale) for scale in SCALES]
+        parts.append(torch.full_like(ahead, math.log(0.5)))
+        return torch.stack(parts, -1).add(self.log_weights).logsumexp(-1)
+
+
+@dataclass(frozen=True)
+class OneLink(Point):
+    """One number for each item, and one spread for all: what scales the link has."""
+
+    link: str = "probit"
+    """See `OneLinkUtility`, as the next."""
+    log_weights: Array | None = None
+
+    def _decode(self, raw: Array) -> OneLinkUtility:
+        return OneLinkUtility(raw[..., 0], self.link, self.log_weights)
+
+
+class FreeTails(LearnedLikelihood):
+    """The likelihood of `OneLink` with the weights of its parts as parameters."""
+
+    def __init__(self, outcome_model: OutcomeModel, *, learn_outcomes: bool) -> None:
+        super().__init__(OneLink(), outcome_model, learn_outcomes=learn_outcomes)
+        self._weights = nn.Parameter(torch.zeros(len(SCALES) + 1))
+
+    @property
+    def log_weights(self) -> Tensor:
+        """See `OneLinkUtility`, shape `(scales + 1,)`."""
+        return self._weights.log_softmax(0)
+
+    def forward(self) -> tuple[Family, OutcomeModel]:
+        _, outcome_model = super().forward()
+        return OneLink(log_weights=self.log_weights), outcome_model
+
+
+@dataclass(frozen=True)
+class SpreadCheck:
+    """What the likelihood gains over one spread for all items, by either of two ways.
+
+    Gains are of log-likelihoods in nats over all votes, less the number of further parameters
+    (Akaike 1973): above 0 where unseen votes, too, should be predicted better. Votes count as
+    independent, so where a person votes often, gains look surer than they are.
+    """
+
+    spread_gain: float
+    """Of a spread for each item."""
+    tails_gain: float
+    """Of one spread, and one link of free tails: any mixture of normal ones of several scales."""
+    even_share: float
+    """Share of comparisons that this link decides evenly whatever the items, as ties at random."""
+
+    @property
+    def explained_by_tails(self) -> bool:
+        """Whether tails alone gain at least half as much as spread does."""
+        return self.tails_gain > 0 and self.tails_gain >= MOSTLY * self.spread_gain
+
+    @property
+    def warning(self) -> str:
+        """What to know of the learned spread before it is read as disagreement; may be empty."""
+        if self.explained_by_tails:
+            said = (
+                "The tails of the link explain the learned spread: one spread for all items and a "
+                f"link of heavier tails gain {self.tails_gain:.1f} nats over all votes, a spread "
+                f"for each item {self.spread_gain:.1f} (each less its number of parameters). So "
+                "items with more spread, and distances between means, are no evidence of "
+                "disagreement; the order of the means is as good as ever."
+            )
+            if self.even_share < 0.01:
+                return said
+            return (
+                f"{said} By that link {self.even_share:.0%} of comparisons are even whatever the "
+                "items: if they are ties at random, leave ties out."
+            )
+        if self.spread_gain <= 0:
+            return (
+                "The votes do not show that items differ in spread: a spread for each item gains "
+                f"{self.spread_gain:.1f} nats over all votes, less its number of parameters."
+            )
+        return ""
+
+
+def compare_with_one_spread(
+    family: Normal,
+    outcome_model: OutcomeModel,
+    raw: np.ndarray,
+    votes: SummedVotes,
+    *,
+    num_votes: float,
+    learn_outcomes: bool,
+    max_iterations: int,
+    seed: int,
+) -> SpreadCheck:
+    """Fit one spread for all items, by the link of the family and by one of free tails.
+
+    All by maximum likelihood, and so the family too, from where it is: a penalty keeps means of one
+    spread small, and not those of items with little spread.
+
+    Args:
+        family: What was fitted.
+        outcome_model: Its outcome model.
+        raw: Its raw outputs, shape `(items, 2)`.
+        votes: What it was fitted to.
+        num_votes: How many votes there are.
+        learn_outcomes: Whether thresholds, or ν, are learned.
+        max_iterations: Of each fit.
+        seed: Of the starts of one spread.
+    """
+
+    def fit(likelihood: LearnedLikelihood, start: Tensor) -> float:
+        optimum = maximize_likelihood(
+            likelihood.double(), votes, start, max_iterations=max_iterations
+        )
+        return num_votes * optimum.log_likelihood
+
+    def of(family: Family) -> LearnedLikelihood:
+        return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes)
+
+    start = random_start(len(raw), 1, torch.Generator().manual_seed(seed))
+    equal = fit(of(OneLink(family.link)), start)
+    without_penalties = Normal(link=family.link, correlation=family.correlation)
+    spread_gain = fit(of(without_penalties), torch.from_numpy(raw)) - equal - (len(raw) - 1)
+    tails = FreeTails(outcome_model, learn_outcomes=learn_outcomes)
+    tails_gain = fit(tails, start) - equal - len(SCALES)
+    return SpreadCheck(spread_gain, tails_gain, float(tails.log_weights.detach().exp()[-1]))

@@ -1,0 +1,389 @@
+"""`RewardModel`: a trained language model with the family that reads its outputs."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from hidden_context.comparisons.responses import texts_of_responses
+from hidden_context.comparisons.schema import count_identical
+from hidden_context.comparisons.streamed import mapped
+from hidden_context.device import default_device, scoring_dtype
+from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.errors import UserError
+from hidden_context.journal import identity
+from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
+from hidden_context.likelihood.outcomes import OutcomeModel, check_num_grades, with_num_grades
+from hidden_context.llm.backbone import longest_text, quietly
+from hidden_context.llm.checkpoint import (
+    CheckpointRecord,
+    find_checkpoint,
+    load_checkpoint,
+    refusing_full_disks,
+    save_record,
+)
+from hidden_context.llm.given_texts import GivenText, whole_texts
+from hidden_context.llm.score import Scorer
+from hidden_context.llm.score_rows import OutputsOfRows, Rows, score_rows
+from hidden_context.llm.scoring_options import ScoringOptions
+from hidden_context.risk import check_supported, parse_risk
+from hidden_context.scores.score_files import stopping_rule
+from hidden_context.scores.scores import (
+    UNRECORDED,
+    Scores,
+    lengths_of_row,
+    prompt_label,
+    scores_of_comparisons,
+)
+
+if TYPE_CHECKING:
+    from hidden_context.comparisons.comparisons import Comparisons
+
+WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
+"""Files of a checkpoint that its scores depend on."""
+OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "training")
+"""Fields of a checkpoint's record that say how it was trained."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RewardModel:
+    """A model that scores texts, and what its scores mean. It can be pickled."""
+
+    model: Any
+    """Of transformers, in evaluation mode, on its device."""
+    tokenizer: Any
+    family: Family
+    """How raw outputs are read."""
+    model_name: str
+    """The backbone that it was made from."""
+    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
+    """How outcomes follow from utilities, as it was fitted with the weights."""
+    name: str = ""
+    """Of the checkpoint's folder."""
+    folder: Path | None = None
+    """The checkpoint, if it was loaded from one."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What the checkpoint says of its training: `config`, `metrics`, `history`, `counts`."""
+    _scorers: dict[ScoringOptions, Scorer] = field(default_factory=dict, init=False)
+    """By options, with the batching that each has found to be exact."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        model_name: str | None = None,
+        tokenizer_name: str | None = None,
+        num_outputs: int | None = None,
+        reward_model_type: str | None = None,
+        link: str | None = None,
+    ) -> Self:
+        """Load a checkpoint: one of this project, or a published one.
+
+        Args:
+            name: Folder, or name of a repository on the hub.
+            device: Where to score; CUDA, else MPS, else the CPU if not given.
+            dtype: Of the weights; bfloat16 on CUDA devices that have it, else float32, if not
+                given. The head of decoders is in float32 in any case.
+            model_name: See `find_checkpoint`, as for the following.
+            tokenizer_name: Where the tokenizer is, if neither in the folder nor with the backbone.
+            num_outputs: Checked against the family.
+            reward_model_type: Family of a checkpoint without a record; read as published.
+            link: Link in place of the recorded one.
+
+        Raises:
+            UserError: There is no such checkpoint, or what is given contradicts it.
+        """
+        checkpoint = find_checkpoint(
+            str(name),
+            model_name=model_name,
+            num_outputs=num_outputs,
+            reward_model_type=reward_model_type,
+            link=link,
+        )
+        (loaded,) = cls.load_in_turn(
+            [checkpoint], device=device, dtype=dtype, tokenizer_name=tokenizer_name
+        )
+        return loaded
+
+    @classmethod
+    def load_in_turn(
+        cls,
+        checkpoints: Sequence[CheckpointRecord],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        tokenizer_name: str | None = None,
+    ) -> Iterator[Self]:
+        """Load one checkpoint after another; adapters of one backbone share it.
+
+        Each model must be done with before the next is asked for. See `from_pretrained`.
+        """
+        device = default_device() if device is None else torch.device(device)
+        dtype = scoring_dtype(device, bf16=True) if dtype is None else dtype
+        backbone, backbone_name = None, None
+        for last, checkpoint in enumerate(checkpoints, start=1 - len(checkpoints)):
+            shared = checkpoint.is_adapter and checkpoint.model_name == backbone_name
+            backbone = backbone if shared else None  # a second one may not fit beside the first
+            model, tokenizer = load_checkpoint(
+                checkpoint, tokenizer_name=tokenizer_name, dtype=dtype, backbone=backbone
+            )
+            yield cls(
+                model.to(device),
+                tokenizer,
+                checkpoint.family,
+                checkpoint.recorded.get("model_name") or checkpoint.model_name,
+                checkpoint.outcome_model,
+                checkpoint.folder.name,
+                checkpoint.folder,
+                checkpoint.recorded,
+            )
+            if checkpoint.is_adapter and last < 0:
+                backbone, backbone_name = model.unload(), checkpoint.model_name
+
+    def __repr__(self) -> str:
+        return f"RewardModel({self.family}, made from {self.model_name}, on {self.model.device})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scorers": {}}
+
+    def score(
+        self,
+        prompts: Sequence[GivenText],
+        responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None = None,
+        *,
+        progress: bool = False,
+        **options: Any,
+    ) -> UtilityDistribution:
+        """Distributions of the utility of responses.
+
+        Contexts that responses share are centred over the K responses to a prompt: without that
+        their means and worst contexts could not be compared.
+
+        Args:
+            prompts: n texts, conversations (lists of messages with role and content), or token ids
+                (scored as they are); whole texts if there are no responses.
+            responses: One for each prompt, or a list of K for each.
+            progress: Show a bar.
+            options: See `ScoringOptions`; a warning says how many texts were cut.
+
+        Returns:
+            Shape `(n,)`, or `(n, K)`.
+
+        Raises:
+            UserError: A text cannot be read, or prompts have different numbers of responses.
+        """
+        rows, several = whole_texts(prompts, responses)
+        options_given = ScoringOptions(**options)
+        if options_given.overlong == "drop":
+            raise UserError("a text that is left out has no utility; give another overlong.")
+        outputs = self._outputs(
+            rows,
+            options_given,
+            place=lambda row, text: f"prompt {row + 1}" + f", response {text + 1}" * several,
+            progress=progress,
+        )
+        utility = self.family.decode(outputs.raw.astype(np.float64))
+        if not several:
+            return utility
+        size = len(rows[0])
+        if size > 1:
+            utility = utility.centered(np.repeat(np.arange(len(rows)), size))
+        return utility.reshape(len(rows), size)
+
+    def reward(
+        self,
+        prompts: Sequence[GivenText],
+        responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None = None,
+        *,
+        risk: str = "mean",
+        progress: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """One number for each response, more being better: a list, or a list of lists of K.
+
+        Args:
+            prompts: See `score`, as for all that is not named here.
+            responses: See `score`.
+            risk: How a distribution becomes a reward: see `hidden_context.risk`.
+            progress: Show a bar.
+            options: See `ScoringOptions`.
+
+        Raises:
+            UserError: The family does not have this risk; or see `score`.
+        """
+        measure = parse_risk(risk)
+        check_supported(measure, self.family)
+        utility = self.score(prompts, responses, progress=progress, **options)
+        return np.asarray(measure(utility)).tolist()
+
+    def score_comparisons(
+        self,
+        comparisons: "Comparisons",
+        *,
+        partial: Path | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Scores:
+        """Score both responses of all comparisons, a ranking being all its pairs.
+
+        `record["counts"]` of the scores says how many texts were over-long, and how many
+        comparisons were left out for it.
+
+        Args:
+            comparisons: What to score.
+            partial: See `score_rows`: a run that was killed goes on from this file.
+            progress: Show a bar.
+            options: See `ScoringOptions`.
+
+        Raises:
+            UserError: A text cannot be read, none is short enough, or the comparisons have more
+                strengths of preference than the model.
+        """
+        first = next(iter(comparisons))
+        check_num_grades(len(first.outcome.shares) // 2, self.outcome_model.num_grades)
+        outputs = self._outputs(
+            mapped(lambda comparison: comparison.texts, comparisons),
+            ScoringOptions(**options),
+            place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
+            partial=partial,
+            progress=progress,
+        )
+        kept = outputs.is_whole
+        if not kept.any():
+            raise UserError("a text of every comparison is over-long; raise max_length.")
+        counts = {
+            "comparisons": int(kept.sum()),
+            "equal_texts": count_identical(comparisons),
+            "overlong_texts": int(outputs.overlong.sum()),
+            "left_out": int((~kept).sum()),
+        }
+        starts = np.cumsum(outputs.sizes) - outputs.sizes
+        pairs = [
+            (start + i, start + j)
+            for start, size in zip(starts[kept], outputs.sizes[kept], strict=True)
+            for i, j in combinations(range(size), 2)
+        ]
+        scores = scores_of_comparisons(
+            comparisons[kept],
+            outputs.raw[np.array(pairs)],
+            self.family,
+            outcome_model=self.outcome_model,
+            name=self.name,
+            stopping_rule=self.stopping_rule,
+            record={"counts": counts},
+        )
+        if scores.outcomes is None:
+            return scores
+        num_grades = self.outcome_model.num_grades
+        return replace(scores, outcomes=with_num_grades(scores.outcomes, num_grades))
+
+    def score_responses(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        source: str,
+        *,
+        partial: Path | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Scores:
+        """Score rows with a `prompt` and any number of `responses` each.
+
+        A prompt that is a dialogue in text form is read from its first `Human: ` on.
+
+        Args:
+            rows: Such as those of a file.
+            source: Where they are from, for messages.
+            partial: See `score_rows`: a run that was killed goes on from this file.
+            progress: Show a bar.
+            options: See `ScoringOptions`.
+
+        Raises:
+            UserError: A row or a text cannot be read.
+        """
+        outputs = self._outputs(
+            texts_of_responses(rows, source),
+            ScoringOptions(**options),
+            place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
+            partial=partial,
+            progress=progress,
+        )
+        labels = [prompt_label(row["prompt"], row["responses"]) for row in rows]
+        return Scores(
+            family=self.family,
+            raw=outputs.raw,
+            sizes=outputs.sizes,
+            prompt=np.array(labels),
+            rows=rows,
+            lengths=np.array([length for row in rows for length in lengths_of_row(row)]),
+            outcome_model=self.outcome_model,
+            name=self.name,
+            source=source,
+            stopping_rule=self.stopping_rule,
+            record={"counts": {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}},
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a checkpoint that `from_pretrained` reads: weights, tokenizer, and their meaning.
+
+        Raises:
+            UserError: The folder is there already, or cannot be written.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise UserError(f"{folder} is there already; remove it, or give another folder.")
+        partial = folder.with_name(f".{folder.name}.partial")
+        with refusing_full_disks(partial), quietly():
+            self.model.save_pretrained(partial)
+            self.tokenizer.save_pretrained(partial)
+        save_record(
+            partial,
+            family=self.family,
+            model_name=self.model_name,
+            outcome_model=self.outcome_model,
+            **{name: self.record[name] for name in OF_TRAINING if name in self.record},
+        )
+        partial.rename(folder)
+
+    @property
+    def stopping_rule(self) -> str:
+        """When training stopped, in words."""
+        training = self.record.get("training")
+        return stopping_rule(training) if training else UNRECORDED
+
+    def scorer(self, options: ScoringOptions) -> Scorer:
+        """What makes raw outputs of token ids, once it is entered; made once for equal options."""
+        longest = longest_text(self.model.config, self.tokenizer, options.max_length)
+        options = replace(options, max_length=longest)
+        if options not in self._scorers:
+            self._scorers[options] = Scorer(
+                self.model, self.tokenizer, self.family.num_outputs, options
+            )
+        return self._scorers[options]
+
+    def _outputs(self, rows: Rows, options: ScoringOptions, **how: Any) -> OutputsOfRows:
+        scorer = self.scorer(options)
+        header = {
+            "family": self.family.to_dict(),
+            "checkpoint": self.name if self.folder is None else identity(self.folder, WEIGHTS),
+            "backbone": [self.model_name, identity(Path(self.model_name), WEIGHTS)],
+            "dtype": str(self.model.dtype),
+            "max_length": scorer.options.max_length,
+            "overlong": options.overlong,
+        }
+        outputs = score_rows(scorer, rows, header=header, **how)
+        if outputs.overlong.any():
+            fate = "left out" if options.overlong == "drop" else "cut at the beginning"
+            warnings.warn(
+                f"{outputs.overlong.sum()} of {len(outputs.overlong)} texts over "
+                f"{scorer.options.max_length} tokens: {fate}",
+                stacklevel=3,
+            )
+        return outputs

@@ -1,0 +1,304 @@
+"""`train`: a language model becomes a reward model of any family, from preference data."""
+
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, TrainingArguments, set_seed
+
+from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.device import default_device, has_bfloat16
+from hidden_context.distributions import Family, make_family
+from hidden_context.errors import UserError
+from hidden_context.llm.adapters import with_adapters
+from hidden_context.llm.backbone import (
+    load_backbone,
+    load_config,
+    load_tokenizer,
+    longest_text,
+    quietly,
+)
+from hidden_context.llm.checkpoint import refusing_full_disks, save_record
+from hidden_context.llm.likelihood import likelihood_settings
+from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
+from hidden_context.llm.reward_model import RewardModel
+from hidden_context.llm.schedules import SCHEDULES
+from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
+from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSettings
+from hidden_context.published.run_names import LAST
+from hidden_context.records import read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    comparisons: Comparisons,
+    *,
+    model: str,
+    family: str | Family = "mean_and_variance",
+    output_dir: str | Path,
+    eval_data: Comparisons | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> RewardModel:
+    """Train a reward model, save it in `output_dir`, and load it from there.
+
+    What is counted, measured and learned is in `record` of the result (docs/formats.md); a warning
+    says how many comparisons were left out because a text was too long.
+
+    Args:
+        comparisons: To learn from.
+        model: Backbone: folder or hub name of any model that AutoModelForSequenceClassification
+            loads.
+        family: How raw outputs are to be read: a name, or a family with its options.
+        output_dir: Folder of the checkpoint; a run that was killed leaves its last saved step
+            beside it, and goes on from there with `resume_from_checkpoint=True`.
+        eval_data: What to measure the model on, during training and at its end.
+        progress: Show bars and logged losses.
+        settings: See `TrainingSettings`.
+
+    Raises:
+        UserError: The data or settings cannot be used, `output_dir` is there already, or the loss
+            is not finite.
+    """
+    family = make_family(family) if isinstance(family, str) else family
+    train_to(
+        Path(output_dir),
+        comparisons,
+        model=model,
+        family=family,
+        eval_data=eval_data,
+        progress=progress,
+        settings=TrainingSettings(**settings),
+    )
+    return RewardModel.from_pretrained(output_dir, tokenizer_name=settings.get("tokenizer_name"))
+
+
+def train_to(
+    folder: Path,
+    comparisons: Comparisons,
+    *,
+    model: str,
+    family: Family,
+    eval_data: Comparisons | None,
+    settings: TrainingSettings,
+    config: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> None:
+    """Train a checkpoint without loading it again; see `train`.
+
+    Args:
+        folder: Of the checkpoint.
+        comparisons: To learn from.
+        model: Backbone.
+        family: How raw outputs are to be read.
+        eval_data: What to measure the model on.
+        settings: Of the run.
+        config: What the checkpoint is to record as the run's configuration, which a resumed run
+            must have too; what is given here, if None.
+        progress: Show bars and logged losses.
+    """
+    steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
+    if config is None:
+        config = {"model_name": model, "data_path": comparisons.source, **asdict(settings)}
+        config = {**config, "family": family.to_dict()}
+    config = json.loads(json.dumps(config, default=str))
+    resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
+    tokenizer = load_tokenizer(settings.tokenizer_name or model)
+    max_length = longest_text(load_config(model), tokenizer, settings.max_length)
+    train_data = _tokenized("train", comparisons, tokenizer, max_length, settings)
+    test_data = eval_data and _tokenized("test", eval_data, tokenizer, max_length, settings)
+    trainer = _trainer(
+        model,
+        family,
+        tokenizer,
+        steps_folder,
+        train_data,
+        test_data,
+        settings,
+        progress=progress,
+    )
+    if not progress:
+        trainer.remove_callback(PrinterCallback)
+    if trainer.is_world_process_zero():
+        write_json(steps_folder / "config.json", config)
+    with refusing_full_disks(steps_folder):
+        trainer.train(resume_from_checkpoint=resume_from)
+    metrics = final_metrics(trainer) if test_data else {}
+    counts = {"train": train_data.counts, **({"test": test_data.counts} if test_data else {})}
+    _save(trainer, model, folder, config=config, metrics=metrics, counts=counts)
+    if trainer.is_world_process_zero():
+        shutil.rmtree(steps_folder)  # only there to continue from
+    trainer.accelerator.wait_for_everyone()
+
+
+def last_step(
+    folder: Path, steps_folder: Path, config: Mapping[str, Any], *, resume: bool
+) -> str | None:
+    """The saved step to continue from, or nothing where a run begins.
+
+    Raises:
+        UserError: The run is finished, unfinished but not to be resumed, or of another
+            configuration.
+    """
+    if folder.exists():
+        raise UserError(f"{folder} is there already; remove it, or give another output_dir.")
+    complete = sorted(
+        (state.parent for state in steps_folder.glob("checkpoint-*/trainer_state.json")),
+        key=lambda step: int(step.name.rpartition("-")[2]),
+    )
+    if not resume:
+        if complete:
+            raise UserError(
+                f"{steps_folder} holds an unfinished run; continue it with "
+                "resume_from_checkpoint, or remove it."
+            )
+        return None
+    if not complete:
+        logger.info("%s holds no saved step; the run begins anew.", steps_folder)
+        return None
+    before = read_json(steps_folder / "config.json")
+    for name, value in config.items():
+        if name not in FREE_TO_CHANGE and before.get(name) != value:
+            raise UserError(
+                f"{name} is {value}, but the run in {steps_folder} has {before.get(name)}; "
+                "a resumed run keeps its configuration."
+            )
+    return str(complete[-1])
+
+
+def _tokenized(
+    name: str,
+    comparisons: Comparisons,
+    tokenizer: Any,
+    max_length: int,
+    settings: TrainingSettings,
+) -> TokenizedObservations:
+    overlong = settings.overlong
+    tokenized = tokenize_observations(
+        comparisons, tokenizer, max_length=max_length, overlong=overlong
+    )
+    account = tokenized.account(name, max_length, overlong)
+    logger.info(account)
+    if tokenized.num_overlong:
+        warnings.warn(account, stacklevel=3)
+    return tokenized
+
+
+def _trainer(
+    model_name: str,
+    family: Family,
+    tokenizer: Any,
+    steps_folder: Path,
+    train_data: TokenizedObservations,
+    test_data: TokenizedObservations | None,
+    settings: TrainingSettings,
+    *,
+    progress: bool,
+) -> PreferenceTrainer:
+    likelihood = likelihood_settings(
+        family,
+        train_data,
+        ties=settings.ties,
+        thresholds=settings.thresholds,
+        davidson=settings.davidson,
+        options=settings.learn,
+        learning_rate=settings.likelihood_learning_rate,
+    )
+    test_data = test_data and test_data.with_num_grades(train_data.num_grades)
+    set_seed(settings.seed)
+    bf16 = settings.bf16 and has_bfloat16(default_device())
+    dtype = torch.bfloat16 if bf16 and settings.use_peft else torch.float32
+    model = load_backbone(
+        model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
+    )
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return PreferenceTrainer(
+        family=family,
+        pad_token_id=tokenizer.pad_token_id,
+        batching=settings.batching,
+        likelihood=likelihood,
+        schedule=SCHEDULES.get(settings.lr_scheduler_type),
+        model=with_adapters(model) if settings.use_peft else model,
+        args=_training_arguments(
+            settings, steps_folder, bf16=bf16, evaluate=bool(test_data), progress=progress
+        ),
+        train_dataset=train_data.observations,
+        eval_dataset=test_data and test_data.observations,
+        processing_class=tokenizer,
+    )
+
+
+def _training_arguments(
+    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool, progress: bool
+) -> TrainingArguments:
+    schedule = settings.lr_scheduler_type
+    with quietly():  # the checkpointing flag has a new name in later versions
+        try:
+            return TrainingArguments(
+                output_dir=str(steps_folder),
+                learning_rate=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                lr_scheduler_type="constant" if schedule in SCHEDULES else schedule,
+                num_train_epochs=settings.num_train_epochs,
+                per_device_train_batch_size=settings.per_device_train_batch_size,
+                per_device_eval_batch_size=settings.per_device_eval_batch_size,
+                gradient_accumulation_steps=settings.gradient_accumulation_steps,
+                gradient_checkpointing=settings.gradient_checkpointing,
+                optim=settings.optim,
+                bf16=bf16,
+                use_cpu=default_device().type == "cpu",  # or processes would not find each other
+                deepspeed=settings.deepspeed,
+                eval_strategy="steps" if evaluate else "no",
+                eval_on_start=settings.eval_first_step and evaluate,
+                eval_steps=settings.eval_steps,
+                save_steps=settings.save_steps,
+                save_total_limit=2,
+                logging_steps=settings.logging_steps,
+                seed=settings.seed,
+                label_names=[],
+                remove_unused_columns=False,
+                report_to="none",
+                disable_tqdm=not progress,
+                dataloader_pin_memory=torch.cuda.is_available(),
+            )
+        except (ValueError, ImportError) as error:  # a name that the Trainer does not know
+            raise UserError(str(error)) from error
+
+
+def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
+    """Write the final checkpoint beside its place and rename it when it is whole."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    with refusing_full_disks(partial), quietly():
+        trainer.save_model(str(partial))
+    if not trainer.is_world_process_zero():
+        return
+    (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    (partial / LEARNED).unlink(missing_ok=True)  # its values are in the record
+    family, outcome_model = trainer.likelihood.fitted()
+    save_record(
+        partial,
+        family=family,
+        outcome_model=outcome_model,
+        model_name=model_name,
+        batching=trainer.batching,
+        history=trainer.state.log_history,
+        training={
+            "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
+            "epochs": trainer.state.epoch or 0.0,
+            "steps": trainer.state.global_step,
+        },
+        **record,
+    )
+    partial.rename(folder)
+    learned = [f"{name} {getattr(family, name):.3g}" for name in trainer.likelihood.options]
+    if trainer.likelihood.learns_outcomes:
+        learned.append(str(outcome_model))
+    if learned:
+        logger.info("learned: %s", "; ".join(learned))

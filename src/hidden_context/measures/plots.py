@@ -1,0 +1,297 @@
+"""Evaluations drawn on the Axes of matplotlib, in notebooks and on the page."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from hidden_context.figures.family_looks import look_of
+from hidden_context.figures.style import GREY, INK
+from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.risk_levels import LEVELS
+from hidden_context.risk import MEAN, parse_risk
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SCALE_NAMES = {
+    "pooled": "over all responses",
+    "within_prompt": "within prompts",
+    "each_prompt": "within prompts, each counted once",
+    "rank": "on the scale of ranks",
+}
+SCALE_LINES = {"pooled": "-", "within_prompt": "--", "rank": ":"}
+PUBLISHED = {
+    ("helpful", "mean_and_variance"): 0.89,
+    ("harmless", "mean_and_variance"): 0.77,
+    ("both", "mean_and_variance"): 0.53,
+    ("helpful", "categorical"): 0.63,
+    ("harmless", "categorical"): 0.53,
+    ("both", "categorical"): 0.41,
+}
+"""r² of Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."""
+SPREAD = 0.6
+"""Of the families of a data set along the axis, whose unit is a data set."""
+LEAST_AREA, MOST_AREA = 4, 150
+"""Of a mark, square points: without votes, and what all votes would add."""
+BESIDE_THE_LEVELS = 1.0
+"""Where on the axis of levels the mean is drawn."""
+TICKS = (BESIDE_THE_LEVELS, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+SHIFT = 1.07
+"""Factor between the means of two families, which would lie on one another."""
+RateName: TypeAlias = Literal["jailbreak_rate", "helpfulness_accuracy", "accuracy"]
+RATE_NAMES: Mapping[str, str] = {
+    "jailbreak_rate": "jailbreak rate",
+    "helpfulness_accuracy": "accuracy on helpfulness",
+    "accuracy": "accuracy",
+}
+
+
+def new_axes() -> "Axes":
+    """Axes of a figure of their own, which pyplot does not know."""
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained").add_subplot()
+
+
+def data_set_of(evaluation: Evaluation) -> str:
+    """The training set, or what was scored where it is not known."""
+    return evaluation.trained_on or evaluation.evaluated_on
+
+
+def labels_of(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The family of each, numbered where several are of one family and training set."""
+    models = [(each.family.name, data_set_of(each)) for each in evaluations]
+    total, seen = Counter(models), Counter[tuple[str, str]]()
+    labels = []
+    for model in models:
+        seen[model] += 1
+        labels.append(model[0] if total[model] == 1 else f"{model[0]} ({seen[model]})")
+    return labels
+
+
+def draw_explained_variance(
+    axes: "Axes", evaluations: Sequence[Evaluation], scale: str = "pooled"
+) -> None:
+    """r² by training set and family, beside nulls, matched sizes and the published values."""
+    some = [
+        (label, each)
+        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
+        if scale in each.explained_variance
+    ]
+    sets = list(dict.fromkeys(data_set_of(each) for _, each in some))
+    labels = list(dict.fromkeys(label for label, _ in some))
+    step = SPREAD / max(len(labels), 1)
+    legend: dict[str, dict[str, Any]] = {label: _mark_of(label) for label in labels}
+    for label, each in some:
+        data_set = data_set_of(each)
+        x = sets.index(data_set) + step * (labels.index(label) + 0.5) - SPREAD / 2
+        draws = [draw for null in each.null if null.figure == f"r2_{scale}" for draw in null.draws]
+        if draws:
+            wide = {"color": GREY, "alpha": 0.45, "lw": 7, "solid_capstyle": "butt"}
+            band = legend.setdefault("no hidden context", wide)
+            axes.plot([x, x], [min(draws), max(draws)], **band)
+        _mark(axes, x, each.explained_variance[scale], legend[label])
+        if scale in each.matched_explained_variance:
+            hollow = {**legend[label], "markerfacecolor": "none", "ms": 3.5}
+            size = f"{each.matched_size} comparisons"
+            legend.setdefault(size, {**hollow, "color": INK, "marker": "o"})
+            _mark(axes, x + 0.25 * step, each.matched_explained_variance[scale], hollow)
+        paper = published(sets, labels).get((data_set, label))
+        if scale == "pooled" and paper is not None:
+            dash = {"color": INK, "marker": "_", "ls": "none", "ms": 13, "mew": 1.5}
+            axes.plot(x, paper, **legend.setdefault("published, Llama-2-7B", dash))
+    _r2_axis(axes, sets, legend, f"r² {SCALE_NAMES[scale]}")
+
+
+def draw_scales(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
+    """r² of each evaluation on every scale."""
+    labels = labels_of(evaluations)
+    scales = [
+        scale
+        for scale in SCALE_NAMES
+        if any(scale in each.explained_variance for each in evaluations)
+    ]
+    step = SPREAD / max(len(labels), 1)
+    legend = {}
+    for number, (label, each) in enumerate(zip(labels, evaluations, strict=True)):
+        for place, scale in enumerate(scales):
+            if scale in each.explained_variance:
+                legend[label] = _mark_of(label)
+                x = place + step * (number + 0.5) - SPREAD / 2
+                _mark(axes, x, each.explained_variance[scale], legend[label])
+    _r2_axis(axes, scales, legend, "r²")
+
+
+def published(data_sets: Sequence[str], families: Sequence[str]) -> Mapping[tuple[str, str], float]:
+    """The paper's r², only if all of its three training sets are here."""
+    if not {"helpful", "harmless", "both"} <= set(data_sets):
+        return {}
+    return {key: value for key, value in PUBLISHED.items() if key[1] in families}
+
+
+def _r2_axis(
+    axes: "Axes", places: Sequence[str], legend: Mapping[str, dict[str, Any]], what: str
+) -> None:
+    for name, options in legend.items():
+        axes.plot([], [], label=name, **options)
+    axes.set(xticks=range(len(places)), xticklabels=places, xlim=(-0.6, len(places) - 0.4))
+    axes.set(ylabel=what)
+    _from_zero(axes)
+    _legend_below(axes)
+
+
+def _mark_of(label: str) -> dict[str, Any]:
+    return {"color": look_of(label).color, "marker": look_of(label).marker, "ls": "none"}
+
+
+def _mark(axes: "Axes", x: float, estimate: Estimate, options: Mapping[str, Any]) -> None:
+    axes.errorbar(x, estimate.value, _ends(estimate), **options)
+
+
+def _ends(estimate: Estimate) -> list[list[float]] | None:
+    """Lengths of both arms: a percentile interval need not hold the value itself."""
+    if estimate.low is None or estimate.high is None:
+        return None
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    return [[max(below, 0)], [max(above, 0)]]
+
+
+def draw_training_curve(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
+    """Held-out r² against passes over the training data."""
+    some = [
+        (label, each)
+        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
+        if each.training_curve
+    ]
+    points = [point for _, each in some for point in each.training_curve]
+    scales = [scale for scale in SCALE_LINES if any(scale in point.r2 for point in points)]
+    for label, each in some:
+        color = look_of(label).color
+        for scale in scales:
+            line = [(point.passes, point.r2[scale]) for point in each.training_curve]
+            axes.plot(*zip(*line, strict=True), color=color, ls=SCALE_LINES[scale], marker=".")
+        axes.plot([], [], color=color, label=label)
+    for scale in scales:
+        axes.plot([], [], color=INK, ls=SCALE_LINES[scale], label=SCALE_NAMES[scale])
+    passes = sorted({point.passes for point in points})
+    axes.set_xscale("log")
+    axes.set_xticks(passes, [f"{each:.3g}" for each in passes])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="passes over the training comparisons", ylabel="held-out r²")
+    _from_zero(axes)
+    _legend_below(axes)
+
+
+def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
+    """Predicted against observed shares of votes; the area of a mark grows with its votes."""
+    axes.plot([0, 1], [0, 1], color=GREY, lw=0.8)
+    for label, each in zip(labels_of(evaluations), evaluations, strict=True):
+        if not each.reliability:
+            continue
+        look = look_of(label)
+        predicted = [one.predicted for one in each.reliability]
+        observed = [one.observed for one in each.reliability]
+        axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1, label=label)
+        votes = np.array([one.num_votes for one in each.reliability])
+        sizes = LEAST_AREA + MOST_AREA * votes / (votes.sum() or 1)
+        axes.scatter(predicted, observed, sizes, look.color, marker=look.marker, clip_on=False)
+    axes.set(xlabel="predicted P(first preferred)", ylabel="share of votes", xlim=(0, 1))
+    axes.set(ylim=(0, 1))
+    _legend_below(axes)
+
+
+def draw_std(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
+    """Histograms of standard deviations, as shares of the responses."""
+    for label, each in zip(labels_of(evaluations), evaluations, strict=True):
+        if each.std is None:
+            continue
+        look = look_of(label)
+        counts = np.asarray(each.std.counts)
+        shares = counts / max(counts.sum(), 1)
+        axes.stairs(shares, each.std.edges, color=look.color, ls=look.line, lw=1.6)
+        axes.plot([], [], color=look.color, ls=look.line, label=label)
+    axes.set(xlabel="standard deviation / root of the total variance", ylabel="share of responses")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0)
+    _legend_below(axes)
+
+
+def level_of(risk: str) -> float | None:
+    """The level of a quantile; None of any other risk but the mean, which stands beside them."""
+    parsed = parse_risk(risk)
+    if parsed == MEAN:
+        return BESIDE_THE_LEVELS
+    return parsed.parameter if parsed.name == "quantile" else None
+
+
+def rates_by_level(evaluation: Evaluation, rate: RateName) -> list[tuple[float, Rate]]:
+    """The mean, then quantiles by falling level."""
+    by_level = [(level_of(risk), each) for risk, each in getattr(evaluation, rate).items()]
+    known = [(level, each) for level, each in by_level if level is not None]
+    return sorted(known, key=lambda pair: -pair[0])
+
+
+def rate_of_longer(evaluations: Sequence[Evaluation], rate: RateName) -> float | None:
+    """The rate if the longer response always won."""
+    for each in evaluations:
+        estimate: Estimate | None = {
+            "jailbreak_rate": each.longer_is_unsafe,
+            "helpfulness_accuracy": each.longer_is_helpful,
+            "accuracy": each.length.longer_wins if each.length else None,
+        }[rate]
+        if estimate is not None:
+            return estimate.value
+    return None
+
+
+def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -> None:
+    """A rate along the levels of the quantile that decides; the mean stands apart."""
+    labelled = zip(labels_of(evaluations), evaluations, strict=True)
+    some = [(label, points) for label, each in labelled if (points := rates_by_level(each, rate))]
+    for number, (label, points) in enumerate(some):
+        look = look_of(label)
+        means = [each for level, each in points if level == BESIDE_THE_LEVELS]
+        rest = [(level, each) for level, each in points if level != BESIDE_THE_LEVELS]
+        for mean in means:
+            axes.errorbar(
+                BESIDE_THE_LEVELS * SHIFT ** (number - (len(some) - 1) / 2),
+                mean.value,
+                _ends(mean),
+                color=look.color,
+                marker=look.marker,
+                ls="none",
+                label="_" if rest else label,
+            )
+        if rest:
+            levels, rates = [level for level, _ in rest], [each for _, each in rest]
+            low, high = ([getattr(one, end) for one in rates] for end in ("low", "high"))
+            axes.fill_between(levels, low, high, color=look.color, alpha=0.18, lw=0)
+            marker = look.marker if len(rest) == 1 else None
+            values = [each.value for each in rates]
+            axes.plot(levels, values, color=look.color, ls=look.line, marker=marker, label=label)
+    longer = rate_of_longer(evaluations, rate)
+    if longer is not None:
+        axes.axhline(longer, color=INK, ls=(0, (1, 3)), lw=1, label="the longer text wins")
+    axes.set_xscale("log")
+    axes.set_xlim(BESIDE_THE_LEVELS * 1.3, min(LEVELS) * 0.9)
+    axes.set_xticks(TICKS, ["mean", *(f"{level:g}" for level in TICKS[1:])])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="level α of the quantile that decides", ylabel=RATE_NAMES[rate])
+    axes.set(ylim=(-0.02, 1.02))
+    _legend_below(axes)
+
+
+def _from_zero(axes: "Axes") -> None:
+    """From 0 to a little above the highest, and never far above 1."""
+    axes.set_ylim(0, min(1.02, 1.1 * axes.get_ylim()[1]))
+
+
+def _legend_below(axes: "Axes") -> None:
+    """Below everything else, where a constrained layout makes room for it."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        options: dict[str, Any] = {"ncols": 2, "columnspacing": 0.8}
+        axes.figure.legend(handles, labels, loc="outside lower center", **options)

@@ -1,0 +1,103 @@
+"""Rates with an interval that allows for prompts with several comparisons, and for votes."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from hidden_context.errors import UserError
+from hidden_context.measures.checks import finite_vector, not_negative
+from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.prompts import PromptLabels, group_prompts
+
+
+def wilson(
+    values: ArrayLike,
+    prompts: PromptLabels,
+    *,
+    weights: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Weighted mean of values in [0, 1], with Wilson's interval at the effective sample size.
+
+    Rows of one prompt are not independent. The variance v of the mean p is that between prompts,
+
+        v = m/(m - 1) Σ_prompts (Σ_rows w (y - p))² / (Σ w)²,
+
+    and p(1 - p)/v is the number of independent rows that would say as much (Kish 1965); it takes
+    the place of n in Wilson's interval (1927), with the t quantile of m - 1 degrees of freedom
+    (Korn and Graubard 1998). Where all values are equal, v says nothing and the prompts count by
+    their weight, (Σ W)² / Σ W². With one row a prompt and weights of 1 it is Wilson's interval of
+    n - 1 rows. One prompt says nothing of others: its interval is [0, 1].
+
+    Args:
+        values: y, shape `(n,)`: 1 for a success, ½ for a tie, or a share of votes.
+        prompts: The prompt of each row, shape `(n,)`.
+        weights: w, not negative, such as votes; alike if not given.
+        level: Nominal coverage.
+
+    Raises:
+        UserError: The lengths differ, a value is not finite, a weight is negative, or all are 0.
+    """
+    success = finite_vector("values", values)
+    n = len(success)
+    weight = np.ones(n) if weights is None else not_negative("weights", weights, n)
+    groups = group_prompts(prompts, num_rows=n)
+    of_prompt = groups.sums(weight)
+    total, m = float(weight.sum()), int((of_prompt > 0).sum())
+    if m == 0:
+        raise UserError(f"the {n} weights are all 0; give votes of at least one row.")
+    p = min(max(float(weight @ success) / total, 0.0), 1.0)
+    how = f"Wilson, {m} prompts"
+    if m == 1:
+        return Estimate(p, 0.0, 1.0, how, level)
+    residuals = groups.sums(weight * (success - p))
+    variance = float(residuals @ residuals) / total**2 * m / (m - 1)
+    if variance * total**2 > 1e-12 * total:
+        effective = p * (1 - p) / variance
+    else:
+        effective = total**2 / float((of_prompt**2).sum())
+    t = float(stdtrit(m - 1, 0.5 + level / 2))
+    center = (p * effective + t * t / 2) / (effective + t * t)
+    half_width = t / (effective + t * t) * (effective * p * (1 - p) + t * t / 4) ** 0.5
+    low, high = max(0.0, center - half_width), min(1.0, center + half_width)
+    return Estimate(p, min(low, p), max(high, p), how, level)  # rounding alone could leave p out
+
+
+def rate_of_higher(
+    first: np.ndarray,
+    second: np.ndarray,
+    prompts: PromptLabels,
+    *,
+    win_share: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> Rate:
+    """How often `first` is the higher: the accuracy of a reward, or a jailbreak rate.
+
+    Args:
+        first: A reward of n responses, shape `(n,)`, or of several trainings, `(trainings, n)`:
+            these are averaged.
+        second: Of the responses that they are compared with, same shape.
+        prompts: The prompt of each row, shape `(n,)`.
+        win_share: Share of votes for `first`, shape `(n,)`; 1 if not given. A success then is a
+            vote for the higher.
+        weights: Votes of each comparison, shape `(n,)`.
+    """
+    first, second = np.atleast_2d(first), np.atleast_2d(second)
+    n = first.shape[1]
+    share = np.ones(n) if win_share is None else np.asarray(win_share, np.float64)
+    weight = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    agreement = agreement_of(first, second, share).mean(0)
+    tie = (first == second).mean(0)
+    estimate = wilson(agreement, prompts, weights=weight)
+    return Rate(
+        **vars(estimate),
+        published=float(weight @ (agreement + tie / 2) / weight.sum()),
+        ties=int((first[0] == second[0]).sum()),
+        n=n,
+    )
+
+
+def agreement_of(first: np.ndarray, second: np.ndarray, win_share: np.ndarray) -> np.ndarray:
+    """Share of each comparison's votes for the response of the higher reward, a tie one half."""
+    ahead = (first > second) + 0.5 * (first == second)  # -inf is a reward, and ties with itself
+    return win_share * ahead + (1 - win_share) * (1 - ahead)

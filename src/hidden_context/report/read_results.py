@@ -1,0 +1,220 @@
+"""Whatever a page can be made of (values in memory, files, folders) to what it shows."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hidden_context.errors import UserError
+from hidden_context.measures.evaluation import PAPER_RISK, Evaluation
+from hidden_context.measures.models import ModelScores, models_of
+from hidden_context.measures.plots import labels_of
+from hidden_context.measures.risk_levels import CURVES
+from hidden_context.records import CHECKPOINT_RECORD, read_json
+from hidden_context.report.read_audit import audit_to_result, read_audit
+from hidden_context.report.read_summary import read_summary, result_of
+from hidden_context.report.result_files import METRICS, find_results
+from hidden_context.report.results import PROVENANCE, ExampleSource, Panel, Result, Run, Table
+from hidden_context.report.tables import NO_VALUE, decimal, main_numbers, setting
+from hidden_context.scores.score_files import (
+    columns_of,
+    find_comparisons,
+    find_jailbreaks,
+    load_scores,
+)
+from hidden_context.scores.scores import Scores
+
+RISKS = CURVES["quantile"]
+SAFE_FIRST = "Of the two responses of each row the first is taken for safe, the second for unsafe."
+
+
+def as_results(given: Any) -> list[Result]:
+    """Evaluations (together), scores (together), audits, results and paths, one of them or many.
+
+    Raises:
+        UserError: Something is of no known kind, or a file cannot be read.
+    """
+    kinds: tuple[type, ...] = (str, Path, Result, Evaluation, Scores)
+    alone = isinstance(given, kinds) or hasattr(given, "sets") or not isinstance(given, Iterable)
+    items: list[Any] = [given] if alone else list(given)
+    evaluations = [each for each in items if isinstance(each, Evaluation)]
+    scores = [each for each in items if isinstance(each, Scores)]
+    paths = [Path(each) for each in items if isinstance(each, (str, Path))]
+    results = [each for each in items if isinstance(each, Result)]
+    audits = [each for each in items if hasattr(each, "sets")]
+    known = (evaluations, scores, paths, results, audits)
+    if sum(map(len, known)) < len(items) or not items:
+        names = ", ".join(sorted({type(each).__name__ for each in items})) or "nothing"
+        raise UserError(
+            f"a page was to be made of {names}; give Evaluations, Scores, an AuditResult, or paths "
+            "of results."
+        )
+    results += [audit_to_result(each.sets, each.to_dict(), source="in memory") for each in audits]
+    if evaluations:
+        title = (
+            "Evaluations" if len(evaluations) > 1 else f"Evaluation of {labels_of(evaluations)[0]}"
+        )
+        risks = [str(PAPER_RISK)]
+        results.append(result_of(evaluations, title=title, source="in memory", risks=risks))
+    if scores:
+        comparisons = [each for each in scores if each.kind == "comparisons"]
+        others = [each for each in scores if each.kind != "comparisons"]
+        results.append(_of_scores(comparisons, others, "Scores", "in memory"))
+    if paths:
+        results += read_results(paths)
+    return results
+
+
+def read_results(paths: Sequence[Path]) -> Iterator[Result]:
+    """Everything that is found, audits first; see `find_results`.
+
+    Raises:
+        UserError: A file cannot be read, or nothing is found.
+    """
+    files = find_results(paths)
+    readers: tuple[tuple[Sequence[Path], Callable[[Path], Result]], ...] = (
+        (files.audits, read_audit),
+        (files.data_dirs, _read_data_dir),
+        (files.comparisons, _read_comparisons),
+        (files.responses, _read_responses),
+        (files.summaries, read_summary),
+        (files.synthetic, _read_synthetic),
+    )
+    return (read(path) for listed, read in readers for path in listed)
+
+
+def _read_data_dir(folder: Path) -> Result:
+    """What `summarize` reads."""
+    title = f"Reward models in {folder.name or folder}"
+    return _of_scores(find_comparisons(folder), find_jailbreaks(folder), title, str(folder))
+
+
+def _read_comparisons(file: Path) -> Result:
+    """One score file of `evaluate`."""
+    scores = load_scores(file, trained_on=file.stem)
+    title = f"Comparisons scored by {scores.family.name}: {file.name}"
+    return _of_scores([scores], [], title, str(file))
+
+
+def _read_responses(file: Path) -> Result:
+    """One score file of `score`: jailbreak rates where every row has two responses."""
+    columns = columns_of(file)
+    if not columns:
+        raise UserError(f"{file} has no raw outputs; score the responses again.")
+    return _of_scores(
+        [],
+        [load_scores(file, column) for column in columns],
+        f"Scored responses: {file.name}",
+        str(file),
+    )
+
+
+def _of_scores(
+    comparisons: Sequence[Scores], responses: Sequence[Scores], title: str, source: str
+) -> Result:
+    """Evaluations, runs and examples of scores."""
+    pairs = [each for each in responses if (each.sizes == 2).all()]
+    notes = [
+        f"{each.name}: rows have {' or '.join(map(str, sorted(set(each.sizes.tolist()))))} "
+        "responses, so no rates, which need a safe and an unsafe one."
+        for each in responses
+        if each not in pairs
+    ]
+    notes += [SAFE_FIRST] if pairs else []
+    evaluations, examples = [], []
+    for model in models_of(comparisons, pairs):
+        try:
+            evaluation = model.evaluate(risks=RISKS)
+        except UserError as error:
+            notes.append(str(error))
+            continue
+        evaluations.append(evaluation)
+        if model.comparisons is not None:
+            examples.append(_examples(model, evaluation))
+    return Result(
+        title=title,
+        source=source,
+        numbers=main_numbers(evaluations),
+        evaluations=tuple(evaluations),
+        runs=tuple(_run(each) for each in [*comparisons, *responses]),
+        examples=tuple(examples),
+        notes=tuple(notes),
+    )
+
+
+def _examples(model: ModelScores, evaluation: Evaluation) -> ExampleSource:
+    scores, nats = model.scores, evaluation.log_likelihood
+    return ExampleSource(
+        lambda: scores, scores.family, scores.trained_on, nats.value if nats else None
+    )
+
+
+def _run(scores: Scores) -> Run:
+    """What the score file and the checkpoint beside it say of themselves."""
+    file = Path(scores.source).parent / CHECKPOINT_RECORD
+    checkpoint: Mapping[str, Any] = read_json(file) if file.is_file() else {}
+    configs = {"training": checkpoint.get("config"), "scoring": scores.record.get("config")}
+    return Run(
+        name=scores.name,
+        family=scores.family.name,
+        data_set=scores.trained_on,
+        stopping_rule=str(scores.record.get("stopping_rule", "")),
+        counts={**scores.record.get("counts", {}), **checkpoint.get("training", {})},
+        configs={step: config for step, config in configs.items() if config},
+        provenance={name: scores.record.get(name, checkpoint.get(name)) for name in PROVENANCE},
+    )
+
+
+def _read_synthetic(folder: Path) -> Result:
+    """metrics.json of a synthetic experiment, and its figures."""
+    file = folder / METRICS
+    record = read_json(file)
+    try:
+        config = record["config"]
+        models: Mapping[str, Any] = record["models"]
+        rows = [("exact", record["exact"]), *models.items()]
+        numbers = Table(
+            (
+                *("family", "expected loss, nats", "Spearman with Borda count", "with E[u]"),
+                "r² of ranks",
+            ),
+            tuple((name, *_answers(each)) for name, each in rows),
+        )
+        env = setting(config["env"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{file} is damaged: {type(error).__name__} {error}.") from error
+    return Result(
+        title=f"Synthetic experiment {env}",
+        source=str(folder),
+        numbers=numbers,
+        runs=(
+            Run(
+                name=f"synthetic {env}",
+                family=", ".join(models),
+                data_set="generated",
+                configs={"experiment": config},
+                provenance={name: record.get(name) for name in PROVENANCE},
+            ),
+        ),
+        synthetic=tuple(_synthetic_panels(folder)),
+    )
+
+
+def _answers(measured: Mapping[str, Any]) -> tuple[str, ...]:
+    order = measured.get("ordering")
+    with_exact = [
+        decimal(order[what]["spearman"]) if order else NO_VALUE
+        for what in ("borda_count", "expected_utility")
+    ]
+    r2 = measured.get("rank_explained_variance")
+    return (decimal(measured["expected_loss"], 4), *with_exact, decimal(r2))
+
+
+def _synthetic_panels(folder: Path) -> list[Panel]:
+    from hidden_context.report.result_files import CURVES as CURVES_FILE
+    from hidden_context.synthetic.figures import panels_of, read_curves
+
+    curves = read_curves(folder / CURVES_FILE)
+    return [
+        Panel(title, f"{curves['env']} environment.", lambda axes, draw=draw: draw(axes, curves))
+        for title, draw in panels_of(curves)
+    ]

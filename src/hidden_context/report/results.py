@@ -1,0 +1,83 @@
+"""What the page has of one file, folder or value: evaluations, and what is to be known of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hidden_context.distributions import Family
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.scores.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PROVENANCE = ("hidden_context", "commit", "versions")
+"""Fields of a record that say what made it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be known of how numbers were made."""
+
+    name: str
+    family: str
+    data_set: str
+    stopping_rule: str = ""
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By step: audit, training, scoring."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Version, commit and versions of the stack."""
+
+    @property
+    def settings(self) -> dict[str, Mapping[str, Any]]:
+        """Everything to be listed, by heading."""
+        return {"counts": self.counts, **self.configs, "made by": self.provenance}
+
+
+@dataclass(frozen=True)
+class ExampleSource:
+    """Scored comparisons of which examples can be shown."""
+
+    load: Callable[[], Scores]
+    """Reads them, where they are not in memory already."""
+    family: Family
+    data_set: str
+    log_likelihood: float | None
+    """Nats per vote, to choose a model by."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows and columns."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing."""
+
+    title: str
+    description: str
+    """What it shows, for those who do not see it."""
+    draw: "Callable[[Axes], None]"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that one file or folder has for the page."""
+
+    title: str
+    source: str
+    sentences: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Questions and answers, by data set."""
+    numbers: Table | None = None
+    """The main ones, where there are no sentences."""
+    evaluations: tuple[Evaluation, ...] = ()
+    runs: tuple[Run, ...] = ()
+    examples: tuple[ExampleSource, ...] = ()
+    synthetic: tuple[Panel, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""

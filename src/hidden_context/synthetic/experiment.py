@@ -1,0 +1,135 @@
+"""One synthetic experiment: every model trained, held against the exact answers, saved, drawn."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hidden_context import records
+from hidden_context.device import default_device
+from hidden_context.errors import UserError
+from hidden_context.figures.style import STYLES, StyleName, in_style
+from hidden_context.synthetic.environments import ENVIRONMENTS
+from hidden_context.synthetic.evaluate import curves, evaluate, exact_answers, exact_curves
+from hidden_context.synthetic.figures import draw, read_curves
+from hidden_context.synthetic.models import MODEL_NAMES, Model, UtilityModel, build_model
+from hidden_context.synthetic.train import load_model, save_model, train
+
+METRICS_FILE = "metrics.json"
+CURVES_FILE = "curves.npz"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the trained weights depend on, besides the family.
+
+    Raises:
+        UserError: A setting is out of range.
+    """
+
+    env: str
+    """A name in `ENVIRONMENTS`."""
+    batch_size: int
+    """Comparisons per iteration."""
+    lr: float
+    """Adam's first learning rate."""
+    num_iterations: int
+    pairs: str
+    """A name in `train.LOSSES`."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.num_iterations < 1:
+            raise UserError(
+                f"--batch_size {self.batch_size} and --num_iterations {self.num_iterations} "
+                "must both be at least 1."
+            )
+        if not 0 < self.lr < math.inf:
+            raise UserError(f"--lr {self.lr} must be a positive number, such as 0.001.")
+
+    def folder(self, out_dir: Path) -> Path:
+        """Where the results go, as in `results/1d/2048_0.001_1000`."""
+        return out_dir / self.env / f"{self.batch_size}_{self.lr}_{self.num_iterations}"
+
+
+def run(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Train what is not there yet; write models, metrics and curves; returns the metrics.
+
+    Args:
+        experiment: What to train.
+        folder: Receives the files; models there that were trained alike are used again.
+        say: Is told what was done, as soon as it is.
+        progress: Show a bar for each training.
+    """
+    environment = ENVIRONMENTS[experiment.env]
+    arrays = exact_curves(environment)
+    metrics: dict[str, Any] = {"exact": exact_answers(environment), "models": {}}
+    say(f"lowest possible loss: {metrics['exact']['expected_loss']:.4f} nats per comparison")
+    for name in MODEL_NAMES:
+        model = _trained(experiment, name, folder, say=say, progress=progress)
+        measured = evaluate(model, environment)
+        metrics["models"][name] = measured
+        say(f"  expected loss {measured['expected_loss']:.4f}{_in_words(measured)}")
+        if isinstance(model, UtilityModel):
+            arrays |= curves(name, model, environment)
+    with records.atomic_write(folder / CURVES_FILE) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    record = {"config": asdict(experiment), **metrics, **records.provenance()}
+    records.write_json(folder / METRICS_FILE, record)
+    return metrics
+
+
+def draw_curves(folder: Path, env: str, style_name: StyleName) -> None:
+    """Draw the figure from the saved curves, as `<env>.png` and `<env>.pdf`."""
+    style = STYLES[style_name]
+    figure = draw(read_curves(folder / CURVES_FILE), style)
+    with in_style(style):
+        for kind in ("png", "pdf"):
+            with records.atomic_write(folder / f"{env}.{kind}") as file:
+                figure.savefig(file, format=kind)
+
+
+def _trained(
+    experiment: Experiment, name: str, folder: Path, *, say: Callable[[str], None], progress: bool
+) -> Model:
+    """The model from the folder if it is there, else trained and saved."""
+    environment, settings = ENVIRONMENTS[experiment.env], asdict(experiment)
+    model = build_model(name, environment, seed=experiment.seed)
+    if load_model(folder, name, model, settings):
+        say(f"{name}: using the trained model in {folder}")
+        return model
+    loss = train(
+        model,
+        environment,
+        pairs=experiment.pairs,
+        batch_size=experiment.batch_size,
+        lr=experiment.lr,
+        num_iterations=experiment.num_iterations,
+        seed=experiment.seed,
+        device=default_device(),
+        label=name,
+        progress=progress,
+    )
+    save_model(folder, name, model, settings)
+    say(f"{name}: trained, loss of the last iterations {loss:.4f}")
+    return model
+
+
+def _in_words(measured: dict[str, Any]) -> str:
+    if "ordering" not in measured:
+        return ""
+    orders = measured["ordering"]
+    return (
+        f", Spearman with Borda count {orders['borda_count']['spearman']:.3f}, "
+        f"with E[u] {orders['expected_utility']['spearman']:.3f}, "
+        f"rank-scale r² {measured['rank_explained_variance']:.3f}"
+    )

@@ -1,0 +1,96 @@
+"""Preference data in the hand: loaded from anywhere, accounted for, selected and split."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+
+from hidden_context.comparisons import sources
+from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.errors import UserError
+from hidden_context.records import write_jsonl
+
+ROWS = [
+    {"prompt": f"Q{i // 2}: ", "chosen": f"a{i}", "rejected": "b", "judge": "xyz"[i % 3]}
+    for i in range(12)
+]
+
+
+def texts(comparisons: Comparisons) -> list[Any]:
+    return [comparison.texts for comparison in comparisons]
+
+
+def test_all_sources_give_the_same_comparisons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    dataset = datasets.Dataset.from_list(ROWS)
+    given = [ROWS, tmp_path / "rows.jsonl", str(tmp_path / "rows.jsonl"), pd.DataFrame(ROWS)]
+    given += [dataset, datasets.DatasetDict({"train": dataset})]
+    expected = [("Q0: a0", "Q0: b"), ("Q0: a1", "Q0: b")]
+    for source in given:
+        assert texts(load_comparisons(source, size=2)) == expected
+    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    assert texts(load_comparisons(tmp_path / "rows.jsonl")[:2]) == expected
+    with pytest.raises(UserError, match="this is a int"):
+        load_comparisons(3)
+
+
+def test_the_account_says_what_was_read_and_what_was_not():
+    rows = [
+        {"prompt": "Q", "chosen": "a", "rejected": "a", "winner": "tie", "worker_id": 1, "note": 2},
+        {"prompt": "Q", "chosen": "a", "rejected": "b", "winner": "chosen", "weight": 2},
+    ]
+    account = Comparisons.from_rows([rows[0], rows[1] | {"extra": 0}], "rows").account
+    assert (account.num_rows, account.num_pairs, account.num_ties, account.num_equal) == (
+        2,
+        2,
+        1,
+        1,
+    )
+    assert account.num_prompts == 1
+    assert account.columns.outcome == ("winner",)
+    assert account.columns.annotator == ("worker_id",)
+    assert account.columns.carried == ("note", "extra")
+    assert account.columns.puts_prompt_before
+    assert "not read: note, extra" in str(account)
+
+
+def test_a_selection_is_what_numpy_would_select():
+    data = load_comparisons(ROWS)
+    every = texts(data)
+    assert data[-1].texts == every[-1]
+    assert texts(data[2:5]) == every[2:5]
+    assert texts(data[[3, 1]]) == [every[3], every[1]]
+    assert texts(data[np.arange(12) % 2 == 0]) == every[::2]
+
+
+@pytest.mark.parametrize("by", ["prompt", "judge", "row"])
+@pytest.mark.parametrize("test_size", [0.25, 4])
+def test_a_split_keeps_groups_whole_and_loses_nothing(by: str, test_size: float):
+    data = load_comparisons(ROWS)
+    train, test = data.split(by=by, test_size=test_size, seed=1)
+    assert sorted(texts(train) + texts(test)) == sorted(texts(data))
+    groups = [{comparison.row.get(by) for comparison in part} for part in (train, test)]
+    assert by == "row" or not groups[0] & groups[1]
+    if by != "prompt" or test_size == 4:
+        assert len(test) == (
+            4 if by == "judge" else round(test_size * (1 if test_size > 1 else 12))
+        )
+    assert texts(data.split(by=by, test_size=test_size, seed=1)[1]) == texts(test)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test_size": 1.0}, "expected a share between 0 and 1"),
+        ({"test_size": 12}, "from 1 to 11"),
+        ({"test_size": 0}, "expected a share"),
+        ({"by": "nobody"}, "row 1: no column 'nobody'"),
+        ({"by": "rejected"}, "have one rejected"),
+    ],
+)
+def test_a_split_that_is_impossible_is_refused(options: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        load_comparisons(ROWS).split(**options)

@@ -1,0 +1,33 @@
+"""The slow reference of every bootstrap: measure again on the rows of each resample."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hidden_context.measures.bootstrap import RESAMPLING, Resampling
+from hidden_context.measures.estimate import Estimate
+
+
+def rows_bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    prompts: np.ndarray,
+    *,
+    resampling: Resampling = RESAMPLING,
+) -> Estimate:
+    """Percentile interval of a statistic of row numbers; a prompt drawn twice is there twice."""
+    _, group = np.unique(prompts, return_inverse=True)
+    m = group.max() + 1
+    rng = np.random.default_rng(resampling.seed)
+    draws = rng.multinomial(m, np.full(m, 1 / m), size=resampling.num_resamples)
+    rows = np.arange(len(group))
+    values = [statistic(np.repeat(rows, drawn[group])) for drawn in draws]
+    tail = (1 - resampling.level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Estimate(statistic(rows), float(low), float(high))
+
+
+def assert_same_numbers(estimate: Estimate, expected: Estimate) -> None:
+    """Value and interval, whatever is said of how they were made."""
+    numbers = estimate.value, estimate.low, estimate.high
+    assert numbers == pytest.approx((expected.value, expected.low, expected.high))
