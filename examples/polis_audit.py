@@ -19,11 +19,13 @@ from polis_setting import Config as PolisConfig
 from polis_votes import FILE_NAME, Pairs, Votes, comparisons_within_people, read_votes
 from tabulate import tabulate
 
-from hidden_context.commands import audit as audit_preferences
+from hidden_context.audit.audit import audit
+from hidden_context.audit.result import AuditResult
 from hidden_context.commands.command_line import run_command
+from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.errors import UserError
 from hidden_context.measures.real_disagreement import spearman
-from hidden_context.records import iterate_jsonl, read_json, write_json, write_jsonl
+from hidden_context.records import iterate_jsonl, write_json, write_jsonl
 
 STATEMENTS = "comments.csv"
 WINNERS = {1.0: "a", 0.0: "tie", -1.0: "b"}
@@ -66,10 +68,10 @@ def run(config: Config) -> None:
         for pairs in config.pairs:
             out = config.out_dir / f"{name}_{pairs}"
             write_jsonl(out / "comparisons.jsonl", comparisons(votes, texts, pairs))
-            audit(config, out)
+            result = audit_votes(config, out)
             rows += [
                 {"conversation": name, "pairs": pairs, **each}
-                for each in against_votes(out, votes, texts)
+                for each in against_votes(result, out, votes, texts)
             ]
     write_json(config.out_dir / "polis_audit.json", rows)
     print(tabulate([[row[name] for name in HEADERS] for row in rows], HEADERS, floatfmt=".3f"))
@@ -106,31 +108,31 @@ def comparisons(votes: Votes, texts: list[str], pairs: Pairs) -> Iterator[dict[s
         yield {"prompt": "", "prompt_id": f"person {person}", "group": group, **row}
 
 
-def audit(config: Config, out: Path) -> None:
-    """The command, on hashed words."""
-    audit_preferences.run(
-        audit_preferences.Config(
-            data=(str(out / "comparisons.jsonl"),),
-            families=config.families,
-            num_seeds=config.num_seeds,
-            num_null_draws=config.num_null_draws,
-            cache_dir=config.out_dir / "states",
-            out=out,
-        )
+def audit_votes(config: Config, out: Path) -> AuditResult:
+    """By hashed words; audit.json and the scores are written too."""
+    return audit(
+        {"both": load_comparisons(out / "comparisons.jsonl")},
+        families=config.families,
+        num_seeds=config.num_seeds,
+        num_null_draws=config.num_null_draws,
+        cache_dir=config.out_dir / "states",
+        out=out,
+        progress=True,
     )
 
 
-def against_votes(out: Path, votes: Votes, texts: list[str]) -> list[dict[str, Any]]:
+def against_votes(
+    result: AuditResult, out: Path, votes: Votes, texts: list[str]
+) -> list[dict[str, Any]]:
     """What each distributional family learned, beside what the votes are."""
-    (found,) = read_json(out / "audit.json")["sets"]
     real_r2 = votes.mean.var() / (votes.mean.var() + (votes.std**2).mean())
     rows = []
-    for each in found["families"]:
-        if not each["explained_variance"]:
+    for each in result.sets[0].evaluations:
+        if each.against_base is None:
             continue
-        r2 = {report["scale"]: report["value"] for report in each["explained_variance"]}
-        mean, std = utilities(out / each["scores"], texts)
-        values = (each["family"]["name"], each["against_base"]["value"], r2["pooled"], r2["rank"])
+        r2 = each.explained_variance
+        mean, std = utilities(out / str(each.scores), texts)
+        values = (each.family.name, each.against_base.value, r2["pooled"].value, r2["rank"].value)
         values += (real_r2, spearman(std, votes.std), spearman(mean, votes.mean))
         rows.append(dict(zip(HEADERS[2:], values, strict=True)))
     return rows

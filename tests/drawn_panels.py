@@ -1,6 +1,9 @@
 """Panels drawn for tests, and the numbers that matplotlib holds of them."""
 
+import json
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -8,11 +11,11 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from page_samples import audit_of
 
+from hidden_context.audit.result import read_audit
 from hidden_context.distributions import make_family
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.risk_levels import CURVES
-from hidden_context.report.read_audit import sets_of
 from hidden_context.report.results import Panel
 
 SETS = ("helpful", "harmless", "both")
@@ -22,7 +25,10 @@ SETS = ("helpful", "harmless", "both")
 @cache
 def audited() -> tuple[Evaluation, ...]:
     """Three families on each of three sets; of the scalar one there is no r²."""
-    return tuple(each for of in sets_of(audit_of(SETS), "audit.json") for each in of.evaluations)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "audit.json"
+        path.write_text(json.dumps(audit_of(SETS)))
+        return tuple(each for of in read_audit(path).sets for each in of.evaluations)
 
 
 def evaluation_of(family: str, trained_on: str = "a", **measures: Any) -> Evaluation:

@@ -30,6 +30,7 @@ from hidden_context.aggregation import (
     worst_group,
 )
 from hidden_context.aggregation.compared_choices import choices_from_comparisons
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.distributions import FAMILIES, Family, Normal
 from hidden_context.distributions.shared_context import SharedContext
 from hidden_context.errors import UserError
@@ -411,5 +412,5 @@ def test_a_ranking_weighs_as_many_comparisons_as_responses_less_one():
         {"prompt": "p", "responses": ["a", "b", "c"], "ranking": [0, 1, 2]},
         {"prompt": "p", "responses": ["a", "b"], "ranking": [1, 0]},
     ]
-    (choice,) = choices_from_comparisons(rows, "rows").kept
+    (choice,) = choices_from_comparisons(Comparisons.from_rows(rows, "rows")).kept
     assert choice.evidence.support[0, 1] == pytest.approx((2 / 3) / (2 / 3 + 1))

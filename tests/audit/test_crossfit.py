@@ -1,17 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from simulated_pairs import simulated_pairs
 
 from hidden_context.audit.crossfit import (
+    RIDGES,
     checkpoints_for,
     cross_fit,
     fit_whole,
-    held_out,
     make_partitions,
     refit_to_labels,
 )
-from hidden_context.audit.heads import BATCH_SIZE, Pairs
+from hidden_context.audit.heads import BATCH_SIZE, NOT_HELD_OUT, HeadSet, Pairs, fit
+from hidden_context.audit.out_of_fold import out_of_fold
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
@@ -59,7 +62,7 @@ def test_the_labels_of_a_fold_change_nothing_that_is_said_of_it():
         pairs.prompt,
     )
     found = [
-        held_out(
+        out_of_fold(
             cross_fit(
                 make_family("mean_and_variance"), each, partitions, outcome_model=PLAIN
             ).heads,
@@ -69,18 +72,18 @@ def test_the_labels_of_a_fold_change_nothing_that_is_said_of_it():
         )
         for each in (pairs, other)
     ]
-    np.testing.assert_allclose(found[0].first, found[1].first, atol=1e-6)
+    np.testing.assert_allclose(found[0][0].raw, found[1][0].raw, atol=1e-6)
 
 
-def test_held_out_speaks_with_the_head_of_each_comparisons_fold():
+def test_out_of_fold_predictions_are_by_the_head_of_each_comparisons_fold():
     pairs = simulated_pairs(120, spread=False)
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("categorical"), pairs, partitions, outcome_model=PLAIN)
-    found = held_out(fitted.heads, pairs, partitions, np.arange(120))
+    found = out_of_fold(fitted.heads, pairs, partitions, np.arange(120))
     raw, _ = fitted.heads.raw_outputs(pairs, np.array([17]))
     for seed in range(2):
         head = seed * 4 + int(partitions.fold[17, seed])
-        np.testing.assert_allclose(found.first[seed, 17], raw[0, head], atol=1e-6)
+        np.testing.assert_allclose(found[seed].by_row[17, 0], raw[0, head], atol=1e-6)
 
 
 def test_real_labels_redrawn_give_the_real_heads():
@@ -88,14 +91,14 @@ def test_real_labels_redrawn_give_the_real_heads():
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("mean_and_variance"), pairs, partitions, outcome_model=PLAIN)
     labels = pairs.outcomes.shares[None, :, 2]
-    heads, members = refit_to_labels(fitted, pairs, partitions, labels, outcome_model=PLAIN)
-    everything = np.arange(200)
-    redrawn = held_out(heads, pairs, partitions, everything, members)
-    real = held_out(fitted.heads, pairs, partitions, everything)
+    heads = refit_to_labels(fitted, pairs, partitions, labels, outcome_model=PLAIN)
+    every = np.arange(200)
+    (redrawn,) = out_of_fold(heads, pairs, partitions.of_first_seed, every, labels=labels)
+    real = out_of_fold(fitted.heads, pairs, partitions, every)[0]
     # an equal shift of both texts is rounding, which no likelihood sees
-    ours, theirs = (found.first[0] - found.second[0] for found in (redrawn, real))
-    np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    np.testing.assert_allclose(redrawn.log_likelihood[0], real.log_likelihood[0], atol=1e-4)
+    gap = [scores.by_row[:, 0] - scores.by_row[:, 1] for scores in (redrawn, real)]
+    np.testing.assert_allclose(*gap, atol=1e-3)
+    np.testing.assert_allclose(redrawn.log_likelihood, real.log_likelihood, atol=1e-4)
 
 
 def test_without_a_signal_the_strongest_ridge_or_the_fewest_steps_win():
@@ -112,9 +115,13 @@ def test_without_a_signal_the_strongest_ridge_or_the_fewest_steps_win():
     )
     partitions = partitions_of(noise)
     fitted = cross_fit(make_family("base"), noise, partitions, outcome_model=PLAIN)
-    found = held_out(fitted.heads, noise, partitions, np.arange(400))
+    strongest = fitted.ridge == max(RIDGES)
+    fewest = fitted.steps == fitted.checkpoints[0]
+    assert (strongest | fewest).mean() >= 0.75
+    scores = out_of_fold(fitted.heads, noise, partitions, np.arange(400))
     # a coin is -0.693; the expected loss of choosing is of the order of width / n
-    assert found.log_likelihood.mean() > -np.log(2) - 10 * 6 / 400
+    nats = np.mean([each.log_likelihood for each in scores])
+    assert nats > -np.log(2) - 10 * 6 / 400
 
 
 def test_large_data_are_gone_through_twice_unless_that_takes_too_long():
@@ -128,5 +135,24 @@ def test_a_head_for_other_texts_is_fitted_to_everything():
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("base"), pairs, partitions, outcome_model=PLAIN)
     heads = fit_whole(fitted, pairs, partitions, outcome_model=PLAIN)
-    assert heads.weight.shape == (6, 2, 1)
-    assert torch.isfinite(heads.weight).all()
+    (alone,) = fit(
+        make_family("base"),
+        pairs,
+        HeadSet(
+            fold=np.zeros((200, 2), np.int8),
+            partition=np.arange(2),
+            held_out=np.full((2, 2), NOT_HELD_OUT),
+            ridge=np.full(2, np.median(fitted.ridge)),
+        ),
+        outcome_model=PLAIN,
+        checkpoints=[int(np.median(fitted.steps))],
+        seeds=partitions.seeds,
+    )
+    torch.testing.assert_close(heads.weight, alone.weight)
+    flipped = pairs.outcomes.shares.copy()
+    for number in (0, 100, 199):  # every comparison matters, whatever its fold
+        flipped[number] = flipped[number, ::-1]
+        other = replace(pairs, outcomes=Outcomes(flipped, pairs.outcomes.weight))
+        changed = fit_whole(fitted, other, partitions, outcome_model=PLAIN)
+        assert ((changed.weight - heads.weight).abs().amax((0, 2)) > 1e-4).all()
+        flipped[number] = flipped[number, ::-1]

@@ -4,12 +4,12 @@ import torch
 from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
-from hidden_context.audit.heads import NOT_HELD_OUT, HeadSet, fit, win_share_without_ties
+from hidden_context.audit.heads import NOT_HELD_OUT, HeadSet, fit, relabelled
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 
-def members_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT) -> HeadSet:
+def head_set_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT) -> HeadSet:
     return HeadSet(
         fold=(np.arange(num_pairs) // 2 % 5)[:, None].astype(np.int8),
         partition=np.zeros(len(ridges), int),
@@ -22,16 +22,16 @@ def members_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT
 def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
     pairs = simulated_pairs(600, spread=False)
     ridges = [1.0, 30.0]
-    members = members_of(600, ridges, held_out)
+    head_set = head_set_of(600, ridges, held_out)
     *_, heads = fit(
         make_family("base"),
         pairs,
-        members,
+        head_set,
         outcome_model=OutcomeModel(),
         checkpoints=[300],
         seeds=[0],
     )
-    seen = members.fitted_to(np.arange(600))[:, 0]
+    seen = head_set.fitted_to(np.arange(600))[:, 0]
     difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()[seen]
     won = pairs.outcomes.shares[seen, 2] > 0
     for number, ridge in enumerate(ridges):
@@ -44,8 +44,8 @@ def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
 def test_a_head_is_the_same_alone_and_among_others(name):
     pairs = simulated_pairs(200, spread=True)
     arguments = {"outcome_model": OutcomeModel(), "checkpoints": [20], "seeds": [3]}
-    (together,) = fit(make_family(name), pairs, members_of(200, [1.0, 10.0, 100.0]), **arguments)
-    (alone,) = fit(make_family(name), pairs, members_of(200, [10.0]), **arguments)
+    (together,) = fit(make_family(name), pairs, head_set_of(200, [1.0, 10.0, 100.0]), **arguments)
+    (alone,) = fit(make_family(name), pairs, head_set_of(200, [10.0]), **arguments)
     torch.testing.assert_close(together.weight[:, [1]], alone.weight, atol=1e-5, rtol=1e-4)
 
 
@@ -64,7 +64,7 @@ def test_every_head_learns_its_own_threshold():
     (heads,) = fit(
         make_family("base"),
         tied,
-        members_of(300, [1.0, 300.0]),
+        head_set_of(300, [1.0, 300.0]),
         outcome_model=model,
         checkpoints=[150],
         seeds=[0],
@@ -75,10 +75,10 @@ def test_every_head_learns_its_own_threshold():
     assert threshold[0] > threshold[1]
 
 
-def test_ties_are_left_out_of_the_share_that_is_redrawn():
-    shares = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    found = win_share_without_ties(Outcomes(shares, np.ones(3)))
-    np.testing.assert_allclose(found, [0.6, 0.5, 1.0])
+def test_other_labels_leave_the_votes_for_a_tie_as_they_are():
+    outcomes = Outcomes(np.array([[0.5, 0.0, 0.5], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0]]), np.ones(3))
+    other = relabelled(outcomes, np.array([1.0, 0.25, 1.0]))
+    np.testing.assert_allclose(other.shares, [[0, 0, 1], [0.15, 0.8, 0.05], [0, 1, 0]])
 
 
 def test_heads_start_at_the_scale_that_their_family_says():
@@ -86,7 +86,7 @@ def test_heads_start_at_the_scale_that_their_family_says():
     (heads,) = fit(
         make_family("shared_context"),
         pairs,
-        members_of(50, [1.0] * 40),
+        head_set_of(50, [1.0] * 40),
         outcome_model=OutcomeModel(),
         checkpoints=[0],
         seeds=[0],

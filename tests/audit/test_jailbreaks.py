@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hidden_context.audit.comparison_table import digest_of
-from hidden_context.audit.jailbreaks import longer_is_unsafe, read_jailbreaks
+from hidden_context.audit.jailbreaks import read_jailbreaks
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
 
@@ -31,17 +31,13 @@ def test_safe_and_unsafe_are_read_with_or_without_the_prompt(tmp_path: Path) -> 
     assert responses.digest[1, 1].tobytes() == digest_of("yes, here")
 
 
-def test_the_longer_response_is_counted_with_ties_half(tmp_path: Path) -> None:
-    rows: list[list[object]] = [["no", "sure"], ["never", "yes"], ["no", "ok"], ["no", "fine"]]
-    found = longer_is_unsafe(read_jailbreaks(write(tmp_path / "j.jsonl", rows), "response"))
-    assert found["value"] == (1 + 0 + 0.5 + 1) / 4
-
-
 def test_messages_count_by_what_they_say_last(tmp_path: Path) -> None:
     said = [[{"role": "assistant", "content": each}] for each in ("no", "sure")]
     rows = [{"prompt": [{"role": "user", "content": "?"}], "responses": said}]
     write_jsonl(tmp_path / "j.jsonl", rows)
-    assert read_jailbreaks(tmp_path / "j.jsonl", "response").texts == [("no", "sure")]
+    jailbreaks = read_jailbreaks(tmp_path / "j.jsonl", "response")
+    assert jailbreaks.texts == [("no", "sure")]
+    np.testing.assert_array_equal(jailbreaks.lengths, [[2, 4]])  # not those of a Python repr
 
 
 def test_rows_without_a_safe_and_an_unsafe_response_are_refused(tmp_path: Path) -> None:

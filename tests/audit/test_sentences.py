@@ -1,50 +1,37 @@
 import pytest
 
-from hidden_context.audit.sentences import CANNOT_TELL, sentences
+from hidden_context.audit.result import AuditedSet
+from hidden_context.audit.sentences import CANNOT_TELL, sentences_of
+from hidden_context.distributions import make_family
+from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.length import LengthMeasures
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 
 
-def interval(value, low, high):
-    return {"value": value, "low": low, "high": high}
-
-
-def found(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0.05):
+def audited(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0.05):
     common = {
-        "accuracy": interval(*accuracy),
-        "log_likelihood": interval(-0.66, -0.67, -0.65),
-        "expected_calibration_error": interval(0.02, 0.01, 0.03),
-        "brier_score": interval(0.24, 0.23, 0.25),
-        "length": {
-            "longer_wins": interval(0.61, 0.6, 0.62),
-            "without_length": interval(0.52, 0.5, 0.54),
-        },
+        "accuracy": {"mean": Rate(*accuracy)},
+        "log_likelihood": Estimate(-0.66, -0.67, -0.65),
+        "expected_calibration_error": Estimate(0.02, 0.01, 0.03),
+        "brier_score": Estimate(0.24, 0.23, 0.25),
+        "length": LengthMeasures(Estimate(0.61, 0.6, 0.62), Estimate(0.52, 0.5, 0.54), 0.1),
         "stopping_rule": "after 10 steps",
     }
     scales = ("pooled", "within_prompt", "each_prompt", "rank")
-    return {
-        "families": [
-            {**common, "family": {"name": "base"}, "against_base": None},
-            {
-                **common,
-                "family": {"name": "categorical"},
-                "against_base": interval(*against),
-                "explained_variance": [
-                    {"scale": name, **interval(0.3, 0.2, 0.4)} for name in scales
-                ],
-                "null": [
-                    {
-                        "figure": "r2_rank",
-                        "observed": 0.3,
-                        "draws": [0.4 + 0.01 * number for number in range(19)],
-                        "p_value": p_value,
-                    }
-                ],
-            },
-        ]
-    }
+    draws = tuple(0.4 + 0.01 * number for number in range(19))
+    categorical = Evaluation(
+        make_family("categorical"),
+        **common,
+        against_base=Estimate(*against),
+        explained_variance={name: Estimate(0.3, 0.2, 0.4) for name in scales},
+        null=(ParametricBootstrap("r2_rank", 0.3, draws, p_value),),
+    )
+    return AuditedSet("both", "rows", {}, (Evaluation(make_family("base"), **common), categorical))
 
 
 def text(**options):
-    return " ".join(each["answer"] for each in sentences(found(**options)))
+    return " ".join(answer for _, answer in sentences_of(audited(**options)))
 
 
 def test_a_difference_is_said_with_its_interval():

@@ -26,11 +26,7 @@ SETS = ("helpful", "harmless", "both")
 def write_audit(folder: Path) -> Path:
     """An audit of two sets, each comparison with a hostile text; returns its folder."""
 
-    def hostile(audit: dict[str, Any]) -> None:
-        for number, of_set in enumerate(audit["sets"]):
-            of_set["sentences"] = [{"question": "Is there any?", "answer": HOSTILE[number]}]
-
-    page_samples.write_audit(folder / "audit", ("helpful", "both"), change=hostile)
+    page_samples.write_audit(folder / "audit", ("helpful", "both"))
     for path in (folder / "audit").rglob("*_scores.jsonl"):
         rows = [
             {**row, "chosen": f"{row['chosen']} {HOSTILE[number % len(HOSTILE)]}"}

@@ -11,6 +11,7 @@ import pytest
 
 from hidden_context.aggregation import RULES
 from hidden_context.aggregation.compared_choices import choices_from_comparisons
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.commands.aggregate import Config, main
 from hidden_context.commands.command_line import field_help
 from hidden_context.distributions import Normal
@@ -146,7 +147,9 @@ def test_votes_count_by_their_number_and_ties_half() -> None:
     columns = ("prompt", "response_a", "response_b", "votes_a", "votes_b", "votes_tie")
     votes = [("p", "x", "y", 0, 0, 2), ("p", "y", "x", 3, 1, 0), ("p", "x", "z", 1, 0, 0)]
     rows = [dict(zip(columns, vote, strict=True)) for vote in votes]
-    (choice,) = choices_from_comparisons(rows, "votes", keep_incomplete=True).kept
+    (choice,) = choices_from_comparisons(
+        Comparisons.from_rows(rows, "votes"), keep_incomplete=True
+    ).kept
     assert set(map(str, choice.responses)) == {"x", "y", "z"}
     support = choice.evidence.support
     x, y, z = (choice.responses.index(name) for name in "xyz")

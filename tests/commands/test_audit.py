@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tiny_models import save_tiny_model
 
+from hidden_context.audit.result import AuditedSet, AuditResult, read_audit
 from hidden_context.commands.audit import main
-from hidden_context.records import read_json, read_jsonl, write_jsonl
-from hidden_context.scores.score_files import read_comparisons
+from hidden_context.records import read_jsonl, write_jsonl
+from hidden_context.scores.score_files import load_scores
 
 GOOD, BAD = ("bread", "flour", "yeast"), ("stone", "gravel", "sand")
 
@@ -43,6 +44,20 @@ def audit(data: Path, tmp_path: Path, *flags: str) -> int:
     return main([str(data), *quick, *folders, *flags])
 
 
+def result_of(tmp_path: Path) -> AuditResult:
+    return read_audit(tmp_path / "out" / "audit.json")
+
+
+def only_set(tmp_path: Path) -> AuditedSet:
+    (audited,) = result_of(tmp_path).sets
+    return audited
+
+
+def answer_of(audited: AuditedSet, words: str) -> str:
+    (answer,) = (answer for question, answer in audited.sentences if words in question)
+    return answer
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     write_jsonl(tmp_path / "data.jsonl", rows_of(120))
@@ -56,71 +71,55 @@ def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, c
     assert "no language model" in said
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Audit of both</h2>" in page
-    record = read_json(tmp_path / "out" / "audit.json")
-    (found,) = record["sets"]
-    assert found["counts"]["comparisons"] == 120
-    assert [each["family"]["name"] for each in found["families"]] == [
-        "base",
-        "mean_and_variance",
-        "categorical",
-    ]
-    for each in found["families"]:
-        assert each["accuracy"]["value"] > 0.8  # the words decide without noise
-        assert each["length"]["longer_wins"]["value"] == pytest.approx(0.5, abs=0.2)
-    distributional = found["families"][1]
-    assert {report["scale"] for report in distributional["explained_variance"]} == {
-        "pooled",
-        "within_prompt",
-        "each_prompt",
-        "rank",
-    }
-    assert all(report["stopping_rule"] for report in distributional["explained_variance"])
-    assert len(distributional["training_curve"]) == 6
-    assert {each["figure"] for each in distributional["null"]} == {
-        "against_base",
-        "log_likelihood",
-        "accuracy",
-        "r2_pooled",
-        "r2_within_prompt",
-        "r2_rank",
-    }
+    audited = only_set(tmp_path)
+    assert audited.counts["comparisons"] == 120
+    scalar, spread, _ = audited.evaluations
+    names = ["base", "mean_and_variance", "categorical"]
+    assert [each.family.name for each in audited.evaluations] == names
+    for each in audited.evaluations:
+        assert each.accuracy["mean"].value > 0.8  # the words decide without noise
+        assert each.length is not None
+        assert each.length.longer_wins.value == pytest.approx(0.5, abs=0.2)
+        assert each.stopping_rule
+    assert scalar.undecided is None
+    scales = {"pooled", "within_prompt", "each_prompt", "rank"}
+    assert set(spread.explained_variance) == scales
+    assert len(spread.training_curve) == 6
+    figures = {"against_base", "log_likelihood", "accuracy"}
+    figures |= {"r2_pooled", "r2_within_prompt", "r2_rank"}
+    assert {each.figure for each in spread.null} == figures
 
 
 def test_scored_rows_are_in_the_format_of_evaluate(data, tmp_path):
     assert audit(data, tmp_path, "--num_null_draws", "0") == 0
-    record = read_json(tmp_path / "out" / "audit.json")["sets"][0]["families"][1]
-    file = tmp_path / "out" / record["scores"]
-    scored = read_comparisons(file, "both")
-    utility = scored.family.decode(scored.chosen.astype(np.float64))
+    evaluation = only_set(tmp_path).evaluations[1]
+    file = tmp_path / "out" / str(evaluation.scores)
+    utility = load_scores(file).utility
     rows = read_jsonl(file)
     assert len(rows) == 120
-    np.testing.assert_allclose(
-        [row["utility"]["quantile:0.01"][0] for row in rows], utility.quantile(0.01), rtol=1e-4
-    )
+    quantiles = [row["utility"]["quantile:0.01"] for row in rows]
+    np.testing.assert_allclose(quantiles, utility.quantile(0.01), rtol=1e-4)
 
 
 def test_a_second_run_reads_no_text_twice(data, tmp_path, capsys):
     assert audit(data, tmp_path, "--num_null_draws", "0") == 0
-    first = read_json(tmp_path / "out" / "audit.json")["sets"][0]
+    first = only_set(tmp_path)
     assert "(0 read now" not in capsys.readouterr().out
     assert audit(data, tmp_path, "--num_null_draws", "0") == 0
-    second = read_json(tmp_path / "out" / "audit.json")["sets"][0]
+    second = only_set(tmp_path)
     assert "(0 read now" in capsys.readouterr().out
-    assert first["families"] == second["families"]
+    assert first.evaluations == second.evaluations
 
 
 def test_several_sets_are_compared_at_one_size(data, tmp_path):
     flags = ("--data_subset", "helpful", "harmless", "--num_null_draws", "0")
     assert audit(data, tmp_path, *flags) == 0
-    sets = read_json(tmp_path / "out" / "audit.json")["sets"]
-    assert [each["name"] for each in sets] == ["helpful", "harmless"]
-    sizes = [
-        report["matched_size"]
-        for each in sets
-        for report in each["families"][1]["matched_explained_variance"]
-    ]
-    smallest = min(each["counts"]["comparisons"] for each in sets) * 2 / 3
-    assert all(size == pytest.approx(smallest, abs=2) for size in sizes)
+    sets = result_of(tmp_path).sets
+    assert [each.name for each in sets] == ["helpful", "harmless"]
+    smallest = min(each.counts["comparisons"] for each in sets) * 2 / 3
+    for each in sets:
+        assert each.evaluations[1].matched_size == pytest.approx(smallest, abs=2)
+        assert each.evaluations[1].matched_explained_variance
 
 
 @pytest.mark.parametrize("architecture", ["llama", "bert"])
@@ -128,11 +127,11 @@ def test_a_language_model_gives_the_vectors(data, tmp_path, architecture, capsys
     folder = save_tiny_model(tmp_path / architecture, architecture)
     flags = ("--model_name", str(folder), "--num_null_draws", "0", "--max_length", "16")
     assert audit(data, tmp_path, *flags) == 0
-    record = read_json(tmp_path / "out" / "audit.json")
-    assert record["representation"]["width"] == 32
+    result = result_of(tmp_path)
+    assert result.representation.width == 32
     pooling = {"llama": "pooled by last", "bert": "pooled by mean"}[architecture]
-    assert pooling in record["representation"]["description"]
-    assert record["sets"][0]["counts"]["overlong_texts_read_now"] > 0
+    assert pooling in result.representation.description
+    assert result.sets[0].counts["overlong_texts_read_now"] > 0
     assert audit(data, tmp_path, *flags) == 0
     assert "(0 read now" in capsys.readouterr().out
 
@@ -198,19 +197,19 @@ def test_little_memory_changes_no_finding(data, tmp_path):
     found = []
     for memory in ("4", "0.000001"):
         assert audit(data, tmp_path, "--memory", memory, "--num_null_draws", "0") == 0
-        (each,) = read_json(tmp_path / "out" / "audit.json")["sets"]
-        found.append([family["log_likelihood"]["value"] for family in each["families"]])
+        evaluations = only_set(tmp_path).evaluations
+        found.append([each.log_likelihood.value for each in evaluations])
     assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 def test_undecided_comparisons_are_shared_out_for_every_family_with_a_spread(data, tmp_path):
     assert audit(data, tmp_path) == 0
-    scalar, *others = read_json(tmp_path / "out" / "audit.json")["sets"][0]["families"]
-    assert scalar["undecided"] is None
+    _, *others = only_set(tmp_path).evaluations
     for each in others:
-        shares = [each["undecided"][name]["value"] for name in ("near_tie", "noisy", "decided")]
+        assert each.undecided is not None
+        shares = [share.value for share in vars(each.undecided).values()]
         assert sum(shares) == pytest.approx(1)
-        assert shares[2] > 0.5  # the words decide
+        assert each.undecided.decided.value > 0.5  # the words decide
 
 
 def test_jailbreaks_are_decided_by_what_was_learned_and_length_is_told_apart(data, tmp_path):
@@ -222,15 +221,16 @@ def test_jailbreaks_are_decided_by_what_was_learned_and_length_is_told_apart(dat
     write_jsonl(tmp_path / "jailbreaks.jsonl", rows)
     flags = ("--families", "mean_and_variance", "--jailbreaks", tmp_path / "jailbreaks.jsonl")
     assert audit(data, tmp_path, *map(str, flags)) == 0
-    (found,) = read_json(tmp_path / "out" / "audit.json")["sets"]
-    assert found["longer_is_unsafe"]["value"] == 1
-    scalar, spread = (each["jailbreaks"] for each in found["families"])
-    assert [each["risk"] for each in scalar] == ["mean"]
-    assert [each["risk"] for each in spread] == ["mean", "quantile:0.01"]
-    for each in (scalar[0], spread[0]):
-        assert each["rate"]["value"] == each["without_length"]["value"] == 1
-    (answer,) = [each["answer"] for each in found["sentences"] if "jailbreaks" in each["question"]]
-    assert 'The longer response wins": 1.000' in answer
+    audited = only_set(tmp_path)
+    assert audited.longer_is_unsafe is not None
+    assert audited.longer_is_unsafe.value == 1
+    scalar, spread = audited.evaluations
+    assert list(scalar.jailbreak_rate) == ["mean"]
+    assert list(spread.jailbreak_rate) == ["mean", "quantile:0.01"]
+    for each in (scalar, spread):
+        assert each.jailbreak_rate["mean"].value == 1
+        assert each.jailbreak_rate_without_length["mean"].value == 1
+    assert 'The longer response wins": 1.000' in answer_of(audited, "jailbreaks")
 
 
 def test_damaged_jailbreaks_are_refused_before_anything_is_fitted(data, tmp_path, capsys):
@@ -245,10 +245,10 @@ def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
     rows[0]["group"] = "rare"
     write_jsonl(data, rows)
     assert audit(data, tmp_path, "--families", "mean_and_variance") == 0
-    (found,) = read_json(tmp_path / "out" / "audit.json")["sets"]
-    assert found["between"]["by"] == "group"
-    assert found["between"]["num_labels"] == 2
-    assert found["between"]["num_labels_left_out"] == 1
-    assert 0 <= found["between"]["share"]["low"] <= found["between"]["share"]["high"] <= 1
-    (answer,) = [each["answer"] for each in found["sentences"] if "who judged" in each["question"]]
-    assert "1 further groups are too rare" in answer
+    audited = only_set(tmp_path)
+    assert audited.between is not None
+    assert audited.between.by == "group"
+    assert audited.between.num_labels == 2
+    assert audited.between.num_labels_left_out == 1
+    assert 0 <= audited.between.share.low <= audited.between.share.high <= 1
+    assert "1 further groups are too rare" in answer_of(audited, "who judged")

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from simulated_pairs import LOG_STD, MEAN, simulated_pairs
 
-from hidden_context.audit.audited_set import Plan, audit_set
-from hidden_context.audit.crossfit import cross_fit, make_partitions
-from hidden_context.audit.family_measures import measure
+from hidden_context.audit.audit import Plan, fit_families
+from hidden_context.audit.crossfit import make_partitions
+from hidden_context.audit.family_fit import fit_family
 from hidden_context.audit.group_heads import between_labels
 from hidden_context.distributions import make_family
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.measures.evaluation import Evaluation, evaluate
 
 NUM_PAIRS = 3000
 
@@ -19,14 +20,24 @@ NUM_PAIRS = 3000
 def audited(*, spread: bool):
     pairs = simulated_pairs(NUM_PAIRS, spread=spread)
     plan = Plan((make_family("base"), make_family("mean_and_variance")), 5, 2, 0, "half", 0)
-    return pairs, audit_set(pairs, plan, lengths=None, num_votes=np.ones(NUM_PAIRS))
+    _, fits = fit_families(pairs, plan)
+    fit, baseline = fits["mean_and_variance"], fits["base"]
+    measures = ("likelihood", "explained_variance")
+    evaluation = evaluate(
+        fit.scores, baseline=baseline.scores, measures=measures, scales=("pooled",)
+    )
+    return pairs, fit, evaluation
+
+
+def gain_of(evaluation: Evaluation):
+    assert evaluation.against_base is not None
+    return evaluation.against_base
 
 
 def test_spread_that_differs_between_texts_predicts_better_and_is_recovered():
-    pairs, found = audited(spread=True)
-    assert found.figures[1]["against_base"]["low"] > 0
-    ours = found.measured["mean_and_variance"]
-    utility = ours.family.decode(ours.held_out.first[0].astype(np.float64))
+    pairs, fit, evaluation = audited(spread=True)
+    assert gain_of(evaluation).low > 0
+    utility = fit.scores[0].family.decode(fit.scores[0].by_row[:, 0])
     vectors = pairs.vectors[pairs.first].numpy() * len(MEAN) ** 0.5
     for learned, true in ((utility.mean, vectors @ MEAN), (np.log(utility.std), vectors @ LOG_STD)):
         # five heads of a few thousand noisy comparisons, and softplus for exp: strong, not exact
@@ -34,12 +45,11 @@ def test_spread_that_differs_between_texts_predicts_better_and_is_recovered():
 
 
 def test_equal_spread_gains_nothing_over_the_scalar_family():
-    _, found = audited(spread=False)
+    _, _, evaluation = audited(spread=False)
     # logit against probit differ by .0177 at most in P, so by less than .003 nats in the mean
-    assert found.figures[1]["against_base"]["value"] < 0.003
-    reports = {each["scale"]: each for each in found.figures[1]["explained_variance"]}
+    assert gain_of(evaluation).value < 0.003
     true = (MEAN**2).sum() / ((MEAN**2).sum() + 1)
-    assert reports["pooled"]["value"] == pytest.approx(true, abs=0.1)
+    assert evaluation.explained_variance["pooled"].value == pytest.approx(true, abs=0.1)
 
 
 @pytest.mark.parametrize("apart", [2.0, 0.0])
@@ -61,15 +71,14 @@ def test_variance_between_two_groups_is_found_if_they_differ_and_not_if_their_na
     won = rng.normal(size=NUM_PAIRS) * 2**0.5 < difference
     shares = np.stack([~won, np.zeros(NUM_PAIRS), won], axis=1).astype(np.float32)
     pairs = replace(pairs, outcomes=Outcomes(shares, np.ones(NUM_PAIRS, np.float32)))
-    family, model = make_family("mean_and_variance"), OutcomeModel()
     partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
-    ours = measure(cross_fit(family, pairs, partitions, outcome_model=model), pairs, partitions)
-    found = between_labels(ours, pairs, partitions, group, outcome_model=model, seed=0)
-    assert found is not None
-    assert found["num_labels"] == 2
+    fit = fit_family(make_family("mean_and_variance"), pairs, partitions, ties="half")
+    between = between_labels(fit, pairs, partitions, group, by="group", seed=0)
+    assert between is not None
+    assert between.num_labels == 2
     true = apart**2 / (apart**2 + 4)
     # r² of heads fitted to as many comparisons is known within .1 too (above)
-    assert found["share"]["value"] == pytest.approx(true, abs=0.1)
-    assert found["shuffled"]["value"] < 0.1
-    assert (found["gain"]["low"] > 0) == (apart > 0)
-    assert found["shuffled_gain"]["low"] < 0
+    assert between.share.value == pytest.approx(true, abs=0.1)
+    assert between.shuffled.value < 0.1
+    assert (between.gain.low > 0) == (apart > 0)
+    assert between.shuffled_gain.low < 0

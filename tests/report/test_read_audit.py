@@ -27,7 +27,9 @@ def written(folder: Path, change: Callable[[Any], object] = lambda audit: None) 
 def test_sentences_runs_and_the_representation_are_read(tmp_path: Path):
     result = read_audit(written(tmp_path))
     assert result.title == "Audit of helpful, both"
-    assert result.sentences == {name: ((f"Is there any in {name}?", "Yes."),) for name in SETS}
+    assert list(result.sentences) == list(SETS)
+    for sentences in result.sentences.values():
+        assert sentences[0][0] == "Can these vectors predict who wins?"
     assert result.notes[0] == "Vectors: Hashed n-grams (width 512)."
     for run, name in zip(result.runs, SETS, strict=True):
         assert (run.name, run.data_set) == (f"{name}.jsonl", name)
@@ -54,7 +56,7 @@ def test_score_files_that_are_missing_are_told(tmp_path: Path):
         (lambda audit: audit.update(sets=[]), "has no sets"),
         (lambda audit: audit.pop("sets"), "KeyError 'sets'"),
         (lambda audit: audit.update(config=3, sets=7), "TypeError"),
-        (lambda audit: audit["sets"][1].pop("sentences"), "KeyError 'sentences'"),
+        (lambda audit: audit["sets"][1].pop("source"), "KeyError 'source'"),
         (lambda audit: audit["sets"][0]["families"][1].pop("accuracy"), "KeyError 'accuracy'"),
         (
             lambda audit: audit["sets"][0]["families"][1].update(family={"name": "new"}),

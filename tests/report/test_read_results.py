@@ -88,7 +88,9 @@ def test_what_cannot_be_evaluated_is_told_and_the_rest_is_shown(tmp_path: Path):
     write_scores(path, Normal(), rows)
     (result,) = as_results(tmp_path)
     assert "categorical" in [each.family.name for each in result.evaluations]
-    assert len(result.evaluations) + sum("cannot be evaluated" in note for note in result.notes) == 2
+    assert (
+        len(result.evaluations) + sum("cannot be evaluated" in note for note in result.notes) == 2
+    )
 
 
 def test_a_page_is_written_from_values_in_memory(tmp_path: Path):

@@ -2,15 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import Evidence, evidence_from_comparisons, group_names
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pair_weight
-from hidden_context.comparisons.schema import Comparison, Text, comparisons_from_rows, prompt_key
+from hidden_context.comparisons.schema import Comparison, Text, prompt_key
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 
@@ -27,8 +28,7 @@ class _Vote:
 
 
 def choices_from_comparisons(
-    rows: Collection[Mapping[str, Any]],
-    source: str,
+    comparisons: Comparisons,
     *,
     group: str | None = None,
     keep_incomplete: bool = False,
@@ -39,17 +39,16 @@ def choices_from_comparisons(
     of K as 2/K of one; strengths of preference do not count.
 
     Args:
-        rows: See `comparisons_from_rows`.
-        source: Where they are from, for messages.
+        comparisons: The data.
         group: Column that says who judged.
         keep_incomplete: Keep choices with pairs that were never compared (by a group).
 
     Raises:
-        UserError: See `comparisons_from_rows`; or the groups cannot be told, or there is only one.
+        UserError: The groups cannot be told, or there is only one.
     """
-    comparisons = comparisons_from_rows(rows, source)
+    source = comparisons.source
     if group is not None:
-        require_columns(rows, (group,), source)
+        require_columns((comparison.row for comparison in comparisons), (group,), source)
     by_prompt: dict[str, list[tuple[int, Comparison]]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         by_prompt.setdefault(prompt_key(comparison), []).append((number, comparison))

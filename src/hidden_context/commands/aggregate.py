@@ -83,23 +83,22 @@ def _check(config: Config) -> None:
 
 def _read(config: Config) -> "Choices":
     from hidden_context.aggregation.compared_choices import choices_from_comparisons
-    from hidden_context.aggregation.scored_choices import choices_from_outputs
+    from hidden_context.aggregation.scored_choices import choices_from_scores
+    from hidden_context.comparisons.comparisons import Comparisons
     from hidden_context.comparisons.sources import read_rows
+    from hidden_context.scores.score_files import columns_of, load_scores
 
-    rows = read_rows(config.input)
     if config.column is not None:
         reference = None if config.reference is None else config.reference - 1
-        return choices_from_outputs(rows, config.column, config.input, reference=reference)
-    scored = [name for name in next(iter(rows)) if name.startswith("reward_outputs_")]
+        return choices_from_scores(load_scores(config.input, config.column), reference=reference)
+    scored = columns_of(config.input)
     if scored:
         raise UserError(
             f"{config.input} holds scores; choose a column: --column {' or '.join(scored)}."
         )
+    comparisons = Comparisons.from_rows(read_rows(config.input), str(config.input))
     return choices_from_comparisons(
-        rows,
-        str(config.input),
-        group=config.group,
-        keep_incomplete=config.incomplete == "keep",
+        comparisons, group=config.group, keep_incomplete=config.incomplete == "keep"
     )
 
 

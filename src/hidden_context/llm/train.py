@@ -60,7 +60,7 @@ def train(
         output_dir: Folder of the checkpoint; a run that was killed leaves its last saved step
             beside it, and goes on from there with `resume_from_checkpoint=True`.
         eval_data: What to measure the model on, during training and at its end.
-        progress: Show bars and logged losses.
+        progress: Print losses as they are logged.
         settings: See `TrainingSettings`.
 
     Raises:
@@ -102,7 +102,7 @@ def train_to(
         settings: Of the run.
         config: What the checkpoint is to record as the run's configuration, which a resumed run
             must have too; what is given here, if None.
-        progress: Show bars and logged losses.
+        progress: Print losses as they are logged.
     """
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
     if config is None:
@@ -114,16 +114,7 @@ def train_to(
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
     train_data = _tokenized("train", comparisons, tokenizer, max_length, settings)
     test_data = eval_data and _tokenized("test", eval_data, tokenizer, max_length, settings)
-    trainer = _trainer(
-        model,
-        family,
-        tokenizer,
-        steps_folder,
-        train_data,
-        test_data,
-        settings,
-        progress=progress,
-    )
+    trainer = _trainer(model, family, tokenizer, steps_folder, train_data, test_data, settings)
     if not progress:
         trainer.remove_callback(PrinterCallback)
     if trainer.is_world_process_zero():
@@ -199,8 +190,6 @@ def _trainer(
     train_data: TokenizedObservations,
     test_data: TokenizedObservations | None,
     settings: TrainingSettings,
-    *,
-    progress: bool,
 ) -> PreferenceTrainer:
     likelihood = likelihood_settings(
         family,
@@ -226,9 +215,7 @@ def _trainer(
         likelihood=likelihood,
         schedule=SCHEDULES.get(settings.lr_scheduler_type),
         model=with_adapters(model) if settings.use_peft else model,
-        args=_training_arguments(
-            settings, steps_folder, bf16=bf16, evaluate=bool(test_data), progress=progress
-        ),
+        args=_training_arguments(settings, steps_folder, bf16=bf16, evaluate=bool(test_data)),
         train_dataset=train_data.observations,
         eval_dataset=test_data and test_data.observations,
         processing_class=tokenizer,
@@ -236,7 +223,7 @@ def _trainer(
 
 
 def _training_arguments(
-    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool, progress: bool
+    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool
 ) -> TrainingArguments:
     schedule = settings.lr_scheduler_type
     with quietly():  # the checkpointing flag has a new name in later versions
@@ -265,7 +252,7 @@ def _training_arguments(
                 label_names=[],
                 remove_unused_columns=False,
                 report_to="none",
-                disable_tqdm=not progress,
+                disable_tqdm=True,
                 dataloader_pin_memory=torch.cuda.is_available(),
             )
         except (ValueError, ImportError) as error:  # a name that the Trainer does not know

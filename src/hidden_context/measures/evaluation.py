@@ -412,7 +412,8 @@ def _accuracies(trainings: Sequence[Scores], risks: Sequence[Risk]) -> dict[str,
         lengths = first[helpful].lengths_of_pairs
         if lengths is not None:
             values["longer_is_helpful"] = rate_of_higher(
-                *lengths.T,
+                lengths[:, 0],
+                lengths[:, 1],
                 first.prompt[helpful],
                 win_share=first.win_share[helpful],
                 weights=first.votes[helpful],

@@ -6,6 +6,8 @@ docs/formats.md says what they hold.
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
+from math import inf, isclose
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,12 @@ def write_scores(
     file, first = Path(path), scores[0]
     if first.kind == "comparisons" and len(scores) > 1:
         raise UserError(f"a file of comparisons holds the scores of one model, not {len(scores)}.")
+    for each in scores:
+        if len(each.rows) != len(each):
+            raise UserError(
+                f"{each!r} has {len(each.rows)} rows of texts to write beside its outputs; give "
+                "rows, one mapping for each."
+            )
     columns = {_column(each): each for each in scores}
     if len(columns) < len(scores):
         raise UserError(f"two models are called {first.name!r}; give each a name of its own.")
@@ -316,27 +324,52 @@ def _outcomes(
     rows: Iterable[Mapping[str, Any]], file: Path, model: OutcomeModel
 ) -> Outcomes | None:
     """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
-    written = [row.get("outcome") for row in rows]
+    places = (f"{file}, row {number}" for number in count(1))
+    written = [_outcome(row, place) for row, place in zip(rows, places, strict=False)]
     if not any(written) and model == DEFAULT_OUTCOME_MODEL:
         return None
-    num_columns = max((len(outcome["shares"]) for outcome in written if outcome), default=3)
-    middle = num_columns // 2
-    won = {"shares": [float(grade == middle + 1) for grade in range(num_columns)], "weight": 1.0}
+    num_columns = next((len(outcome[0]) for outcome in written if outcome), 3)
+    won = ([float(grade == num_columns // 2 + 1) for grade in range(num_columns)], 1.0)
     complete = [outcome or won for outcome in written]
-    try:
-        shares = np.array([outcome["shares"] for outcome in complete], dtype=np.float64)
-    except ValueError as error:
-        raise UserError(f"{file}: outcomes have different numbers of grades.") from error
-    weight = np.array([outcome["weight"] for outcome in complete], dtype=np.float64)
-    outcomes = Outcomes(shares, normalize_weights(weight))
+    for number, (shares, _) in enumerate(complete, start=1):
+        if len(shares) != num_columns:
+            raise UserError(
+                f"{file}, row {number}: outcome has {len(shares)} grades; expected {num_columns}, "
+                "as the rows before it have."
+            )
+    weight = np.array([weight for _, weight in complete])
+    outcomes = Outcomes(np.array([shares for shares, _ in complete]), normalize_weights(weight))
     return with_num_grades(outcomes, model.num_grades)
+
+
+def _outcome(row: Mapping[str, Any], place: str) -> tuple[list[float], float] | None:
+    """Shares of the grades and weight of a row that has them."""
+    if row.get("outcome") is None:
+        return None
+    try:
+        shares = [float(share) for share in row["outcome"]["shares"]]
+        weight = float(row["outcome"]["weight"])
+    except (KeyError, TypeError, ValueError):
+        shares, weight = [], 0.0
+    is_odd = len(shares) >= 3 and len(shares) % 2 == 1
+    if (
+        not is_odd
+        or not 0 <= weight < inf
+        or min(shares) < 0
+        or not isclose(sum(shares), 1, abs_tol=1e-4)
+    ):
+        raise UserError(
+            f"{place}: outcome is {str(row['outcome'])[:80]}; expected a weight that is not "
+            "negative, and shares of an odd number of grades that add up to 1."
+        )
+    return shares, weight
 
 
 def _jailbreaks(file: Path, column: str, trained_on: str, family_name: str) -> Scores:
     published = FAMILIES[family_name]().as_published()
-    width = np.shape(next(iter(read_rows(file)))[column])[1:]
-    if width:
-        published = published.with_num_outputs(width[0])
+    outputs = next(iter(read_rows(file)))[column]
+    if isinstance(outputs, list) and outputs and isinstance(outputs[0], list):
+        published = published.with_num_outputs(len(outputs[0]))
     return check_pairs(load_scores(file, column, family=published, trained_on=trained_on))
 
 

@@ -101,10 +101,10 @@ class Scores:
         return f"Scores({self.family.name}{by}: {what}, {len(np.unique(self.prompt))} prompts)"
 
     def __getitem__(self, index: Any) -> "Scores":
-        """Some rows: a slice, a mask, or indices."""
-        keep = np.zeros(len(self), bool)
-        keep[index] = True
-        of_response = np.repeat(keep, self.sizes)
+        """Some rows: a slice, a mask, or indices in any order."""
+        keep = np.atleast_1d(np.arange(len(self))[index])
+        sizes, starts = self.sizes[keep], (np.cumsum(self.sizes) - self.sizes)[keep]
+        of_response = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
 
         def of_rows(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[keep]
@@ -119,9 +119,9 @@ class Scores:
         return replace(
             self,
             raw=self.raw[of_response],
-            sizes=self.sizes[keep],
+            sizes=sizes,
             prompt=self.prompt[keep],
-            rows=selected(self.rows, keep.tolist()) if self.rows else self.rows,
+            rows=_rows_at(self.rows, keep) if self.rows else self.rows,
             lengths=None if self.lengths is None else self.lengths[of_response],
             outcomes=outcomes,
             outcome_model=replace(
@@ -328,6 +328,18 @@ def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:
     if not isinstance(key, str):
         return json.dumps(key)
     return str(from_first_turn(key)).strip().removesuffix(LAST_TURN.strip()).rstrip()
+
+
+def _rows_at(
+    rows: Collection[Mapping[str, Any]], numbers: np.ndarray
+) -> Collection[Mapping[str, Any]]:
+    """The rows of these numbers, streamed where they are and the order stays."""
+    keep = np.isin(np.arange(len(rows)), numbers)
+    kept = selected(rows, keep.tolist())
+    if (np.diff(numbers) > 0).all():
+        return kept
+    by_number = dict(zip(np.flatnonzero(keep).tolist(), kept, strict=True))
+    return [by_number[number] for number in numbers.tolist()]
 
 
 def _or_nan(scores: Scores) -> np.ndarray:

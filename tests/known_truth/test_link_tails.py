@@ -1,0 +1,159 @@
+"""Spread that is none: what `mean_and_variance` makes of tails of the link and of ties at random.
+
+Items are Bradley and Terry's, so all have one spread. The figures of docs/decisions/0016-link-tails
+are those of 200 items, marked slow; 40 items state the same laws. Fits to the exact shares of votes
+have no sampling error.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from hidden_context.distributions import Normal, Point
+from hidden_context.items import ItemFit, SpreadCheck, fit_items
+from hidden_context.items.link_tails import SCALES
+from hidden_context.synthetic.simulated_items import (
+    NormalItems,
+    draw_comparisons,
+    latent_groups,
+    normal_items,
+    unlimited_comparisons,
+)
+
+TIE_SHARE = 0.2
+LINKS = ("probit", "logit")
+each_link = pytest.mark.parametrize("link", LINKS)
+each_number = pytest.mark.parametrize(
+    "num_items", [40, pytest.param(200, marks=pytest.mark.slow)], ids=["40 items", "200 items"]
+)
+
+
+def one_spread(num_items: int):
+    return latent_groups(num_items, (1.0,), scale=1.0, seed=0)
+
+
+@dataclass(frozen=True)
+class AgainstTruth:
+    """How a fit's means and deviations go with the true utilities."""
+
+    correlation: float
+    rank_correlation: float
+    rank_correlation_of_std: float
+
+    @classmethod
+    def of(cls, fit: ItemFit, utility: np.ndarray) -> "AgainstTruth":
+        mean, std = fit.utility.mean, fit.utility.std
+        of_std = spearmanr(std, utility).statistic if np.ptp(std) > 0 else 0.0
+        correlation = np.corrcoef(mean, utility)[0, 1]
+        return cls(correlation, spearmanr(mean, utility).statistic, of_std)
+
+
+def without_end(family: Normal | Point, num_items: int, tie_share: float) -> AgainstTruth:
+    """The best of four starts, which with ties at random end in two kinds of optimum."""
+    items = one_spread(num_items)
+    votes = unlimited_comparisons(items, tie_share=tie_share)
+    starts = 4 if tie_share > 0 and isinstance(family, Normal) else 1
+    fit = fit_items(votes, family, num_starts=starts, max_iterations=250, check_spread=False)
+    return AgainstTruth.of(fit, items.utilities[0])
+
+
+@each_number
+@each_link
+def test_ties_at_random_counted_as_halves_become_spread_by_either_link(link: str, num_items: int):
+    """P(a ≻ b) then stays between .1 and .9, which no scalar can be and spread can.
+
+    At the best optimum the deviation falls, or rises, with the utility: of items at one end all are
+    uncertain. The order of the means stays right, their distances do not.
+    """
+    learned = without_end(Normal(link), num_items, TIE_SHARE)
+    assert 0.93 < learned.correlation < 0.97
+    assert learned.rank_correlation > 0.999
+    assert abs(learned.rank_correlation_of_std) > 0.999
+    assert without_end(Point(), num_items, TIE_SHARE).correlation > 0.999
+
+
+@each_number
+@each_link
+def test_tails_of_the_logistic_link_alone_hardly_move_the_means(link: str, num_items: int):
+    """Utilities of standard deviation 1; `base` is then the truth, and so nearly is the logit."""
+    assert without_end(Normal(link), num_items, 0.0).correlation > 0.999
+    assert without_end(Point(), num_items, 0.0).correlation > 0.99999
+
+
+def test_with_wide_utilities_the_probit_takes_logistic_tails_for_spread_and_the_logit_does_not():
+    """Items of P = .9999: in the tails log Φ falls like z², so extreme items get more spread."""
+    items = latent_groups(40, (1.0,), scale=4.0, seed=0)
+    votes = unlimited_comparisons(items)
+    utility = items.utilities[0]
+    stds = {}
+    for link in LINKS:
+        fit = fit_items(votes, Normal(link), check_spread=False)
+        assert AgainstTruth.of(fit, utility).rank_correlation > 0.999
+        stds[link] = fit.utility.std
+    extreme = np.abs(utility - utility.mean())
+    assert spearmanr(stds["probit"], extreme).statistic > 0.9
+    assert stds["probit"].max() > 2 * stds["probit"].min()
+    assert stds["logit"].max() < 1.2 * stds["logit"].min()
+
+
+@pytest.mark.slow
+def test_two_million_comparisons():
+    """The figures of the record: means .953 with the truth, by the scalar family .999."""
+    items = one_spread(200)
+    votes = draw_comparisons(items, 2_000_000, seed=0, tie_share=TIE_SHARE)
+    fits = {
+        "base": fit_items(votes, "base"),
+        **{link: fit_items(votes, Normal(link), num_starts=4) for link in LINKS},
+    }
+    found = {name: AgainstTruth.of(fit, items.utilities[0]) for name, fit in fits.items()}
+    assert found["base"].correlation > 0.999
+    for link in LINKS:
+        assert 0.94 < found[link].correlation < 0.97
+        assert found[link].rank_correlation > 0.999
+        check = fits[link].spread_check
+        assert check is not None
+        assert check.explained_by_tails
+        # the true model of these votes is one spread, so its extra parameters gain d/2 - d
+        assert check.spread_gain < check.tails_gain
+        assert "if they are ties at random, leave ties out" in fits[link].warnings[0]
+
+
+# The check
+
+
+def check_of(votes: object, family: Normal | None = None) -> SpreadCheck:
+    check = fit_items(votes, family or Normal(), max_iterations=150).spread_check
+    assert check is not None
+    return check
+
+
+@each_link
+@pytest.mark.parametrize("tie_share", [0.0, TIE_SHARE])
+def test_spread_that_is_none_is_not_taken_for_evidence(link: str, tie_share: float):
+    """Where one spread and some link are right, a spread for each item gains d/2 - d = -d/2.
+
+    Its standard error is √(d/2), so for d = 39 a gain above that of free tails would be 4.4 of
+    them; at most 1e-5 nats a comparison are left by the parts of which free tails consist, and 1 to
+    2 by their own parameters.
+    """
+    votes = draw_comparisons(one_spread(40), 100_000, seed=1, tie_share=tie_share)
+    check = check_of(votes, Normal(link))
+    assert check.spread_gain < check.tails_gain + 1e-5 * len(votes) + len(SCALES)
+    assert check.warning
+
+
+def log_ratio(items: NormalItems, num_comparisons: int) -> tuple[float, float]:
+    """Mean and standard deviation of all comparisons' log P(truth) - log P(best of one spread)."""
+    votes = unlimited_comparisons(items)
+    truth, num_items = items.prob_matrix(), len(items.mean)
+    equal = check_against_one_spread(items)
+    pairs = np.triu_indices(num_items, 1)
+    p, q = truth[pairs], equal[pairs]
+    win, loss = np.log(p / q), np.log((1 - p) / (1 - q))
+    mean = p * win + (1 - p) * loss
+    square = p * win**2 + (1 - p) * loss**2
+    assert len(votes) == len(p)
+    total = num_comparisons * mean.mean()
+    return total, (num_comparisons * (square.mean() - mean.mean() ** 2)) ** 0.5
