@@ -21,8 +21,20 @@ from polis_measures import (
     null_measures,
     pair_measures,
     spread_measures,
+    tails_measures,
 )
-from polis_setting import OPTIONS, PARTS, Cells, Config, Fitted, Setting, choose_ridge, folds, items
+from polis_setting import (
+    OPTIONS,
+    PARTS,
+    STOPPING_RULE,
+    Cells,
+    Config,
+    Fitted,
+    Setting,
+    choose_ridge,
+    folds,
+    items,
+)
 from polis_table import plain, render
 from polis_votes import FILE_NAME, read_votes, split_people
 from polis_worlds import known_worlds
@@ -55,7 +67,12 @@ def run(config: Config) -> None:
         file.write((text + "\n").encode())
     write_json(
         config.out_dir / "polis.json",
-        {**provenance(), "config": asdict(config), "settings": plain(record)},
+        {
+            **provenance(),
+            "config": asdict(config),
+            "stopping_rule": STOPPING_RULE,
+            "settings": plain(record),
+        },
     )
 
 
@@ -78,6 +95,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
         **held_out_measures(setting, fits, test),
         **spread_measures(setting, fits),
         **pair_measures(setting, fits, test),
+        **tails_measures(setting, train),
     }
     say("measured; now the label null")
     cells |= null_measures(setting, fits, ridges, train)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from polis_setting import Config as PolisConfig
 from polis_votes import FILE_NAME, Pairs, Votes, comparisons_within_people, read_votes
+from scipy.stats import spearmanr
 from tabulate import tabulate
 
 from hidden_context.audit.audit import audit
@@ -24,7 +25,6 @@ from hidden_context.audit.result import AuditResult
 from hidden_context.commands.command_line import run_command
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.errors import UserError
-from hidden_context.measures.real_disagreement import spearman
 from hidden_context.records import iterate_jsonl, write_json, write_jsonl
 
 STATEMENTS = "comments.csv"
@@ -70,8 +70,8 @@ def run(config: Config) -> None:
             write_jsonl(out / "comparisons.jsonl", comparisons(votes, texts, pairs))
             result = audit_votes(config, out)
             rows += [
-                {"conversation": name, "pairs": pairs, **each}
-                for each in against_votes(result, out, votes, texts)
+                {"conversation": name, "pairs": pairs, **row}
+                for row in against_votes(result, out, votes, texts)
             ]
     write_json(config.out_dir / "polis_audit.json", rows)
     print(tabulate([[row[name] for name in HEADERS] for row in rows], HEADERS, floatfmt=".3f"))
@@ -98,10 +98,10 @@ def statements(file: Path, votes: Votes) -> list[str]:
 
 def comparisons(votes: Votes, texts: list[str], pairs: Pairs) -> Iterator[dict[str, str]]:
     """Rows as `audit` reads them."""
-    found = comparisons_within_people(votes, pairs)
-    signs = found.outcomes.shares @ (-1.0, 0.0, 1.0)
+    compared = comparisons_within_people(votes, pairs)
+    signs = compared.outcomes.shares @ (-1.0, 0.0, 1.0)
     for first, second, sign, person in zip(
-        found.first, found.second, signs, found.person, strict=True
+        compared.first, compared.second, signs, compared.person, strict=True
     ):
         row = {"response_a": texts[first], "response_b": texts[second], "winner": WINNERS[sign]}
         group = str(votes.groups[person]) or "none"
@@ -127,13 +127,17 @@ def against_votes(
     """What each distributional family learned, beside what the votes are."""
     real_r2 = votes.mean.var() / (votes.mean.var() + (votes.std**2).mean())
     rows = []
-    for each in result.sets[0].evaluations:
-        if each.against_base is None:
+    for evaluation in result.sets[0].evaluations:
+        if evaluation.against_base is None:
             continue
-        r2 = each.explained_variance
-        mean, std = utilities(out / str(each.scores), texts)
-        values = (each.family.name, each.against_base.value, r2["pooled"].value, r2["rank"].value)
-        values += (real_r2, spearman(std, votes.std), spearman(mean, votes.mean))
+        r2 = evaluation.explained_variance
+        mean, std = utilities(out / str(evaluation.scores), texts)
+        values = (evaluation.family.name, evaluation.against_base.value)
+        values += (r2["pooled"].value, r2["rank"].value, real_r2)
+        values += tuple(
+            spearmanr(learned, real).statistic
+            for learned, real in ((std, votes.std), (mean, votes.mean))
+        )
         rows.append(dict(zip(HEADERS[2:], values, strict=True)))
     return rows
 

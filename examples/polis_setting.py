@@ -147,5 +147,4 @@ def choose_ridge(
             for fitted, other in parts
         )
 
-    found = {ridge: log_likelihood(ridge) for ridge in RIDGES}
-    return max(found, key=lambda ridge: found[ridge])
+    return max(RIDGES, key=log_likelihood)

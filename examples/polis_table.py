@@ -40,10 +40,10 @@ def render_worlds(rows: Iterable[Mapping[str, Any]]) -> str:
 
     A family that learns one deviation for all statements has no Spearman.
     """
-    found = {(row["world"], row["family"]): row for row in rows}
-    families = [name for name in FAMILIES if (WORLDS[0], name) in found]
+    redrawn = {(row["world"], row["family"]): row for row in rows}
+    families = [name for name in FAMILIES if (WORLDS[0], name) in redrawn]
     body = [
-        [f"{world}: {what}", *(mean_cell(found[world, name][what]) for name in families)]
+        [f"{world}: {what}", *(mean_cell(redrawn[world, name][what]) for name in families)]
         for world in WORLDS
         for what in ("Spearman", "r²")
     ]

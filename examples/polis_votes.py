@@ -160,10 +160,10 @@ def comparisons_within_people(votes: Votes, pairs: Pairs) -> VoteComparisons:
     Raises:
         UserError: Nobody makes such a comparison.
     """
-    found = list(_of_each_person(votes, pairs))
-    if not sum(len(signs) for _, _, signs, _ in found):
+    compared = list(_of_each_person(votes, pairs))
+    if not sum(len(signs) for _, _, signs, _ in compared):
         raise UserError(f"no person has two votes that make a comparison ({pairs}).")
-    first, second, signs, person = map(np.concatenate, zip(*found, strict=True))
+    first, second, signs, person = map(np.concatenate, zip(*compared, strict=True))
     shares = np.eye(3)[signs.astype(int) + 1]
     return VoteComparisons(first, second, Outcomes(shares, np.ones(len(first))), person)
 

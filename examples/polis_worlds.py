@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from polis_setting import Setting, items
 from polis_votes import VoteComparisons
+from scipy.stats import spearmanr
 
 from hidden_context.distributions import Family
 from hidden_context.items import ItemFit
-from hidden_context.likelihood.loss import explained_variance
-from hidden_context.measures.real_disagreement import spearman
+from hidden_context.measures.explained_variance import explained_variance
 
 WORLDS = ("independent votes", "votes of groups", "independent utilities")
 
@@ -37,7 +37,9 @@ def known_worlds(
             learned = [fit.utility for fit in fits if not fit.utility.is_scalar]
             if learned:
                 stds = [np.asarray(utility.std) for utility in learned]
-                correlations = [spearman(std, votes.std) for std in stds if np.ptp(std) > 0]
+                correlations = [
+                    spearmanr(std, votes.std).statistic for std in stds if np.ptp(std) > 0
+                ]
                 r2 = float(np.mean([explained_variance(utility) for utility in learned]))
                 rows.append({"world": world, "family": name, "Spearman": correlations, "r²": r2})
     return rows
@@ -47,11 +49,11 @@ def redrawn_comparisons(setting: Setting, world: str, rng: np.random.Generator) 
     """Of the training people, in one of the `WORLDS`."""
     votes = setting.votes
     if world == "independent utilities":
-        found = setting.comparisons(setting.training)
-        ahead = votes.mean[found.first] - votes.mean[found.second]
-        noise = np.hypot(votes.std[found.first], votes.std[found.second])
+        compared = setting.comparisons(setting.training)
+        ahead = votes.mean[compared.first] - votes.mean[compared.second]
+        noise = np.hypot(votes.std[compared.first], votes.std[compared.second])
         won = ahead + noise * rng.standard_normal(len(ahead)) > 0
         shares = np.stack([~won, np.zeros_like(won), won], axis=-1).astype(float)
-        return replace(found, outcomes=replace(found.outcomes, shares=shares))
+        return replace(compared, outcomes=replace(compared.outcomes, shares=shares))
     classes = votes.groups if world == "votes of groups" else np.zeros(len(votes.values))
     return setting.comparisons(setting.training, votes.redrawn(rng, within=classes))

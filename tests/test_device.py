@@ -9,34 +9,54 @@ import pytest
 from hidden_context.device import keep_freed_memory
 
 COUNT_FAULTS = """
-import resource, sys, torch
+import resource, torch
 from hidden_context.device import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
 
-def work():
-    for megabytes in (40, 8, 40, 8):
-        torch.ones(megabytes * 2**18)
+def faults():
+    def work():
+        for megabytes in (40, 8, 40, 8):
+            torch.ones(megabytes * 2**18)
+    for _ in range(10):  # until the heap has grown to its size
+        work()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        work()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-for _ in range(10):  # until the heap has grown to its size
-    work()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    work()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+returned = faults()
+keep_freed_memory()
+print(returned, faults())
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has these options")
 def test_freed_memory_is_kept_for_the_next_tensors():
     """Without it the blocks of 40 MB come back page by page, each time."""
-    faults = {
-        how: int(subprocess.check_output([sys.executable, "-c", COUNT_FAULTS, how]))
-        for how in ("keep", "return")
-    }
-    assert faults["keep"] < 0.1 * faults["return"]
+    printed = subprocess.check_output([sys.executable, "-c", COUNT_FAULTS])
+    returned, kept = map(int, printed.split())
+    assert kept < 0.1 * returned
 
 
-def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+def test_a_system_without_these_options_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    class WithoutOptions:
+        def __getattr__(self, name: str) -> None:
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: WithoutOptions())
     keep_freed_memory()
+    assert asked == ["mallopt"]
+
+
+def test_the_options_are_those_of_glibc(monkeypatch: pytest.MonkeyPatch):
+    set_options: dict[int, int] = {}
+
+    class Options:
+        def mallopt(self, option: int, value: int) -> None:
+            set_options[option] = value
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Options())
+    keep_freed_memory()
+    assert set_options == {-1: 2**31 - 1, -4: 0}  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h

@@ -4,13 +4,15 @@ import itertools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.optimize
 import scipy.stats
 
+from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext, make_family
 from hidden_context.errors import UserError
-from hidden_context.items import ItemComparisons, ItemFit, fit_items, optimizer
+from hidden_context.items import ItemComparisons, ItemFit, fit_items, optimizer, read_votes
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
@@ -258,6 +260,97 @@ def test_the_matrix_of_preferences_is_complete():
     prob = anything(Normal()).prob_matrix()
     np.testing.assert_allclose(prob + prob.T, 1.0)
     np.testing.assert_allclose(np.diag(prob), 0.5)
+
+
+# Votes with names
+
+
+WON = [("tea", "soap")] * 3 + [("soap", "tea"), ("tea", "milk"), ("milk", "soap"), ("milk", "tea")]
+
+
+def outcomes_of_first(comparisons: ItemComparisons) -> dict[tuple[Any, Any], float]:
+    """Votes for the first of each pair of names, ties half, in the order of the names."""
+    total: dict[tuple[Any, Any], float] = {}
+    columns = comparisons.first, comparisons.second, comparisons.outcomes.win_share
+    for first, second, share, weight in zip(*columns, comparisons.outcomes.weight, strict=True):
+        a, b = comparisons.names[first], comparisons.names[second]
+        total[a, b] = total.get((a, b), 0.0) + weight * share
+        total[b, a] = total.get((b, a), 0.0) + weight * (1 - share)
+    return total
+
+
+LAYOUTS: dict[str, list[dict[str, Any]]] = {
+    "winner and loser": [{"winner": a, "loser": b} for a, b in WON],
+    "the winner by name": [{"first": a, "second": b, "winner": a} for a, b in WON],
+    "the winner by column": [{"item_a": b, "item_b": a, "winner": "item_b"} for a, b in WON],
+    "as preference data": [{"chosen": a, "rejected": b} for a, b in WON],
+    "votes": [
+        {"first": "tea", "second": "soap", "wins": 3, "losses": 1},
+        {"first": "milk", "second": "tea", "wins": 1, "losses": 1},
+        {"first": "milk", "second": "soap", "wins": 1, "losses": 0},
+    ],
+}
+
+
+@pytest.mark.parametrize("rows", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_votes_in_any_layout_are_the_same_comparisons(rows: list[dict[str, Any]]):
+    expected = {("tea", "soap"): 3, ("soap", "tea"): 1, ("tea", "milk"): 1, ("milk", "tea"): 1}
+    expected |= {("milk", "soap"): 1, ("soap", "milk"): 0}
+    for votes in (rows, load_comparisons(rows) if "chosen" in rows[0] else pd.DataFrame(rows)):
+        assert outcomes_of_first(read_votes(votes)) == pytest.approx(expected)
+
+
+def test_items_keep_their_names_of_any_type():
+    votes = [{"first": 7, "second": 9, "winner": 9}, {"first": 9, "second": 2.5, "winner": "tie"}]
+    fit = fit_items(votes, "base", ridge=1.0)
+    assert set(fit.items) == {7, 9, 2.5}
+    assert fit.to_frame()["item"].tolist()[0] == 9
+
+
+def test_two_items_of_one_name_are_refused():
+    with pytest.raises(UserError, match=r"two items are called '1': 1 and '1'"):
+        read_votes([{"winner": 1, "loser": 2}, {"winner": "1", "loser": 2}])
+
+
+def test_a_ranking_counts_as_its_pairs_of_weight_2_over_k():
+    comparisons = read_votes([{"responses": ["x", "y", "z"], "ranking": [2, 0, 1]}])
+    expected = {("z", "x"): 2 / 3, ("z", "y"): 2 / 3, ("x", "y"): 2 / 3}
+    expected |= {(loser, winner): 0.0 for winner, loser in expected}
+    assert outcomes_of_first(comparisons) == pytest.approx(expected)
+
+
+def test_strengths_are_read_and_their_thresholds_learned():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"first": "abc"[i], "second": "abc"[j], "winner": "abc"[min(i, j)], "strength": strength}
+        for i, j in itertools.permutations(range(3), 2)
+        for strength in rng.integers(1, 3, 20).tolist()
+    ]
+    fit = fit_items(rows, "base", ridge=1.0)
+    assert fit.outcome_model.num_grades == 2
+    assert fit.outcome_model.thresholds != (0.5,)  # where they start
+
+
+def test_a_fit_of_names_is_that_of_numbers():
+    _, comparisons = counts()
+    names = [f"item {number}" for number in range(NUM_ITEMS)]
+    columns = comparisons.first, comparisons.second
+    rows = [{"winner": names[a], "loser": names[b]} for a, b in zip(*columns, strict=True)]
+    by_name = fit_items(rows, "base").to_frame().set_index("item")["mean"][names]
+    by_number = fit_of(Point(), comparisons).utility.mean
+    np.testing.assert_allclose(by_name, by_number, atol=1e-4)
+
+
+@every_family
+def test_a_table_has_each_item_once_best_first(name: str):
+    fit = anything(make_family(name))
+    table = fit.to_frame([0.25, 0.75])
+    assert list(table) == ["item", "mean", "std", "quantile_0.25", "quantile_0.75"]
+    assert sorted(table["item"]) == list(range(NUM_ITEMS))
+    assert table["mean"].is_monotonic_decreasing
+    np.testing.assert_allclose(table["std"], np.asarray(fit.utility.std)[table["item"]])
+    assert f"{NUM_ITEMS} items, family {name}" in repr(fit)
+    assert fit._repr_html_().count("<tr") == NUM_ITEMS + 1
 
 
 # Refusals

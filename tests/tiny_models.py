@@ -1,5 +1,7 @@
 """Tiny models and tokenizers, built on the spot with random weights."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,12 @@ def save_tiny_model(folder: Path, architecture: str = "llama", *, seed: int = 0)
     tokenizer = make_tokenizer(eos_is_pad=architecture == "gpt2", encoder=architecture == "bert")
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@cache
+def tiny_model(architecture: str = "llama") -> Path:
+    """The folder of a tiny backbone that all tests share; none of them changes it."""
+    return save_tiny_model(Path(_FOLDER.name) / architecture)
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="hidden-context-models-")

@@ -117,7 +117,8 @@ def test_without_a_signal_the_strongest_ridge_or_the_fewest_steps_win():
     fitted = cross_fit(make_family("base"), noise, partitions, outcome_model=PLAIN)
     strongest = fitted.ridge == max(RIDGES)
     fewest = fitted.steps == fitted.checkpoints[0]
-    assert (strongest | fewest).mean() >= 0.75
+    # of 7 ridges and 6 numbers of steps a random choice has one of both in 12 of 42 cases
+    assert (strongest | fewest).mean() >= 0.5
     scores = out_of_fold(fitted.heads, noise, partitions, np.arange(400))
     # a coin is -0.693; the expected loss of choosing is of the order of width / n
     nats = np.mean([each.log_likelihood for each in scores])

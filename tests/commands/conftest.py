@@ -1,12 +1,25 @@
 """Fixtures of the tests that run commands."""
 
+import gc
+import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from saved_results import write_audit, write_data_dir, write_synthetic
 
 from hidden_context.commands.cli import main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_new_garbage() -> None:
+    """Every training collects garbage; what imports leave need not be looked through each time."""
+    import hidden_context.llm.train  # noqa: F401 (the model stack)
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -30,3 +43,30 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_data_dir(folder / "data", ("base", "categorical", "shared_context"))
     write_synthetic(folder / "synthetic")
     return folder
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Any]:
+    """Start a command line in a process of its own, forked from one that has the model stack."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hidden_context.llm.train"])
+
+    def started(arguments: list[Any], stderr: Path, *, largest_file: int | None = None) -> Any:
+        given = [str(argument) for argument in arguments]
+        process = context.Process(target=_command, args=(given, stderr, largest_file))
+        process.start()
+        return process
+
+    return started
+
+
+def _command(arguments: list[str], stderr: Path, largest_file: int | None) -> None:
+    import resource
+    import signal
+
+    file = os.open(stderr, os.O_WRONLY | os.O_CREAT)
+    os.dup2(file, 2)
+    if largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    os._exit(main(arguments))

@@ -262,16 +262,15 @@ def test_a_tie_by_half_is_an_even_soft_label(tmp_path: Path, run: Run, voted: Pa
     assert nll[0] == pytest.approx(nll[1], rel=1e-6)
 
 
-def test_scores_are_not_read_again_with_the_outcome_of_other_columns(
+def test_scores_are_read_again_with_their_outcome(
     tmp_path: Path, folder: Path, run: Run, voted: Path
 ):
-    """`wins` are of response_a, which need not be the chosen one."""
-    scores = tmp_path / "scores.jsonl"
-    evaluated(run, voted / "threshold", folder / "votes.jsonl", scores)
-    flags = [f"--reward_model_checkpoint={voted / 'half'}", f"--data_path={scores}"]
-    status, _, error = run("evaluate", *flags, f"--output={tmp_path / 'again.jsonl'}")
-    assert status == 2
-    assert "responses are in chosen, rejected and in response_a, response_b, so of which" in error
+    """Not with `wins`, which are of response_a: that need not be the chosen one."""
+    scores, again = tmp_path / "scores.jsonl", tmp_path / "again.jsonl"
+    first = evaluated(run, voted / "threshold", folder / "votes.jsonl", scores)
+    assert evaluated(run, voted / "threshold", scores, again) == pytest.approx(first, rel=1e-6)
+    kept = [[row["reward_output_chosen"] for row in read_jsonl(file)] for file in (scores, again)]
+    np.testing.assert_allclose(kept[0], kept[1], atol=1e-6)
 
 
 def test_an_old_outcome_is_not_kept_beside_new_scores(tmp_path: Path, run: Run, voted: Path):
@@ -353,7 +352,11 @@ def test_an_interrupted_run_ends_with_the_thresholds_of_an_unbroken_one(
     ("data", "flags", "message"),
     [
         ("votes", ["--davidson=0.5"], "davidson is the number of ties=davidson; give that"),
-        ("plain", ["--ties=davidson"], "no tie is in the data, so none can be learned; give davidson"),
+        (
+            "plain",
+            ["--ties=davidson"],
+            "no tie is in the data, so none can be learned; give davidson",
+        ),
         ("plain", ["--thresholds=0.5"], "1 thresholds were given; ties by half and 1 strength(s)"),
         ("gap", [], "no comparison to train on is of strength 2 (of 3), so where it begins cannot"),
         ("only_ties", [], "every vote is a tie, so where ties end cannot be learned"),
@@ -407,21 +410,24 @@ def longer_wins(rows: Rows) -> float:
 def test_diagnostics_say_of_each_run_what_its_own_evaluation_said(data_dir: Path, run: Run):
     status, printed, error = run("summarize", f"--data_dir={data_dir}", "--diagnostics", "--json")
     assert status == 0, error
-    found = json.loads(printed)
-    runs = [diagnosis["run"] for diagnosis in found["diagnoses"]]
+    summary = json.loads(printed)
+    runs = [evaluation["name"] for evaluation in summary["evaluations"] if "accuracy" in evaluation]
     names = ("base_0", f"{NORMAL}_0", f"{NORMAL}_1")
     assert runs == [f"{name}_last_checkpoint" for name in names]
-    for diagnosis in found["diagnoses"]:
-        file = next(data_dir.glob(f"**/{diagnosis['run']}/eval_results_both.jsonl"))
+    for evaluation in summary["evaluations"][: len(runs)]:
+        is_base = evaluation["family"]["name"] == BASE
+        file = next(data_dir.glob(f"**/{evaluation['name']}/eval_results_both.jsonl"))
         metrics = read_json(meta_path(file))["metrics"]
-        assert -diagnosis["log_likelihood"]["value"] == pytest.approx(metrics["nll"], rel=1e-5)
-        assert diagnosis["stopping_rule"] == f"after 2 epochs of {NUM_ROWS} observations"
-        assert (diagnosis["against_base"] is None) == (diagnosis["family"] == BASE)
-        assert diagnosis["length"]["longer_wins"] == pytest.approx(longer_wins(DATA["votes"]))
-        assert bool(diagnosis["explained_variance"]) == (diagnosis["family"] != BASE)
-    (ensemble,) = found["ensembles"]
+        assert -evaluation["log_likelihood"]["value"] == pytest.approx(metrics["nll"], rel=1e-5)
+        assert evaluation["stopping_rule"] == f"after 2 epochs of {NUM_ROWS} observations"
+        assert (evaluation.get("against_base") is None) == is_base
+        longer = evaluation["length"]["longer_wins"]["value"]
+        assert longer == pytest.approx(longer_wins(DATA["votes"]))
+        assert bool(evaluation.get("explained_variance")) == (not is_base)
+    (ensemble,) = summary["ensembles"]
     assert (ensemble["family"], ensemble["num_runs"]) == (NORMAL, 2)
-    assert found["risk_tests"][0]["family"] == NORMAL
+    (tests,) = [each["risk_tests"] for each in summary["evaluations"] if each.get("risk_tests")]
+    assert list(tests) == ["quantile:0.01"]
 
 
 def test_diagnostics_are_a_table_for_each_question_that_has_an_answer(

@@ -1,12 +1,7 @@
 """Train, evaluate, score and summarise, end to end on tiny models; and what users get wrong."""
 
 import json
-import os
 import re
-import resource
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -201,23 +196,19 @@ def history(checkpoint: Path) -> dict[int, float]:
 
 
 def test_a_killed_run_is_resumed_with_the_same_losses(
-    tmp_path: Path, llama: Path, data: Path, run: Run
+    tmp_path: Path, llama: Path, data: Path, run: Run, start: Any
 ):
     flags = ["--num_train_epochs=4", "--save_steps=8", "--logging_steps=1", "--eval_steps=1000"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(*train_flags(llama, data, tmp_path, *flags, f"--output_dir={whole}"))
-    command = [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hidden_context.commands.cli", *command, f"--output_dir={killed}"],
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-    )
+    command = train_flags(llama, data, tmp_path, *flags, f"--output_dir={killed}")
+    process = start(command, tmp_path / "stderr")
     deadline = time.monotonic() + 120
     saved = tmp_path / "killed_steps" / "checkpoint-16" / "trainer_state.json"
-    while not saved.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not saved.exists() and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert saved.exists()
     assert not killed.exists()
     resume = [f"--output_dir={killed}", "--resume_from_checkpoint"]
@@ -236,23 +227,6 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     assert not (tmp_path / "killed_steps").exists()
 
 
-def test_two_processes_train_one_model_with_any_batching(tmp_path: Path, llama: Path, data: Path):
-    losses = {}
-    for batching in ("shared_prefix", "padded"):
-        out = tmp_path / batching
-        flags = ["--reward_model_type=categorical", f"--output_dir={out}", "--use_peft=false"]
-        flags += [f"--batching={batching}", "--logging_steps=1"]
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-        command += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
-        command += ["-m", "hidden_context.commands.cli"]
-        command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        losses[batching] = history(out)
-    assert max(losses["padded"]) == 6  # 24 / (2 processes x 2)
-    assert losses["shared_prefix"] == pytest.approx(losses["padded"], abs=2e-4)
-
-
 def test_a_loss_that_is_not_a_number_stops_at_its_step(
     tmp_path: Path, llama: Path, data: Path, run: Run
 ):
@@ -263,22 +237,17 @@ def test_a_loss_that_is_not_a_number_stops_at_its_step(
 
 @pytest.mark.parametrize(("kilobytes", "use_peft"), [(8, True), (150, False)])
 def test_a_disk_that_is_full_is_one_clear_line(
-    tmp_path: Path, llama: Path, data: Path, kilobytes: int, use_peft: bool
+    tmp_path: Path, llama: Path, data: Path, start: Any, kilobytes: int, use_peft: bool
 ):
     """A limit on the size of files stands for the disk: it stops the weights, or the optimizer."""
     flags = ["--save_steps=8", "--num_train_epochs=2", f"--output_dir={tmp_path / 'out'}"]
-    flags += [f"--use_peft={use_peft}"]
-    command = [sys.executable, "-m", "hidden_context.commands.cli"]
-    command += [str(each) for each in train_flags(llama, data, tmp_path, *flags)]
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * kilobytes, 1024 * kilobytes))
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert re.match(r"error: .*(cannot be written|File too large)", done.stderr.splitlines()[-1])
+    command = train_flags(llama, data, tmp_path, *flags, f"--use_peft={use_peft}")
+    process = start(command, tmp_path / "stderr", largest_file=1024 * kilobytes)
+    process.join(timeout=120)
+    assert process.exitcode == 2
+    error = (tmp_path / "stderr").read_text()
+    assert "Traceback" not in error
+    assert re.match(r"error: .*(cannot be written|File too large)", error.splitlines()[-1])
     assert not (tmp_path / "out").exists()
 
 

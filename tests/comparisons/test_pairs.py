@@ -26,6 +26,7 @@ DIALOGUE = "\n\nHuman: Hi\n\nAssistant:{}"
         (["yes", "no"], None, [3, 2]),
         ([DIALOGUE.format("yes"), DIALOGUE.format("no")], None, [3, 2]),
         ([DIALOGUE.format("yes"), None], None, [3, math.nan]),
+        ([DIALOGUE.format("yes"), DIALOGUE.format("no")], "\n\nHuman: Hi", [3, 2]),
         ([[USER, PARIS], [USER, NICE]], None, [5, 4]),
         ([[USER, PARIS], [USER, NICE]], [USER], [5, 4]),
         ([[PARIS], [NICE]], [USER], [5, 4]),

@@ -15,7 +15,6 @@ from hidden_context.distributions import Normal, Point
 from hidden_context.items import ItemFit, SpreadCheck, fit_items
 from hidden_context.items.link_tails import SCALES
 from hidden_context.synthetic.simulated_items import (
-    NormalItems,
     draw_comparisons,
     latent_groups,
     normal_items,
@@ -55,7 +54,7 @@ def without_end(family: Normal | Point, num_items: int, tie_share: float) -> Aga
     items = one_spread(num_items)
     votes = unlimited_comparisons(items, tie_share=tie_share)
     starts = 4 if tie_share > 0 and isinstance(family, Normal) else 1
-    fit = fit_items(votes, family, num_starts=starts, max_iterations=250, check_spread=False)
+    fit = fit_items(votes, family, num_starts=starts, max_iterations=150, check_spread=False)
     return AgainstTruth.of(fit, items.utilities[0])
 
 
@@ -95,7 +94,7 @@ def test_with_wide_utilities_the_probit_takes_logistic_tails_for_spread_and_the_
     extreme = np.abs(utility - utility.mean())
     assert spearmanr(stds["probit"], extreme).statistic > 0.9
     assert stds["probit"].max() > 2 * stds["probit"].min()
-    assert stds["logit"].max() < 1.2 * stds["logit"].min()
+    assert stds["logit"].max() < 1.3 * stds["logit"].min()
 
 
 @pytest.mark.slow
@@ -144,16 +143,56 @@ def test_spread_that_is_none_is_not_taken_for_evidence(link: str, tie_share: flo
     assert check.warning
 
 
-def log_ratio(items: NormalItems, num_comparisons: int) -> tuple[float, float]:
-    """Mean and standard deviation of all comparisons' log P(truth) - log P(best of one spread)."""
-    votes = unlimited_comparisons(items)
-    truth, num_items = items.prob_matrix(), len(items.mean)
-    equal = check_against_one_spread(items)
-    pairs = np.triu_indices(num_items, 1)
-    p, q = truth[pairs], equal[pairs]
-    win, loss = np.log(p / q), np.log((1 - p) / (1 - q))
-    mean = p * win + (1 - p) * loss
-    square = p * win**2 + (1 - p) * loss**2
-    assert len(votes) == len(p)
-    total = num_comparisons * mean.mean()
-    return total, (num_comparisons * (square.mean() - mean.mean() ** 2)) ** 0.5
+@pytest.mark.parametrize("truth", [0.76, 0.44])
+def test_spread_that_differs_is_evidence_and_gains_what_theory_says(truth: float):
+    """Normal items: twice the gain in likelihood is noncentral chi-squared (Wald 1943).
+
+    With D the loss of one spread without end, in nats a comparison, and d further parameters, the
+    log-likelihood gains nD + d/2, with variance 2nD + d/2; of it d is subtracted.
+    """
+    items, n = normal_items(40, truth, seed=0), 20_000
+    exact = unlimited_comparisons(items)
+    exact.outcomes.weight[:] = n / len(exact)
+    d = len(items.mean) - 1
+    lost = check_of(exact).spread_gain + d
+    check = check_of(draw_comparisons(items, n, seed=1))
+    assert abs(check.spread_gain - (lost - d / 2)) < 4 * (2 * lost + d / 2) ** 0.5
+    assert check.tails_gain < check.spread_gain / 2
+    assert check.warning == ""
+
+
+def test_the_link_says_how_many_ties_are_at_random():
+    """Free tails hold the truth: the even part is the share of ties, within what tails may take.
+
+    The logistic part is fitted by normal ones, so the part of no slope is known to some .05.
+    """
+    votes = unlimited_comparisons(one_spread(40), tie_share=TIE_SHARE)
+    votes.outcomes.weight[:] = 1000
+    assert check_of(votes).even_share == pytest.approx(TIE_SHARE, abs=0.05)
+
+
+def test_too_few_votes_say_so():
+    votes = draw_comparisons(normal_items(20, 0.5, seed=0), 300, seed=1)
+    fit = fit_items(votes, max_iterations=60)
+    assert "do not show that items differ in spread" in fit.warnings[0]
+    assert fit.warnings[0] in repr(fit)
+
+
+def test_a_ridge_changes_the_fit_and_not_the_check():
+    """The check is of the likelihood alone, with the fit as a start."""
+    votes = draw_comparisons(normal_items(20, 0.5, seed=0), 20_000, seed=1)
+    plain, with_ridge = (fit_items(votes, ridge=ridge) for ridge in (0.0, 100.0))
+    assert np.abs(plain.raw - with_ridge.raw).max() > 0.1
+    checks = [fit.spread_check for fit in (plain, with_ridge)]
+    assert checks[0] is not None
+    assert checks[1] is not None
+    assert checks[1].spread_gain == pytest.approx(checks[0].spread_gain, abs=0.1)
+    assert checks[1].tails_gain == pytest.approx(checks[0].tails_gain, abs=1e-9)
+
+
+def test_other_families_are_not_checked():
+    votes = draw_comparisons(normal_items(5, 0.5, seed=0), 300, seed=1)
+    for name in ("base", "categorical"):
+        fit = fit_items(votes, name, max_iterations=10)
+        assert fit.spread_check is None
+        assert fit.warnings == ()

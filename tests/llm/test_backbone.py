@@ -1,16 +1,24 @@
 """Backbones, heads, pooling and tokenizers."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, make_tokenizer, save_tiny_model
+from tiny_models import ARCHITECTURES, make_tokenizer, save_tiny_model, tiny_model
 from transformers import AutoModelForSequenceClassification
 
 from hidden_context.distributions import SharedContext
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
-from hidden_context.llm.backbone import load_backbone, load_tokenizer, longest_text
+from hidden_context.llm.backbone import (
+    load_backbone,
+    load_config,
+    load_tokenizer,
+    longest_text,
+    unwrapped,
+)
 
 DECODERS = [name for name in ARCHITECTURES if name != "bert"]
 
@@ -108,8 +116,9 @@ def test_the_pad_token_is_never_the_eos_token(tmp_path: Path):
 def test_texts_are_no_longer_than_the_model_has_positions(tmp_path: Path):
     save_tiny_model(tmp_path, "bert")
     tokenizer = load_tokenizer(str(tmp_path))
-    assert longest_text(str(tmp_path), tokenizer, 1024) == 512
-    assert longest_text(str(tmp_path), tokenizer, 100) == 100
+    config = load_config(str(tmp_path))
+    assert longest_text(config, tokenizer, 1024) == 512
+    assert longest_text(config, tokenizer, 100) == 100
 
 
 @pytest.mark.parametrize(
@@ -142,3 +151,16 @@ def test_an_unknown_architecture_gets_adapters_on_all_linear_layers(
     names = [name for name, _ in model.named_parameters() if ".lora_A." in name]
     assert any("gate_proj" in name for name in names)
     assert not any("score" in name for name in names)
+
+
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_model_comes_back_from_a_pickle_and_a_copy(architecture: str, adapters: bool):
+    model = load_backbone(str(tiny_model(architecture)), 2, dtype=torch.float32)
+    model = (with_adapters(model) if adapters else model).eval()
+    text = torch.tensor([[5, 2, 7, 8]])
+    expected = model(text, torch.ones_like(text)).logits
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        found = again(text, torch.ones_like(text)).logits
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert type(unwrapped(again)) is type(unwrapped(model))

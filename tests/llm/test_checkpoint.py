@@ -1,27 +1,22 @@
 """Checkpoints: what they are, and what is refused."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import VOCABULARY, make_tokenizer, save_tiny_model
+from tiny_models import VOCABULARY, make_tokenizer, save_tiny_model, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from hidden_context.distributions import FAMILIES, Categorical, Normal, Point
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone
-from hidden_context.llm.checkpoint import (
-    CHECKPOINT_RECORD,
-    find_checkpoint,
-    load_in_turn,
-    load_reward_model,
-    save_record,
-)
-from hidden_context.llm.score import ScoringOptions, score
+from hidden_context.llm.checkpoint import CHECKPOINT_RECORD, find_checkpoint, save_record
+from hidden_context.llm.reward_model import RewardModel
 
 CPU: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 TEXTS = ["Human: bread?", "flour and water", "I would rather not"]
@@ -36,24 +31,28 @@ def save_adapter(folder: Path, backbone: Path, family: Any, *, seed: int = 1) ->
         if value.requires_grad and "original_module" not in name:
             torch.nn.init.normal_(value, std=0.3)
     model.save_pretrained(folder)
-    save_record(folder, family=family, model_name=str(backbone), config={}, metrics={}, history=[])
+    save_record(folder, family=family, model_name=str(backbone))
     return folder
 
 
-def raw_of(folder: Path) -> np.ndarray:
-    reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
-    return score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
+def raw_of(folder: Path | RewardModel) -> np.ndarray:
+    model = folder
+    if isinstance(folder, Path):
+        model = RewardModel.from_pretrained(folder, **CPU)
+    assert isinstance(model, RewardModel)
+    rows = [{"prompt": text, "responses": [""]} for text in TEXTS]
+    return model.score_responses(rows, "rows").raw
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_adapters_come_back_with_their_family(tmp_path: Path, architecture: str, name: str):
     family = FAMILIES[name]()
-    backbone = save_tiny_model(tmp_path / "backbone", architecture)
+    backbone = tiny_model(architecture)
     folder = save_adapter(tmp_path / "adapter", backbone, family)
-    reward_model = load_reward_model(find_checkpoint(str(folder)), **CPU)
-    assert reward_model.family == family
-    raw = score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
+    model = RewardModel.from_pretrained(folder, **CPU)
+    assert model.family == family
+    raw = raw_of(model)
     assert raw.shape == (3, family.num_outputs)
     assert np.ptp(raw[:, 0]) > 1e-4
 
@@ -61,8 +60,8 @@ def test_adapters_come_back_with_their_family(tmp_path: Path, architecture: str,
 def test_a_backbone_that_adapters_share_is_loaded_once_and_gives_the_same_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    backbone = save_tiny_model(tmp_path / "backbone")
-    other = save_tiny_model(tmp_path / "other", "gpt2")
+    backbone = tiny_model()
+    other = tiny_model("gpt2")
     families = [Normal(), Categorical(), Point(), Normal()]
     folders = [
         save_adapter(tmp_path / str(seed), other if seed == 2 else backbone, family, seed=seed)
@@ -77,30 +76,26 @@ def test_a_backbone_that_adapters_share_is_loaded_once_and_gives_the_same_scores
 
     monkeypatch.setattr("hidden_context.llm.checkpoint.load_backbone", counting)
     records = [find_checkpoint(str(folder)) for folder in folders]
-    found = [
-        score(reward_model, TEXTS, ScoringOptions(max_length=99)).raw
-        for reward_model in load_in_turn(records, **CPU)
-    ]
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    outputs = [raw_of(model) for model in RewardModel.load_in_turn(records, **CPU)]
+    for raw, alone in zip(outputs, expected, strict=True):
+        np.testing.assert_array_equal(raw, alone)
     assert loaded == [str(backbone), str(other), str(backbone)]
 
 
 def test_fully_trained_models_come_back(tmp_path: Path):
-    backbone = save_tiny_model(tmp_path / "backbone")
+    backbone = tiny_model()
     model = load_backbone(str(backbone), 10, dtype=torch.float32)
     model.save_pretrained(tmp_path / "full")
     make_tokenizer().save_pretrained(tmp_path / "full")
-    about: dict[str, Any] = {"model_name": str(backbone), "config": {}, "metrics": {}}
-    save_record(tmp_path / "full", family=Categorical(), history=[], **about)
+    save_record(tmp_path / "full", family=Categorical(), model_name=str(backbone))
     assert raw_of(tmp_path / "full").shape == (3, 10)
-    save_record(tmp_path / "full", family=Normal(), history=[], **about)
+    save_record(tmp_path / "full", family=Normal(), model_name=str(backbone))
     with pytest.raises(UserError, match="head of 10 outputs, but family mean_and_variance reads 2"):
         find_checkpoint(str(tmp_path / "full"))
 
 
 def test_the_record_says_how_a_checkpoint_was_made(tmp_path: Path):
-    folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
+    folder = save_adapter(tmp_path / "a", tiny_model(), Normal())
     record = json.loads((folder / CHECKPOINT_RECORD).read_text())
     assert record["family"] == Normal().to_dict()
     assert record["family"]["link"] == "probit"
@@ -109,38 +104,36 @@ def test_the_record_says_how_a_checkpoint_was_made(tmp_path: Path):
 
 
 def test_what_contradicts_a_checkpoint_is_refused(tmp_path: Path):
-    backbone = save_tiny_model(tmp_path / "backbone")
+    backbone = tiny_model()
     folder = str(save_adapter(tmp_path / "a", backbone, Normal()))
     assert find_checkpoint(folder, num_outputs=2).family == Normal()
     assert find_checkpoint(folder, link="paper").family == Normal(link="paper")
-    with pytest.raises(UserError, match=r"--num_outputs 10 contradicts .* has 2"):
+    with pytest.raises(UserError, match=r"num_outputs 10 contradicts .* has 2"):
         find_checkpoint(folder, num_outputs=10)
-    with pytest.raises(UserError, match=r"--reward_model_type base contradicts .* mean_and_var"):
+    with pytest.raises(UserError, match=r"reward_model_type base contradicts .* mean_and_var"):
         find_checkpoint(folder, reward_model_type="base")
     with pytest.raises(UserError, match="link 'tobit' is unknown; choose one of probit, paper, lo"):
         find_checkpoint(folder, link="tobit")
-    gpt2 = str(save_tiny_model(tmp_path / "gpt2", "gpt2"))
+    gpt2 = str(tiny_model("gpt2"))
     with pytest.raises(UserError, match=r"does not fit .*gpt2 with 2 outputs"):
-        load_reward_model(find_checkpoint(folder, model_name=gpt2), **CPU)
+        RewardModel.from_pretrained(folder, model_name=gpt2, **CPU)
 
 
-def test_another_backbone_than_the_recorded_one_is_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_another_backbone_than_the_recorded_one_is_warned_of(tmp_path: Path):
     backbone = save_tiny_model(tmp_path / "llama")
     folder = str(save_adapter(tmp_path / "a", backbone, Normal()))
     moved = save_tiny_model(tmp_path / "elsewhere" / "llama")
-    capsys.readouterr()
-    assert find_checkpoint(folder, model_name=str(moved)).model_name == str(moved)
-    assert capsys.readouterr().err == ""
-    find_checkpoint(folder, model_name="llama-chat")
-    assert "was made from" in capsys.readouterr().err
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_checkpoint(folder, model_name=str(moved)).model_name == str(moved)
+    with pytest.warns(UserWarning, match="was made from"):
+        find_checkpoint(folder, model_name="llama-chat")
 
 
 def test_a_checkpoint_without_record_needs_its_family(tmp_path: Path):
-    folder = save_adapter(tmp_path / "a", save_tiny_model(tmp_path / "backbone"), Normal())
+    folder = save_adapter(tmp_path / "a", tiny_model(), Normal())
     (folder / CHECKPOINT_RECORD).unlink()
-    with pytest.raises(UserError, match="what its outputs mean is unknown; give --reward_model_ty"):
+    with pytest.raises(UserError, match="what its outputs mean is unknown; give reward_model_ty"):
         find_checkpoint(str(folder))
     found = find_checkpoint(str(folder), reward_model_type="mean_and_variance")
     assert found.family == Normal(link="paper")
@@ -162,8 +155,12 @@ def gpt2_sized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backbone of GPT-2's widths and depth, with few tokens and positions."""
     folder = tmp_path_factory.mktemp("gpt2")
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=VOCABULARY, n_positions=64)
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    with torch.device("meta"):  # the usual start takes seconds for so many weights
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_positions=64))
+    model.to_empty(device="cpu").tie_weights()
+    for weight in model.parameters():
+        torch.nn.init.uniform_(weight, -0.03, 0.03)
+    model.save_pretrained(folder)
     make_tokenizer(eos_is_pad=True).save_pretrained(folder)
     return folder
 
@@ -176,16 +173,15 @@ def test_the_published_pickles_load_and_score_as_what_their_names_say(
         find_checkpoint(str(folder / name), model_name=str(gpt2_sized)) for name in PUBLISHED
     ]
     assert [record.family for record in records] == list(PUBLISHED.values())
-    for record, reward_model in zip(records, load_in_turn(records, **CPU), strict=True):
+    for record, model in zip(records, RewardModel.load_in_turn(records, **CPU), strict=True):
         state = torch.load(record.folder / "adapter_model.bin", "cpu", weights_only=True)
-        loaded = reward_model.model.state_dict()
+        loaded = model.model.state_dict()
         for key, value in state.items():
             ours = key.replace(".score.", ".score.modules_to_save.default.")
             ours = ours.replace("lora_A.weight", "lora_A.default.weight")
             ours = ours.replace("lora_B.weight", "lora_B.default.weight")
             torch.testing.assert_close(loaded[ours], value.float(), rtol=0, atol=0)
-        raw = score(reward_model, TEXTS, ScoringOptions(max_length=64)).raw
-        assert raw.shape == (3, record.family.num_outputs)
+        assert raw_of(model).shape == (3, record.family.num_outputs)
 
 
 def test_a_published_name_may_be_overruled(gpt2_sized: Path, published_data: Path):

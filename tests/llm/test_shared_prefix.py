@@ -1,5 +1,6 @@
 """Sharing prefixes changes the time alone: rewards and gradients are those of padded texts."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +158,18 @@ def test_checkpointed_gradients_are_those_of_padded_texts():
 
 
 @pytest.mark.parametrize("family", ["bert", *DIFFERENT])
-def test_other_backbones_are_grouped_with_a_reason(family: str, capsys: pytest.CaptureFixture[str]):
+def test_other_backbones_are_grouped_with_a_reason(family: str):
     model = make_model(family)
-    assert choose_batching(model, "shared_prefix", make_texts(), 0, longest=512) == "grouped"
-    assert "batching: grouped, since shared_prefix " in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="batching: grouped, since shared_prefix "):
+        assert choose_batching(model, "shared_prefix", make_texts(), 0, longest=512) == "grouped"
     assert_equal_to_padded(model, "grouped", make_texts())
+
+
+def test_an_encoder_is_grouped_without_a_word():
+    """It has no beginnings to share; nobody asked for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert choose_batching(make_model("bert"), None, make_texts(), 0, longest=9) == "grouped"
 
 
 def test_unknown_kinds_of_layers_are_grouped():

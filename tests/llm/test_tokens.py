@@ -35,7 +35,7 @@ def test_dropped_texts_are_empty_and_counted():
 
 
 def test_an_overlong_text_may_be_refused_by_number():
-    with pytest.raises(UserError, match=r"row 2 has \d+ tokens, more than --max_length 12"):
+    with pytest.raises(UserError, match=r"row 2 has \d+ tokens, more than max_length 12"):
         tokenize(make_tokenizer(), ["bread", LONG], max_length=12, overlong="error")
 
 
@@ -64,3 +64,15 @@ def test_lone_surrogates_and_many_texts_pass():
     tokenized = tokenize(make_tokenizer(), texts, max_length=99, overlong="error")
     assert len(tokenized.token_ids) == 1500
     assert tokenized.token_ids[1499].dtype == np.int32
+
+
+def test_token_ids_stay_as_they_are_or_lose_their_beginning():
+    ids = [[5, 6, 7], np.arange(9)]
+    tokenized = tokenize(make_tokenizer(encoder=True), ids, max_length=4, overlong="truncate_left")
+    assert [text.tolist() for text in tokenized.token_ids] == [[5, 6, 7], [5, 6, 7, 8]]
+    assert tokenized.overlong.tolist() == [False, True]
+
+
+def test_texts_of_several_kinds_are_refused():
+    with pytest.raises(UserError, match="plain texts and token ids are mixed; give one of them"):
+        tokenize(make_tokenizer(), ["A", [5, 6]], max_length=9, overlong="error")

@@ -249,7 +249,7 @@ def test_r2_is_on_every_scale_and_pooled_over_all_responses() -> None:
 
 
 def test_folds_are_never_pooled() -> None:
-    """Another origin and scale for a fold changes its r² by nothing, that of pooled outputs by much."""
+    """Another origin and scale for a fold changes no r² of it; that of all outputs is another."""
     fold = np.arange(N) // 3 % 2  # whole prompts
     raw = SCORES.by_row.copy()
     moved = raw.copy()

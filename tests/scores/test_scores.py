@@ -249,6 +249,11 @@ LAYOUTS: dict[str, dict[str, Any]] = {
         "chosen": f"{DIALOGUE}Flour and water",
         "rejected": f"{DIALOGUE}Flour",
     },
+    "dialogue with a prompt that ends before Assistant:": {
+        "prompt": DIALOGUE.removesuffix("\n\nAssistant:"),
+        "chosen": f"{DIALOGUE}Flour and water",
+        "rejected": f"{DIALOGUE}Flour",
+    },
     "responses alone": {"prompt": "Bread?", "chosen": "Flour and water", "rejected": "Flour"},
 }
 
@@ -268,8 +273,8 @@ def test_the_length_of_a_response_is_that_of_its_own_characters(
 
 def test_a_missing_text_has_no_length(tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
-    rows = [{"reward_output_chosen": [1.0], "reward_output_rejected": [0.0]}, *[{}] * 0]
-    write_jsonl(file, [*rows, rows[0] | {"reward_output_chosen": [2.0]}])
+    row = {"reward_output_chosen": [1.0], "reward_output_rejected": [0.0]}
+    write_jsonl(file, [row, row | {"reward_output_chosen": [2.0]}])
     scores = load_scores(file, family=Point())
     assert np.isnan(scores.lengths).all()
     assert scores.lengths_of_pairs is None
@@ -413,7 +418,7 @@ def test_rewards_by_risk_are_written_beside_the_outputs(tmp_path: Path) -> None:
 def test_no_file_holds_nan_or_infinity(tmp_path: Path) -> None:
     """An infinite reward is null; lengths that nobody knows are not written."""
     file = tmp_path / "scores.jsonl"
-    scores = pairs(raw=np.full((12, 2), 30, np.float32), lengths=np.full(12, np.nan))
+    scores = replace(pairs(lengths=np.full(12, np.nan)), raw=np.full((12, 2), 30, np.float32))
     with np.errstate(over="ignore"):
         scores.save(file, risks=[Risk("lcb", 1e308)])
 
@@ -550,7 +555,9 @@ def test_a_damaged_comparison_is_named(
 def test_a_row_without_outputs_is_named(tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     write_jsonl(file, [PAIR, {"chosen": "a", "rejected": "b"}])
-    with pytest.raises(UserError, match=r"row 2: no column 'reward_output_chosen'; columns present"):
+    with pytest.raises(
+        UserError, match=r"row 2: no column 'reward_output_chosen'; columns present"
+    ):
         load_scores(file, family=Normal())
     write_jsonl(file, [{"chosen": "a", "rejected": "b"}])
     with pytest.raises(UserError, match="columns of raw outputs: none"):

@@ -152,9 +152,11 @@ class StateCache:
 
     def _write(self, digests: bytes, states: np.ndarray) -> None:
         content = digests + states.tobytes()
+        path = self.folder / _name(content)
         try:
-            with atomic_write(self.folder / _name(content)) as file:
+            with atomic_write(path) as file:
                 file.write(content)
+            self._damaged.discard(path)  # the same texts again have the same name
         except OSError as error:
             raise UserError(
                 f"{self.folder} cannot be written to ({error.strerror}), and some texts are not in "
@@ -176,8 +178,7 @@ class StateCache:
                 new_damage.append(path.name)
         if new_damage:
             warnings.warn(
-                f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again, and "
-                "the files can be removed.",
+                f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again.",
                 stacklevel=3,
             )
         digests = _sortable(np.frombuffer(b"".join(self._digests.values()), DIGEST))

@@ -87,7 +87,7 @@ def _shared_turns(conversations: Sequence[Sequence[Any]]) -> int:
 
 def _length(text: Text) -> float:
     if isinstance(text, str):
-        return float(len(text))
+        return float(len(text.removeprefix(LAST_TURN)))  # of a prompt that ends before it
     return float(sum(_content_length(turn["content"]) for turn in text))
 
 

@@ -91,7 +91,7 @@ def train_model(config: Config, family: str, subset: Subset) -> RewardModel:
         model=str(config.out_dir / MODEL_NAME),
         family=family,
         output_dir=checkpoint_folder(config, family, subset),
-        eval_comparisons=test,
+        eval_data=test,
         use_peft=False,
         bf16=False,
         learning_rate=config.learning_rate,

@@ -262,7 +262,7 @@ def _training_arguments(
 def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
     """Write the final checkpoint beside its place and rename it when it is whole."""
     partial = folder.with_name(f".{folder.name}.partial")
-    with refusing_full_disks(partial), quietly():
+    with refusing_full_disks(partial):
         trainer.save_model(str(partial))
     if not trainer.is_world_process_zero():
         return

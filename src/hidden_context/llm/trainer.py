@@ -21,7 +21,7 @@ from hidden_context.likelihood.loss import (
     preference_loss,
 )
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
-from hidden_context.llm.backbone import unwrapped
+from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.packing import Batching
 from hidden_context.measures.evaluation import comparison_metrics
@@ -208,7 +208,8 @@ class PreferenceTrainer(Trainer):
         return optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict)
+        with quietly():
+            super()._save(output_dir, state_dict)
         values = {name: value.tolist() for name, value in self.likelihood.named_parameters()}
         if values and output_dir is not None:
             write_json(Path(output_dir) / LEARNED, values)

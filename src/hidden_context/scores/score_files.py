@@ -6,7 +6,6 @@ docs/formats.md says what they hold.
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from math import inf, isclose
 from pathlib import Path
 from typing import Any
@@ -324,8 +323,7 @@ def _outcomes(
     rows: Iterable[Mapping[str, Any]], file: Path, model: OutcomeModel
 ) -> Outcomes | None:
     """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
-    places = (f"{file}, row {number}" for number in count(1))
-    written = [_outcome(row, place) for row, place in zip(rows, places, strict=False)]
+    written = [_outcome(row, f"{file}, row {number}") for number, row in enumerate(rows, start=1)]
     if not any(written) and model == DEFAULT_OUTCOME_MODEL:
         return None
     num_columns = next((len(outcome[0]) for outcome in written if outcome), 3)
@@ -351,13 +349,8 @@ def _outcome(row: Mapping[str, Any], place: str) -> tuple[list[float], float] | 
         weight = float(row["outcome"]["weight"])
     except (KeyError, TypeError, ValueError):
         shares, weight = [], 0.0
-    is_odd = len(shares) >= 3 and len(shares) % 2 == 1
-    if (
-        not is_odd
-        or not 0 <= weight < inf
-        or min(shares) < 0
-        or not isclose(sum(shares), 1, abs_tol=1e-4)
-    ):
+    are_shares = len(shares) % 2 == 1 and min(shares) >= 0 and isclose(sum(shares), 1, abs_tol=1e-4)
+    if not are_shares or len(shares) < 3 or not 0 <= weight < inf:
         raise UserError(
             f"{place}: outcome is {str(row['outcome'])[:80]}; expected a weight that is not "
             "negative, and shares of an odd number of grades that add up to 1."
