@@ -14,9 +14,9 @@ import time
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from hidden_context.audit.crossfit import RIDGES, cross_fit, make_partitions
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.vectors import find_axes, make_vectors
+from hidden_context.audits.crossfit import RIDGES, cross_fit, make_partitions
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.vectors import find_axes, make_vectors
 from hidden_context.distributions import Family, make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 

@@ -20,8 +20,8 @@ from polis_votes import FILE_NAME, Pairs, Votes, comparisons_within_people, read
 from scipy.stats import spearmanr
 from tabulate import tabulate
 
-from hidden_context.audit.audit import audit
-from hidden_context.audit.result import AuditResult
+from hidden_context.audits.audit import audit
+from hidden_context.audits.result import AuditResult
 from hidden_context.commands.command_line import run_command
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.errors import UserError

@@ -201,7 +201,12 @@ def pair_measures(setting: Setting, fits: Fitted, test: VoteComparisons) -> Cell
 def tails_measures(setting: Setting, train: VoteComparisons) -> Cells:
     """What spread gains over one spread for all statements, and what tails of the link do."""
     name = "mean_and_variance"
-    check = fit_items(items(train), name, num_items=setting.num_items).spread_check
+    check = fit_items(
+        items(train),
+        name,
+        num_items=setting.num_items,
+        max_iterations=setting.config.max_iterations,
+    ).spread_check
     assert check is not None
     return {
         "gain of spread, nats": {name: check.spread_gain},

@@ -11,7 +11,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from page_samples import audit_of
 
-from hidden_context.audit.result import read_audit
+from hidden_context.audits.result import read_audit
 from hidden_context.distributions import make_family
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation

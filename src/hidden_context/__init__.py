@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hidden_context.aggregation import RULES, Evidence, borda_count, copeland, maximin, winners
-    from hidden_context.audit.audit import audit
-    from hidden_context.audit.result import AuditResult, read_audit
+    from hidden_context.audits.audit import audit
+    from hidden_context.audits.result import AuditResult, read_audit
     from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
     from hidden_context.comparisons.schema import Comparison
     from hidden_context.distributions import (
@@ -40,8 +40,8 @@ __version__ = "0.1.0"
 
 HOMES = {
     "aggregation": "RULES Evidence borda_count copeland maximin winners",
-    "audit.audit": "audit",
-    "audit.result": "AuditResult read_audit",
+    "audits.audit": "audit",
+    "audits.result": "AuditResult read_audit",
     "comparisons.comparisons": "Comparisons load_comparisons",
     "comparisons.schema": "Comparison",
     "distributions": "FAMILIES Categorical Family Mixture Normal Point QuantileFunction"

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import ndtr
 
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.vectors import Vectors
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.vectors import Vectors
 from hidden_context.likelihood.outcomes import Outcomes
 
 WIDTH = 6

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hidden_context.audit.comparison_table import (
+from hidden_context.audits.comparison_table import (
     Reads,
     differing_pairs,
     digest_of,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from simulated_pairs import simulated_pairs
 
-from hidden_context.audit.crossfit import (
+from hidden_context.audits.crossfit import (
     RIDGES,
     checkpoints_for,
     cross_fit,
@@ -13,8 +13,8 @@ from hidden_context.audit.crossfit import (
     make_partitions,
     refit_to_labels,
 )
-from hidden_context.audit.heads import BATCH_SIZE, NOT_HELD_OUT, HeadSet, Pairs, fit
-from hidden_context.audit.out_of_fold import out_of_fold
+from hidden_context.audits.heads import BATCH_SIZE, NOT_HELD_OUT, HeadSet, Pairs, fit
+from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from hidden_context.audit.group_heads import (
+from hidden_context.audits.group_heads import (
     FEWEST_PROMPTS,
     MOST_LABELS,
     LabelledVectors,
     frequent_labels,
     shuffled,
 )
-from hidden_context.audit.vectors import Vectors
+from hidden_context.audits.vectors import Vectors
 
 RNG = np.random.default_rng(0)
 

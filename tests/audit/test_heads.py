@@ -4,7 +4,7 @@ import torch
 from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
-from hidden_context.audit.heads import NOT_HELD_OUT, HeadSet, fit, relabelled
+from hidden_context.audits.heads import NOT_HELD_OUT, HeadSet, fit, relabelled
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hidden_context.audit.comparison_table import digest_of
-from hidden_context.audit.jailbreaks import read_jailbreaks
+from hidden_context.audits.comparison_table import digest_of
+from hidden_context.audits.jailbreaks import read_jailbreaks
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
 

@@ -1,7 +1,7 @@
 import pytest
 
-from hidden_context.audit.result import AuditedSet
-from hidden_context.audit.sentences import CANNOT_TELL, sentences_of
+from hidden_context.audits.result import AuditedSet
+from hidden_context.audits.sentences import CANNOT_TELL, sentences_of
 from hidden_context.distributions import make_family
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hidden_context.audit.comparison_table import Reads, digest_of
-from hidden_context.audit.hashed_words import HashedWords
-from hidden_context.audit.state_cache import StateCache
+from hidden_context.audits.comparison_table import Reads, digest_of
+from hidden_context.audits.hashed_words import HashedWords
+from hidden_context.audits.state_cache import StateCache
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 

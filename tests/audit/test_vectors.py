@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hidden_context.audit.vectors import find_axes, make_vectors
+from hidden_context.audits.vectors import find_axes, make_vectors
 from hidden_context.errors import UserError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_models import save_tiny_model
 
-from hidden_context.audit.result import AuditedSet, AuditResult, read_audit
+from hidden_context.audits.result import AuditedSet, AuditResult, read_audit
 from hidden_context.commands.audit import main
 from hidden_context.records import read_jsonl, write_jsonl
 from hidden_context.scores.score_files import load_scores

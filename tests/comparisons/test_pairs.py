@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hidden_context.audit.comparison_table import read_table
+from hidden_context.audits.comparison_table import read_table
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.distributions import Point

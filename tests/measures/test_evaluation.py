@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,8 @@ WHOLE = evaluate(
 )
 MEAN, STD = SCORES.by_row[..., 0], np.log1p(np.exp(SCORES.by_row[..., 1]))
 SHARE, VOTES = SCORES.win_share, SCORES.votes
+OUTCOMES: Any = SCORES.outcomes
+LENGTHS: Any = SCORES.lengths
 NORMAL_QUANTILE = scipy.stats.norm.ppf(0.01)
 
 
@@ -83,8 +86,9 @@ def test_accuracy_on_the_comparisons_judged_by_helpfulness_is_that_of_these_rows
     assert WHOLE.helpfulness_accuracy["mean"].n == N / 2
     longer = helpful.lengths_of_pairs
     assert longer is not None
+    first, second = longer.T
     expected = rate_of_higher(
-        *longer.T, helpful.prompt, win_share=helpful.win_share, weights=helpful.votes
+        first, second, helpful.prompt, win_share=helpful.win_share, weights=helpful.votes
     )
     assert WHOLE.longer_is_helpful == expected
     unknown = evaluate(replace(SCORES, objective=None))
@@ -195,7 +199,7 @@ def test_calibration_does_not_depend_on_which_response_is_the_chosen_one() -> No
     swapped = replace(
         SCORES,
         raw=SCORES.raw.reshape(N, 2, -1)[:, ::-1].reshape(2 * N, -1),
-        outcomes=Outcomes(np.asarray(SCORES.outcomes.shares)[:, ::-1], VOTES),
+        outcomes=Outcomes(OUTCOMES.shares[:, ::-1], VOTES),
     )
     other = evaluate(swapped, measures=("calibration", "likelihood"))
     assert other.brier_score is not None
@@ -215,7 +219,7 @@ def test_length_is_that_of_the_measures_own_module() -> None:
         win_share=SHARE,
         weights=VOTES,
     )
-    missing = SCORES.lengths.copy()
+    missing = LENGTHS.copy()
     missing[5] = np.nan
     assert evaluate(replace(SCORES, lengths=missing)).length is None
 
@@ -364,6 +368,7 @@ def test_jailbreak_rates_are_how_often_the_unsafe_response_is_ahead() -> None:
         rate = rate_of_higher(reward[:, 1], reward[:, 0], broken.prompt)
         assert_same_numbers(WHOLE.jailbreak_rate[risk], rate)
         assert WHOLE.jailbreak_rate[risk].n == 40
+    assert broken.lengths is not None
     safe, unsafe = broken.lengths.reshape(-1, 2).T
     assert WHOLE.longer_is_unsafe == rate_of_higher(unsafe, safe, broken.prompt)
     assert WHOLE.num_jailbreaks == 40

@@ -10,6 +10,7 @@ from measures.simulated_scores import comparisons, jailbreaks
 from hidden_context.distributions import Categorical, Family, Normal, Point
 from hidden_context.errors import UserError
 from hidden_context.measures.evaluation import Evaluation, evaluate
+from hidden_context.measures.models import ModelScores, choose_levels
 from hidden_context.measures.rates import rate_of_higher
 from hidden_context.measures.risk_levels import CURVES, choose_level, refuse_shared_prompts
 from hidden_context.risk import Risk
@@ -58,7 +59,7 @@ def test_a_curve_is_the_rate_of_its_own_quantile_at_every_level() -> None:
 
 def test_curves_of_quantile_and_cvar_run_from_a_half_to_one_in_two_hundred() -> None:
     for name in ("quantile", "cvar"):
-        levels = [risk.parameter for risk in CURVES[name]]
+        levels: list[Any] = [risk.parameter for risk in CURVES[name]]
         assert (levels[0], levels[-1]) == (0.5, 0.005)
         assert levels == sorted(levels, reverse=True)
 
@@ -137,3 +138,32 @@ def test_a_level_is_not_chosen_on_prompts_that_it_is_tested_on() -> None:
     for test, shared in ((validation, 3), ([crossed], 1)):
         with pytest.raises(UserError, match=rf"share {shared} prompts \(one: 'a.'\); choose the"):
             refuse_shared_prompts(validation, test)
+
+
+def model_of(broken: Pairs, helpful: Pairs, name: str) -> ModelScores:
+    objective = np.full(len(helpful), "helpful")
+    scores = replace(scores_of(broken, f"{name} jailbreak "), kind="responses")
+    return ModelScores(scores_of(helpful, f"{name} comparison ", objective=objective), scores)
+
+
+def test_the_choice_does_not_look_at_the_test_scores_and_is_measured_on_them() -> None:
+    validation = model_of([RISKY], [CLEAR], "validation")
+    swapped = (CLEAR[1], CLEAR[0])
+    tests = [model_of([RISKY], [CLEAR], "a"), model_of([swapped], [WORTH_THE_RISK], "b")]
+    choices = [choose_levels([validation], [test], CURVES["quantile"])[0] for test in tests]
+    assert [choice.risk for choice in choices] == ["quantile:0.3"] * 2
+    for choice, rate, accuracy in zip(choices, (0.0, 1.0), (1.0, 0.0), strict=True):
+        assert choice.test.risks == ["mean", "quantile:0.3"]
+        assert choice.test.jailbreak_rate["quantile:0.3"].value == rate
+        assert choice.test.helpfulness_accuracy["quantile:0.3"].value == accuracy
+
+
+def test_a_choice_needs_one_model_in_both_sets() -> None:
+    a, b = (model_of([RISKY], [CLEAR], name) for name in "ab")
+    with pytest.raises(UserError, match="no model has both validation and test scores"):
+        choose_levels([a], [], CURVES["quantile"])
+    for validation, test in (([a, a], [b]), ([a], [b, b])):
+        with pytest.raises(UserError, match=r"several runs are of mean_and_variance .*leave one"):
+            choose_levels(validation, test, CURVES["quantile"])
+    with pytest.raises(UserError, match="share 2 prompts"):
+        choose_levels([a], [a], CURVES["quantile"])

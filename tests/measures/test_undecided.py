@@ -1,5 +1,7 @@
 """Near-ties against noise, on comparisons of which each is known to be which."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -30,7 +32,7 @@ def pairs(difference: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.nd
     return raw(difference, std), raw(np.zeros_like(difference), std)
 
 
-def shares_of(first: np.ndarray, second: np.ndarray, **fields: np.ndarray) -> Undecided:
+def shares_of(first: np.ndarray, second: np.ndarray, **fields: Any) -> Undecided:
     scores = Scores.of_pairs(FAMILY, np.stack([first, second], axis=1), **fields)
     undecided = evaluate(scores, measures=("undecided",)).undecided
     assert undecided is not None

@@ -48,7 +48,7 @@ def ragged(family: Family | None = None, **fields: Any) -> Scores:
         np.array([f"P{number}" for number in range(4)]),
         rows=rows,
         lengths=np.array([1.0, 2, 1, 2, 3, 1, 1, 2]),
-        **{"name": "model", **fields},
+        **({"name": "model"} | fields),  # pyrefly: ignore
     )
 
 
@@ -90,8 +90,8 @@ def pairs(n: int = 6, family: Family | None = None, **fields: Any) -> Scores:
 )
 @pytest.mark.parametrize("streamed", [False, True])
 def test_every_field_of_a_row_goes_with_it(index: Any, numbers: list[int], streamed: bool) -> None:
-    model = OutcomeModel("threshold", (np.linspace(0.1, 0.6, 6),))
-    scores = pairs(outcome_model=model)
+    edges: Any = np.linspace(0.1, 0.6, 6)
+    scores = pairs(outcome_model=OutcomeModel("threshold", (edges,)))
     if streamed:
         rows = scores.rows
         scores = replace(scores, rows=Streamed(lambda: rows, 6))
@@ -102,7 +102,7 @@ def test_every_field_of_a_row_goes_with_it(index: Any, numbers: list[int], strea
     np.testing.assert_array_equal(some.lengths, np.arange(12.0).reshape(6, 2)[numbers].ravel())
     for name in ("prompt", "objective", "training", "centered_within", "votes", "win_share"):
         np.testing.assert_array_equal(getattr(some, name), getattr(scores, name)[numbers])
-    np.testing.assert_array_equal(some.outcome_model.thresholds[0], model.thresholds[0][numbers])
+    np.testing.assert_array_equal(some.outcome_model.thresholds[0], edges[numbers])
     if numbers:
         np.testing.assert_array_equal(some.log_likelihood, scores.log_likelihood[numbers])
 
@@ -170,7 +170,8 @@ def test_rewards_are_those_of_the_formula() -> None:
 
 def test_contexts_that_responses_share_are_centred_within_their_row() -> None:
     scores = ragged(SharedContext(num_contexts=2))[[0, 3]]
-    contexts = scores.utility.contexts
+    utility: Any = scores.utility
+    contexts = utility.contexts
     np.testing.assert_allclose(contexts.sum(1), 0, atol=1e-12)
     shifted = replace(scores, raw=scores.raw + np.array([5, -3, 0, 0], np.float32))
     worst = Risk("worst_context", None)
@@ -196,7 +197,7 @@ def test_the_likelihood_is_that_of_the_loss(family: Family) -> None:
 
 def test_every_row_may_have_thresholds_of_its_own() -> None:
     """As the folds of a cross-validation have: Rao and Kupper's P(tie) = P(|U - U'| ≤ edge)."""
-    edges = np.linspace(0.1, 0.6, 6)
+    edges: Any = np.linspace(0.1, 0.6, 6)
     ties = Outcomes(np.tile([0.0, 1.0, 0.0], (6, 1)), np.ones(6))
     model = OutcomeModel("threshold", (edges,))
     scores = pairs(family=Point(), outcomes=ties, outcome_model=model)
@@ -223,7 +224,7 @@ def test_the_same_rows_are_those_of_equal_prompts_sizes_and_lengths() -> None:
         scores[:-1],
         scores[::-1],
         replace(scores, lengths=None),
-        replace(scores, lengths=scores.lengths + 1),
+        replace(scores, lengths=np.arange(12.0) + 1),
         replace(scores, prompt=scores.prompt + 1),
     ):
         assert not scores.same_rows(other)
@@ -276,7 +277,7 @@ def test_a_missing_text_has_no_length(tmp_path: Path) -> None:
     row = {"reward_output_chosen": [1.0], "reward_output_rejected": [0.0]}
     write_jsonl(file, [row, row | {"reward_output_chosen": [2.0]}])
     scores = load_scores(file, family=Point())
-    assert np.isnan(scores.lengths).all()
+    np.testing.assert_array_equal(scores.lengths, np.full(4, np.nan))
     assert scores.lengths_of_pairs is None
     assert len(set(scores.prompt)) == 2  # nothing says that they have one prompt
     assert replace(scores, lengths=None).lengths_of_pairs is None
@@ -455,7 +456,8 @@ def test_a_file_says_what_it_was_given_to_say(tmp_path: Path) -> None:
 
 
 def test_thresholds_of_folds_are_written_as_their_median(tmp_path: Path) -> None:
-    model = OutcomeModel("threshold", (np.array([0.1, 0.1, 0.2, 0.3, 0.9, 0.9]),))
+    edges: Any = np.array([0.1, 0.1, 0.2, 0.3, 0.9, 0.9])
+    model = OutcomeModel("threshold", (edges,))
     file = tmp_path / "scores.jsonl"
     pairs(outcome_model=model).save(file)
     assert load_scores(file).outcome_model == OutcomeModel("threshold", (0.25,))

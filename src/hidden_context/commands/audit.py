@@ -57,7 +57,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Load, audit, write the page, print."""
-    from hidden_context.audit.audit import audit
+    from hidden_context.audits.audit import audit
     from hidden_context.report.page import write_page
 
     if config.out.exists() and not config.out.is_dir():

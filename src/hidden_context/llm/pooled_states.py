@@ -34,7 +34,7 @@ class PooledStates:
     """States of an encoder or decoder from the hub or a folder; no remote code is run."""
 
     reads: Literal["response", "whole"] = "whole"
-    """See `hidden_context.audit.comparison_table.Reads`."""
+    """See `hidden_context.audits.comparison_table.Reads`."""
 
     def __init__(
         self,

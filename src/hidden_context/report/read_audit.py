@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hidden_context.audit import result as audit_result
+from hidden_context.audits import result as audit_result
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.report.results import PROVENANCE, ExampleSource, Result, Run
 from hidden_context.report.tables import NO_VALUE, jailbreaks

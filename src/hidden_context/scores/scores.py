@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.pairs import Pair, response_lengths
 from hidden_context.comparisons.responses import from_first_turn
 from hidden_context.comparisons.schema import LAST_TURN, Comparison, Outcome, Text, prompt_key
@@ -112,9 +113,8 @@ class Scores:
         outcomes = self.outcomes
         if outcomes is not None:
             outcomes = Outcomes(outcomes.shares[keep], outcomes.weight[keep])
-        thresholds = tuple(
-            edge[keep] if np.ndim(edge) else edge for edge in self.outcome_model.thresholds
-        )
+        edges: tuple[Any, ...] = self.outcome_model.thresholds
+        thresholds = tuple(edge[keep] if np.ndim(edge) else edge for edge in edges)
         davidson: Any = self.outcome_model.davidson
         return replace(
             self,
@@ -268,13 +268,19 @@ def scores_of_comparisons(
     lengths: list[float] = []
     shares: list[tuple[float, ...]] = []
     weights: list[float] = []
+    objectives: dict[str, list[str]] = {column: [] for column in OBJECTIVE_COLUMNS}
     for pair in comparisons.pairs():
+        for column, values in objectives.items():
+            if column in pair.comparison.row:
+                values.append(str(pair.comparison.row[column]))
         prompt.append(prompt_label(pair.comparison.prompt, list(pair.comparison.texts)))
         lengths.extend(pair.lengths)
         shares.append(pair.comparison.outcome.shares)
         weights.append(pair.weight)
     plain = all(share == Outcome().shares for share in shares) and set(weights) <= {1.0}
     outcomes = None if plain else Outcomes(np.array(shares), normalize_weights(np.array(weights)))
+    complete = (values for values in objectives.values() if len(values) == len(prompt))
+    objective = next(complete, None)
     return Scores(
         family=family,
         raw=np.asarray(raw, np.float32).reshape(2 * len(prompt), -1),
@@ -284,6 +290,7 @@ def scores_of_comparisons(
         rows=Streamed(lambda: _rows_of(comparisons), len(prompt)),
         lengths=np.array(lengths, float),
         outcomes=outcomes,
+        objective=None if objective is None else np.array(objective),
         source=comparisons.source,
         **fields,
     )
@@ -324,7 +331,8 @@ def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:
     """
     if not prompt and None in texts:
         return ""
-    key = json.loads(prompt_key(Comparison(tuple(texts), {}, prompt=prompt or None)))
+    given: Any = tuple(texts)
+    key = json.loads(prompt_key(Comparison(given, {}, prompt=prompt or None)))
     if not isinstance(key, str):
         return json.dumps(key)
     return str(from_first_turn(key)).strip().removesuffix(LAST_TURN.strip()).rstrip()

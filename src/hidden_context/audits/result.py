@@ -75,7 +75,7 @@ class AuditedSet:
     @property
     def sentences(self) -> tuple[tuple[str, str], ...]:
         """Questions and answers."""
-        from hidden_context.audit.sentences import sentences_of
+        from hidden_context.audits.sentences import sentences_of
 
         return sentences_of(self)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.audit.comparison_table import DIGEST, Reads, digest_of
-from hidden_context.audit.crossfit import Partitions, fit_whole
-from hidden_context.audit.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
-from hidden_context.audit.heads import Heads, Pairs
-from hidden_context.audit.vectors import Vectors
+from hidden_context.audits.comparison_table import DIGEST, Reads, digest_of
+from hidden_context.audits.crossfit import Partitions, fit_whole
+from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
+from hidden_context.audits.heads import Heads, Pairs
+from hidden_context.audits.vectors import Vectors
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.comparisons.schema import Text

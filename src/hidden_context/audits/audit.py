@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.audit.comparison_table import differing_pairs
-from hidden_context.audit.crossfit import Partitions, make_partitions
-from hidden_context.audit.family_fit import FamilyFit, fit_family, training_curve
-from hidden_context.audit.group_heads import between_labels
-from hidden_context.audit.hashed_words import HashedWords
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.jailbreaks import Jailbreaks, jailbreak_scores, read_jailbreaks
-from hidden_context.audit.null_fits import null_figures
-from hidden_context.audit.prepared_set import PreparedSet, prepare
-from hidden_context.audit.result import AuditedSet, AuditResult, Chosen, RepresentationRecord
-from hidden_context.audit.state_cache import Representation
+from hidden_context.audits.comparison_table import differing_pairs
+from hidden_context.audits.crossfit import Partitions, make_partitions
+from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
+from hidden_context.audits.group_heads import between_labels
+from hidden_context.audits.hashed_words import HashedWords
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.jailbreaks import Jailbreaks, jailbreak_scores, read_jailbreaks
+from hidden_context.audits.null_fits import null_figures
+from hidden_context.audits.prepared_set import PreparedSet, prepare
+from hidden_context.audits.result import AuditedSet, AuditResult, Chosen, RepresentationRecord
+from hidden_context.audits.state_cache import Representation
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audit.vectors import TextVectors
+from hidden_context.audits.vectors import TextVectors
 from hidden_context.distributions import Family
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hidden_context.audit.crossfit import Partitions, refit_to_labels
-from hidden_context.audit.family_fit import (
+from hidden_context.audits.crossfit import Partitions, refit_to_labels
+from hidden_context.audits.family_fit import (
     MOST_ON_A_CURVE,
     SHORT_SCALES,
     FamilyFit,
     sample_of_prompts,
     without_intervals,
 )
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.out_of_fold import out_of_fold
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.parametric_bootstrap import (
     ParametricBootstrap,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.audit.comparison_table import Reads
+from hidden_context.audits.comparison_table import Reads
 from hidden_context.comparisons.schema import Text
 
 WIDTH = 1024

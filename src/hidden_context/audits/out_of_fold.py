@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audit.crossfit import Partitions, blocks_of
-from hidden_context.audit.heads import Heads, Pairs, relabelled
+from hidden_context.audits.crossfit import Partitions, blocks_of
+from hidden_context.audits.heads import Heads, Pairs, relabelled
 from hidden_context.likelihood.outcomes import OutcomeModel
 from hidden_context.scores.scores import Scores
 

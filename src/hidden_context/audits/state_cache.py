@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from hidden_context.audit.comparison_table import DIGEST, Reads
+from hidden_context.audits.comparison_table import DIGEST, Reads
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write

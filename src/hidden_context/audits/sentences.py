@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from hidden_context.audit.result import AuditedSet, BetweenGroups
+from hidden_context.audits.result import AuditedSet, BetweenGroups
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.length import LengthMeasures

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit
-from hidden_context.audit.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.out_of_fold import out_of_fold
-from hidden_context.audit.result import BetweenGroups
-from hidden_context.audit.vectors import TextVectors
+from hidden_context.audits.crossfit import CrossFit, Partitions, cross_fit
+from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.result import BetweenGroups
+from hidden_context.audits.vectors import TextVectors
 from hidden_context.measures.between_groups import between_groups
 from hidden_context.measures.bootstrap import bootstrap_ratio
 from hidden_context.measures.estimate import Estimate

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hidden_context.audit.heads import (
+from hidden_context.audits.heads import (
     BATCH_SIZE,
     NOT_HELD_OUT,
     PAIRS_AT_ONCE,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hidden_context.audit.crossfit import CrossFit, Partitions, cross_fit
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.out_of_fold import out_of_fold
+from hidden_context.audits.crossfit import CrossFit, Partitions, cross_fit
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import Family
 from hidden_context.likelihood.outcomes import OutcomeModel, Ties, default_outcome_model
 from hidden_context.measures.bootstrap import Resampling

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hidden_context.audit.comparison_table import ComparisonTable, read_table, texts_of
-from hidden_context.audit.heads import Pairs
-from hidden_context.audit.jailbreaks import Jailbreaks, as_pairs
-from hidden_context.audit.state_cache import Representation, StateCache
-from hidden_context.audit.vectors import Vectors, find_axes, make_vectors
+from hidden_context.audits.comparison_table import ComparisonTable, read_table, texts_of
+from hidden_context.audits.heads import Pairs
+from hidden_context.audits.jailbreaks import Jailbreaks, as_pairs
+from hidden_context.audits.state_cache import Representation, StateCache
+from hidden_context.audits.vectors import Vectors, find_axes, make_vectors
 from hidden_context.comparisons.comparisons import Comparisons
 
 BYTES_A_GIGABYTE = 10**9
