@@ -65,8 +65,11 @@ class Size:
         """Nats a held-out comparison; pairs are resampled, both models together."""
         held_out = self.drawn(seed=2)
         low, high = np.sort([held_out.first, held_out.second], axis=0)
-        of_both = (fit.log_likelihood(held_out) for fit in (than, model))
-        return likelihood_ratio(*of_both, low * self.num_items + high)
+        return likelihood_ratio(
+            than.log_likelihood(held_out),
+            model.log_likelihood(held_out),
+            low * self.num_items + high,
+        )
 
 
 SMALL, FULL = Size(24, 60_000, 4), Size(60, 200_000, 12)

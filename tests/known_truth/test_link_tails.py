@@ -1,7 +1,7 @@
 """Spread that is none: what `mean_and_variance` makes of tails of the link and of ties at random.
 
 Items are Bradley and Terry's, so all have one spread. The figures of docs/decisions/0016-link-tails
-are those of 200 items, marked slow; 40 items state the same laws. Fits to the exact shares of votes
+are those of 200 items, marked slow; 24 or 40 items state the same laws. Fits to the exact shares of votes
 have no sampling error.
 """
 
@@ -25,7 +25,7 @@ TIE_SHARE = 0.2
 LINKS = ("probit", "logit")
 each_link = pytest.mark.parametrize("link", LINKS)
 each_number = pytest.mark.parametrize(
-    "num_items", [40, pytest.param(200, marks=pytest.mark.slow)], ids=["40 items", "200 items"]
+    "num_items", [24, pytest.param(200, marks=pytest.mark.slow)], ids=["24 items", "200 items"]
 )
 
 
@@ -50,11 +50,11 @@ class AgainstTruth:
 
 
 def without_end(family: Normal | Point, num_items: int, tie_share: float) -> AgainstTruth:
-    """The best of four starts, which with ties at random end in two kinds of optimum."""
+    """The best of several starts: with ties at random they end in two kinds of optimum."""
     items = one_spread(num_items)
     votes = unlimited_comparisons(items, tie_share=tie_share)
-    starts = 4 if tie_share > 0 and isinstance(family, Normal) else 1
-    fit = fit_items(votes, family, num_starts=starts, max_iterations=150, check_spread=False)
+    starts = 3 if tie_share > 0 and isinstance(family, Normal) else 1
+    fit = fit_items(votes, family, num_starts=starts, max_iterations=100, check_spread=False)
     return AgainstTruth.of(fit, items.utilities[0])
 
 
@@ -92,7 +92,7 @@ def test_with_wide_utilities_the_probit_takes_logistic_tails_for_spread_and_the_
     fits = {link: fit_items(votes, Normal(link), check_spread=False) for link in LINKS}
     std = {link: fit.utility.std for link, fit in fits.items()}
     learned = {link: AgainstTruth.of(fit, utility) for link, fit in fits.items()}
-    assert spearmanr(std["probit"], np.abs(utility - utility.mean())).statistic > 0.9
+    assert spearmanr(std["probit"], np.abs(utility - utility.mean())).statistic > 0.8
     assert std["probit"].max() > 2 * std["probit"].min()
     assert std["logit"].max() < 1.3 * std["logit"].min()
     assert 0.95 < learned["probit"].correlation < 0.99 < learned["logit"].correlation
@@ -138,11 +138,11 @@ def check_of(votes: object, family: Normal | None = None) -> SpreadCheck:
 def test_spread_that_is_none_is_not_taken_for_evidence(link: str, tie_share: float):
     """Where one spread and some link are right, a spread for each item gains d/2 - d = -d/2.
 
-    Its standard error is √(d/2), so for d = 39 a gain above that of free tails would be 4.4 of
+    Its standard error is √(d/2), so for d = 23 a gain above that of free tails would be 3.4 of
     them; at most 1e-5 nats a comparison are left by the parts of which free tails consist, and 1 to
     2 by their own parameters.
     """
-    votes = draw_comparisons(one_spread(40), 100_000, seed=1, tie_share=tie_share)
+    votes = draw_comparisons(one_spread(24), 50_000, seed=1, tie_share=tie_share)
     check = check_of(votes, Normal(link))
     assert check.spread_gain < check.tails_gain + 1e-5 * len(votes) + len(SCALES)
     assert check.warning
@@ -155,7 +155,7 @@ def test_spread_that_differs_is_evidence_and_gains_what_theory_says(truth: float
     With D the loss of one spread without end, in nats a comparison, and d further parameters, the
     log-likelihood gains nD + d/2, with variance 2nD + d/2; of it d is subtracted.
     """
-    items, n = normal_items(40, truth, seed=0), 20_000
+    items, n = normal_items(24, truth, seed=0), 20_000
     exact = unlimited_comparisons(items)
     exact.outcomes.weight[:] = n / len(exact)
     d = len(items.mean) - 1
@@ -171,7 +171,7 @@ def test_the_link_says_how_many_ties_are_at_random():
 
     The logistic part is fitted by normal ones, so the part of no slope is known to some .05.
     """
-    votes = unlimited_comparisons(one_spread(40), tie_share=TIE_SHARE)
+    votes = unlimited_comparisons(one_spread(24), tie_share=TIE_SHARE)
     votes.outcomes.weight[:] = 1000
     assert check_of(votes).even_share == pytest.approx(TIE_SHARE, abs=0.05)
 

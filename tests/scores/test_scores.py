@@ -416,6 +416,24 @@ def test_rewards_by_risk_are_written_beside_the_outputs(tmp_path: Path) -> None:
         assert list(row["utility"]) == ["mean", "std", "quantile:0.1"]
 
 
+def test_written_rewards_centre_shared_contexts_by_row_but_not_of_single_responses(
+    tmp_path: Path,
+) -> None:
+    risk, file = Risk("quantile", 0.3), tmp_path / "scores.jsonl"
+    scores = ragged(SharedContext(num_contexts=2))
+    for some in (scores, scores[[2, 2]]):
+        write_scores(file, [some], risks=[risk])
+        written = [row["rewards_model"]["quantile:0.3"] for row in read_jsonl(file)]
+        contexts = some.raw.astype(float)[:, :2]
+        expected = some.family.decode(some.raw.astype(float)).quantile(0.3)
+        if some is scores:
+            index = np.repeat(np.arange(4), some.sizes)
+            means = np.stack([contexts[index == number].mean(0) for number in range(4)])
+            centred = np.concatenate([contexts - means[index], some.raw[:, 2:]], axis=1)
+            expected = some.family.decode(centred).quantile(0.3)
+        np.testing.assert_allclose(np.concatenate(written), expected, atol=1e-6)
+
+
 def test_no_file_holds_nan_or_infinity(tmp_path: Path) -> None:
     """An infinite reward is null; lengths that nobody knows are not written."""
     file = tmp_path / "scores.jsonl"

@@ -82,7 +82,11 @@ def _print(scores: "Scores", metrics: dict[str, float], risks: "Sequence[Risk]")
         values["if the longer response won"] = scores.lengths_of_pairs
     for rule, value in values.items():
         rate = rate_of_higher(
-            *value.T, scores.prompt, win_share=scores.win_share, weights=scores.votes
+            value[:, 0],
+            value[:, 1],
+            scores.prompt,
+            win_share=scores.win_share,
+            weights=scores.votes,
         )
         print(f"accuracy {rule}: {rate.value:.4f}")
 

@@ -84,7 +84,7 @@ class ItemFit:
 
     def _repr_html_(self) -> str:
         said = "".join(f"<p>{escape(line)}</p>" for line in repr(self).splitlines())
-        return said + self.to_frame().to_html(index=False, float_format="%.3g")
+        return said + self.to_frame().to_html(index=False, float_format="{:.3g}".format)
 
 
 def fit_items(

@@ -103,4 +103,4 @@ def _joined(prompt: Any, response: Any, prompt_place: str, place: str) -> GivenT
         return np.concatenate([prompt, response])
     if isinstance(prompt, np.ndarray) or isinstance(response, np.ndarray):
         raise UserError(f"{place}: prompt and response are both token ids, or neither is.")
-    return joined(prompt, response)
+    return joined(prompt, response)  # pyrefly: ignore (neither is token ids)

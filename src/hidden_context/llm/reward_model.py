@@ -1,7 +1,7 @@
 """`RewardModel`: a trained language model with the family that reads its outputs."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -287,7 +287,7 @@ class RewardModel:
 
     def score_responses(
         self,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Collection[Mapping[str, Any]],
         source: str,
         *,
         partial: Path | None = None,

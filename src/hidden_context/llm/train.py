@@ -113,7 +113,9 @@ def train_to(
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
     train_data = _tokenized("train", comparisons, tokenizer, max_length, settings)
-    test_data = eval_data and _tokenized("test", eval_data, tokenizer, max_length, settings)
+    test_data = None
+    if eval_data is not None:
+        test_data = _tokenized("test", eval_data, tokenizer, max_length, settings)
     trainer = _trainer(model, family, tokenizer, steps_folder, train_data, test_data, settings)
     if not progress:
         trainer.remove_callback(PrinterCallback)
