@@ -32,7 +32,7 @@ from workload import PAD, Machine, make_model, make_pairs
 
 from hidden_context.llm.packed_attention import Paths, attend
 from hidden_context.llm.packing import pack
-from hidden_context.llm.score import Scorer, ScoringOptions
+from hidden_context.llm.score import ScoringOptions
 
 LLAMA_2_7B = {
     "vocab_size": 32000,
@@ -101,7 +101,7 @@ def compare_scores(repetitions: int) -> None:
     texts = [pair[side] for pair in pairs for side in ("chosen", "rejected")]
     reward_model, peer = make_reward_model(GPU), make_model(machine=GPU).eval()
     work = [texts[i * 400 : (i + 1) * 400] for i in range(repetitions)]
-    with Scorer(reward_model, ScoringOptions(max_length=4096)) as scorer:
+    with reward_model.scorer(ScoringOptions(max_length=4096)) as scorer:
         variants = {
             OURS: timed(ours(scorer)),
             PUBLISHED_LOOP: timed(published(peer)),

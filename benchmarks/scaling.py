@@ -113,7 +113,7 @@ def main() -> None:
             rows.append([number, f"{seconds:.1f}", f"{1000 * seconds / number:.2f}", f"{peak:.0f}"])
     headers = ["pairs", "seconds, start included", "ms a pair", "peak MiB"]
     print(tabulate(rows, headers, tablefmt="pipe"), flush=True)
-    with Scorer(make_reward_model(), ScoringOptions(max_length=4096)) as scorer:
+    with make_reward_model().scorer(ScoringOptions(max_length=4096)) as scorer:
         print("\nScoring 8 candidates of 60 tokens, by the length of their prompt:\n")
         rows = [
             [length, seconds_for(scorer, make_candidates(2, prompt=length, candidates=8, own=60))]

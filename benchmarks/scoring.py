@@ -34,7 +34,7 @@ from workload import (
 from hidden_context.device import keep_freed_memory
 from hidden_context.distributions import make_family
 from hidden_context.llm.backbone import padded
-from hidden_context.llm.checkpoint import RewardModel
+from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.score import Scorer, ScoringOptions
 
 OURS = "hidden-context"
@@ -129,8 +129,8 @@ def serve(variant: str, connection: Connection) -> None:
     with ExitStack() as stack:
         if variant == OURS:
             keep_freed_memory()  # as the commands do
-            reading = ScoringOptions(max_length=4096)
-            score = ours(stack.enter_context(Scorer(make_reward_model(), reading)))
+            options = ScoringOptions(max_length=4096)
+            score = ours(stack.enter_context(make_reward_model().scorer(options)))
         else:
             score = PEERS[variant](make_model().eval())
         run = timed(score)

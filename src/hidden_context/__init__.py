@@ -64,7 +64,7 @@ HOMES = {
 """Where each name of the API lives."""
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604 (made of the table above)
+__all__ = ["__version__", *sorted(_HOME_OF)]
 
 
 def __getattr__(name: str) -> Any:

@@ -96,8 +96,8 @@ def test_real_labels_redrawn_give_the_real_heads():
     (redrawn,) = out_of_fold(heads, pairs, partitions.of_first_seed, every, labels=labels)
     real = out_of_fold(fitted.heads, pairs, partitions, every)[0]
     # an equal shift of both texts is rounding, which no likelihood sees
-    gap = [scores.by_row[:, 0] - scores.by_row[:, 1] for scores in (redrawn, real)]
-    np.testing.assert_allclose(*gap, atol=1e-3)
+    of_redrawn, of_real = (scores.by_row[:, 0] - scores.by_row[:, 1] for scores in (redrawn, real))
+    np.testing.assert_allclose(of_redrawn, of_real, atol=1e-3)
     np.testing.assert_allclose(redrawn.log_likelihood, real.log_likelihood, atol=1e-4)
 
 

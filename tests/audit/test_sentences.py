@@ -11,7 +11,7 @@ from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 
 def audited(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0.05):
     common = {
-        "accuracy": {"mean": Rate(*accuracy)},
+        "accuracy": {"mean": Rate(accuracy[0], accuracy[1], accuracy[2])},
         "log_likelihood": Estimate(-0.66, -0.67, -0.65),
         "expected_calibration_error": Estimate(0.02, 0.01, 0.03),
         "brier_score": Estimate(0.24, 0.23, 0.25),
@@ -23,7 +23,7 @@ def audited(against=(0.004, 0.001, 0.007), accuracy=(0.6, 0.55, 0.65), p_value=0
     categorical = Evaluation(
         make_family("categorical"),
         **common,
-        against_base=Estimate(*against),
+        against_base=Estimate(against[0], against[1], against[2]),
         explained_variance={name: Estimate(0.3, 0.2, 0.4) for name in scales},
         null=(ParametricBootstrap("r2_rank", 0.3, draws, p_value),),
     )

@@ -1,7 +1,7 @@
 """Spread that is none: what `mean_and_variance` makes of tails of the link and of ties at random.
 
 Items are Bradley and Terry's, so all have one spread. The figures of docs/decisions/0016-link-tails
-are those of 200 items, marked slow; 24 or 40 items state the same laws. Fits to the exact shares of votes
+are those of 200 items, marked slow; 24 items state the same laws. Fits to the exact shares of votes
 have no sampling error.
 """
 

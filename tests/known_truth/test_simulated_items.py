@@ -66,6 +66,18 @@ def test_comparisons_are_drawn_uniformly_and_won_as_often_as_they_should():
     np.testing.assert_allclose(share, GROUPS.prob_matrix()[off_diagonal], atol=0.0064)
 
 
+def test_ties_at_random_are_a_share_of_all_comparisons_whatever_the_items():
+    """100,000 ± 1,000 on each pair: 4 standard errors of a share of .2 are 0.0051."""
+    drawn = draw_comparisons(GROUPS, 300_000, seed=0, tie_share=0.2)
+    is_tie = drawn.outcomes.shares[:, 1] == 1
+    for pair in (1, 2, 3):  # sums of the numbers of two of three items
+        assert is_tie[drawn.first + drawn.second == pair].mean() == pytest.approx(0.2, abs=0.0051)
+    exact = unlimited_comparisons(GROUPS, tie_share=0.2).outcomes.shares
+    without = unlimited_comparisons(GROUPS).outcomes.shares
+    np.testing.assert_allclose(exact[:, 1], 0.2)
+    np.testing.assert_allclose(exact[:, [0, 2]], 0.8 * without[:, [0, 2]])
+
+
 def test_the_truth_has_no_excess_loss_and_all_else_has():
     raw = np.stack([THREE.mean, np.log(np.expm1(THREE.std))], axis=1)  # softplus is undone
     assert excess_loss(THREE, Normal(), raw) == pytest.approx(0.0, abs=1e-12)

@@ -45,7 +45,7 @@ def test_what_is_given_is_not_a_parameter():
 
 
 def test_an_option_that_cannot_be_learned_is_refused():
-    with pytest.raises(UserError, match=r"scale_penalty of family .* cannot be learned .*correlation"):
+    with pytest.raises(UserError, match=r"scale_penalty of family .* cannot be .*correlation"):
         LearnedLikelihood(Normal(), options=["scale_penalty"])
     with pytest.raises(UserError, match=r"correlation of family base .*none"):
         LearnedLikelihood(Point(), options=["correlation"])
