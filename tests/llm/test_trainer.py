@@ -15,7 +15,7 @@ from hidden_context.likelihood.loss import (
     loss_of_observations,
     preference_loss,
 )
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, default_outcome_model
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, default_outcome_model, normalize_weights
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
 from hidden_context.llm.packing import Batching
@@ -237,11 +237,10 @@ def graded(pairs: list[Observation]) -> list[Observation]:
     """The same texts with strengths, ties among them, and weights."""
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.ones(5), len(pairs))
+    weights = normalize_weights(rng.uniform(0.5, 1.5, len(pairs)))
     return [
         Observation(pair.texts, tuple(share), float(weight))
-        for pair, share, weight in zip(
-            pairs, shares, rng.uniform(0.5, 1.5, len(pairs)), strict=True
-        )
+        for pair, share, weight in zip(pairs, shares, weights, strict=True)
     ]
 
 

@@ -24,8 +24,9 @@ from hidden_context.likelihood.outcomes import OutcomeModel
 SCALES = (1.0, 2.0, 4.0)
 """Scales of the normal parts of a link; one part more has no slope, so it is ½ for every pair. The
 logistic link is met within 1e-5 nats a comparison."""
-MOSTLY = 0.5
-"""Share of the gain of spread from which a link of free tails explains it."""
+LARGE_PART = 1 / 3
+"""Share of the gain of spread from which tails count as its explanation. Where spread is real they
+gained at most a fiftieth of it, where there is none all of it or more, of real votes half."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,19 +95,19 @@ class SpreadCheck:
 
     @property
     def explained_by_tails(self) -> bool:
-        """Whether tails alone gain at least half as much as spread does."""
-        return self.tails_gain > 0 and self.tails_gain >= MOSTLY * self.spread_gain
+        """Whether tails alone gain at least `LARGE_PART` of what spread does."""
+        return self.tails_gain > 0 and self.tails_gain >= LARGE_PART * self.spread_gain
 
     @property
     def warning(self) -> str:
         """What to know of the learned spread before it is read as disagreement; may be empty."""
         if self.explained_by_tails:
             said = (
-                "The tails of the link explain the learned spread: one spread for all items and a "
-                f"link of heavier tails gain {self.tails_gain:.1f} nats over all votes, a spread "
-                f"for each item {self.spread_gain:.1f} (each less its number of parameters). So "
-                "items with more spread, and distances between means, are no evidence of "
-                "disagreement; the order of the means is as good as ever."
+                "Tails of the link explain much or all of the learned spread: one spread for all "
+                f"items and a link of heavier tails gain {self.tails_gain:.1f} nats over all "
+                f"votes, a spread for each item {self.spread_gain:.1f} (each less its number of "
+                "parameters). So items with more spread, and distances between means, are weak "
+                "evidence of disagreement; the order of the means is as good as ever."
             )
             if self.even_share < 0.01:
                 return said
