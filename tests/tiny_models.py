@@ -74,7 +74,7 @@ def save_tiny_model(folder: Path, architecture: str = "llama", *, seed: int = 0)
 @cache
 def tiny_model(architecture: str = "llama") -> Path:
     """The folder of a tiny backbone that all tests share; none of them changes it."""
-    return save_tiny_model(Path(_FOLDER.name) / architecture)
+    return save_tiny_model(Path(_FOLDER.name) / architecture, architecture)
 
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="hidden-context-models-")
