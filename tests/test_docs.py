@@ -62,7 +62,7 @@ def write_hh_rlhf(folder: Path) -> None:
     for objective in ("helpful", "harmless"):
         for split in ("train", "test"):
             asked = [
-                f"{objective} {what} {n}" for what in ("bread", "soup", "rice") for n in range(4)
+                f"{objective} {what} {n}" for what in ("bread", "soup", "rice") for n in range(6)
             ]
             prompts = [f"\n\nHuman: {what}?\n\nAssistant:" for what in asked]
             rows = [{"chosen": f"{each} flour", "rejected": f"{each} no"} for each in prompts]
@@ -129,10 +129,18 @@ def test_make_targets_in_the_documents_exist():
                 assert re.search(rf"^{arguments[0]}:", makefile, flags=re.MULTILINE)
 
 
-def test_the_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]):
-    for program in blocks("README.md", "python"):
-        exec(program, {})
-    assert "tensor" in capsys.readouterr().out
+def test_the_program_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    save_tiny_model(tmp_path / "gpt2", "gpt2")
+    write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")
+    (program,) = blocks("README.md", "python")
+    exec(program, {})
+    printed = capsys.readouterr().out
+    assert "rows: 36" in printed
+    assert "held-out" in printed
+    assert Path("page.html").read_text(encoding="utf-8").count("<svg") > 1
 
 
 def test_the_program_that_reads_scores_runs(

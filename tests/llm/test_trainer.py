@@ -15,7 +15,12 @@ from hidden_context.likelihood.loss import (
     loss_of_observations,
     preference_loss,
 )
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, default_outcome_model, normalize_weights
+from hidden_context.likelihood.outcomes import (
+    OutcomeModel,
+    Outcomes,
+    default_outcome_model,
+    normalize_weights,
+)
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
 from hidden_context.llm.packing import Batching

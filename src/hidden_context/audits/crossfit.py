@@ -80,7 +80,7 @@ def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed:
     numbers, counts = np.unique(prompt, return_counts=True)
     fewest = FEWEST_PROMPTS_A_FOLD * num_folds
     if num_folds < 3:
-        raise UserError(f"--num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
+        raise UserError(f"num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
     if len(numbers) < fewest:
         raise UserError(
             f"the data have {len(numbers)} prompts, but {num_folds} folds need at least {fewest} "
