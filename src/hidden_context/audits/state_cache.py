@@ -79,7 +79,7 @@ class StateCache:
             UserError: `folder` is a file.
         """
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"cache_dir {folder} is a file; give a folder.")
+            raise UserError(f"--cache_dir {folder} is a file; give a folder.")
         self.folder = folder / f"{representation.fingerprint}-{VERSION}"
         self._representation = representation
         self._digests: dict[Path, bytes] = {}

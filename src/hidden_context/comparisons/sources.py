@@ -43,7 +43,7 @@ def load_rows(data_path: str, subset: Subset, split: Split) -> Rows:
     if is_hub_name(data_path):
         return _load_hub(data_path, subset, split)
     raise UserError(
-        f"data_path {data_path} is neither a file nor a folder, nor a hub name such as "
+        f"--data_path {data_path} is neither a file nor a folder, nor a hub name such as "
         "Anthropic/hh-rlhf."
     )
 

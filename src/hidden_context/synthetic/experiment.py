@@ -44,11 +44,11 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.num_iterations < 1:
             raise UserError(
-                f"batch_size {self.batch_size} and num_iterations {self.num_iterations} "
+                f"--batch_size {self.batch_size} and --num_iterations {self.num_iterations} "
                 "must both be at least 1."
             )
         if not 0 < self.lr < math.inf:
-            raise UserError(f"lr {self.lr} must be a positive number, such as 0.001.")
+            raise UserError(f"--lr {self.lr} must be a positive number, such as 0.001.")
 
     def folder(self, out_dir: Path) -> Path:
         """Where the results go, as in `results/1d/2048_0.001_1000`."""
