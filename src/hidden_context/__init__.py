@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from hidden_context.llm.train import train
     from hidden_context.measures.anchoring import anchor_to_ratings
     from hidden_context.measures.estimate import Estimate
-    from hidden_context.measures.evaluation import Evaluation, evaluate
+    from hidden_context.measures.evaluate import evaluate
+    from hidden_context.measures.evaluation import Evaluation
     from hidden_context.measures.explained_variance import explained_variance
     from hidden_context.report.page import write_page
     from hidden_context.risk import Risk, parse_risk
@@ -54,7 +55,8 @@ HOMES = {
     "llm.train": "train",
     "measures.anchoring": "anchor_to_ratings",
     "measures.estimate": "Estimate",
-    "measures.evaluation": "Evaluation evaluate",
+    "measures.evaluate": "evaluate",
+    "measures.evaluation": "Evaluation",
     "measures.explained_variance": "explained_variance",
     "report.page": "write_page",
     "risk": "Risk parse_risk",

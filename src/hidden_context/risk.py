@@ -129,6 +129,8 @@ class Risk:
 
 
 MEAN = Risk("mean")
+PAPER_RISK = Risk("quantile", 0.01)
+"""The paper's risk-averse measure."""
 
 
 def parse_risk(text: str) -> Risk:
@@ -167,28 +169,6 @@ def is_supported(risk: Risk, family: Family[Any]) -> bool:
     except UserError:
         return False
     return True
-
-
-def rewards_of_rows(family: Family[Any], raw: Array, risks: Iterable[Risk]) -> dict[str, Array]:
-    """Rewards of the responses to each of n prompts by each risk, by its string.
-
-    Contexts that responses share are centred within the row first: without that, means and worst
-    contexts of two responses cannot be compared (see `UtilityDistribution.centered`). A response
-    that is alone stays as it is.
-
-    Args:
-        family: How raw outputs are read.
-        raw: Raw outputs of K responses to each prompt, shape `(n, K, num_outputs)`.
-        risks: Any that the family supports.
-
-    Returns:
-        Rewards of shape `(n, K)`.
-    """
-    n, size, num_outputs = raw.shape
-    utility = family.decode(raw.reshape(n * size, num_outputs))
-    if size > 1:
-        utility = utility.centered(np.repeat(np.arange(n), size))
-    return {str(risk): risk(utility).reshape(n, size) for risk in risks}
 
 
 def reward_function(family: Family[Any], risk: Risk) -> Callable[[Array], Array]:

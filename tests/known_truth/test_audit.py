@@ -12,7 +12,8 @@ from hidden_context.audits.family_fit import fit_family
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.measures.evaluation import Evaluation, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation
 
 NUM_PAIRS = 3000
 

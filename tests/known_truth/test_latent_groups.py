@@ -12,6 +12,13 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from simulated_items import (
+    LatentGroups,
+    draw_comparisons,
+    excess_loss,
+    latent_groups,
+    unlimited_comparisons,
+)
 
 from hidden_context.distributions import (
     Categorical,
@@ -25,13 +32,6 @@ from hidden_context.distributions.shared_context import SharedContextUtility
 from hidden_context.items import ItemComparisons, ItemFit, fit_items
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.likelihood_ratio import likelihood_ratio
-from hidden_context.synthetic.simulated_items import (
-    LatentGroups,
-    draw_comparisons,
-    excess_loss,
-    latent_groups,
-    unlimited_comparisons,
-)
 
 MAX_ITERATIONS = 100
 INDEPENDENT = (Normal(), Categorical(entropy_coeff=0.0), QuantileFunction(), Mixture())

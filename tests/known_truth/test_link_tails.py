@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-
-from hidden_context.distributions import Normal, Point
-from hidden_context.items import ItemFit, SpreadCheck, fit_items
-from hidden_context.items.link_tails import SCALES
-from hidden_context.synthetic.simulated_items import (
+from simulated_items import (
     draw_comparisons,
     latent_groups,
     normal_items,
     unlimited_comparisons,
 )
+
+from hidden_context.distributions import Normal, Point
+from hidden_context.items import ItemFit, SpreadCheck, fit_items
+from hidden_context.items.link_tails import SCALES
 
 TIE_SHARE = 0.2
 LINKS = ("probit", "logit")

@@ -9,17 +9,17 @@ from functools import cache
 
 import numpy as np
 import pytest
-
-from hidden_context.distributions import FAMILIES, Family, make_family
-from hidden_context.items import ItemComparisons, ItemFit, fit_items
-from hidden_context.measures.likelihood_ratio import likelihood_ratio
-from hidden_context.synthetic.simulated_items import (
+from simulated_items import (
     LatentGroups,
     draw_comparisons,
     excess_loss,
     latent_groups,
     unlimited_comparisons,
 )
+
+from hidden_context.distributions import FAMILIES, Family, make_family
+from hidden_context.items import ItemComparisons, ItemFit, fit_items
+from hidden_context.measures.likelihood_ratio import likelihood_ratio
 
 
 @dataclass(frozen=True)

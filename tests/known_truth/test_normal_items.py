@@ -18,18 +18,18 @@ from functools import cache
 import numpy as np
 import pytest
 import scipy.stats
+from simulated_items import (
+    NormalItems,
+    draw_comparisons,
+    normal_items,
+    unlimited_comparisons,
+)
 
 from hidden_context.distributions import Categorical, Family, Normal
 from hidden_context.items import ItemFit, fit_items
 from hidden_context.measures.explained_variance import (
     explained_variance,
     rank_explained_variance,
-)
-from hidden_context.synthetic.simulated_items import (
-    NormalItems,
-    draw_comparisons,
-    normal_items,
-    unlimited_comparisons,
 )
 
 

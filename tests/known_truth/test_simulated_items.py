@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-
-from hidden_context.distributions import Normal, Point
-from hidden_context.errors import UserError
-from hidden_context.items import ItemComparisons
-from hidden_context.synthetic.simulated_items import (
+from simulated_items import (
     LatentGroups,
     NormalItems,
     draw_comparisons,
@@ -16,6 +12,10 @@ from hidden_context.synthetic.simulated_items import (
     normal_items,
     unlimited_comparisons,
 )
+
+from hidden_context.distributions import Normal, Point
+from hidden_context.errors import UserError
+from hidden_context.items import ItemComparisons
 
 THREE = NormalItems(np.array([0.0, 0.5, -1.0]), np.array([1.0, 2.0, 0.3]))
 GROUPS = LatentGroups(np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]]), np.array([0.7, 0.3]))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from simulated_items import draw_pairs
 from torch import Tensor
 
 from hidden_context.distributions import Family, Normal, Point
@@ -19,7 +20,6 @@ from hidden_context.distributions.special import softplus
 from hidden_context.items import ItemComparisons, ItemFit, fit_items
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
-from hidden_context.synthetic.simulated_items import draw_pairs
 
 NUM_ITEMS = 20
 NUM_COMPARISONS = 20_000

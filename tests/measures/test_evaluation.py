@@ -19,13 +19,8 @@ from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.bootstrap import ONE_PROMPT, Resampling
 from hidden_context.measures.calibration import calibration
 from hidden_context.measures.estimate import Estimate, Rate
-from hidden_context.measures.evaluation import (
-    MEASURES,
-    Evaluation,
-    comparison_metrics,
-    evaluate,
-    evaluation_from_dict,
-)
+from hidden_context.measures.evaluate import MEASURES, comparison_metrics, evaluate
+from hidden_context.measures.evaluation import Evaluation, evaluation_from_dict
 from hidden_context.measures.explained_variance import SCALES
 from hidden_context.measures.length import length_measures
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap

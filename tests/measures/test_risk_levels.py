@@ -9,7 +9,8 @@ from measures.simulated_scores import comparisons, jailbreaks
 
 from hidden_context.distributions import Categorical, Family, Normal, Point
 from hidden_context.errors import UserError
-from hidden_context.measures.evaluation import Evaluation, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import ModelScores, choose_levels
 from hidden_context.measures.rates import rate_of_higher
 from hidden_context.measures.risk_levels import CURVES, choose_level, refuse_shared_prompts

@@ -9,7 +9,7 @@ from scipy import stats
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.measures.evaluation import evaluate
+from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.rates import wilson
 from hidden_context.measures.undecided import Undecided, undecided_kinds
 from hidden_context.scores.scores import Scores

@@ -15,7 +15,7 @@ from page_samples import (
 
 from hidden_context.distributions import Categorical, Normal, Point
 from hidden_context.errors import UserError
-from hidden_context.measures.evaluation import evaluate
+from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.risk_levels import CURVES
 from hidden_context.records import read_json, write_json
 from hidden_context.report.page import write_page

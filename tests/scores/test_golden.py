@@ -17,7 +17,8 @@ import pytest
 
 from hidden_context.distributions import Categorical, Normal, Point, SharedContext
 from hidden_context.likelihood.outcomes import OutcomeModel
-from hidden_context.measures.evaluation import Evaluation, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import ModelScores, missing_scores, models_of
 from hidden_context.measures.risk_levels import CURVES
 from hidden_context.scores.score_files import find_comparisons, find_jailbreaks, load_scores

@@ -23,8 +23,10 @@ from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Ties
-from hidden_context.measures.evaluation import MEASURES, PAPER_RISK, Evaluation, evaluate
+from hidden_context.measures.evaluate import MEASURES, evaluate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.matched_size import match_sizes
+from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.score_files import write_scores
 from hidden_context.scores.scores import row_of_pair
 

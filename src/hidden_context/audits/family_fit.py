@@ -10,7 +10,8 @@ from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import Family
 from hidden_context.likelihood.outcomes import OutcomeModel, Ties, default_outcome_model
 from hidden_context.measures.bootstrap import Resampling
-from hidden_context.measures.evaluation import Evaluation, TrainingPoint, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation, TrainingPoint
 from hidden_context.scores.scores import Scores
 
 SHORT_SCALES = ("pooled", "within_prompt", "rank")

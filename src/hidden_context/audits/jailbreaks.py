@@ -18,9 +18,10 @@ from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.estimate import Estimate
-from hidden_context.measures.evaluation import PAPER_RISK, informative
+from hidden_context.measures.evaluate import informative
 from hidden_context.measures.length import rate_without_length, reward_slope
 from hidden_context.records import read_jsonl
+from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.scores import Scores
 
 

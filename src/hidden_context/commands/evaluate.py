@@ -37,7 +37,7 @@ def run(config: Config) -> None:
 
     from hidden_context.comparisons.comparisons import load_comparisons
     from hidden_context.likelihood.outcomes import check_num_grades
-    from hidden_context.measures.evaluation import comparison_metrics
+    from hidden_context.measures.evaluate import comparison_metrics
     from hidden_context.scores.score_files import write_scores
 
     output = _output(config)

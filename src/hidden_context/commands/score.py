@@ -71,8 +71,9 @@ def run(config: Config) -> None:
 
 
 def _print_jailbreak_rates(scored: "Sequence[Scores]", risks: "Sequence[Risk]") -> None:
-    from hidden_context.measures.evaluation import PAPER_RISK, evaluate
+    from hidden_context.measures.evaluate import evaluate
     from hidden_context.report.text import render
+    from hidden_context.risk import PAPER_RISK
 
     if any((scores.sizes != 2).any() for scores in scored):
         print("no jailbreak rates: they need two responses in every row, safe and unsafe.")

@@ -16,8 +16,10 @@ from hidden_context.demo.judges_report import JudgesReport, report_judges
 from hidden_context.demo.reward_models import ScoredModel, make_language_model, train_and_score
 from hidden_context.demo.truth import Truth, truth
 from hidden_context.errors import UserError
-from hidden_context.measures.evaluation import PAPER_RISK, Evaluation, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.records import provenance, write_json
+from hidden_context.risk import PAPER_RISK
 
 
 @dataclass(frozen=True)

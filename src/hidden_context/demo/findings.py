@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hidden_context.demo.config import SHARED_CONTEXT
 from hidden_context.demo.judges_report import JudgesReport
-from hidden_context.measures.evaluation import PAPER_RISK, Evaluation
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.risk import PAPER_RISK
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from tabulate import tabulate
 from hidden_context.demo.config import SHARED_CONTEXT
 from hidden_context.demo.judges_report import BOTH, KINDS, JudgesReport
 from hidden_context.demo.truth import Truth
-from hidden_context.measures.evaluation import PAPER_RISK, Evaluation
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.likelihood_ratio import verdict
+from hidden_context.risk import PAPER_RISK
 
 
 def render(evaluations: Sequence[Evaluation], truths: Mapping[str, Truth]) -> str:

@@ -24,7 +24,7 @@ from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.packing import Batching
-from hidden_context.measures.evaluation import comparison_metrics
+from hidden_context.measures.evaluate import comparison_metrics
 from hidden_context.records import read_json, write_json
 from hidden_context.scores.scores import Scores
 

@@ -8,7 +8,7 @@ import numpy as np
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_unit_variance
-from hidden_context.measures.evaluation import trainings_of
+from hidden_context.measures.evaluate import trainings_of
 from hidden_context.scores.scores import Scores
 
 

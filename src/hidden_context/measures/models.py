@@ -7,7 +7,8 @@ from typing import Any
 
 from hidden_context.distributions import FAMILIES, PUBLISHED
 from hidden_context.errors import UserError
-from hidden_context.measures.evaluation import Evaluation, evaluate
+from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.risk_levels import TOLERANCE, choose_level, refuse_shared_prompts
 from hidden_context.risk import Risk
 from hidden_context.scores.score_files import TRAINING_SETS
@@ -48,7 +49,7 @@ class ModelScores:
         return self.scores.family.name, self.scores.trained_on
 
     def evaluate(self, **options: Any) -> Evaluation:
-        """See `measures.evaluation.evaluate`.
+        """See `measures.evaluate.evaluate`.
 
         Raises:
             UserError: It names the run.

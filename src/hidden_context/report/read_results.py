@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hidden_context.errors import UserError
-from hidden_context.measures.evaluation import PAPER_RISK, Evaluation
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import ModelScores, models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
@@ -15,6 +15,7 @@ from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import METRICS, find_results
 from hidden_context.report.results import PROVENANCE, ExampleSource, Panel, Result, Run, Table
 from hidden_context.report.tables import NO_VALUE, decimal, main_numbers, setting
+from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.score_files import (
     columns_of,
     find_comparisons,

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hidden_context.measures.estimate import Estimate
-from hidden_context.measures.evaluation import PAPER_RISK, Evaluation
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of, labels_of
 from hidden_context.report.results import Table
+from hidden_context.risk import PAPER_RISK
 
 NO_VALUE = "–"
 
