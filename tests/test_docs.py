@@ -143,11 +143,18 @@ def test_the_program_of_the_readme_runs(
     assert Path("page.html").read_text(encoding="utf-8").count("<svg") > 1
 
 
+ROW = {
+    "prompt": "Bread?",
+    "responses": [" Flour.", " No."],
+    "reward_outputs_both": [[0.0, 1.0], [2.0, 3.0]],
+}
+
+
 def test_the_program_that_reads_scores_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    write_jsonl(Path("scores.jsonl"), [{"reward_outputs_both": [[0.0, 1.0], [2.0, 3.0]]}])
+    write_jsonl(Path("scores.jsonl"), [ROW])
     family = make_family("mean_and_variance").to_dict()
     write_json(meta_path(Path("scores.jsonl")), {"families": {"reward_outputs_both": family}})
     (program,) = blocks("docs/formats.md", "python")
