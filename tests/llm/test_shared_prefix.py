@@ -13,15 +13,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import quietly, read_in_batches, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
-from hidden_context.llm.packed_attention import (
-    LastTokens,
-    Paths,
-    attend,
-    varlen_attention,
-    varlen_layout,
-    varlen_options,
-)
-from hidden_context.llm.packing import Batching, pack
+from hidden_context.llm.packed_attention import Paths, attend
+from hidden_context.llm.packing import Batching
 from hidden_context.llm.shared_prefix import (
     ATTENTION,
     NotExactError,
@@ -239,74 +232,3 @@ def test_what_is_saved_names_no_attention_of_ours(tmp_path: Path):
     model.save_pretrained(tmp_path)
     assert "hidden_context" not in (tmp_path / "config.json").read_text()
     AutoModelForSequenceClassification.from_pretrained(tmp_path)
-
-
-@pytest.mark.parametrize("only_last", [False, True])
-def test_the_layout_of_variable_length_attention_gives_the_same(only_last: bool):
-    """The layout, read by a plain reference: queries are the last of their keys."""
-    texts = make_texts()
-    paths = Paths.of(pack(texts))
-    generator = torch.Generator().manual_seed(0)
-    query, key, value = (
-        torch.randn(1, 2, sum(paths.sizes), 8, generator=generator) for _ in range(3)
-    )
-    asked = LastTokens(paths, key, value) if only_last else paths
-    if only_last:
-        query = query[:, :, paths.last]
-    expected, _ = attend(torch.nn.Identity(), query, key, value, None, packed_paths=asked)
-    places, cu_q, cu_k, max_q, max_k = varlen_layout(
-        paths, torch.device("cpu"), only_last=only_last
-    )
-    found = []
-    for q_start, q_stop, k_start, k_stop in zip(
-        cu_q.tolist(), cu_q[1:].tolist(), cu_k.tolist(), cu_k[1:].tolist(), strict=False
-    ):
-        q, at = query[0, :, q_start:q_stop], places[k_start:k_stop]
-        ahead = len(at) - q.shape[1]
-        scores = q @ key[0][:, at].transpose(1, 2) / 8**0.5
-        looks = torch.ones(q.shape[1], len(at), dtype=torch.bool).tril(ahead)
-        weights = scores.masked_fill(~looks, -torch.inf).softmax(-1)
-        found.append(weights @ value[0][:, at])
-    torch.testing.assert_close(torch.cat(found, 1).transpose(0, 1)[None], expected)
-    assert (max_q, max_k) == (int(cu_q.diff().max()), int(cu_k.diff().max()))
-
-
-def test_variable_length_attention_is_told_the_same_whatever_its_arguments_are_called():
-    now = frozenset({"window_size", "scale", "enable_gqa"})
-    given: dict[str, Any] = {"channels": 64, "grouped": True, "scaling": 0.3}
-    assert varlen_options(now, window=None, **given) == {
-        "window_size": (-1, 0),
-        "scale": 0.3,
-        "enable_gqa": True,
-    }
-    assert varlen_options(now, window=8, **given) == {
-        "window_size": (7, 0),
-        "scale": 0.3,
-        "enable_gqa": True,
-    }
-    assert varlen_options(frozenset(), window=None, **given) is None
-    before = frozenset({"is_causal"})
-    assert varlen_options(before, window=None, **given) is None
-    given["scaling"] = 1 / 64**0.5
-    assert varlen_options(before, window=None, **given) == {"is_causal": True}
-    assert varlen_options(before, window=8, **given) is None
-    attention, names = varlen_attention()
-    assert attention is not None
-    assert varlen_options(names, window=None, **given)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("window", [None, 16])
-def test_variable_length_attention_aligns_queries_with_the_ends_of_their_keys(window: int | None):
-    """On the device itself, since its alignment is what the layout relies on."""
-    paths = Paths.of(pack(make_texts()))
-    query, key, value = (
-        torch.randn(1, 4, sum(paths.sizes), 64, device="cuda", dtype=torch.bfloat16)
-        for _ in range(3)
-    )
-    module = torch.nn.Identity()
-    options: dict[str, Any] = {"packed_paths": paths, "sliding_window": window}
-    found, _ = attend(module, query, key, value, None, **options)
-    query, key, value = (x.float() for x in (query, key, value))
-    expected, _ = attend(module, query, key, value, None, **options)
-    torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0.02)

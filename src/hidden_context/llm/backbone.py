@@ -50,7 +50,7 @@ def load_backbone(
         raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
     head = head_name(model)
     fresh = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    lacking = sorted(key for key in fresh if not key.startswith(head) and "pooler" not in key)
+    lacking = sorted(key for key in fresh if not key.startswith(head) and POOLER not in key)
     if lacking:
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
     if any(key.startswith(head) for key in fresh):

@@ -16,12 +16,15 @@ GivenText: TypeAlias = Text | TokenIds
 def whole_texts(
     prompts: Sequence[GivenText],
     responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None,
+    *,
+    vocabulary: int,
 ) -> tuple[list[list[GivenText]], bool]:
     """Each prompt with its responses, as the texts that a model reads.
 
     Args:
         prompts: n of them; whole texts if there are no responses.
         responses: One for each prompt, or K for each.
+        vocabulary: Number of tokens that the model knows; ids are below it.
 
     Returns:
         The texts of each of n rows, and whether there are K responses for each prompt.
@@ -29,29 +32,30 @@ def whole_texts(
     Raises:
         UserError: Not as many of one as of the other, rows of different K, or what is no text.
     """
-    _check_several("prompts", prompts)
+    prompts = _several("prompts", prompts)
     if responses is None:
-        return [[_checked(prompt, f"prompt {i}")] for i, prompt in _numbered(prompts)], False
-    _check_several("responses", responses)
+        rows = [[_checked(prompt, f"prompt {i}", vocabulary)] for i, prompt in _numbered(prompts)]
+        return rows, False
+    responses = _several("responses", responses)
     if len(prompts) != len(responses):
         raise UserError(f"{len(prompts)} prompts but {len(responses)} responses; give one of each.")
     several = not _is_text(responses[0])
     rows = []
     for (number, prompt), row in zip(_numbered(prompts), responses, strict=True):
+        place = f"prompt {number}"
         if several is _is_text(row):
-            kind = "one response" if several else "several responses"
-            other = "several" if several else "one"
-            raise UserError(f"prompt {number} has {kind}, but prompt 1 has {other}.")
-        candidates = list(row) if several else [row]
-        expected = len(rows[0]) if rows else max(1, len(candidates))
-        if len(candidates) != expected:
+            kinds = ("one response", "a list of them")
+            raise UserError(f"{place} has {kinds[not several]}, but prompt 1 {kinds[several]}.")
+        candidates = _several(f"responses to {place}", row) if several else [row]
+        if rows and len(candidates) != len(rows[0]):
             raise UserError(
-                f"prompt {number} has {len(candidates)} responses, but prompt 1 has {expected}; "
-                "give every prompt as many, or score those of each size apart."
+                f"{place} has {len(candidates)} responses, but prompt 1 has {len(rows[0])}; give "
+                "every prompt as many, or score those of each number apart."
             )
+        whole = _checked(prompt, place, vocabulary)
         rows.append(
             [
-                _joined(prompt, candidate, f"prompt {number}", f"prompt {number}, response {k}")
+                _joined(whole, _checked(candidate, f"{place}, response {k}", vocabulary), place)
                 for k, candidate in _numbered(candidates)
             ]
         )
@@ -62,22 +66,27 @@ def _numbered(values: Sequence[Any]) -> list[tuple[int, Any]]:
     return list(enumerate(values, start=1))
 
 
-def _check_several(what: str, given: Any) -> None:
+def _several(what: str, given: Any) -> list[Any]:
+    """As a list, if it is not one text."""
     if isinstance(given, (str, Mapping)) or not hasattr(given, "__len__"):
-        raise UserError(f"{what} are one {type(given).__name__}; give a list, also of one.")
-    if not len(given):
-        raise UserError(f"there are no {what}; give at least one.")
-    if isinstance(given[0], (Mapping, int, np.integer)):
-        raise UserError(f"{what} are a list of {type(given[0]).__name__}; give a list of texts.")
+        raise UserError(f"{what}: found one {type(given).__name__}; give a list, also of one.")
+    values = list(given)
+    if not values:
+        raise UserError(f"{what}: there are none; give at least one.")
+    if isinstance(values[0], Mapping) or _is_number(values[0]):
+        raise UserError(f"{what}: found one text; give a list of texts, also of one.")
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) or getattr(value, "ndim", None) == 0
 
 
 def _is_ids(value: Any) -> bool:
     """Whether a value is a text as token ids: a list of integers or an array of one axis."""
     if hasattr(value, "ndim"):
         return value.ndim == 1
-    return (
-        isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], (int, np.integer))
-    )
+    return isinstance(value, Sequence) and len(value) > 0 and _is_number(value[0])
 
 
 def _is_text(value: Any) -> bool:
@@ -87,20 +96,18 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
 
 
-def _checked(text: Any, place: str) -> GivenText:
+def _checked(text: Any, place: str, vocabulary: int) -> GivenText:
     if not _is_ids(text):
         check_text(text, place)
         return text
     ids = np.asarray(text)
-    if ids.dtype.kind not in "iu" or (ids < 0).any():
-        raise UserError(f"{place}: token ids are whole numbers from 0; found {ids.dtype}.")
+    if ids.dtype.kind not in "iu" or not ((ids >= 0) & (ids < vocabulary)).all():
+        raise UserError(f"{place}: token ids are whole numbers from 0 to {vocabulary - 1}.")
     return ids.astype(np.int32)
 
 
-def _joined(prompt: Any, response: Any, prompt_place: str, place: str) -> GivenText:
-    prompt, response = _checked(prompt, prompt_place), _checked(response, place)
-    if isinstance(prompt, np.ndarray) and isinstance(response, np.ndarray):
-        return np.concatenate([prompt, response])
-    if isinstance(prompt, np.ndarray) or isinstance(response, np.ndarray):
+def _joined(prompt: Any, response: Any, place: str) -> GivenText:
+    of_ids = isinstance(prompt, np.ndarray) + isinstance(response, np.ndarray)
+    if of_ids == 1:
         raise UserError(f"{place}: prompt and response are both token ids, or neither is.")
-    return joined(prompt, response)  # pyrefly: ignore (neither is token ids)
+    return np.concatenate([prompt, response]) if of_ids else joined(prompt, response)

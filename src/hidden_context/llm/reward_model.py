@@ -135,11 +135,12 @@ class RewardModel:
             model, tokenizer = load_checkpoint(
                 checkpoint, tokenizer_name=tokenizer_name, dtype=dtype, backbone=backbone
             )
+            made_from = None if checkpoint.is_adapter else checkpoint.recorded.get("model_name")
             yield cls(
                 model.to(device),
                 tokenizer,
                 checkpoint.family,
-                checkpoint.recorded.get("model_name") or checkpoint.model_name,
+                made_from or checkpoint.model_name,
                 checkpoint.outcome_model,
                 checkpoint.folder.name,
                 checkpoint.folder,
@@ -180,7 +181,8 @@ class RewardModel:
         Raises:
             UserError: A text cannot be read, or prompts have different numbers of responses.
         """
-        rows, several = whole_texts(prompts, responses)
+        vocabulary = self.model.get_input_embeddings().num_embeddings
+        rows, several = whole_texts(prompts, responses, vocabulary=vocabulary)
         options_given = ScoringOptions(**options)
         if options_given.overlong == "drop":
             raise UserError("a text that is left out has no utility; give another overlong.")
