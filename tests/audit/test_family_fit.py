@@ -20,11 +20,11 @@ from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 
-DRAWS = 19
+DRAWS = 9
 
 
 def fits_of(*, spread: bool) -> tuple[dict[str, FamilyFit], tuple]:
-    pairs = simulated_pairs(600, spread=spread)
+    pairs = simulated_pairs(400, spread=spread)
     partitions = make_partitions(pairs.prompt, num_folds=4, num_seeds=2, seed=0)
     names = ("base", "mean_and_variance")
     fits = {name: fit_family(make_family(name), pairs, partitions, ties="half") for name in names}

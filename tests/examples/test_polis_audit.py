@@ -38,6 +38,7 @@ def run(tmp_path: Path, *flags: str) -> int:
     return run_command(polis_audit.Config, polis_audit.run, [*where, *quick, *flags])
 
 
+@pytest.mark.slow
 def test_a_small_conversation_is_audited_and_held_against_its_votes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

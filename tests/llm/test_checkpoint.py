@@ -143,6 +143,17 @@ def test_a_checkpoint_without_record_needs_its_family(tmp_path: Path):
         find_checkpoint(str(tmp_path))
 
 
+def test_an_encoder_whose_pooler_was_never_saved_is_refused(tmp_path: Path):
+    """Pretraining made none, and adapters of before saved none: a new one would be a guess."""
+    folder = save_adapter(tmp_path / "a", tiny_model("bert"), Normal())
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert set(config["modules_to_save"]) >= {"pooler"}
+    config["modules_to_save"].remove("pooler")
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"has the pooler that the adapter was trained with"):
+        RewardModel.from_pretrained(folder, **CPU)
+
+
 PUBLISHED = {
     "base_gpt2__8_2e-05_linear_1_peft_last_checkpoint": Point(),
     "mean_and_variance_gpt2__8_2e-05_linear_1_0.0_peft_last_checkpoint": Normal(link="paper"),

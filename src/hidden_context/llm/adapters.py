@@ -13,7 +13,7 @@ RANK, ALPHA, DROPOUT = 8, 32, 0.1
 
 
 def with_adapters(model: Any) -> Any:
-    """Add LoRA adapters to the attention projections, and train the head in full.
+    """Add LoRA adapters to the attention projections, and train head and new pooler in full.
 
     The projections are those that PEFT knows for the architecture (queries and values for Llama and
     Qwen, the joint projection for GPT-2), or else all linear layers. What is trained is in float32,
@@ -29,6 +29,7 @@ def with_adapters(model: Any) -> Any:
         lora_alpha=ALPHA,
         lora_dropout=DROPOUT,
         target_modules=None if known else "all-linear",
+        modules_to_save=["pooler"] if model.has_new_pooler else None,  # beside the head
         fan_in_fan_out=model.config.model_type == "gpt2",
     )
     with quietly():

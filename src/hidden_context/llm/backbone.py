@@ -50,7 +50,7 @@ def load_backbone(
         raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
     head = head_name(model)
     fresh = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    lacking = sorted(key for key in fresh if not key.startswith(head) and POOLER not in key)
+    lacking = sorted(key for key in fresh if not key.startswith(head) and "pooler" not in key)
     if lacking:
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
     if any(key.startswith(head) for key in fresh):
@@ -60,7 +60,9 @@ def load_backbone(
                 last = len(parameter) == num_outputs
                 by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
                 parameter.mul_(by.to(parameter))
-    return read_in_batches(model)
+    model = read_in_batches(model)
+    model.has_new_pooler = any("pooler" in key for key in fresh)
+    return model
 
 
 def check_exists(what: str, name: str) -> None:
@@ -180,6 +182,8 @@ def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[st
 
 class _ReadsBatches:
     accepts_loss_kwargs = False
+    has_new_pooler = False
+    """Whether the pooler of an encoder was made anew, as its pretraining did without one."""
     stock_attention: str | None = None
     """The model's own attention, while it shares prefixes; see `share_prefixes`."""
     shortens_last_layer = True

@@ -230,6 +230,12 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
+    saved = read_json(record.folder / "adapter_config.json").get("modules_to_save") or ()
+    if backbone.has_new_pooler and "pooler" not in saved:
+        raise UserError(
+            f"neither adapter {record.folder} nor {record.model_name} has the pooler that the "
+            "adapter was trained with, so its scores are lost; train it again."
+        )
     try:
         with quietly(), warnings.catch_warnings():
             warnings.simplefilter("error", category=UserWarning)  # keys that fit nothing
