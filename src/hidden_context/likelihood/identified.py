@@ -5,12 +5,14 @@ has its own μ and σ, two utilities of a pair can make up for any ρ; texts tha
 many others cannot (docs/decisions/0011-correlation.md).
 """
 
-from collections import defaultdict, deque
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    import networkx
 
 MOST_ITEMS = 60
 """Texts of a part that is tried; a matrix of at most 1,770 or 3,540 by 121."""
@@ -18,9 +20,6 @@ MOST_PARTS = 50
 """Parts of the data that are tried, largest first."""
 SMALLEST_SHARE = 1e-7
 """Share of ρ's effect that no μ and σ imitate; rounding leaves 1e-15, 500 random graphs 8e-4."""
-
-Graph = dict[int, set[int]]
-"""For each item, those that it is compared with."""
 
 
 def check_correlation_identified(
@@ -43,11 +42,15 @@ def check_correlation_identified(
     Raises:
         UserError: ρ is not identified in any part of the data that was tried.
     """
-    graph = _well_compared(_graph(first, second), 2 if ties_observed else 3)
-    parts = sorted(_components(graph), key=len, reverse=True)[:MOST_PARTS]
+    import networkx  # slow to import
+
+    graph = networkx.Graph(zip(first.tolist(), second.tolist(), strict=True))
+    graph.remove_edges_from(networkx.selfloop_edges(graph))  # even at any ρ
+    # an item outside this core has no more equations than unknowns of its own, which satisfy them
+    core = networkx.k_core(graph, 2 if ties_observed else 3)
+    parts = sorted(networkx.connected_components(core), key=len, reverse=True)[:MOST_PARTS]
     for part in parts:
-        items = _densest(graph, part)
-        pairs = np.array([(i, j) for i in items for j in graph[i] & items if i < j])
+        pairs = np.array(core.subgraph(_densest(core, part)).edges)
         if _share_of_correlation(pairs, ties_observed=ties_observed) > SMALLEST_SHARE:
             return
     least = "four texts, each with each, ties included" if ties_observed else "five, each with each"
@@ -58,45 +61,7 @@ def check_correlation_identified(
     )
 
 
-def _graph(first: np.ndarray, second: np.ndarray) -> Graph:
-    graph: Graph = defaultdict(set)
-    for i, j in zip(first.tolist(), second.tolist(), strict=True):
-        if i != j:  # an item against itself is even at any ρ
-            graph[i].add(j)
-            graph[j].add(i)
-    return graph
-
-
-def _well_compared(graph: Graph, least: int) -> Graph:
-    """The items with at least `least` others that have as many: the graph's core.
-
-    An item outside has no more equations than unknowns of its own, which then satisfy them.
-    """
-    graph = {item: set(others) for item, others in graph.items()}
-    poor = deque(item for item, others in graph.items() if len(others) < least)
-    while poor:
-        item = poor.popleft()
-        for other in graph.pop(item, ()):
-            graph[other].discard(item)
-            if len(graph[other]) == least - 1:  # just now
-                poor.append(other)
-    return graph
-
-
-def _components(graph: Graph) -> Iterator[set[int]]:
-    seen: set[int] = set()
-    for start in graph:
-        component: set[int] = set()
-        frontier = {start} - seen
-        while frontier:
-            component |= frontier
-            frontier = set().union(*(graph[item] for item in frontier)) - component
-        seen |= component
-        if component:
-            yield component
-
-
-def _densest(graph: Graph, part: set[int]) -> set[int]:
+def _densest(graph: "networkx.Graph[int]", part: set[int]) -> set[int]:
     """At most `MOST_ITEMS` of a part: the most compared, then those most compared with them."""
     if len(part) <= MOST_ITEMS:
         return part
@@ -106,7 +71,7 @@ def _densest(graph: Graph, part: set[int]) -> set[int]:
         item = max(links, key=lambda i: (links[i], len(graph[i]), -i))
         del links[item]
         chosen.add(item)
-        for other in graph[item] & links.keys():
+        for other in graph[item].keys() & links.keys():
             links[other] += 1
     return chosen
 

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.likelihood.outcomes import OutcomeModel, with_thresholds
+from hidden_context.likelihood.outcomes import OutcomeModel
 
 MOST = 0.999
 """Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
@@ -56,20 +56,16 @@ class LearnedLikelihood(nn.Module):
                 raise UserError(
                     f"{option} of family {family.name} cannot be learned (what can: {known})."
                 )
-        self._options = nn.ParameterDict(
-            {
-                name: nn.Parameter(torch.tensor(getattr(family, name) / MOST).atanh())
-                for name in options
-            }
-        )
+        starts = {name: torch.tensor(getattr(family, name) / MOST).atanh() for name in options}
+        self._options = nn.ParameterDict(starts)
+        copies = () if num_copies is None else (num_copies,)
         self._thresholds = self._davidson = None
         if learn_outcomes and self._outcome_model.ties == "davidson":
-            self._davidson = _parameter(
-                torch.tensor(self._outcome_model.davidson).log(), num_copies
-            )
+            start = torch.tensor(self._outcome_model.davidson).log()
+            self._davidson = nn.Parameter(start.expand(copies).clone())
         elif learn_outcomes and self._outcome_model.thresholds:
             start = self._from_thresholds(self._outcome_model.thresholds)
-            self._thresholds = _parameter(start, num_copies)
+            self._thresholds = nn.Parameter(start.expand(*copies, -1).clone())
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -89,7 +85,8 @@ class LearnedLikelihood(nn.Module):
             family = replace(family, **values)  # pyrefly: ignore
         model = self._outcome_model
         if self._thresholds is not None:
-            model = with_thresholds(model, self._to_thresholds(self._thresholds).unbind(-1))
+            thresholds = self._to_thresholds(self._thresholds).unbind(-1)
+            model = replace(model, thresholds=thresholds)  # pyrefly: ignore
         if self._davidson is not None:
             model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
         return family, model
@@ -99,8 +96,8 @@ class LearnedLikelihood(nn.Module):
         """Family and outcome model with the learned values as plain numbers."""
         family, model = self()
         values: dict[str, Any] = {name: float(getattr(family, name)) for name in self._options}
-        thresholds = [float(threshold) for threshold in model.thresholds]
-        model = replace(with_thresholds(model, thresholds), davidson=float(model.davidson))
+        thresholds = tuple(map(float, model.thresholds))
+        model = replace(model, thresholds=thresholds, davidson=float(model.davidson))
         return replace(family, **values), model
 
     def _to_thresholds(self, raw: Tensor) -> Tensor:
@@ -114,9 +111,3 @@ class LearnedLikelihood(nn.Module):
             rising = -bound * torch.log1p(-rising / bound)
         steps = rising.diff(prepend=torch.zeros(1))
         return steps + torch.log(-torch.expm1(-steps))
-
-
-def _parameter(start: Tensor, num_copies: int | None) -> nn.Parameter:
-    return nn.Parameter(
-        start if num_copies is None else start.repeat(num_copies, *[1] * start.ndim)
-    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from hidden_context.distributions import Family, UtilityDistribution
@@ -77,8 +78,9 @@ class OutcomeModel:
         edges = (0.0, *self.thresholds)
         rising = all(_holds(low < high) for low, high in pairwise(edges))
         if not (rising and _holds(edges[-1] < math.inf)):
-            plain = [edge if isinstance(edge, float) else f"{edge}" for edge in self.thresholds]
-            shown = ", ".join(f"{edge:g}" if isinstance(edge, float) else edge for edge in plain)
+            shown = ", ".join(
+                f"{edge:g}" if isinstance(edge, float) else f"{edge}" for edge in self.thresholds
+            )
             raise UserError(
                 f"thresholds {shown} are out of order; give positive, finite, rising numbers."
             )
@@ -88,7 +90,7 @@ class OutcomeModel:
     @property
     def num_grades(self) -> int:
         """G: how many strengths of preference are told apart."""
-        return len(self.thresholds) + (self.ties != "threshold")
+        return len(self.edges)
 
     @property
     def edges(self) -> tuple[float, ...]:
@@ -108,11 +110,7 @@ class OutcomeModel:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it. Inverse of `outcome_model_from_dict`."""
-        return {
-            "ties": self.ties,
-            "thresholds": list(self.thresholds),
-            "davidson": self.davidson,
-        }
+        return vars(self) | {"thresholds": list(self.thresholds)}
 
 
 def outcome_model_from_dict(record: dict[str, Any]) -> OutcomeModel:
@@ -171,10 +169,7 @@ def log_likelihood(
     if outcomes.num_grades == 1:
         model = model.collapse_grades()
     if outcomes.num_grades != model.num_grades:
-        raise UserError(
-            f"the data have {outcomes.num_grades} strengths of preference, but the outcome model "
-            f"has {model.num_grades}; fit the model to data with as many."
-        )
+        raise _other_strengths(outcomes.num_grades, model.num_grades)
     shares = outcomes.shares
     if model.ties == "half":
         shares = _without_ties(shares)
@@ -182,9 +177,9 @@ def log_likelihood(
     total = xp.zeros_like(outcomes.weight)
     for grade in range(shares.shape[-1]):
         share = shares[..., grade]
-        if bool((share > 0).any()):
+        seen = share > 0
+        if bool(seen.any()):
             log_prob = log_prob_of_grade(first, second, grade - model.num_grades, model)
-            seen = share > 0
             total = total + share * xp.where(seen, log_prob, xp.zeros_like(log_prob))
     return outcomes.weight * total
 
@@ -223,10 +218,14 @@ def normalize_weights(weights: Array) -> Array:
 def check_num_grades(of_data: int, of_model: int) -> None:
     """Refuse data of more strengths than a model that has several; see `with_num_grades`."""
     if of_data > of_model > 1:
-        raise UserError(
-            f"the data have {of_data} strengths of preference, but the outcome model has "
-            f"{of_model}; fit the model to data with as many."
-        )
+        raise _other_strengths(of_data, of_model)
+
+
+def _other_strengths(of_data: int, of_model: int) -> UserError:
+    return UserError(
+        f"the data have {of_data} strengths of preference, but the outcome model has "
+        f"{of_model}; fit the model to data with as many."
+    )
 
 
 def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
@@ -249,19 +248,13 @@ def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
         return replace(outcomes, shares=shares)
     check_num_grades(outcomes.num_grades, num_grades)
     middle = outcomes.num_grades
-    parts = [shares[..., :middle], shares[..., middle : middle + 1], shares[..., middle + 1 :]]
-    summed = [part.sum(-1) for part in parts]
-    return replace(outcomes, shares=xp.stack(summed, axis=-1))
+    losses, ties, wins = shares[..., :middle], shares[..., middle], shares[..., middle + 1 :]
+    return replace(outcomes, shares=xp.stack([losses.sum(-1), ties, wins.sum(-1)], axis=-1))
 
 
 def _holds(condition: Any) -> bool:
     """Whether a comparison of numbers, or of all of an array, is true."""
     return condition if isinstance(condition, bool) else bool(condition.all())
-
-
-def with_thresholds(model: OutcomeModel, thresholds: Sequence[Any]) -> OutcomeModel:
-    """The same model with other thresholds, such as tensors that are learned."""
-    return replace(model, thresholds=tuple(thresholds))
 
 
 def _davidson(
@@ -305,16 +298,9 @@ def _log_difference(larger: Array, smaller: Array) -> Array:
 
 def _without_ties(shares: Array) -> Array:
     """Each tie as half a win and half a loss, of the smallest grade."""
-    xp = array_namespace(shares)
     grades = shares.shape[-1] // 2
     if not bool((shares[..., grades] > 0).any()):
         return shares
-    half = shares[..., grades : grades + 1] / 2
-    parts = [
-        shares[..., : grades - 1],
-        shares[..., grades - 1 : grades] + half,
-        xp.zeros_like(half),
-        shares[..., grades + 1 : grades + 2] + half,
-        shares[..., grades + 2 :],
-    ]
-    return xp.concat(parts, axis=-1)
+    spread = np.eye(shares.shape[-1])
+    spread[grades, grades - 1 : grades + 2] = 0.5, 0.0, 0.5
+    return shares @ as_array(spread, like=shares)
