@@ -50,12 +50,24 @@ class AgainstTruth:
 
 
 def without_end(family: Normal | Point, num_items: int, tie_share: float) -> AgainstTruth:
-    """The best of several starts: with ties at random they end in two kinds of optimum."""
+    """The best of several starts: with ties at random they end in two kinds of optimum.
+
+    Until they have converged: the likelihood is so flat along the list that after 100 steps, 1e-6
+    nats a comparison from the optimum, the order of the deviations still depends on the start.
+    """
     items = one_spread(num_items)
     votes = unlimited_comparisons(items, tie_share=tie_share)
     starts = 3 if tie_share > 0 and isinstance(family, Normal) else 1
-    fit = fit_items(votes, family, num_starts=starts, max_iterations=100, check_spread=False)
+    fit = fit_items(votes, family, num_starts=starts, check_spread=False)
     return AgainstTruth.of(fit, items.utilities[0])
+
+
+def after_exchanges(number: int, num_items: int) -> float:
+    """Rank correlation of a list and itself after so many pairs of neighbours changed places.
+
+    1 - 6 Σd²/(n(n² - 1)), where each exchange adds 2 to Σd² (Spearman 1904).
+    """
+    return 1 - 12 * number / (num_items * (num_items**2 - 1))
 
 
 @each_number
@@ -63,14 +75,15 @@ def without_end(family: Normal | Point, num_items: int, tie_share: float) -> Aga
 def test_ties_at_random_counted_as_halves_become_spread_by_either_link(link: str, num_items: int):
     """P(a ≻ b) then stays between .1 and .9, which no scalar can be and spread can.
 
-    At the best optimum the deviation falls, or rises, with the utility: of items at one end all are
-    uncertain. The order of the means stays right, their distances do not.
+    At the best optimum the deviation falls, or rises, with the utility all along the list: of items
+    at one end all are uncertain. Where the fit stops, one pair of neighbours in ten, of deviations
+    that hardly differ, may have changed places. The order of the means stays right, their distances
+    do not.
     """
     learned = without_end(Normal(link), num_items, TIE_SHARE)
     assert 0.93 < learned.correlation < 0.97
     assert learned.rank_correlation > 0.999
-    # neighbours whose deviations hardly differ may change places where the fit stops
-    assert abs(learned.rank_correlation_of_std) > 0.95
+    assert abs(learned.rank_correlation_of_std) > after_exchanges(num_items // 10, num_items)
     assert without_end(Point(), num_items, TIE_SHARE).correlation > 0.999
 
 
@@ -97,7 +110,7 @@ def test_with_wide_utilities_the_probit_takes_logistic_tails_for_spread_and_the_
     assert std["probit"].max() > 2 * std["probit"].min()
     assert std["logit"].max() < 1.3 * std["logit"].min()
     assert 0.95 < learned["probit"].correlation < 0.99 < learned["logit"].correlation
-    assert min(each.rank_correlation for each in learned.values()) > 0.999
+    assert min(fit.rank_correlation for fit in learned.values()) > 0.999
 
 
 @pytest.mark.slow
@@ -109,11 +122,11 @@ def test_two_million_comparisons():
         "base": fit_items(votes, "base"),
         **{link: fit_items(votes, Normal(link), num_starts=8) for link in LINKS},
     }
-    found = {name: AgainstTruth.of(fit, items.utilities[0]) for name, fit in fits.items()}
-    assert found["base"].correlation > 0.999
+    learned = {name: AgainstTruth.of(fit, items.utilities[0]) for name, fit in fits.items()}
+    assert learned["base"].correlation > 0.999
     for link in LINKS:
-        assert 0.94 < found[link].correlation < 0.97
-        assert found[link].rank_correlation > 0.999
+        assert 0.94 < learned[link].correlation < 0.97
+        assert learned[link].rank_correlation > 0.999
         check = fits[link].spread_check
         assert check is not None
         assert check.explained_by_tails

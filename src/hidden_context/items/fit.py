@@ -6,18 +6,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from hidden_context.distributions import Family, UtilityDistribution, make_family
 from hidden_context.distributions.normal import Normal
-from hidden_context.errors import UserError
 from hidden_context.items.link_tails import SpreadCheck, compare_with_one_spread
-from hidden_context.items.optimizer import (
-    Optimum,
-    maximize_likelihood,
-    random_start,
-    summed_votes,
-)
+from hidden_context.items.optimizer import best_of_starts, summed_votes
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood
@@ -111,8 +104,7 @@ def fit_items(
         outcome_model: How outcomes follow from two utilities. Without, ties are half, and
             thresholds of strengths are learned where the votes have strengths.
         learn_outcomes: Learn thresholds, or ν, too.
-        learn_options: Options of the family to learn; see `Family.learnable`. Whether the data
-            identify a correlation, `check_correlation_identified` tells.
+        learn_options: Of the family, among `Family.learnable`; see `check_correlation_identified`.
         ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
             added to the loss: a normal prior of variance 1/ridge on each, if a vote has weight 1.
         max_iterations: Of each start. Deviations may go to 0 where an item has few votes, and
@@ -123,55 +115,30 @@ def fit_items(
         check_spread: Fill `ItemFit.spread_check`, for about the time of one more start.
 
     Raises:
-        UserError: Votes cannot be read, an item's number is out of range, or the likelihood is not
-            finite.
+        UserError: Votes cannot be read, an item is out of range, or the likelihood is not finite.
     """
     comparisons = votes if isinstance(votes, ItemComparisons) else read_votes(votes)
     family = make_family(family) if isinstance(family, str) else family
-    num_items = comparisons.num_items if num_items is None else num_items
-    _check_numbers(comparisons, num_items)
+    summed = summed_votes(comparisons, comparisons.num_items if num_items is None else num_items)
     if outcome_model is None:
         num_grades = comparisons.outcomes.num_grades
         outcome_model = default_outcome_model(family, num_grades, ties="half")
         learn_outcomes = learn_outcomes or num_grades > 1
-    num_votes = float(comparisons.outcomes.weight.sum())
-    summed = summed_votes(comparisons, num_items)
-    generator = torch.Generator().manual_seed(seed)
-
-    def from_a_start() -> Optimum:
-        likelihood = LearnedLikelihood(
+    best = best_of_starts(
+        LearnedLikelihood(
             family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
-        )
-        return maximize_likelihood(
-            likelihood.double(),
-            summed,
-            random_start(num_items, family.num_outputs, generator),
-            penalty=ridge / (2 * num_votes),
-            max_iterations=max_iterations,
-        )
-
-    best = min((from_a_start() for _ in range(num_starts)), key=lambda optimum: optimum.loss)
-    spread_check = None
+        ),
+        summed,
+        num_starts=num_starts,
+        seed=seed,
+        penalty=ridge / (2 * summed.num_votes),
+        max_iterations=max_iterations,
+    )
+    check = None
     if check_spread and isinstance(best.family, Normal):
-        spread_check = compare_with_one_spread(
-            best.family,
-            best.outcome_model,
-            best.raw,
-            summed,
-            num_votes=num_votes,
-            learn_outcomes=learn_outcomes,
-            max_iterations=max_iterations,
-            seed=seed,
+        check = compare_with_one_spread(
+            best, summed, learn_outcomes=learn_outcomes, max_iterations=max_iterations, seed=seed
         )
     return ItemFit(
-        best.family, best.outcome_model, best.raw, best.converged, comparisons.names, spread_check
+        best.family, best.outcome_model, best.raw, best.converged, comparisons.names, check
     )
-
-
-def _check_numbers(comparisons: ItemComparisons, num_items: int) -> None:
-    largest = int(max(comparisons.first.max(), comparisons.second.max()))
-    smallest = int(min(comparisons.first.min(), comparisons.second.min()))
-    if not 0 <= smallest <= largest < num_items:
-        raise UserError(f"items {smallest} to {largest} are not within 0 to {num_items - 1}.")
-    if comparisons.names and len(comparisons.names) != num_items:
-        raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")

@@ -7,9 +7,10 @@ fitted beside it (docs/decisions/0016-link-tails.md).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,12 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.normal import LINKS, Normal
 from hidden_context.distributions.point import Point, PointUtility
 from hidden_context.distributions.special import Array, log_normal_cdf
-from hidden_context.items.optimizer import SummedVotes, maximize_likelihood, random_start
+from hidden_context.items.optimizer import (
+    Optimum,
+    SummedVotes,
+    maximize_likelihood,
+    random_start,
+)
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 
@@ -33,35 +39,33 @@ gained at most a fiftieth of it, where there is none all of it or more, of real 
 class OneLinkUtility(PointUtility):
     """Points that are compared by any symmetric link."""
 
-    link: str
-    """Name of the link; see `LINKS`."""
-    log_weights: Array | None
-    """Of the parts of a link of free tails, in place of `link`: one for each of `SCALES`, and one
-    for the part that is even; logarithms."""
+    log_link: Callable[[Array], Array]
+    """log P(a ≻ b) as a function of the difference of the utilities."""
 
     def log_prob_preferred_to(self, other: PointUtility, margin: float | Array = 0.0) -> Array:
-        ahead = self.location - other.location - margin
-        if self.log_weights is None:
-            return LINKS[self.link](ahead)
-        parts = [log_normal_cdf(ahead / scale) for scale in SCALES]
-        parts.append(torch.full_like(ahead, math.log(0.5)))
-        return torch.stack(parts, -1).add(self.log_weights).logsumexp(-1)
+        return self.log_link(self.location - other.location - margin)
 
 
 @dataclass(frozen=True)
 class OneLink(Point):
     """One number for each item, and one spread for all: what scales the link has."""
 
-    link: str = "probit"
-    """See `OneLinkUtility`, as the next."""
-    log_weights: Array | None = None
+    log_link: Callable[[Array], Array] = LINKS["probit"]
+    """See `OneLinkUtility`."""
 
     def _decode(self, raw: Array) -> OneLinkUtility:
-        return OneLinkUtility(raw[..., 0], self.link, self.log_weights)
+        return OneLinkUtility(raw[..., 0], self.log_link)
+
+
+def log_free_tails(log_weights: Tensor, ahead: Tensor) -> Tensor:
+    """A link of normal parts, one for each of `SCALES`, and one part that is even."""
+    parts = [log_normal_cdf(ahead / scale) for scale in SCALES]
+    parts.append(torch.full_like(ahead, math.log(0.5)))
+    return torch.stack(parts, -1).add(log_weights).logsumexp(-1)
 
 
 class FreeTails(LearnedLikelihood):
-    """The likelihood of `OneLink` with the weights of its parts as parameters."""
+    """The likelihood of `OneLink` with the weights of `log_free_tails` as parameters."""
 
     def __init__(self, outcome_model: OutcomeModel, *, learn_outcomes: bool) -> None:
         super().__init__(OneLink(), outcome_model, learn_outcomes=learn_outcomes)
@@ -69,12 +73,12 @@ class FreeTails(LearnedLikelihood):
 
     @property
     def log_weights(self) -> Tensor:
-        """See `OneLinkUtility`, shape `(scales + 1,)`."""
+        """Logarithms of the weights, shape `(scales + 1,)`."""
         return self._weights.log_softmax(0)
 
     def forward(self) -> tuple[Family, OutcomeModel]:
         _, outcome_model = super().forward()
-        return OneLink(log_weights=self.log_weights), outcome_model
+        return OneLink(partial(log_free_tails, self.log_weights)), outcome_model
 
 
 @dataclass(frozen=True)
@@ -124,15 +128,7 @@ class SpreadCheck:
 
 
 def compare_with_one_spread(
-    family: Normal,
-    outcome_model: OutcomeModel,
-    raw: np.ndarray,
-    votes: SummedVotes,
-    *,
-    num_votes: float,
-    learn_outcomes: bool,
-    max_iterations: int,
-    seed: int,
+    fitted: Optimum, votes: SummedVotes, *, learn_outcomes: bool, max_iterations: int, seed: int
 ) -> SpreadCheck:
     """Fit one spread for all items, by the link of the family and by one of free tails.
 
@@ -140,29 +136,29 @@ def compare_with_one_spread(
     spread small, and not those of items with little spread.
 
     Args:
-        family: What was fitted.
-        outcome_model: Its outcome model.
-        raw: Its raw outputs, shape `(items, 2)`.
+        fitted: Of `mean_and_variance`.
         votes: What it was fitted to.
-        num_votes: How many votes there are.
         learn_outcomes: Whether thresholds, or ν, are learned.
         max_iterations: Of each fit.
         seed: Of the starts of one spread.
     """
+    family, outcome_model = fitted.family, fitted.outcome_model
+    assert isinstance(family, Normal)
 
     def fit(likelihood: LearnedLikelihood, start: Tensor) -> float:
-        optimum = maximize_likelihood(
-            likelihood.double(), votes, start, max_iterations=max_iterations
-        )
-        return num_votes * optimum.log_likelihood
+        optimum = maximize_likelihood(likelihood, votes, start, max_iterations=max_iterations)
+        return votes.num_votes * optimum.log_likelihood
 
     def of(family: Family) -> LearnedLikelihood:
         return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes)
 
-    start = random_start(len(raw), 1, torch.Generator().manual_seed(seed))
-    equal = fit(of(OneLink(family.link)), start)
+    start = random_start(votes.num_items, 1, torch.Generator().manual_seed(seed))
+    equal = fit(of(OneLink(LINKS[family.link])), start)
     without_penalties = Normal(link=family.link, correlation=family.correlation)
-    spread_gain = fit(of(without_penalties), torch.from_numpy(raw)) - equal - (len(raw) - 1)
+    spread = fit(of(without_penalties), torch.from_numpy(fitted.raw))
     tails = FreeTails(outcome_model, learn_outcomes=learn_outcomes)
-    tails_gain = fit(tails, start) - equal - len(SCALES)
-    return SpreadCheck(spread_gain, tails_gain, float(tails.log_weights.detach().exp()[-1]))
+    return SpreadCheck(
+        spread_gain=spread - equal - (votes.num_items - 1),
+        tails_gain=fit(tails, start) - equal - len(SCALES),
+        even_share=float(tails.log_weights.detach().exp()[-1]),
+    )

@@ -1,5 +1,6 @@
 """Maximum likelihood of raw outputs from summed votes, by L-BFGS in float64."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,9 @@ class SummedVotes:
     """Items of each comparison, shape `(n,)`; none: rows are compared with columns."""
     outcomes: Outcomes
     """Of the n comparisons, or with leading shape `(items, items)`."""
-    total: float
-    """Sum of the weights."""
+    num_items: int
+    num_votes: float
+    """How many independent ones; the weights of `outcomes` have another sum."""
 
     def responses(self, raw: Tensor) -> list[Tensor]:
         """Raw outputs of the first and of the second items."""
@@ -45,23 +47,35 @@ class SummedVotes:
     def log_likelihood(self, raw: Tensor, family: Family, outcome_model: OutcomeModel) -> Tensor:
         """Of all votes, in nats per vote, a scalar."""
         log_prob = log_likelihood(family, self.responses(raw), self.outcomes, outcome_model)
-        return log_prob.sum() / self.total
+        return log_prob.sum() / self.outcomes.weight.sum()
 
 
 def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
-    """Votes of each pair together."""
+    """Votes of each pair together.
+
+    Raises:
+        UserError: An item's number is out of range.
+    """
+    numbers = np.array([comparisons.first, comparisons.second])
+    if not 0 <= numbers.min() <= numbers.max() < num_items:
+        raise UserError(
+            f"items {numbers.min()} to {numbers.max()} are not within 0 to {num_items - 1}."
+        )
+    if comparisons.names and len(comparisons.names) != num_items:
+        raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")
     summed = comparisons.summed()
     shares = torch.from_numpy(summed.outcomes.shares).double()
     weight = torch.from_numpy(summed.outcomes.weight).double()
     first, second = torch.from_numpy(summed.first), torch.from_numpy(summed.second)
-    total = float(weight.sum())
-    if len(summed) < MATRIX_FROM * num_items**2:
-        return SummedVotes((first, second), Outcomes(shares, weight), total)
-    cells = torch.zeros(num_items, num_items, shares.shape[1], dtype=torch.float64)
-    cells[first, second] = shares
-    weights = torch.zeros(num_items, num_items, dtype=torch.float64)
-    weights[first, second] = weight
-    return SummedVotes(None, Outcomes(cells, weights), total)
+    listed = None if len(summed) >= MATRIX_FROM * num_items**2 else (first, second)
+    if listed is None:
+        cells = torch.zeros(num_items, num_items, shares.shape[1], dtype=torch.float64)
+        cells[first, second] = shares
+        weights = torch.zeros(num_items, num_items, dtype=torch.float64)
+        weights[first, second] = weight
+        shares, weight = cells, weights
+    num_votes = float(comparisons.outcomes.weight.sum())
+    return SummedVotes(listed, Outcomes(shares, weight), num_items, num_votes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +96,32 @@ class Optimum:
 
 def random_start(num_items: int, num_outputs: int, generator: torch.Generator) -> Tensor:
     """Small normal raw outputs, shape `(items, num_outputs)`."""
-    return START_STD * torch.randn(
-        (num_items, num_outputs), generator=generator, dtype=torch.float64
+    size = (num_items, num_outputs)
+    return START_STD * torch.randn(size, generator=generator, dtype=torch.float64)
+
+
+def best_of_starts(
+    likelihood: LearnedLikelihood,
+    votes: SummedVotes,
+    *,
+    num_starts: int,
+    seed: int,
+    penalty: float,
+    max_iterations: int,
+) -> Optimum:
+    """The best of several `maximize_likelihood`, each from a copy of the likelihood as it is."""
+    generator = torch.Generator().manual_seed(seed)
+    optima = (
+        maximize_likelihood(
+            copy.deepcopy(likelihood),
+            votes,
+            random_start(votes.num_items, likelihood.family.num_outputs, generator),
+            penalty=penalty,
+            max_iterations=max_iterations,
+        )
+        for _ in range(num_starts)
     )
+    return min(optima, key=lambda optimum: optimum.loss)
 
 
 def maximize_likelihood(
@@ -98,7 +135,7 @@ def maximize_likelihood(
     """By L-BFGS.
 
     Args:
-        likelihood: In float64; its parameters are fitted, too.
+        likelihood: Its parameters are fitted, too, in float64.
         votes: What was observed.
         start: Raw outputs, shape `(items, num_outputs)`.
         penalty: Times the sum of squares of all raw outputs, it is added to nats per vote.
@@ -108,7 +145,7 @@ def maximize_likelihood(
         UserError: The likelihood is not finite.
     """
     raw = start.clone().requires_grad_()
-    parameters = [raw, *likelihood.parameters()]
+    parameters = [raw, *likelihood.double().parameters()]
 
     def loss() -> Tensor:
         family, outcome_model = likelihood()

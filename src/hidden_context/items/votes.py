@@ -42,8 +42,7 @@ class ItemComparisons:
     @classmethod
     def won(cls, winner: np.ndarray, loser: np.ndarray) -> "ItemComparisons":
         """Ordinary comparisons, of the preferred items with the others."""
-        shares = np.zeros((len(winner), 3))
-        shares[:, 2] = 1.0
+        shares = np.tile([0.0, 0.0, 1.0], (len(winner), 1))
         return cls(winner, loser, Outcomes(shares, np.ones(len(winner))))
 
     def __len__(self) -> int:
@@ -69,18 +68,15 @@ class ItemComparisons:
         """
         middle = self.outcomes.num_grades
         votes = self.outcomes.shares * self.outcomes.weight[:, None]
-        wins, losses = np.zeros_like(votes), np.zeros_like(votes)
-        wins[:, middle + 1 :] = votes[:, middle + 1 :]
-        losses[:, middle + 1 :] = votes[:, :middle][:, ::-1]
-        low_first = self.first <= self.second
-        wins[low_first, middle] = votes[low_first, middle]
-        losses[~low_first, middle] = votes[~low_first, middle]
+        votes = np.concatenate([votes, votes[:, ::-1]])
+        votes[:, :middle] = 0.0
+        high_first = np.concatenate([self.first > self.second, self.second >= self.first])
+        votes[high_first, middle] = 0.0
         first = np.concatenate([self.first, self.second])
         second = np.concatenate([self.second, self.first])
         size = int(first.max()) + 1
         codes, index = np.unique(first * size + second, return_inverse=True)
-        columns = np.concatenate([wins, losses]).T
-        summed = np.stack([np.bincount(index, column, len(codes)) for column in columns], axis=1)
+        summed = np.stack([np.bincount(index, votes_of) for votes_of in votes.T], axis=1)
         total = summed.sum(1)
         used = total > 0
         return ItemComparisons(
