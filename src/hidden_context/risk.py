@@ -31,59 +31,41 @@ from hidden_context.errors import UserError
 class Measure:
     """One line of the vocabulary."""
 
-    reward: Callable[[UtilityDistribution, Any], Array]
-    """From a distribution and the number after the colon to the reward."""
-    accepts: Callable[[float | None], bool]
-    """Whether that number (None: there is none) can be used."""
-    takes: str
-    """What it would accept, for messages."""
     example: str
     """A string that parses."""
+    reward: Callable[[UtilityDistribution, Any], Array]
+    """From a distribution and the number after the colon to the reward."""
+    takes: str = "no number"
+    """What that number may be, for messages."""
+    accepts: Callable[[float], bool] | None = None
+    """Whether a finite number can be used; None: none can."""
 
 
-def _number(condition: Callable[[float], bool]) -> Callable[[float | None], bool]:
-    return lambda given: given is not None and math.isfinite(given) and condition(given)
-
-
-def _nothing(given: float | None) -> bool:
-    return given is None
-
+LEVEL = "a level above 0 and below 1", lambda level: 0 < level < 1
 
 MEASURES: dict[str, Measure] = {
-    "mean": Measure(lambda utility, _: utility.mean, _nothing, "no number", "mean"),
-    "quantile": Measure(
-        lambda utility, level: utility.quantile(level),
-        _number(lambda level: 0 < level < 1),
-        "a level above 0 and below 1",
-        "quantile:0.01",
-    ),
-    "cvar": Measure(
-        lambda utility, level: utility.cvar(level),
-        _number(lambda level: 0 < level < 1),
-        "a level above 0 and below 1",
-        "cvar:0.05",
-    ),
+    "mean": Measure("mean", lambda utility, _: utility.mean),
+    "quantile": Measure("quantile:0.01", lambda utility, level: utility.quantile(level), *LEVEL),
+    "cvar": Measure("cvar:0.05", lambda utility, level: utility.cvar(level), *LEVEL),
     "lcb": Measure(
-        lambda utility, weight: utility.mean - weight * utility.std,
-        _number(lambda weight: weight >= 0),
-        "a finite number that is not negative",
         "lcb:2.0",
+        lambda utility, weight: utility.mean - weight * utility.std,
+        "a finite number that is not negative",
+        lambda weight: weight >= 0,
     ),
     "entropic": Measure(
-        lambda utility, risk_aversion: utility.entropic(risk_aversion),
-        _number(lambda risk_aversion: risk_aversion > 0),
-        "a finite number above 0",
         "entropic:1.0",
+        lambda utility, risk_aversion: utility.entropic(risk_aversion),
+        "a finite number above 0",
+        lambda risk_aversion: risk_aversion > 0,
     ),
     "prob_below": Measure(
-        lambda utility, threshold: -utility.cdf(threshold),
-        _number(lambda _: True),
-        "a finite utility",
         "prob_below:-1.5",
+        lambda utility, threshold: -utility.cdf(threshold),
+        "a finite utility",
+        lambda _: True,
     ),
-    "worst_context": Measure(
-        lambda utility, _: utility.worst_context, _nothing, "no number", "worst_context"
-    ),
+    "worst_context": Measure("worst_context", lambda utility, _: utility.worst_context),
 }
 """Every measure by its name; formulas are at the head of this file."""
 
@@ -91,7 +73,12 @@ MEASURES: dict[str, Measure] = {
 def _check(name: str, parameter: float | None, text: str) -> None:
     if name not in MEASURES:
         raise UserError(_refusal(text, f"there is no {name!r}"))
-    if not MEASURES[name].accepts(parameter):
+    accepts = MEASURES[name].accepts
+    if accepts is None or parameter is None:
+        accepted = accepts is parameter is None
+    else:
+        accepted = math.isfinite(parameter) and accepts(parameter)
+    if not accepted:
         raise UserError(_refusal(text, f"{name} takes {MEASURES[name].takes}"))
 
 

@@ -511,7 +511,18 @@ def test_a_generator_of_one_seed_draws_the_same_samples(family: Family) -> None:
     utility = family.decode(make_raw(family, (5,)))
     one, same, other = (utility.sample(3, np.random.default_rng(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
+    np.testing.assert_array_equal(one, utility.sample(3, 0))
     assert has_atoms(family) or (one != other).all()
+
+
+@every_family
+def test_without_a_generator_samples_are_other_ones_each_time(family: Family) -> None:
+    for library in (np.asarray, torch.tensor):
+        utility = family.decode(library(make_raw(family, (5,))))
+        one, other = utility.sample(3), utility.sample(3)
+        assert type(one) is type(utility.mean)
+        assert one.shape == (3, 5)
+        assert has_atoms(family) or (one != other).all()
 
 
 @every_family

@@ -73,7 +73,7 @@ class UtilityDistribution(ABC):
         """Whether all utilities are points, so that r² and quantiles say nothing."""
         return not bool((self.variance > 0).any())
 
-    def sample(self, n: int, generator: Any) -> Array:
+    def sample(self, n: int, generator: Any = None) -> Array:
         """Independent draws of every utility, shape `(n, *batch)`, by inversion of its cdf.
 
         Draws of `shared_context` are utilities in contexts. For torch tensors they are
@@ -81,16 +81,17 @@ class UtilityDistribution(ABC):
 
         Args:
             n: Number of draws.
-            generator: A `numpy.random.Generator`, or a `torch.Generator`.
+            generator: A `torch.Generator`, or a `numpy.random.Generator`, or what makes one: a
+                seed. Without, other draws each time.
         """
         mean, size = self.mean, (n, *self.shape)
-        if isinstance(generator, np.random.Generator):
-            share = generator.random(size)
-        else:
+        if hasattr(generator, "device"):
             import torch
 
             on = {"generator": generator, "device": generator.device}
             share = torch.rand(size, dtype=torch.float64, **on)
+        else:
+            share = np.random.default_rng(generator).random(size)
         xp = array_namespace(mean)
         smallest, eps = xp.finfo(mean.dtype).smallest_normal, xp.finfo(mean.dtype).eps
         return self._quantile(xp.clip(as_array(share, like=mean), smallest, 1 - eps / 2))
