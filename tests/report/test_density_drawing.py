@@ -88,11 +88,11 @@ def test_a_mixture_density_is_the_sum_of_its_components():
     utility = family.decode(raw)
     found = density(utility)
     middle, width = (found.edges[1:] + found.edges[:-1]) / 2, found.edges[1] - found.edges[0]
-    parts = utility.components
+    weights, means, stds = utility.components
     for k in range(2):
-        curvature = (parts.weight[k] / parts.std[k] ** 3).sum() / math.sqrt(2 * math.pi)
-        density_of = scipy.stats.norm.pdf(middle[:, None], parts.mean[k], parts.std[k])
-        exact = (parts.weight[k] * density_of).sum(1)
+        curvature = (weights[k] / stds[k] ** 3).sum() / math.sqrt(2 * math.pi)
+        density_of = scipy.stats.norm.pdf(middle[:, None], means[k], stds[k])
+        exact = (weights[k] * density_of).sum(1)
         most = 1.001 * width**2 * curvature / 24
         np.testing.assert_allclose(found.values[k], exact, rtol=0, atol=most)
 

@@ -9,11 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from hidden_context.distributions import certainty_equivalent
-from hidden_context.distributions.base import (
-    Family,
-    check_choice,
-    check_not_negative,
-)
+from hidden_context.distributions.base import Family, check_choice, check_not_negative
 from hidden_context.distributions.special import (
     Array,
     as_array,
@@ -51,12 +47,16 @@ class HistogramUtility(UtilityDistribution):
         return array_namespace(self.log_mass).exp(self.log_mass)
 
     @property
-    def _centers(self) -> Array:
+    def _rank(self) -> Array:
+        """0, 1, ..., num_bins - 1: lower ends of the bins, in bins."""
         xp = array_namespace(self.log_mass)
-        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
-        return (
-            rank / (self.num_bins - 1) if self.moments == "atoms" else (rank + 0.5) / self.num_bins
-        )
+        return xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
+
+    @property
+    def _centers(self) -> Array:
+        if self.moments == "atoms":
+            return self._rank / (self.num_bins - 1)
+        return (self._rank + 0.5) / self.num_bins
 
     @property
     def mean(self) -> Array:
@@ -69,9 +69,8 @@ class HistogramUtility(UtilityDistribution):
 
     def cdf(self, utility: float | Array) -> Array:
         xp = array_namespace(self.log_mass)
-        utility = xp.asarray(utility, dtype=self.log_mass.dtype, device=self.log_mass.device)
-        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
-        share_of_bin = xp.clip(utility[..., None] * self.num_bins - rank, 0.0, 1.0)
+        utility = as_array(utility, like=self.log_mass)[..., None]
+        share_of_bin = xp.clip(utility * self.num_bins - self._rank, 0.0, 1.0)
         return (self.mass * share_of_bin).sum(-1)
 
     def _quantile(self, level: float | Array) -> Array:
@@ -80,7 +79,7 @@ class HistogramUtility(UtilityDistribution):
     def _share_below(self, level: float | Array) -> Array:
         """Share of each bin that lies below the quantile: 1, ..., 1, some, 0, ..., 0."""
         xp = array_namespace(self.log_mass)
-        level = xp.asarray(level, dtype=self.log_mass.dtype, device=self.log_mass.device)
+        level = as_array(level, like=self.log_mass)
         mass = self.mass
         before = xp.cumulative_sum(mass, axis=-1) - mass
         smallest = xp.finfo(mass.dtype).smallest_normal ** 0.5  # its inverse square is finite
@@ -88,18 +87,15 @@ class HistogramUtility(UtilityDistribution):
 
     def _cvar(self, level: float) -> Array:
         """Each bin's mass below the quantile, at the middle of the part that it fills."""
-        xp = array_namespace(self.log_mass)
         share = self._share_below(level)
-        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
-        middle = (rank + share / 2) / self.num_bins
+        middle = (self._rank + share / 2) / self.num_bins
         return (self.mass * share * middle).sum(-1) / level
 
     def _entropic(self, risk_aversion: float) -> Array:
         """Of the histogram, for either kind of moments."""
-        xp = array_namespace(self.log_mass)
-        rank = xp.arange(self.num_bins, dtype=self.log_mass.dtype, device=self.log_mass.device)
-        width = xp.full_like(self.log_mass, 1 / self.num_bins)
-        bins = rank / self.num_bins + certainty_equivalent.of_uniform(width, risk_aversion)
+        width = array_namespace(self.log_mass).full_like(self.log_mass, 1 / self.num_bins)
+        uniform = certainty_equivalent.of_uniform(width, risk_aversion)
+        bins = self._rank / self.num_bins + uniform
         return certainty_equivalent.of_mixture(self.log_mass, bins, risk_aversion)
 
     def log_prob_preferred_to(

@@ -12,35 +12,18 @@ from hidden_context.distributions.base import Family
 from hidden_context.distributions.special import (
     Array,
     as_array,
+    as_std,
     log_normal_cdf,
     log_softmax,
     logsumexp,
     normal_cdf,
     normal_quantile,
-    softplus,
 )
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
-SMALLEST_STD = 1e-6
-"""Of a component. See `normal.SMALLEST_STD`."""
 MOST_STEPS = 200
 """Of the search for a quantile: some 15 are usual, and some 70 where components are far apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Components:
-    """The normal components of each response in ascending order of their means.
-
-    Their order in the outputs has no meaning, and training may exchange them.
-    """
-
-    weight: Array
-    """Probabilities, shape `(*batch, num_components)`."""
-    mean: Array
-    """In units of utility, shape `(*batch, num_components)`."""
-    std: Array
-    """In units of utility, shape `(*batch, num_components)`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,12 +38,18 @@ class MixtureUtility(UtilityDistribution):
     """Standard deviation of each component, positive, shape `(*batch, num_components)`."""
 
     @property
-    def components(self) -> Components:
-        """Weights, means and deviations, sorted by mean."""
+    def components(self) -> tuple[Array, Array, Array]:
+        """Weights, means and deviations in ascending order of the means, all of one shape.
+
+        The order in the outputs has no meaning, and training may exchange components.
+        """
         xp = array_namespace(self.locations)
         order = xp.argsort(self.locations, axis=-1)
-        outputs = (xp.exp(self.log_weights), self.locations, self.scales)
-        return Components(*(xp.take_along_axis(output, order, axis=-1) for output in outputs))
+        weights, means, stds = (
+            xp.take_along_axis(values, order, axis=-1)
+            for values in (self._weights, self.locations, self.scales)
+        )
+        return weights, means, stds
 
     @property
     def _weights(self) -> Array:
@@ -111,7 +100,7 @@ class MixtureUtility(UtilityDistribution):
         eps, smallest = xp.finfo(low.dtype).eps, xp.min(self.scales, axis=-1)
         short = 0.1 * eps**0.5 * smallest  # after such a step the error is its square: rounding
         root = xp.clip((self._weights * of_components).sum(-1), low, high)
-        last_step, found = high - low, low >= high
+        last_step, done = high - low, low >= high
         for _ in range(MOST_STEPS):
             excess = self.cdf(root) - level
             low, high = xp.where(excess > 0, low, root), xp.where(excess > 0, root, high)
@@ -119,12 +108,12 @@ class MixtureUtility(UtilityDistribution):
             newton, step = root - change, xp.abs(change)
             trusted = (newton >= low) & (newton <= high) & (2 * step <= last_step)
             proposal = xp.where(trusted, newton, low + (high - low) / 2)
-            found = found | (xp.abs(excess) <= 4 * eps * level)  # nearer, rounding decides
-            proposal = xp.where(found, root, proposal)
-            found = found | (trusted & (step <= short))
-            found = found | (high - low <= 2 * eps * (xp.abs(root) + smallest))
+            done = done | (xp.abs(excess) <= 4 * eps * level)  # nearer, rounding decides
+            proposal = xp.where(done, root, proposal)
+            done = done | (trusted & (step <= short))
+            done = done | (high - low <= 2 * eps * (xp.abs(root) + smallest))
             last_step, root = xp.abs(proposal - root), proposal
-            if bool(found.all()):
+            if bool(done.all()):
                 break
         return root
 
@@ -199,10 +188,9 @@ class Mixture(Family[MixtureUtility]):
         return tuple(float(normal_quantile(level)) for level in levels)
 
     def _decode(self, raw: Array) -> MixtureUtility:
-        xp, k = array_namespace(raw), self.num_components
+        k = self.num_components
         means = raw[..., k : 2 * k] + as_array(self.offsets, like=raw)
-        stds = xp.clip(softplus(raw[..., 2 * k :]), SMALLEST_STD, None)
-        return MixtureUtility(log_softmax(raw[..., :k]), means, stds)
+        return MixtureUtility(log_softmax(raw[..., :k]), means, as_std(raw[..., 2 * k :]))
 
     def with_num_outputs(self, num_outputs: int) -> "Family[MixtureUtility]":
         if num_outputs % 3 or num_outputs < 3:

@@ -8,24 +8,18 @@ from typing import ClassVar
 
 from array_api_compat import array_namespace
 
-from hidden_context.distributions.base import (
-    Family,
-    check_choice,
-    check_not_negative,
-)
+from hidden_context.distributions.base import Family, check_choice, check_not_negative
 from hidden_context.distributions.special import (
     Array,
+    as_std,
     log_normal_cdf,
     log_sigmoid,
     normal_cdf,
     normal_quantile,
-    softplus,
 )
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 
-SMALLEST_STD = 1e-6
-"""Keeps z = Δmean/std, and its gradient, finite in float32 for raw outputs up to 1000."""
 LARGEST_SCALE = 10.0
 """Root mean square of the utilities from which on `Normal.scale_penalty` acts.
 
@@ -132,9 +126,7 @@ class Normal(Family[NormalUtility]):
         return 2
 
     def _decode(self, raw: Array) -> NormalUtility:
-        xp = array_namespace(raw)
-        std = xp.clip(softplus(raw[..., 1]), SMALLEST_STD, None)
-        return NormalUtility(raw[..., 0], std, self.link, self.correlation)
+        return NormalUtility(raw[..., 0], as_std(raw[..., 1]), self.link, self.correlation)
 
     def regularizer(self, utility: NormalUtility) -> Array:
         """`variance_penalty` · `unexplained_share` + `scale_penalty` · `squared_excess_scale`."""

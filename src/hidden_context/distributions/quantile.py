@@ -9,12 +9,9 @@ from array_api_compat import array_namespace
 
 from hidden_context.distributions import certainty_equivalent
 from hidden_context.distributions.base import Family
-from hidden_context.distributions.special import Array, as_array, log_sigmoid, logsumexp, softplus
+from hidden_context.distributions.special import Array, as_array, as_std, log_sigmoid, logsumexp
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
-
-SMALLEST_STD = 1e-6
-"""Of a response; keeps comparisons and their gradients finite in float32."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -171,9 +168,7 @@ class QuantileFunction(Family[PiecewiseUniformUtility]):
         return self.num_levels
 
     def _decode(self, raw: Array) -> PiecewiseUniformUtility:
-        xp = array_namespace(raw)
-        std = xp.clip(softplus(raw[..., 1:]), SMALLEST_STD, None)
-        width = std * (math.sqrt(12) / (self.num_levels - 1))
+        width = as_std(raw[..., 1:]) * (math.sqrt(12) / (self.num_levels - 1))
         return PiecewiseUniformUtility(raw[..., 0], width, self.lapse)
 
     def with_num_outputs(self, num_outputs: int) -> "QuantileFunction":

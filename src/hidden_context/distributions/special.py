@@ -15,6 +15,8 @@ from array_api_compat import array_namespace, is_torch_array
 
 Array: TypeAlias = Any
 """A floating-point `torch.Tensor` or `numpy.ndarray`; what goes in as one comes out as the same."""
+SMALLEST_STD = 1e-6
+"""Keeps z = Δmean/std, and its gradient, finite in float32 for raw outputs up to 1000."""
 
 
 def as_float(values: Array) -> Array:
@@ -35,6 +37,12 @@ def softplus(values: Array) -> Array:
     """log(1 + exp(values)), finite in value and gradient at any input."""
     xp = array_namespace(values)
     return xp.logaddexp(values, xp.zeros_like(values))
+
+
+def as_std(values: Array) -> Array:
+    """Any numbers as standard deviations: their softplus, at least `SMALLEST_STD`."""
+    std = softplus(values)
+    return array_namespace(std).clip(std, SMALLEST_STD, None)
 
 
 def log_softmax(values: Array) -> Array:

@@ -34,7 +34,9 @@ class UtilityDistribution(ABC):
 
     def __getitem__(self, index: Any) -> Self:
         """Some of the distributions, by any index into an array of shape `(*batch,)`."""
-        return self._with_fields(lambda field, ndim: field[_whole_index(index, ndim)])
+        return self._with_fields(
+            lambda field, ndim: field[_whole_index(index, len(field.shape) - ndim)]
+        )
 
     def __len__(self) -> int:
         if not self.shape:
@@ -222,20 +224,10 @@ class UtilityDistribution(ABC):
         return array_namespace(log_prob).exp(log_prob)
 
 
-def _whole_index(index: Any, ndim: int) -> tuple[Any, ...]:
-    """An index into the first `ndim` axes of an array as one that leaves later axes as they are."""
+def _whole_index(index: Any, trailing: int) -> tuple[Any, ...]:
+    """An index into the first axes of an array as one that leaves `trailing` others as they are."""
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple(np.asarray(part) if isinstance(part, list) else part for part in parts)
-    taken = sum(map(_axes_taken, parts))
-    if taken > ndim:
-        raise IndexError(f"too many indices: {taken} for {ndim} axes of responses")
-    for place, part in enumerate(parts):
-        if part is Ellipsis:
-            return (*parts[:place], *[slice(None)] * (ndim - taken), *parts[place + 1 :])
-    return parts
-
-
-def _axes_taken(part: Any) -> int:
-    if part is None or part is Ellipsis:
-        return 0
-    return part.ndim if str(getattr(part, "dtype", "")).endswith("bool") else 1
+    if trailing and not any(part is Ellipsis for part in parts):
+        parts = (*parts, ...)
+    return (*parts, *[slice(None)] * trailing)

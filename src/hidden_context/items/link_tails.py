@@ -18,12 +18,7 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.normal import LINKS, Normal
 from hidden_context.distributions.point import Point, PointUtility
 from hidden_context.distributions.special import Array, log_normal_cdf
-from hidden_context.items.optimizer import (
-    Optimum,
-    SummedVotes,
-    maximize_likelihood,
-    random_start,
-)
+from hidden_context.items.optimizer import Optimum, SummedVotes, maximize_likelihood, random_start
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 

@@ -87,30 +87,19 @@ def _share_of_correlation(pairs: np.ndarray, *, ties_observed: bool) -> float:
 
 
 def _jacobian(pairs: np.ndarray, *, ties_observed: bool) -> np.ndarray:
-    """Of z, and with ties of δ/s at δ = 1, by every μ and σ and last by ρ, at a random point."""
+    """Of z, and with ties of δ/s at δ = 1, by every μ and σ and last by ρ, at a random point.
+
+    By complex steps, which lose no digits (Squire and Trapp 1998).
+    """
     items, flat = np.unique(pairs, return_inverse=True)
     i, j = flat.reshape(pairs.shape).T
     rng = np.random.default_rng(0)
-    mean, std, correlation = rng.normal(size=len(items)), rng.uniform(0.5, 2, len(items)), 0.4
+    point = np.concatenate([rng.normal(size=len(items)), rng.uniform(0.5, 2, len(items)), [0.4]])
+    step = 1e-100
+    mean, std, correlation = np.split(
+        point[:, None] + 1j * step * np.eye(len(point)), [len(items), 2 * len(items)]
+    )
     spread = np.sqrt(std[i] ** 2 + std[j] ** 2 - 2 * correlation * std[i] * std[j])
-    pair = np.arange(len(pairs))
-
-    def columns(by_first: np.ndarray, by_second: np.ndarray) -> np.ndarray:
-        matrix = np.zeros((len(pairs), len(items)))
-        matrix[pair, i], matrix[pair, j] = by_first, by_second
-        return matrix
-
-    spread_by_std = columns(
-        (std[i] - correlation * std[j]) / spread, (std[j] - correlation * std[i]) / spread
-    )
-    spread_by_all = np.column_stack(
-        [np.zeros_like(spread_by_std), spread_by_std, -std[i] * std[j] / spread]
-    )
-    ahead_by_mean = columns(np.ones(len(pairs)), -np.ones(len(pairs)))
-    ahead_by_all = np.pad(ahead_by_mean, ((0, 0), (0, len(items) + 1)))
-    ahead = mean[i] - mean[j]
-    of_preference = (ahead_by_all - (ahead / spread)[:, None] * spread_by_all) / spread[:, None]
-    if not ties_observed:
-        return of_preference
-    of_tie = -spread_by_all / spread[:, None] ** 2
-    return np.concatenate([of_preference, of_tie])
+    of_preference = (mean[i] - mean[j]) / spread
+    observed = np.concatenate([of_preference, 1 / spread]) if ties_observed else of_preference
+    return observed.imag / step

@@ -152,10 +152,7 @@ def default_outcome_model(
 
 
 def log_likelihood(
-    first: UtilityDistribution,
-    second: UtilityDistribution,
-    outcomes: Outcomes,
-    model: OutcomeModel,
+    first: UtilityDistribution, second: UtilityDistribution, outcomes: Outcomes, model: OutcomeModel
 ) -> Array:
     """Weighted log-likelihood of each comparison in nats, shape `(n,)`.
 
