@@ -37,10 +37,22 @@ class Family(ABC, Generic[UtilityT]):
     largest_margin: ClassVar[float] = math.inf
     """A utility is never ahead of another by more than this."""
 
+    outputs_each: ClassVar[int] = 1
+    """Outputs of a head, times `size_option` if there is one."""
+    size_option: ClassVar[str] = ""
+    """The option that says how many bins, components or the like there are."""
+    smallest_size: ClassVar[int] = 1
+    """Of which there are at least so many."""
+
+    def __post_init__(self) -> None:
+        size = getattr(self, self.size_option, self.smallest_size)
+        if size < self.smallest_size:
+            raise UserError(f"{self.size_option} is {size}; give at least {self.smallest_size}.")
+
     @property
-    @abstractmethod
     def num_outputs(self) -> int:
         """Width of the model's head."""
+        return self.outputs_each * getattr(self, self.size_option, 1)
 
     @property
     def head_scales(self) -> tuple[float, ...]:
@@ -89,8 +101,11 @@ class Family(ABC, Generic[UtilityT]):
         """The family of this kind that reads heads of another width.
 
         Raises:
-            UserError: This kind has one width only.
+            UserError: This kind has no such width.
         """
+        size, rest = divmod(num_outputs, self.outputs_each)
+        if self.size_option and not rest:
+            return dataclasses.replace(self, **{self.size_option: size})
         if num_outputs != self.num_outputs:
             raise UserError(
                 f"family {self.name} has {self.num_outputs} outputs, but {num_outputs} were given."

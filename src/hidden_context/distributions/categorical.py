@@ -18,7 +18,6 @@ from hidden_context.distributions.special import (
     logsumexp,
 )
 from hidden_context.distributions.utility import UtilityDistribution
-from hidden_context.errors import UserError
 
 MOMENTS = ("bins", "atoms")
 ENTROPIES = ("each", "batch")
@@ -161,6 +160,8 @@ class Categorical(Family[HistogramUtility]):
     """Softmax of the outputs as the probabilities of equal bins on [0, 1]."""
 
     name: ClassVar[str] = "categorical"
+    size_option: ClassVar[str] = "num_atoms"
+    smallest_size: ClassVar[int] = 2
     published_options: ClassVar[tuple[str, ...]] = ("num_atoms", "entropy_coeff")
     largest_margin: ClassVar[float] = 1.0
 
@@ -174,15 +175,10 @@ class Categorical(Family[HistogramUtility]):
     """Moments of the histogram (bins), or of the published point masses (atoms)."""
 
     def __post_init__(self) -> None:
-        if self.num_atoms < 2:
-            raise UserError(f"num_atoms is {self.num_atoms}; give at least 2.")
+        super().__post_init__()
         check_not_negative("entropy_coeff", self.entropy_coeff)
         check_choice("entropy", self.entropy, ENTROPIES)
         check_choice("moments", self.moments, MOMENTS)
-
-    @property
-    def num_outputs(self) -> int:
-        return self.num_atoms
 
     def _decode(self, raw: Array) -> HistogramUtility:
         return HistogramUtility(log_softmax(raw), self.moments)
@@ -194,9 +190,6 @@ class Categorical(Family[HistogramUtility]):
             log_mass = logsumexp(log_mass.T)[None] - math.log(log_mass.shape[0])
         xp = array_namespace(log_mass)
         return self.entropy_coeff * (xp.exp(log_mass) * log_mass).sum(-1).mean()
-
-    def with_num_outputs(self, num_outputs: int) -> "Categorical":
-        return dataclasses.replace(self, num_atoms=num_outputs)
 
     def as_published(self) -> "Categorical":
         return dataclasses.replace(self, entropy="batch")

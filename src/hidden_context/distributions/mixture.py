@@ -1,6 +1,5 @@
 """Family `mixture`: a mixture of normal distributions of utility for each response."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +19,6 @@ from hidden_context.distributions.special import (
     normal_quantile,
 )
 from hidden_context.distributions.utility import UtilityDistribution
-from hidden_context.errors import UserError
 
 MOST_STEPS = 200
 """Of the search for a quantile: some 15 are usual, and some 70 where components are far apart."""
@@ -169,17 +167,11 @@ class Mixture(Family[MixtureUtility]):
     """
 
     name: ClassVar[str] = "mixture"
+    size_option: ClassVar[str] = "num_components"
+    outputs_each: ClassVar[int] = 3
 
     num_components: int = 3
     """Number of normal components, at least 1."""
-
-    def __post_init__(self) -> None:
-        if self.num_components < 1:
-            raise UserError(f"num_components is {self.num_components}; give at least 1.")
-
-    @property
-    def num_outputs(self) -> int:
-        return 3 * self.num_components
 
     @property
     def offsets(self) -> tuple[float, ...]:
@@ -191,8 +183,3 @@ class Mixture(Family[MixtureUtility]):
         k = self.num_components
         means = raw[..., k : 2 * k] + as_array(self.offsets, like=raw)
         return MixtureUtility(log_softmax(raw[..., :k]), means, as_std(raw[..., 2 * k :]))
-
-    def with_num_outputs(self, num_outputs: int) -> "Family[MixtureUtility]":
-        if num_outputs % 3 or num_outputs < 3:
-            return super().with_num_outputs(num_outputs)
-        return dataclasses.replace(self, num_components=num_outputs // 3)

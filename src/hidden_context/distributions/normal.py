@@ -98,6 +98,7 @@ class Normal(Family[NormalUtility]):
     """Mean, and softplus of the second output as standard deviation."""
 
     name: ClassVar[str] = "mean_and_variance"
+    outputs_each: ClassVar[int] = 2
     published_options: ClassVar[tuple[str, ...]] = ("variance_penalty",)
     learnable: ClassVar[tuple[str, ...]] = ("correlation",)
     renamed_options: ClassVar[Mapping[str, str]] = {"gauge": "scale_penalty"}
@@ -120,10 +121,6 @@ class Normal(Family[NormalUtility]):
             raise UserError(
                 f"correlation is {self.correlation}; give a number between -1 and 1, exclusive."
             )
-
-    @property
-    def num_outputs(self) -> int:
-        return 2
 
     def _decode(self, raw: Array) -> NormalUtility:
         return NormalUtility(raw[..., 0], as_std(raw[..., 1]), self.link, self.correlation)

@@ -54,10 +54,6 @@ class Point(Family[PointUtility]):
 
     name: ClassVar[str] = "base"
 
-    @property
-    def num_outputs(self) -> int:
-        return 1
-
     def _decode(self, raw: Array) -> PointUtility:
         return PointUtility(raw[..., 0])
 

@@ -1,6 +1,5 @@
 """Family `quantile`: a piecewise linear quantile function of utility for each response."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -151,6 +150,8 @@ class QuantileFunction(Family[PiecewiseUniformUtility]):
     """
 
     name: ClassVar[str] = "quantile"
+    size_option: ClassVar[str] = "num_levels"
+    smallest_size: ClassVar[int] = 2
 
     num_levels: int = 8
     """Number of quantile levels, at least 2."""
@@ -158,18 +159,10 @@ class QuantileFunction(Family[PiecewiseUniformUtility]):
     """Probability, in [0, 1], with which a comparison follows Bradley and Terry on the means."""
 
     def __post_init__(self) -> None:
-        if self.num_levels < 2:
-            raise UserError(f"num_levels is {self.num_levels}; give at least 2.")
+        super().__post_init__()
         if not 0 <= self.lapse <= 1:
             raise UserError(f"lapse is {self.lapse}; give a probability in [0, 1].")
-
-    @property
-    def num_outputs(self) -> int:
-        return self.num_levels
 
     def _decode(self, raw: Array) -> PiecewiseUniformUtility:
         width = as_std(raw[..., 1:]) * (math.sqrt(12) / (self.num_levels - 1))
         return PiecewiseUniformUtility(raw[..., 0], width, self.lapse)
-
-    def with_num_outputs(self, num_outputs: int) -> "QuantileFunction":
-        return dataclasses.replace(self, num_levels=num_outputs)

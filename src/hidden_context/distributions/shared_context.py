@@ -166,17 +166,11 @@ class SharedContext(Family[SharedContextUtility]):
     """
 
     name: ClassVar[str] = "shared_context"
+    size_option: ClassVar[str] = "num_contexts"
+    outputs_each: ClassVar[int] = 2
 
     num_contexts: int = 2
     """Number of contexts, at least 1."""
-
-    def __post_init__(self) -> None:
-        if self.num_contexts < 1:
-            raise UserError(f"num_contexts is {self.num_contexts}; give at least 1.")
-
-    @property
-    def num_outputs(self) -> int:
-        return 2 * self.num_contexts
 
     @property
     def head_scales(self) -> tuple[float, ...]:
@@ -205,8 +199,3 @@ class SharedContext(Family[SharedContextUtility]):
             log_prob = log_prob + log_sigmoid(utility.contexts - rest)
             rest = xp.logaddexp(utility.contexts, rest)
         return logsumexp(log_prob)
-
-    def with_num_outputs(self, num_outputs: int) -> "Family[SharedContextUtility]":
-        if num_outputs % 2 or num_outputs < 2:
-            return super().with_num_outputs(num_outputs)
-        return dataclasses.replace(self, num_contexts=num_outputs // 2)
