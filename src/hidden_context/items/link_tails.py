@@ -27,7 +27,8 @@ SCALES = (1.0, 2.0, 4.0)
 logistic link is met within 1e-5 nats a comparison."""
 LARGE_PART = 1 / 3
 """Share of the gain of spread from which tails count as its explanation. Where spread is real they
-gained at most a fiftieth of it, where there is none all of it or more, of real votes half."""
+gained at most a fiftieth of it, where there is none all of it or more, of real votes half; it was
+set after all of these had been seen."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -38,15 +38,13 @@ class SummedVotes:
     num_votes: float
     """How many independent ones; the weights of `outcomes` have another sum."""
 
-    def responses(self, raw: Tensor) -> list[Tensor]:
-        """Raw outputs of the first and of the second items."""
-        if self.listed is None:
-            return [raw[:, None], raw[None]]
-        return [raw.index_select(0, items) for items in self.listed]
-
     def log_likelihood(self, raw: Tensor, family: Family, outcome_model: OutcomeModel) -> Tensor:
         """Of all votes, in nats per vote, a scalar."""
-        log_prob = log_likelihood(family, self.responses(raw), self.outcomes, outcome_model)
+        if self.listed is None:
+            responses = [raw[:, None], raw[None]]
+        else:
+            responses = [raw.index_select(0, items) for items in self.listed]
+        log_prob = log_likelihood(family, responses, self.outcomes, outcome_model)
         return log_prob.sum() / self.outcomes.weight.sum()
 
 
@@ -147,11 +145,6 @@ def maximize_likelihood(
     raw = start.clone().requires_grad_()
     parameters = [raw, *likelihood.double().parameters()]
 
-    def loss() -> Tensor:
-        family, outcome_model = likelihood()
-        log_prob = votes.log_likelihood(raw, family, outcome_model)
-        return family.regularizer(family.decode(raw)) + penalty * (raw**2).sum() - log_prob
-
     optimizer = torch.optim.LBFGS(
         parameters,
         max_iter=max_iterations,
@@ -163,7 +156,9 @@ def maximize_likelihood(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = loss()
+        family, outcome_model = likelihood()
+        penalties = family.regularizer(family.decode(raw)) + penalty * (raw**2).sum()
+        value = penalties - votes.log_likelihood(raw, family, outcome_model)
         if not torch.isfinite(value):
             raise UserError(
                 f"the likelihood of family {likelihood.family.name} is not finite; thresholds may "

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,8 @@ class ItemComparisons:
 
     def selected(self, keep: np.ndarray) -> "ItemComparisons":
         """Those of some indices, or where `keep` is true; weights are 1 on average again."""
-        outcomes = self.outcomes
-        weight = normalize_weights(outcomes.weight[keep])
-        kept = Outcomes(outcomes.shares[keep], weight)
+        kept = self.outcomes[keep]
+        kept = replace(kept, weight=normalize_weights(kept.weight))
         return ItemComparisons(self.first[keep], self.second[keep], kept, self.names)
 
     def summed(self) -> "ItemComparisons":

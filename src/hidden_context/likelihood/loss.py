@@ -1,8 +1,8 @@
 """The one loss, for the synthetic loop and the language-model trainer alike."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from hidden_context.distributions import Family
@@ -89,14 +89,12 @@ def loss_of_observations(
         outcome_model: How outcomes follow from two utilities.
         regularize: Add `family.regularizer` over all texts.
     """
-    ends = list(accumulate(sizes))
+    starts = np.cumsum(sizes) - sizes
     total = 0.0 * raw.sum()
     for size in sorted(set(sizes)):
-        chosen = [index for index, found in enumerate(sizes) if found == size]
-        responses = [raw[[ends[index] - size + place for index in chosen]] for place in range(size)]
-        of_size = None
-        if outcomes is not None:
-            of_size = Outcomes(outcomes.shares[chosen], outcomes.weight[chosen])
+        chosen = np.flatnonzero(np.array(sizes) == size)
+        responses = [raw[starts[chosen] + place] for place in range(size)]
+        of_size = None if outcomes is None else outcomes[chosen]
         total = total - log_likelihood(family, responses, of_size, outcome_model).sum()
     loss = total / len(sizes)
     return loss + family.regularizer(family.decode(raw)) if regularize else loss

@@ -34,6 +34,10 @@ class Outcomes:
     weight: Array
     """How much each comparison counts, shape `(n,)`, 1 on average over a data set."""
 
+    def __getitem__(self, keep: Any) -> "Outcomes":
+        """Those of some comparisons, by any index into a list of n."""
+        return Outcomes(self.shares[keep], self.weight[keep])
+
     @property
     def num_grades(self) -> int:
         """G: how many strengths of preference are told apart."""
