@@ -128,7 +128,7 @@ class SharedContextUtility(UtilityDistribution):
                 f"{tuple(self.contexts.shape[:-1])}; give one id for each of a list of responses."
             )
         groups = np.unique(ids, return_inverse=True)[1]
-        centered = self.contexts - _mean_within(groups, self.contexts)
+        centered = self.contexts - _mean_within(self.contexts, groups)
         return dataclasses.replace(self, contexts=centered)
 
 
@@ -142,19 +142,15 @@ def log_context_weights(utilities: Sequence[SharedContextUtility]) -> Array:
     return log_softmax(total / len(utilities))
 
 
-def _mean_within(groups: np.ndarray, values: Array) -> Array:
+@through_torch
+def _mean_within(values: Array, groups: np.ndarray) -> Array:
     """Mean of the rows of `values`, `(n, k)`, that share a number in `groups`, at each row."""
+    import torch
 
-    @through_torch
-    def mean_of_rows(values: Array) -> Array:
-        import torch
-
-        index = torch.from_numpy(groups).to(values.device)
-        totals = values.new_zeros(int(groups.max(initial=-1)) + 1, values.shape[-1])
-        totals = totals.index_add(0, index, values)
-        return totals[index] / torch.bincount(index)[index][:, None]
-
-    return mean_of_rows(values)
+    index = torch.from_numpy(groups).to(values.device)
+    totals = values.new_zeros(int(groups.max(initial=-1)) + 1, values.shape[-1])
+    totals = totals.index_add(0, index, values)
+    return totals[index] / torch.bincount(index)[index][:, None]
 
 
 @dataclass(frozen=True)

@@ -52,16 +52,16 @@ def log_softmax(values: Array) -> Array:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
 
-def through_torch(function: Callable[..., Any]) -> Callable[[Array], Array]:
-    """Let a function of one torch tensor take a NumPy array too."""
+def through_torch(function: Callable[..., Any]) -> Callable[..., Array]:
+    """Let a function of a torch tensor, and whatever else, take a NumPy array too."""
 
     @functools.wraps(function)
-    def either(values: Array) -> Array:
+    def either(values: Array, *others: Any) -> Array:
         if is_torch_array(values):
-            return function(values)
+            return function(values, *others)
         import torch
 
-        return function(torch.from_numpy(np.array(values))).numpy()
+        return function(torch.from_numpy(np.array(values)), *others).numpy()
 
     return either
 

@@ -200,9 +200,6 @@ class UtilityDistribution(ABC):
         """The same preferences without what comparisons within prompts leave free of contexts.
 
         Only families with contexts that responses share have such: see `SharedContextUtility`.
-
-        Args:
-            prompt_ids: The prompt of each response of a one-dimensional batch.
         """
         return self
 

@@ -79,9 +79,8 @@ class OutcomeModel:
             raise UserError("ties by threshold need a first threshold, such as 0.5.")
         if self.ties == "davidson" and self.thresholds:
             raise UserError("Davidson's ties have no grades beyond them; choose threshold or half.")
-        edges = (0.0, *self.thresholds)
-        rising = all(_holds(low < high) for low, high in pairwise(edges))
-        if not (rising and _holds(edges[-1] < math.inf)):
+        ends = (0.0, *self.thresholds, math.inf)
+        if not all(_holds(low < high) for low, high in pairwise(ends)):
             shown = ", ".join(
                 f"{edge:g}" if isinstance(edge, float) else f"{edge}" for edge in self.thresholds
             )
