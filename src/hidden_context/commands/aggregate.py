@@ -1,12 +1,10 @@
 """Compare social-choice rules on a data set: where their winners differ."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,11 +53,6 @@ def run(config: Config) -> None:
         print(render(str(config.input), choices, counts, examples, config.rules))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context aggregate`."""
-    return run_command(Config, run, argv, prog="hidden-context aggregate")
-
-
 def _check(config: Config) -> None:
     """Refuse settings that do not go together, before anything is read."""
     from hidden_context.aggregation.rule_table import RULES
@@ -102,5 +95,7 @@ def _read(config: Config) -> "Choices":
     )
 
 
+main = command("aggregate", Config, run)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,12 +1,11 @@
 """Audit preference data: is there hidden context, by cheap heads on frozen vectors of the texts."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -116,10 +115,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context audit`."""
-    return run_command(Config, run, argv, prog="hidden-context audit")
-
+main = command("audit", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -12,11 +12,12 @@ import inspect
 import logging
 import sys
 import textwrap
-import types
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from configparser import ConfigParser
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
@@ -26,6 +27,13 @@ from hidden_context.errors import UserError
 ConfigT = TypeVar("ConfigT")
 
 CONFIG_FLAG = "--config"
+
+
+def command(
+    name: str, config_class: type[ConfigT], run: Callable[[ConfigT], int | None]
+) -> Callable[..., int]:
+    """`main(argv)` of `hidden-context <name>`; see `run_command`."""
+    return partial(run_command, config_class, run, prog=f"hidden-context {name}")
 
 
 def run_command(
@@ -82,19 +90,29 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     Raises:
         UserError: A flag, key or value is not understood; the nearest known name is given.
     """
-    argv = [_with_underscores(token) for token in argv]
     config_parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
-    config_parser.add_argument(CONFIG_FLAG, type=Path)
-    file, rest = config_parser.parse_known_args(argv)
-    if file.config is not None:
-        rest = _file_as_flags(file.config, config_class) + rest
-    parser = _parser_for(config_class, prog)
+    config_parser.add_argument(
+        CONFIG_FLAG,
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="YAML file of flags.",
+    )
+    given, rest = config_parser.parse_known_args([_with_underscores(token) for token in argv])
+    if "config" in given:
+        rest = _file_as_flags(given.config, config_class) + rest
+    parser = _parser_for(config_class, prog, config_parser)
     values, unknown = parser.parse_known_args(rest)
     if unknown and not unknown[0].startswith("-"):
         parser.error(f"unexpected argument {unknown[0]!r}")
     if unknown:
-        raise UserError(_unknown_name("flag", unknown[0].split("=")[0], _flags(config_class)))
-    return config_class(**vars(values))
+        flags = [CONFIG_FLAG, *(f"--{name}" for name in vars(values))]
+        raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags))
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(values).items()
+    }
+    return config_class(**settings)
 
 
 def field_help(config_class: type) -> dict[str, str]:
@@ -104,13 +122,12 @@ def field_help(config_class: type) -> dict[str, str]:
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
         assert isinstance(tree, ast.ClassDef)
         for statement, following in pairwise(tree.body):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-            ):
-                sentences[statement.target.id] = " ".join(str(following.value.value).split())
+            match statement, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(sentence))),
+                ):
+                    sentences[name] = " ".join(sentence.split())
     return sentences
 
 
@@ -119,69 +136,52 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message.removeprefix('argument ')}; see {self.prog} --help.")
 
 
-def _parser_for(config_class: type, prog: str | None) -> argparse.ArgumentParser:
+def _parser_for(
+    config_class: type, prog: str | None, config_parser: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=prog,
         description=inspect.getdoc(config_class),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-    )
-    parser.add_argument(
-        CONFIG_FLAG, metavar="FILE", default=argparse.SUPPRESS, help="YAML file of flags."
+        parents=[config_parser],
     )
     sentences = field_help(config_class)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
-        positional = field.metadata.get("positional", False)
         options = _argument_for(hints[field.name])
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        required = default is dataclasses.MISSING
-        if positional:
-            options["metavar"] = field.name
-            if required and options.get("nargs") == "*":
-                options["nargs"] = "+"
-        else:
-            options["required"] = required
-        if positional and not required:
-            options.setdefault("nargs", "?")
-        if not required:
-            options["default"] = default
-        shown = "" if required or default in (None, ()) else f" (default: {default})"
+        required = field.default is dataclasses.MISSING
+        shown = "" if required or field.default in (None, ()) else f" (default: {field.default})"
         options["help"] = (sentences.get(field.name, "") + shown).replace("%", "%%")
-        parser.add_argument(field.name if positional else f"--{field.name}", **options)
+        if field.metadata.get("positional"):  # a tuple without a default
+            options |= {"nargs": "+", "metavar": field.name}
+            parser.add_argument(field.name, **options)
+        else:
+            options |= {"required": required, "default": field.default}
+            parser.add_argument(f"--{field.name}", **options)
     return parser
 
 
 def _argument_for(hint: Any) -> dict[str, Any]:
     """argparse options for a type: str, int, float, bool, Path, Literal, tuple of one, or None."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        (inner,) = (argument for argument in arguments if argument is not types.NoneType)
-        return _argument_for(inner)
-    if origin is tuple:
-        inner = _argument_for(arguments[0])
-        return {**inner, "nargs": "*", "action": _StoreTuple}
-    if origin is Literal:
+    arguments = typing.get_args(hint)
+    if type(None) in arguments:
+        return _argument_for(arguments[0])
+    if typing.get_origin(hint) is tuple:
+        return {**_argument_for(arguments[0]), "nargs": "*"}
+    if typing.get_origin(hint) is Literal:
         return {"choices": arguments, "type": str}
     if hint is bool:
         return {"type": _bool, "nargs": "?", "const": True, "metavar": "true|false"}
-    return {"type": hint, "metavar": getattr(hint, "__name__", "value").upper()}
-
-
-class _StoreTuple(argparse.Action):
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
-        setattr(namespace, self.dest, tuple(values))
+    return {"type": hint, "metavar": hint.__name__.upper()}
 
 
 def _bool(text: str) -> bool:
-    lowered = text.lower()
-    if lowered in ("true", "yes", "1", "on"):
-        return True
-    if lowered in ("false", "no", "0", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    """Read true, yes, 1 and on, or false, no, 0 and off, in any case."""
+    value = ConfigParser.BOOLEAN_STATES.get(text.lower())
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return value
 
 
 def _with_underscores(token: str) -> str:
@@ -191,16 +191,12 @@ def _with_underscores(token: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
-def _flags(config_class: type) -> list[str]:
-    return [CONFIG_FLAG, *(f"--{field.name}" for field in dataclasses.fields(config_class))]
-
-
 def nearest_name(given: str, known: Iterable[str]) -> str:
     """The known name most like the given one."""
     return difflib.get_close_matches(given, list(known), n=1, cutoff=0.0)[0]
 
 
-def _unknown_name(kind: str, given: str, known: Sequence[str]) -> str:
+def _unknown_name(kind: str, given: str, known: Iterable[str]) -> str:
     return f"unknown {kind} {given}; did you mean {nearest_name(given, known)}?"
 
 
@@ -216,14 +212,13 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
         raise UserError(
             f"--config {path} holds {type(settings).__name__}; give `key: value` lines."
         )
-    names = [field.name for field in dataclasses.fields(config_class)]
-    positional = [f.name for f in dataclasses.fields(config_class) if f.metadata.get("positional")]
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
     tokens = []
     for key, value in settings.items():
         name = str(key).replace("-", "_")
-        if name not in names:
-            raise UserError(_unknown_name(f"key in {path}:", str(key), names))
-        if name in positional:
+        if name not in fields:
+            raise UserError(_unknown_name(f"key in {path}:", str(key), fields))
+        if fields[name].metadata.get("positional"):
             raise UserError(f"{name} in {path} has no flag; give it on the command line.")
         if isinstance(value, list) and any(str(item).startswith("--") for item in value):
             raise UserError(f"{key} in {path} has an item that begins with --, like a flag.")

@@ -3,10 +3,10 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.demo.config import Config
 
 LOG = "log.txt"
@@ -35,11 +35,6 @@ def run(config: Config) -> None:
         _write_page(config)
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
     print(f"look at it: {config.out_dir / PAGE}")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context demo`."""
-    return run_command(Config, run, argv, prog="hidden-context demo")
 
 
 def _write_page(config: Config) -> None:
@@ -82,5 +77,7 @@ def _messages_to(log: Path) -> Iterator[None]:
         yield
 
 
+main = command("demo", Config, run)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,11 +1,10 @@
 """`hidden-context download`: fetch the data and trained models published with the paper."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,7 @@ def run(config: Config) -> int:
     return 1 if done.failures else 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command on `argv`; returns its exit status."""
-    return run_command(Config, run, argv, prog="hidden-context download")
-
+main = command("download", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,12 +1,11 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.commands.scoring_flags import ScoringFlags
 from hidden_context.errors import UserError
 
@@ -98,10 +97,7 @@ def _output(config: Config) -> Path:
     return config.output or folder / f"eval_results_{config.data_subset}.jsonl"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context evaluate`."""
-    return run_command(Config, run, argv, prog="hidden-context evaluate")
-
+main = command("evaluate", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

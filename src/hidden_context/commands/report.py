@@ -1,12 +1,11 @@
 """Write one HTML page, and figures, from saved results."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.errors import UserError
 
 
@@ -56,10 +55,7 @@ def _check(config: Config) -> None:
         raise UserError(f"--num_examples is {config.num_examples}; give 0 or more.")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context report`."""
-    return run_command(Config, run, argv, prog="hidden-context report")
-
+main = command("report", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,12 +1,11 @@
 """Score any responses to prompts with one or more reward models."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.commands.scoring_flags import ScoringFlags
 from hidden_context.errors import UserError
 
@@ -94,10 +93,7 @@ def _check_names(config: Config) -> None:
         raise UserError(f"--reward_model_names {' '.join(names)} are not distinct.")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context score`."""
-    return run_command(Config, run, argv, prog="hidden-context score")
-
+main = command("score", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

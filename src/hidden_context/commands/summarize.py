@@ -1,12 +1,10 @@
 """Print r², jailbreak rates and accuracies from saved scores."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,10 +131,7 @@ def _read(config: Config, folder: Path) -> "tuple[list[Scores], list[Scores]]":
     return comparisons, jailbreaks
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context summarize`."""
-    return run_command(Config, run, argv, prog="hidden-context summarize")
-
+main = command("summarize", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

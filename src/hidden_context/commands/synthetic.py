@@ -1,12 +1,10 @@
 """`hidden-context synthetic`: the paper's synthetic experiments, with exact answers beside."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.errors import UserError
 
 TRAINED_BY = ("env", "batch_size", "lr", "num_iterations", "pairs", "seed")
@@ -62,10 +60,7 @@ def run(config: Config) -> None:
     print(f"figure, metrics, curves and models are in {folder}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command on `argv`; returns its exit status."""
-    return run_command(Config, run, argv, prog="hidden-context synthetic")
-
+main = command("synthetic", Config, run)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

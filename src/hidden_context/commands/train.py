@@ -2,15 +2,13 @@
 
 import json
 import os
-import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from hidden_context.commands.command_line import run_command
+from hidden_context.commands.command_line import command
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
@@ -90,11 +88,6 @@ def run(config: Config) -> None:
         print(f"saved {folder}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hidden-context train`."""
-    return run_command(Config, run, argv, prog="hidden-context train")
-
-
 def make_family_of(config: Config) -> Family:
     """The family with the options that were given."""
     given = {name: getattr(config, name) for name in FAMILY_FLAGS}
@@ -150,5 +143,7 @@ def _eval_data(config: Config) -> "Comparisons | None":
         ) from error
 
 
+main = command("train", Config, run)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
