@@ -104,7 +104,8 @@ def fit_items(
         outcome_model: How outcomes follow from two utilities. Without, ties are half, and
             thresholds of strengths are learned where the votes have strengths.
         learn_outcomes: Learn thresholds, or ν, too.
-        learn_options: Of the family, among `Family.learnable`; see `check_correlation_identified`.
+        learn_options: Options of the family to learn; see `Family.learnable`. Whether the data
+            identify a correlation, `check_correlation_identified` tells.
         ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
             added to the loss: a normal prior of variance 1/ridge on each, if a vote has weight 1.
         max_iterations: Of each start. Deviations may go to 0 where an item has few votes, and
@@ -118,16 +119,12 @@ def fit_items(
         UserError: Votes cannot be read, an item is out of range, or the likelihood is not finite.
     """
     comparisons = votes if isinstance(votes, ItemComparisons) else read_votes(votes)
-    family = make_family(family) if isinstance(family, str) else family
     summed = summed_votes(comparisons, comparisons.num_items if num_items is None else num_items)
-    if outcome_model is None:
-        num_grades = comparisons.outcomes.num_grades
-        outcome_model = default_outcome_model(family, num_grades, ties="half")
-        learn_outcomes = learn_outcomes or num_grades > 1
+    likelihood = _likelihood(
+        family, outcome_model, comparisons.outcomes.num_grades, learn_outcomes, learn_options
+    )
     best = best_of_starts(
-        LearnedLikelihood(
-            family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
-        ),
+        likelihood,
         summed,
         num_starts=num_starts,
         seed=seed,
@@ -136,9 +133,24 @@ def fit_items(
     )
     check = None
     if check_spread and isinstance(best.family, Normal):
+        learn = likelihood.learns_outcomes
         check = compare_with_one_spread(
-            best, summed, learn_outcomes=learn_outcomes, max_iterations=max_iterations, seed=seed
+            best, summed, learn_outcomes=learn, max_iterations=max_iterations, seed=seed
         )
     return ItemFit(
         best.family, best.outcome_model, best.raw, best.converged, comparisons.names, check
     )
+
+
+def _likelihood(
+    family: str | Family,
+    outcome_model: OutcomeModel | None,
+    num_grades: int,
+    learn_outcomes: bool,
+    options: Sequence[str],
+) -> LearnedLikelihood:
+    family = make_family(family) if isinstance(family, str) else family
+    if outcome_model is None:
+        outcome_model = default_outcome_model(family, num_grades, ties="half")
+        learn_outcomes = learn_outcomes or num_grades > 1
+    return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes, options=options)
