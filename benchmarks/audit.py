@@ -14,7 +14,8 @@ import time
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from hidden_context.audits.crossfit import RIDGES, cross_fit, make_partitions
+from hidden_context.audits.crossfit import RIDGES, cross_fit
+from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.vectors import find_axes, make_vectors
 from hidden_context.distributions import Family, make_family

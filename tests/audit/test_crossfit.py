@@ -10,9 +10,9 @@ from hidden_context.audits.crossfit import (
     checkpoints_for,
     cross_fit,
     fit_whole,
-    make_partitions,
     refit_to_labels,
 )
+from hidden_context.audits.folds import Partitions, make_partitions
 from hidden_context.audits.heads import BATCH_SIZE, NOT_HELD_OUT, HeadSet, Pairs, fit
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import make_family
@@ -63,14 +63,10 @@ def test_the_labels_of_a_fold_change_nothing_that_is_said_of_it():
     )
     found = [
         out_of_fold(
-            cross_fit(
-                make_family("mean_and_variance"), each, partitions, outcome_model=PLAIN
-            ).heads,
-            each,
-            partitions,
-            np.flatnonzero(own),
+            cross_fit(make_family("mean_and_variance"), data, partitions, outcome_model=PLAIN),
+            chosen=np.flatnonzero(own),
         )
-        for each in (pairs, other)
+        for data in (pairs, other)
     ]
     np.testing.assert_allclose(found[0][0].raw, found[1][0].raw, atol=1e-6)
 
@@ -79,7 +75,7 @@ def test_out_of_fold_predictions_are_by_the_head_of_each_comparisons_fold():
     pairs = simulated_pairs(120, spread=False)
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("categorical"), pairs, partitions, outcome_model=PLAIN)
-    found = out_of_fold(fitted.heads, pairs, partitions, np.arange(120))
+    found = out_of_fold(fitted)
     raw, _ = fitted.heads.raw_outputs(pairs, np.array([17]))
     for seed in range(2):
         head = seed * 4 + int(partitions.fold[17, seed])
@@ -91,37 +87,44 @@ def test_real_labels_redrawn_give_the_real_heads():
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("mean_and_variance"), pairs, partitions, outcome_model=PLAIN)
     labels = pairs.outcomes.shares[None, :, 2]
-    heads = refit_to_labels(fitted, pairs, partitions, labels, outcome_model=PLAIN)
-    every = np.arange(200)
-    (redrawn,) = out_of_fold(heads, pairs, partitions.of_first_seed, every, labels=labels)
-    real = out_of_fold(fitted.heads, pairs, partitions, every)[0]
+    heads = refit_to_labels(fitted, labels)
+    (redrawn,) = out_of_fold(fitted, heads, labels=labels)
+    real = out_of_fold(fitted)[0]
     # an equal shift of both texts is rounding, which no likelihood sees
     of_redrawn, of_real = (scores.by_row[:, 0] - scores.by_row[:, 1] for scores in (redrawn, real))
     np.testing.assert_allclose(of_redrawn, of_real, atol=1e-3)
     np.testing.assert_allclose(redrawn.log_likelihood, real.log_likelihood, atol=1e-4)
 
 
-def test_without_a_signal_the_strongest_ridge_or_the_fewest_steps_win():
+def with_labels(pairs: Pairs, won: np.ndarray) -> Pairs:
+    shares = np.stack([~won, np.zeros(len(won)), won], axis=1).astype(np.float32)
+    return replace(pairs, outcomes=Outcomes(shares, pairs.outcomes.weight))
+
+
+def test_where_every_fold_speaks_against_the_others_the_least_learning_wins():
+    """Utilities of the three folds point 120° apart, so what is learned of one misleads on another.
+
+    A head of one fold then lowers the likelihood of the fold that it is chosen by the more, the
+    more it learned: the strongest ridge wins for sure. To choose by what was learned from would
+    take the weakest.
+    """
+    pairs = simulated_pairs(600, spread=False)
+    partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
+    angle = 2 * np.pi / 3 * partitions.fold[:, 0]
+    difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()
+    won = difference[:, 0] * np.cos(angle) + difference[:, 1] * np.sin(angle) > 0
+    against = with_labels(pairs, won)
+    fitted = cross_fit(make_family("base"), against, partitions, outcome_model=PLAIN)
+    assert (fitted.ridge == max(RIDGES)).all()
+
+
+def test_without_a_signal_predictions_are_hardly_worse_than_a_coin():
     pairs = simulated_pairs(400, spread=False)
-    rng = np.random.default_rng(1)
-    won = rng.random(400) < 0.5
-    shares = np.stack([~won, np.zeros(400), won], axis=1).astype(np.float32)
-    noise = Pairs(
-        pairs.vectors,
-        pairs.first,
-        pairs.second,
-        Outcomes(shares, pairs.outcomes.weight),
-        pairs.prompt,
-    )
+    noise = with_labels(pairs, np.random.default_rng(1).random(400) < 0.5)
     partitions = partitions_of(noise)
-    fitted = cross_fit(make_family("base"), noise, partitions, outcome_model=PLAIN)
-    strongest = fitted.ridge == max(RIDGES)
-    fewest = fitted.steps == fitted.checkpoints[0]
-    # of 7 ridges and 6 numbers of steps a random choice has one of both in 12 of 42 cases
-    assert (strongest | fewest).mean() >= 0.5
-    scores = out_of_fold(fitted.heads, noise, partitions, np.arange(400))
+    scores = out_of_fold(cross_fit(make_family("base"), noise, partitions, outcome_model=PLAIN))
     # a coin is -0.693; the expected loss of choosing is of the order of width / n
-    nats = np.mean([each.log_likelihood for each in scores])
+    nats = np.mean([of_seed.log_likelihood for of_seed in scores])
     assert nats > -np.log(2) - 10 * 6 / 400
 
 
@@ -135,25 +138,24 @@ def test_a_head_for_other_texts_is_fitted_to_everything():
     pairs = simulated_pairs(200, spread=False)
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("base"), pairs, partitions, outcome_model=PLAIN)
-    heads = fit_whole(fitted, pairs, partitions, outcome_model=PLAIN)
+    heads = fit_whole(fitted)
     (alone,) = fit(
         make_family("base"),
         pairs,
         HeadSet(
-            fold=np.zeros((200, 2), np.int8),
-            partition=np.arange(2),
+            Partitions(np.zeros((200, 2), np.int8), partitions.seeds, num_folds=4),
+            seed=np.arange(2),
             held_out=np.full((2, 2), NOT_HELD_OUT),
             ridge=np.full(2, np.median(fitted.ridge)),
         ),
         outcome_model=PLAIN,
         checkpoints=[int(np.median(fitted.steps))],
-        seeds=partitions.seeds,
     )
     torch.testing.assert_close(heads.weight, alone.weight)
     flipped = pairs.outcomes.shares.copy()
     for number in (0, 100, 199):  # every comparison matters, whatever its fold
         flipped[number] = flipped[number, ::-1]
         other = replace(pairs, outcomes=Outcomes(flipped, pairs.outcomes.weight))
-        changed = fit_whole(fitted, other, partitions, outcome_model=PLAIN)
+        changed = fit_whole(replace(fitted, pairs=other))
         assert ((changed.weight - heads.weight).abs().amax((0, 2)) > 1e-4).all()
         flipped[number] = flipped[number, ::-1]

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 from simulated_pairs import simulated_pairs
 
-from hidden_context.audits.crossfit import make_partitions
 from hidden_context.audits.family_fit import (
     FamilyFit,
     fit_family,
-    sample_of_prompts,
-    stopping_rule,
     training_curve,
     without_intervals,
 )
+from hidden_context.audits.folds import make_partitions, sample_of_prompts
 from hidden_context.audits.null_fits import null_figures
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
@@ -23,28 +21,26 @@ from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 DRAWS = 9
 
 
-def fits_of(*, spread: bool) -> tuple[dict[str, FamilyFit], tuple]:
+def fits_of(*, spread: bool) -> dict[str, FamilyFit]:
     pairs = simulated_pairs(400, spread=spread)
     partitions = make_partitions(pairs.prompt, num_folds=4, num_seeds=2, seed=0)
     names = ("base", "mean_and_variance")
-    fits = {name: fit_family(make_family(name), pairs, partitions, ties="half") for name in names}
-    return fits, (pairs, partitions)
+    return {name: fit_family(make_family(name), pairs, partitions, ties="half") for name in names}
 
 
 @pytest.fixture(scope="module")
-def with_spread() -> tuple[dict[str, FamilyFit], tuple]:
+def with_spread() -> dict[str, FamilyFit]:
     return fits_of(spread=True)
 
 
-def nulls_of(fits: dict[str, FamilyFit], data: tuple, *, seed: int = 0):
-    votes = np.ones(len(data[0]))
-    found = null_figures(fits, *data, num_votes=votes, num_draws=DRAWS, seed=seed)
-    return {name: {each.figure: each for each in found[name]} for name in found}
+def nulls_of(fits: dict[str, FamilyFit]):
+    figures = null_figures(fits, num_votes=np.ones(400), num_draws=DRAWS, seed=0)
+    return {name: {figure.figure: figure for figure in of} for name, of in figures.items()}
 
 
 @pytest.fixture(scope="module")
-def nulls(with_spread: tuple[dict[str, FamilyFit], tuple]):
-    return nulls_of(*with_spread)
+def nulls(with_spread: dict[str, FamilyFit]):
+    return nulls_of(with_spread)
 
 
 def test_spread_that_is_there_gains_more_than_any_redrawn_labels(nulls):
@@ -56,23 +52,21 @@ def test_spread_that_is_there_gains_more_than_any_redrawn_labels(nulls):
 
 
 def test_observed_figures_are_those_of_the_fits_and_draws_are_as_many_as_asked(with_spread, nulls):
-    fits, _ = with_spread
-    for name, fit in fits.items():
+    for name, fit in with_spread.items():
         measured = without_intervals(list(fit.scores))
         assert nulls[name]["accuracy"].observed == pytest.approx(measured.accuracy["mean"].value)
         assert all(len(each.draws) == DRAWS for each in nulls[name].values())
 
 
 def test_p_values_of_labels_without_spread_are_ranks():
-    found: ParametricBootstrap = nulls_of(*fits_of(spread=False))["mean_and_variance"]["r2_rank"]
+    found: ParametricBootstrap = nulls_of(fits_of(spread=False))["mean_and_variance"]["r2_rank"]
     below = sum(draw <= found.observed for draw in found.draws)
     assert found.p_value == pytest.approx((1 + below) / (1 + DRAWS))
 
 
 def test_the_curve_has_a_point_for_each_checkpoint_and_ends_where_training_ends(with_spread):
-    fits, (pairs, partitions) = with_spread
-    fit = fits["mean_and_variance"]
-    curve = training_curve(fit, pairs, partitions)
+    fit = with_spread["mean_and_variance"]
+    curve = training_curve(fit.fitted)
     assert [point.steps for point in curve] == list(fit.fitted.checkpoints)
     assert [point.passes * fit.fitted.steps_a_pass for point in curve] == pytest.approx(
         [point.steps for point in curve]
@@ -90,8 +84,8 @@ def test_ties_are_modelled_where_there_are_any():
     tied = replace(pairs, outcomes=Outcomes(shares, pairs.outcomes.weight))
     partitions = make_partitions(pairs.prompt, num_folds=4, num_seeds=1, seed=0)
     base = make_family("base")
-    assert fit_family(base, tied, partitions, ties="threshold").start.ties == "threshold"
-    assert fit_family(base, pairs, partitions, ties="threshold").start.ties == "half"
+    assert fit_family(base, tied, partitions, ties="threshold").fitted.start.ties == "threshold"
+    assert fit_family(base, pairs, partitions, ties="threshold").fitted.start.ties == "half"
 
 
 def test_a_sample_is_of_whole_prompts():
@@ -105,6 +99,6 @@ def test_a_sample_is_of_whole_prompts():
 
 
 def test_the_stopping_rule_names_what_was_chosen(with_spread):
-    fitted = with_spread[0]["base"].fitted
-    rule = stopping_rule(fitted)
+    fitted = with_spread["base"].fitted
+    rule = with_spread["base"].scores[0].stopping_rule
     assert f"median ridge {np.median(fitted.ridge):g}, {np.median(fitted.steps):g} steps" in rule

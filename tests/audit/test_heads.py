@@ -4,15 +4,19 @@ import torch
 from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
+from hidden_context.audits.folds import Partitions
 from hidden_context.audits.heads import NOT_HELD_OUT, HeadSet, fit, relabelled
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 
-def head_set_of(num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT) -> HeadSet:
+def head_set_of(
+    num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT, seed: int = 0
+) -> HeadSet:
+    fold = (np.arange(num_pairs) // 2 % 5)[:, None].astype(np.int8)
     return HeadSet(
-        fold=(np.arange(num_pairs) // 2 % 5)[:, None].astype(np.int8),
-        partition=np.zeros(len(ridges), int),
+        Partitions(fold, (seed,), num_folds=5),
+        seed=np.zeros(len(ridges), int),
         held_out=np.tile([held_out, NOT_HELD_OUT], (len(ridges), 1)),
         ridge=np.array(ridges),
     )
@@ -29,7 +33,6 @@ def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
         head_set,
         outcome_model=OutcomeModel(),
         checkpoints=[300],
-        seeds=[0],
     )
     seen = head_set.fitted_to(np.arange(600))[:, 0]
     difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()[seen]
@@ -43,9 +46,11 @@ def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
 @pytest.mark.parametrize("name", ["base", "mean_and_variance", "categorical"])
 def test_a_head_is_the_same_alone_and_among_others(name):
     pairs = simulated_pairs(200, spread=True)
-    arguments = {"outcome_model": OutcomeModel(), "checkpoints": [20], "seeds": [3]}
-    (together,) = fit(make_family(name), pairs, head_set_of(200, [1.0, 10.0, 100.0]), **arguments)
-    (alone,) = fit(make_family(name), pairs, head_set_of(200, [10.0]), **arguments)
+    arguments = {"outcome_model": OutcomeModel(), "checkpoints": [20]}
+    (together,) = fit(
+        make_family(name), pairs, head_set_of(200, [1.0, 10.0, 100.0], seed=3), **arguments
+    )
+    (alone,) = fit(make_family(name), pairs, head_set_of(200, [10.0], seed=3), **arguments)
     torch.testing.assert_close(together.weight[:, [1]], alone.weight, atol=1e-5, rtol=1e-4)
 
 
@@ -67,7 +72,6 @@ def test_every_head_learns_its_own_threshold():
         head_set_of(300, [1.0, 300.0]),
         outcome_model=model,
         checkpoints=[150],
-        seeds=[0],
     )
     (threshold,) = map(torch.as_tensor, heads.outcome_model.thresholds)
     # with equal utilities P(tie) = 1 - 2σ(-δ), a third at δ = ln 2; more spread needs more
@@ -89,7 +93,6 @@ def test_heads_start_at_the_scale_that_their_family_says():
         head_set_of(50, [1.0] * 40),
         outcome_model=OutcomeModel(),
         checkpoints=[0],
-        seeds=[0],
     )
     assert heads.weight.shape[0] == WIDTH
     scale = torch.tensor(make_family("shared_context").head_scales)

@@ -7,8 +7,8 @@ import pytest
 from simulated_pairs import LOG_STD, MEAN, simulated_pairs
 
 from hidden_context.audits.audit import Plan, fit_families
-from hidden_context.audits.crossfit import make_partitions
 from hidden_context.audits.family_fit import fit_family
+from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
@@ -21,7 +21,7 @@ NUM_PAIRS = 3000
 def audited(*, spread: bool):
     pairs = simulated_pairs(NUM_PAIRS, spread=spread)
     plan = Plan((make_family("base"), make_family("mean_and_variance")), 5, 2, 0, "half", 0)
-    _, fits = fit_families(pairs, plan)
+    fits = fit_families(pairs, plan)
     fit, baseline = fits["mean_and_variance"], fits["base"]
     measures = ("likelihood", "explained_variance")
     evaluation = evaluate(
@@ -74,7 +74,7 @@ def test_variance_between_two_groups_is_found_if_they_differ_and_not_if_their_na
     pairs = replace(pairs, outcomes=Outcomes(shares, np.ones(NUM_PAIRS, np.float32)))
     partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
     fit = fit_family(make_family("mean_and_variance"), pairs, partitions, ties="half")
-    between = between_labels(fit, pairs, partitions, group, by="group", seed=0)
+    between = between_labels(fit, group, by="group", seed=0)
     assert between is not None
     assert between.num_labels == 2
     true = apart**2 / (apart**2 + 4)

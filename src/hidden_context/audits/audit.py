@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audits.comparison_table import differing_pairs
-from hidden_context.audits.crossfit import Partitions, make_partitions
 from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
+from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
@@ -103,38 +103,53 @@ def audit(
     )
     representation = _representation(model, pooling, max_length, bf16)
     broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
-    by_name = {"data": data} if isinstance(data, Comparisons) else dict(data)
     sets = [
         prepare(
             name,
             comparisons,
             representation,
             broken,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
+            cache_dir=cache_dir,
             memory=memory,
             progress=progress,
         )
-        for name, comparisons in by_name.items()
+        for name, comparisons in _by_name(data).items()
     ]
-    matched = match_sizes({each.name: each.pairs.prompt for each in sets}) if sets[1:] else {}
     if not isinstance(model, str | None):
         config["model"] = representation.name
     if not isinstance(jailbreaks, Path | str | None):
         config["jailbreaks"] = f"{len(jailbreaks)} rows in memory"
-    folder = None if out is None else Path(out)
-    result = AuditResult(
-        RepresentationRecord(representation.name, representation.width, representation.description),
-        config,
-        tuple(
-            _audit_set(each, plan, broken, matched.get(each.name), folder, config) for each in sets
-        ),
+    made_by = RepresentationRecord(
+        representation.name, representation.width, representation.description
     )
+    folder = None if out is None else Path(out)
+    result = AuditResult(made_by, config, _audited(sets, plan, broken, folder, config))
     if folder is not None:
         result.save(folder)
     return result
 
 
-def fit_families(pairs: Pairs, plan: Plan) -> tuple[Partitions, dict[str, FamilyFit]]:
+def _by_name(data: Comparisons | Mapping[str, Comparisons]) -> dict[str, Comparisons]:
+    return {"data": data} if isinstance(data, Comparisons) else dict(data)
+
+
+def _audited(
+    sets: Sequence[PreparedSet],
+    plan: Plan,
+    jailbreaks: Jailbreaks | None,
+    out: Path | None,
+    config: Mapping[str, Any],
+) -> tuple[AuditedSet, ...]:
+    """Each set, and several at the size of the smallest too."""
+    prompts = {prepared.name: prepared.pairs.prompt for prepared in sets}
+    matched = match_sizes(prompts) if len(sets) > 1 else {}
+    return tuple(
+        _audit_set(prepared, plan, jailbreaks, matched.get(prepared.name), out, config)
+        for prepared in sets
+    )
+
+
+def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
     """Cross-fit every family in the same folds.
 
     Raises:
@@ -143,7 +158,7 @@ def fit_families(pairs: Pairs, plan: Plan) -> tuple[Partitions, dict[str, Family
     partitions = make_partitions(
         pairs.prompt, num_folds=plan.num_folds, num_seeds=plan.num_seeds, seed=plan.seed
     )
-    return partitions, {
+    return {
         family.name: fit_family(family, pairs, partitions, ties=plan.ties, progress=plan.progress)
         for family in plan.families
     }
@@ -158,13 +173,11 @@ def _audit_set(
     config: Mapping[str, Any],
 ) -> AuditedSet:
     pairs, table = prepared.pairs, prepared.table
-    partitions, fits = fit_families(pairs, plan)
+    fits = fit_families(pairs, plan)
     null = {}
     if plan.num_null_draws:
         null = null_figures(
             fits,
-            pairs,
-            partitions,
             num_votes=table.num_votes,
             num_draws=plan.num_null_draws,
             seed=plan.seed,
@@ -173,7 +186,7 @@ def _audit_set(
     evaluations = []
     for name, fit in fits.items():
         baseline = None if name == "base" else fits["base"]
-        evaluation = _evaluate(fit, baseline, prepared, partitions, jailbreaks)
+        evaluation = _evaluate(fit, baseline, prepared, jailbreaks)
         evaluation = replace(evaluation, null=null.get(name, ()))
         if out is not None:
             evaluation = replace(evaluation, scores=f"{prepared.name}/{name}_scores.jsonl")
@@ -186,8 +199,6 @@ def _audit_set(
     if first_spread is not None and table.labelled_by is not None:
         between = between_labels(
             first_spread,
-            pairs,
-            partitions,
             table.label,
             by=table.labelled_by,
             seed=plan.seed,
@@ -213,15 +224,12 @@ def _evaluate(
     fit: FamilyFit,
     baseline: FamilyFit | None,
     prepared: PreparedSet,
-    partitions: Partitions,
     jailbreaks: Jailbreaks | None,
 ) -> Evaluation:
     """All measures of one family, but for those that need other fits than its own."""
-    pairs, broken, without_length = prepared.pairs, None, {}
+    broken, without_length = None, {}
     if jailbreaks is not None and prepared.jailbreaks is not None:
-        broken, without_length = jailbreak_scores(
-            fit, pairs, partitions, jailbreaks, prepared.jailbreaks
-        )
+        broken, without_length = jailbreak_scores(fit.fitted, jailbreaks, prepared.jailbreaks)
     evaluation = evaluate(
         fit.scores,
         baseline=None if baseline is None else baseline.scores,
@@ -235,7 +243,7 @@ def _evaluate(
         trained_on=prepared.name,
         evaluated_on=prepared.comparisons.source,
         jailbreak_rate_without_length=without_length,
-        training_curve=() if is_scalar else training_curve(fit, pairs, partitions),
+        training_curve=() if is_scalar else training_curve(fit.fitted),
     )
 
 
@@ -247,7 +255,7 @@ def _with_matched(
     if len(rows) == len(pairs):
         by_family = {each.family.name: each.explained_variance for each in evaluations}
     else:
-        _, fits = fit_families(pairs.selected(rows), plan)
+        fits = fit_families(pairs.selected(rows), plan)
         by_family = {
             name: evaluate(fit.scores, measures=("explained_variance",)).explained_variance
             for name, fit in fits.items()

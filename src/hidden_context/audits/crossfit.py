@@ -1,7 +1,7 @@
 """Linear heads for out-of-fold predictions: nested cross-validation by prompt, several seeds."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from hidden_context.audits.folds import Partitions
 from hidden_context.audits.heads import (
     BATCH_SIZE,
     NOT_HELD_OUT,
@@ -20,8 +21,8 @@ from hidden_context.audits.heads import (
     fit,
     outcomes_for,
 )
+from hidden_context.audits.vectors import blocks
 from hidden_context.distributions import Family
-from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -29,35 +30,21 @@ RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SETTLED = 160
 """Steps after which heads on principal axes hardly change (docs/decisions/0014-audit.md)."""
 MOST_STEPS = 640
-FEWEST_PROMPTS_A_FOLD = 4
 MOST_TO_CHOOSE_BY = 2**15
 """Held-out comparisons by which a ridge and a number of steps are chosen."""
 
 
 @dataclass(frozen=True, eq=False)
-class Partitions:
-    """Prompts in folds, anew for each seed."""
-
-    fold: np.ndarray
-    """Fold of each comparison, shape `(n, seeds)`, int8."""
-    seeds: tuple[int, ...]
-    num_folds: int
-
-    @property
-    def of_first_seed(self) -> "Partitions":
-        """Its folds alone."""
-        return Partitions(self.fold[:, :1], self.seeds[:1], self.num_folds)
-
-    def selected(self, keep: np.ndarray) -> "Partitions":
-        """Of some comparisons."""
-        return Partitions(self.fold[keep], self.seeds, self.num_folds)
-
-
-@dataclass(frozen=True, eq=False)
 class CrossFit:
-    """Heads of one family for every seed and fold, and what was chosen for each."""
+    """Heads of one family for every seed and fold of comparisons, and what was chosen for each."""
 
     family: Family
+    pairs: Pairs
+    """The comparisons."""
+    partitions: Partitions
+    """Of these."""
+    start: OutcomeModel
+    """Where thresholds, or ν, started."""
     heads: Heads
     """After the chosen steps; seed by seed, fold by fold."""
     path: tuple[Heads, ...]
@@ -67,36 +54,20 @@ class CrossFit:
     """Shape `(seeds, folds)`."""
     steps: np.ndarray
     """Same shape."""
-    steps_a_pass: int
-    """Steps in which every comparison is seen once."""
 
+    @property
+    def steps_a_pass(self) -> int:
+        """Steps in which every comparison is seen once."""
+        return math.ceil(len(self.pairs) / BATCH_SIZE)
 
-def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed: int) -> Partitions:
-    """Deal whole prompts into folds at random, as evenly in comparisons as prompts allow.
-
-    Raises:
-        UserError: There are too few prompts.
-    """
-    numbers, counts = np.unique(prompt, return_counts=True)
-    fewest = FEWEST_PROMPTS_A_FOLD * num_folds
-    if num_folds < 3:
-        raise UserError(f"num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
-    if len(numbers) < fewest:
-        raise UserError(
-            f"the data have {len(numbers)} prompts, but {num_folds} folds need at least {fewest} "
-            "(no prompt may be on both sides of a fold); give more data, or say in a column "
-            "prompt_id which comparisons belong together, such as those of one person."
+    @property
+    def stopping_rule(self) -> str:
+        """In words, with the medians of what was chosen."""
+        ridge, steps = np.median(self.ridge), np.median(self.steps)
+        return (
+            f"ridge and steps by the likelihood of another fold (median ridge {ridge:g}, "
+            f"{steps:g} steps, {steps / self.steps_a_pass:.3g} passes)"
         )
-    seeds = tuple(range(seed, seed + num_seeds))
-    folds = np.empty((len(prompt), num_seeds), np.int8)
-    number_of = np.searchsorted(numbers, prompt)
-    for column, each in enumerate(seeds):
-        order = np.random.default_rng(each).permutation(len(numbers))
-        order = order[np.argsort(-counts[order], kind="stable")]  # ties stay at random
-        of_prompt = np.empty(len(numbers), np.int8)
-        of_prompt[order] = np.arange(len(numbers)) % num_folds
-        folds[:, column] = of_prompt[number_of]
-    return Partitions(folds, seeds, num_folds)
 
 
 def checkpoints_for(num_pairs: int) -> list[int]:
@@ -123,120 +94,95 @@ def cross_fit(
     fitted so to all but this fold, and may speak of this fold.
     """
     checkpoints = checkpoints_for(len(pairs))
-    candidates = _head_set(partitions, ridges)
-    with tqdm(
-        total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress
-    ) as bar:
-
-        def fit_set(head_set: HeadSet) -> list[Heads]:
-            return fit(
-                family,
-                pairs,
-                head_set,
-                outcome_model=outcome_model,
-                checkpoints=checkpoints,
-                seeds=partitions.seeds,
-                progress=bar.update,
-            )
-
-        ridge, step = _best(fit_set(candidates), pairs, candidates, len(ridges))
-        head_set = replace(_head_set(partitions), ridge=np.asarray(ridges, float)[ridge])
-        path = fit_set(head_set)
+    seed, fold = _every(len(partitions.seeds), partitions.num_folds)
+    of_candidate = np.repeat(np.arange(len(seed)), len(ridges))
+    held_out = np.stack([fold, (fold + 1) % partitions.num_folds], axis=1)[of_candidate]
+    candidates = HeadSet(
+        partitions, seed[of_candidate], held_out, np.tile(np.asarray(ridges, float), len(seed))
+    )
+    bar = tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress)
+    settings: Any = {
+        "outcome_model": outcome_model,
+        "checkpoints": checkpoints,
+        "progress": bar.update,
+    }
+    with bar:
+        path = fit(family, pairs, candidates, **settings)
+        ridge, step = _best(path, pairs, candidates, len(ridges))
+        chosen = np.asarray(ridges, float)[ridge]
+        path = fit(family, pairs, HeadSet(partitions, seed, _alone(fold), chosen), **settings)
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
         family=family,
+        pairs=pairs,
+        partitions=partitions,
+        start=outcome_model,
         heads=_at_steps(path, step),
         path=tuple(path),
         checkpoints=tuple(checkpoints),
-        ridge=head_set.ridge.reshape(shape),
+        ridge=chosen.reshape(shape),
         steps=np.asarray(checkpoints)[step].reshape(shape),
-        steps_a_pass=math.ceil(len(pairs) / BATCH_SIZE),
     )
 
 
-def refit_to_labels(
-    fitted: CrossFit,
-    pairs: Pairs,
-    partitions: Partitions,
-    labels: np.ndarray,
-    *,
-    outcome_model: OutcomeModel,
-    progress: bool = False,
-) -> Heads:
+def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = False) -> Heads:
     """Heads for other labels, in the first seed's folds, with the ridges and steps chosen there.
 
     Args:
         fitted: To the real labels.
-        pairs: The comparisons.
-        partitions: Their folds.
         labels: Share of votes for the first, shape `(label sets, n)`.
-        outcome_model: Where thresholds start.
         progress: Show a bar.
 
     Returns:
         A head for each set of labels and fold, in this order.
     """
-    label_set, fold = (index.ravel() for index in np.indices((len(labels), partitions.num_folds)))
-    held_out = np.stack([fold, np.full_like(fold, NOT_HELD_OUT)], axis=1)
+    label_set, fold = _every(len(labels), fitted.partitions.num_folds)
     head_set = HeadSet(
-        fold=partitions.fold,
-        partition=np.zeros_like(fold),
-        held_out=held_out,
-        ridge=fitted.ridge[0][fold],
+        fitted.partitions,
+        np.zeros_like(fold),
+        _alone(fold),
+        fitted.ridge[0][fold],
         labels=labels,
         label_set=label_set,
     )
     checkpoints = [step for step in fitted.checkpoints if step <= fitted.steps[0].max()]
-    with tqdm(
-        total=checkpoints[-1], desc=f"{fitted.family.name}, null", unit="step", disable=not progress
-    ) as bar:
+    description = f"{fitted.family.name}, null"
+    with tqdm(total=checkpoints[-1], desc=description, unit="step", disable=not progress) as bar:
         path = fit(
             fitted.family,
-            pairs,
+            fitted.pairs,
             head_set,
-            outcome_model=outcome_model,
+            outcome_model=fitted.start,
             checkpoints=checkpoints,
-            seeds=partitions.seeds,
             progress=bar.update,
         )
     return _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold]))
 
 
-def fit_whole(
-    fitted: CrossFit, pairs: Pairs, partitions: Partitions, *, outcome_model: OutcomeModel
-) -> Heads:
+def fit_whole(fitted: CrossFit) -> Heads:
     """A head for each seed on all comparisons, by the median ridge and steps, for other texts."""
-    seeds = np.arange(len(partitions.seeds))
-    head_set = HeadSet(
-        fold=partitions.fold,
-        partition=seeds,
-        held_out=np.full((len(seeds), 2), NOT_HELD_OUT),
-        ridge=np.full(len(seeds), np.median(fitted.ridge)),
-    )
+    seeds = np.arange(len(fitted.partitions.seeds))
+    ridge = np.full(len(seeds), np.median(fitted.ridge))
+    held_out = np.full((len(seeds), 2), NOT_HELD_OUT)
     (heads,) = fit(
         fitted.family,
-        pairs,
-        head_set,
-        outcome_model=outcome_model,
+        fitted.pairs,
+        HeadSet(fitted.partitions, seeds, held_out, ridge),
+        outcome_model=fitted.start,
         checkpoints=[int(np.median(fitted.steps))],
-        seeds=partitions.seeds,
     )
     return heads
 
 
-def _head_set(partitions: Partitions, ridges: Sequence[float] | None = None) -> HeadSet:
-    """A head for each seed and fold; with ridges for each of these too, without the next fold."""
-    shape = (len(partitions.seeds), partitions.num_folds, len(ridges or (0,)))
-    seed, fold, ridge = (index.ravel() for index in np.indices(shape))
-    next_fold = (fold + 1) % partitions.num_folds
-    return HeadSet(
-        fold=partitions.fold,
-        partition=seed,
-        held_out=np.stack(
-            [fold, next_fold if ridges else np.full_like(fold, NOT_HELD_OUT)], axis=1
-        ),
-        ridge=np.asarray(ridges or (0.0,), float)[ridge],
-    )
+def _every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Set and fold of the heads for every set and fold."""
+    sets, folds = np.indices((num_sets, num_folds))
+    return sets.ravel(), folds.ravel()
+
+
+def _alone(fold: np.ndarray) -> np.ndarray:
+    """Of heads that do not see one fold, as `HeadSet.held_out`."""
+    return np.stack([fold, np.full_like(fold, NOT_HELD_OUT)], axis=1)
 
 
 def _best(
@@ -251,29 +197,25 @@ def _best(
     if n > MOST_TO_CHOOSE_BY:
         chosen = np.sort(np.random.default_rng(0).choice(n, MOST_TO_CHOOSE_BY, replace=False))
     nats = np.zeros((len(path), len(head_set)))
-    for block in blocks_of(chosen):
-        fold = head_set.fold[block][:, head_set.partition]
-        counts = torch.from_numpy(fold == head_set.held_out[:, 1])
+    for block in blocks(chosen, PAIRS_AT_ONCE):
+        counts = torch.from_numpy(head_set.folds(block) == head_set.held_out[:, 1])
         outcomes = outcomes_for(pairs, block)
         for number, heads in enumerate(path):
             of_head = heads.log_likelihood(pairs, block, outcomes)
             nats[number] += torch.where(counts, of_head, 0.0).sum(0).numpy()
-    by_choice = (
-        nats.reshape(len(path), -1, num_ridges)
-        .transpose(1, 0, 2)
-        .reshape(-1, len(path) * num_ridges)
-    )
-    step, ridge = np.unravel_index(by_choice.argmax(1), (len(path), num_ridges))
+    by_choice = nats.reshape(len(path), -1, num_ridges).swapaxes(0, 1)
+    best = by_choice.reshape(len(by_choice), -1).argmax(1)
+    step, ridge = np.unravel_index(best, (len(path), num_ridges))
     return ridge, step
 
 
 def _at_steps(path: Sequence[Heads], step: np.ndarray) -> Heads:
     """Each head as it was at its own checkpoint, given by its index, shape `(M,)`."""
-    member = torch.arange(len(step))
+    head = torch.arange(len(step))
     which = torch.from_numpy(step)
 
     def picked(of_path: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(of_path))[which, member]
+        return torch.stack(list(of_path))[which, head]
 
     thresholds = zip(*(heads.outcome_model.thresholds for heads in path), strict=True)
     model: Any = path[0].outcome_model
@@ -285,9 +227,3 @@ def _at_steps(path: Sequence[Heads], step: np.ndarray) -> Heads:
         picked([heads.weight.movedim(1, 0) for heads in path]).movedim(0, 1),
         picked([heads.bias for heads in path]),
     )
-
-
-def blocks_of(chosen: np.ndarray) -> Iterator[np.ndarray]:
-    """A few thousand at once."""
-    for start in range(0, len(chosen), PAIRS_AT_ONCE):
-        yield chosen[start : start + PAIRS_AT_ONCE]

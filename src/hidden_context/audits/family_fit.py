@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from hidden_context.audits.crossfit import CrossFit, Partitions, cross_fit
+from hidden_context.audits.crossfit import CrossFit, cross_fit
+from hidden_context.audits.folds import Partitions, sample_of_prompts
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import Family
-from hidden_context.likelihood.outcomes import OutcomeModel, Ties, default_outcome_model
+from hidden_context.likelihood.outcomes import Ties, default_outcome_model
 from hidden_context.measures.bootstrap import Resampling
 from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.evaluation import Evaluation, TrainingPoint
@@ -25,10 +24,7 @@ SHORT_MEASURES = ("accuracy", "likelihood", "explained_variance")
 class FamilyFit:
     """Heads of one family, and what they predict out of fold."""
 
-    family: Family
     fitted: CrossFit
-    start: OutcomeModel
-    """Where thresholds start."""
     scores: tuple[Scores, ...]
     """Of all comparisons, for each seed."""
 
@@ -41,25 +37,20 @@ def fit_family(
     kind: Ties = ties if outcomes.has_ties else "half"
     start = default_outcome_model(family, outcomes.num_grades, ties=kind)
     fitted = cross_fit(family, pairs, partitions, outcome_model=start, progress=progress)
-    everything = np.arange(len(pairs))
-    rule = stopping_rule(fitted)
-    scores = out_of_fold(fitted.heads, pairs, partitions, everything, stopping_rule=rule)
-    return FamilyFit(family, fitted, start, tuple(scores))
+    return FamilyFit(fitted, tuple(out_of_fold(fitted, stopping_rule=fitted.stopping_rule)))
 
 
-def training_curve(
-    fit: FamilyFit, pairs: Pairs, partitions: Partitions
-) -> tuple[TrainingPoint, ...]:
+def training_curve(fitted: CrossFit) -> tuple[TrainingPoint, ...]:
     """Out-of-fold likelihood and r² after each checkpoint, the ridge as chosen."""
-    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
+    chosen = sample_of_prompts(fitted.pairs.prompt, MOST_ON_A_CURVE)
     points = []
-    for steps, heads in zip(fit.fitted.checkpoints, fit.fitted.path, strict=True):
-        measured = without_intervals(out_of_fold(heads, pairs, partitions, chosen))
+    for steps, heads in zip(fitted.checkpoints, fitted.path, strict=True):
+        measured = without_intervals(out_of_fold(fitted, heads, chosen))
         assert measured.log_likelihood is not None
         points.append(
             TrainingPoint(
                 steps=steps,
-                passes=steps / fit.fitted.steps_a_pass,
+                passes=steps / fitted.steps_a_pass,
                 log_likelihood=measured.log_likelihood.value,
                 r2={scale: r2.value for scale, r2 in measured.explained_variance.items()},
             )
@@ -75,25 +66,4 @@ def without_intervals(scores: list[Scores]) -> Evaluation:
         measures=SHORT_MEASURES,
         scales=SHORT_SCALES,
         resampling=Resampling(num_resamples=1),
-    )
-
-
-def sample_of_prompts(prompt: np.ndarray, most: int) -> np.ndarray:
-    """Comparisons of whole prompts drawn at random, at most about `most`, in order."""
-    if len(prompt) <= most:
-        return np.arange(len(prompt))
-    numbers, counts = np.unique(prompt, return_counts=True)
-    order = np.random.default_rng(0).permutation(len(numbers))
-    taken = np.cumsum(counts[order]) <= most
-    taken[0] = True
-    return np.flatnonzero(np.isin(prompt, numbers[order[taken]]))
-
-
-def stopping_rule(fitted: CrossFit) -> str:
-    """In words, with the medians of what was chosen."""
-    ridge, steps = np.median(fitted.ridge), np.median(fitted.steps)
-    passes = steps / fitted.steps_a_pass
-    return (
-        f"ridge and steps by the likelihood of another fold (median ridge {ridge:g}, "
-        f"{steps:g} steps, {passes:.3g} passes)"
     )

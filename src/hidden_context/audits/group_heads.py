@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audits.crossfit import CrossFit, Partitions, cross_fit
-from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
+from hidden_context.audits.crossfit import CrossFit, cross_fit
+from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit
+from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.result import BetweenGroups
@@ -53,15 +54,16 @@ class LabelledVectors:
         of_label[torch.arange(len(rows)), torch.from_numpy(label)] = own
         return torch.cat([common, of_label[:, 1:].flatten(1)], dim=1)
 
-    def rows(self, texts: np.ndarray, labels: np.ndarray | int) -> np.ndarray:
-        """Of texts as they are judged by labels, same shape."""
-        return texts * (self.num_labels + 1) + labels + 1
+    def judged(self, pairs: Pairs, labels: np.ndarray | int) -> Pairs:
+        """The same comparisons of texts, judged by these labels."""
+        first, second = (
+            texts * (self.num_labels + 1) + labels + 1 for texts in (pairs.first, pairs.second)
+        )
+        return replace(pairs, vectors=self, first=first, second=second)
 
 
 def between_labels(
     fit: FamilyFit,
-    pairs: Pairs,
-    partitions: Partitions,
     label: np.ndarray,
     *,
     by: str,
@@ -74,8 +76,6 @@ def between_labels(
 
     Args:
         fit: The family without labels, to compare with.
-        pairs: The comparisons.
-        partitions: Their folds.
         label: Number of who judged each, shape `(n,)`; -1 where it is not known.
         by: What labels are: group or annotator.
         seed: Of the shuffled labels.
@@ -84,29 +84,33 @@ def between_labels(
     Returns:
         None where there are no two labels of enough prompts.
     """
+    plain, pairs = fit.fitted, fit.fitted.pairs
     labels, num_labels = frequent_labels(label, pairs.prompt)
     if num_labels < 2:
         return None
-    folds = partitions.of_first_seed
     vectors = LabelledVectors(pairs.vectors, num_labels)
-    plain, votes = fit.scores[0].log_likelihood, fit.scores[0].votes
+    without = fit.scores[0]
 
     def share_and_gain(of: np.ndarray) -> tuple[Estimate, Estimate]:
-        labelled = _labelled(pairs, vectors, of)
-        fitted = cross_fit(fit.family, labelled, folds, outcome_model=fit.start, progress=progress)
-        (scores,) = out_of_fold(fitted.heads, labelled, folds, np.arange(len(pairs)))
-        known = of >= 0
-        gain = bootstrap_ratio(
-            (scores.log_likelihood - plain)[known], votes[known], pairs.prompt[known]
+        fitted = cross_fit(
+            plain.family,
+            vectors.judged(pairs, of),
+            plain.partitions.of_first_seed,
+            outcome_model=plain.start,
+            progress=progress,
         )
-        return _share(fitted, pairs, vectors, folds, of, num_labels), gain
+        (scores,) = out_of_fold(fitted)
+        known = of >= 0
+        nats = (scores.log_likelihood - without.log_likelihood)[known]
+        gain = bootstrap_ratio(nats, without.votes[known], pairs.prompt[known])
+        return _share(fitted, pairs, vectors, of), gain
 
     share, gain = share_and_gain(labels)
     rng = np.random.default_rng(seed)
     shuffled_share, shuffled_gain = share_and_gain(shuffled(labels, pairs.prompt, rng))
     return BetweenGroups(
         by=by,
-        family=fit.family.name,
+        family=plain.family.name,
         num_labels=num_labels,
         num_comparisons=int((labels >= 0).sum()),
         num_labels_left_out=len(np.unique(label[label >= 0])) - num_labels,
@@ -137,31 +141,20 @@ def shuffled(label: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) ->
     return label[rng.permutation(len(label))]
 
 
-def _labelled(pairs: Pairs, vectors: LabelledVectors, labels: np.ndarray | int) -> Pairs:
-    """The same comparisons, judged by these labels."""
-    first, second = (vectors.rows(texts, labels) for texts in (pairs.first, pairs.second))
-    return replace(pairs, vectors=vectors, first=first, second=second)
-
-
 def _share(
-    fitted: CrossFit,
-    pairs: Pairs,
-    vectors: LabelledVectors,
-    partitions: Partitions,
-    labels: np.ndarray,
-    num_labels: int,
+    fitted: CrossFit, pairs: Pairs, vectors: LabelledVectors, labels: np.ndarray
 ) -> Estimate:
     """The share of the out-of-fold variance that lies between labels."""
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
-    by_label = [
-        out_of_fold(fitted.heads, _labelled(pairs, vectors, each), partitions, chosen)[0].by_row
-        for each in range(num_labels)
-    ]
+    by_label = []
+    for label in range(vectors.num_labels):
+        (scores,) = out_of_fold(replace(fitted, pairs=vectors.judged(pairs, label)), chosen=chosen)
+        by_label.append(scores.by_row)
     return between_groups(
         fitted.family,
         np.stack([raw[:, 0] for raw in by_label]),
         np.stack([raw[:, 1] for raw in by_label]),
-        np.bincount(labels[labels >= 0], minlength=num_labels),
+        np.bincount(labels[labels >= 0], minlength=vectors.num_labels),
         pairs.prompt[chosen],
         weights=pairs.outcomes.weight[chosen],
     )

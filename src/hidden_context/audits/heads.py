@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audits.vectors import TextVectors
+from hidden_context.audits.folds import Partitions
+from hidden_context.audits.vectors import TextVectors, blocks
 from hidden_context.distributions import Family
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood
@@ -59,10 +60,10 @@ class Pairs:
 class HeadSet:
     """What tells M heads apart that are fitted together."""
 
-    fold: np.ndarray
-    """Fold of each comparison in each partition, shape `(n, partitions)`."""
-    partition: np.ndarray
-    """Which partition a head goes by, shape `(M,)`."""
+    partitions: Partitions
+    """Of all comparisons."""
+    seed: np.ndarray
+    """Index of the seed whose partition a head goes by, shape `(M,)`."""
     held_out: np.ndarray
     """Folds that it does not see, shape `(M, 2)`; `NOT_HELD_OUT` for none."""
     ridge: np.ndarray
@@ -73,12 +74,15 @@ class HeadSet:
     """Which set of labels a head learns, shape `(M,)`."""
 
     def __len__(self) -> int:
-        return len(self.partition)
+        return len(self.seed)
 
-    def fitted_to(self, pairs: np.ndarray) -> np.ndarray:
-        """Which of some comparisons each head is fitted to, shape `(len(pairs), M)`, bool."""
-        fold = self.fold[pairs][:, self.partition]
-        return (fold != self.held_out[:, 0]) & (fold != self.held_out[:, 1])
+    def folds(self, chosen: np.ndarray) -> np.ndarray:
+        """Fold of each chosen comparison in the partition of each head, shape `(k, M)`."""
+        return self.partitions.fold[chosen][:, self.seed]
+
+    def fitted_to(self, chosen: np.ndarray) -> np.ndarray:
+        """Which of the chosen comparisons each head is fitted to, shape `(k, M)`, bool."""
+        return (self.folds(chosen)[..., None] != self.held_out).all(-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +123,6 @@ def fit(
     *,
     outcome_model: OutcomeModel,
     checkpoints: Sequence[int],
-    seeds: Sequence[int],
     progress: Callable[[int], object] = lambda steps: None,
 ) -> list[Heads]:
     """Fit all heads by Adam; as they are at each checkpoint.
@@ -134,24 +137,14 @@ def fit(
     Args:
         family: How raw outputs are read.
         pairs: The comparisons.
-        head_set: Which heads.
+        head_set: Which heads; a head's seed is that of its initial weights, the first seed that of
+            the order too.
         outcome_model: Its thresholds, or ν, are where the heads' own start.
         checkpoints: Rising numbers of steps.
-        seeds: Of the initial weights, one for each partition; the first also of the order.
         progress: Called with a number of steps whenever so many are done.
     """
-    start = torch.stack(
-        [
-            torch.randn(
-                (pairs.vectors.width, family.num_outputs),
-                generator=torch.Generator().manual_seed(int(seeds[number])),
-            )
-            for number in head_set.partition
-        ],
-        dim=1,
-    )
-    weight = (start * torch.tensor(family.head_scales)).requires_grad_()
-    bias = torch.zeros(start.shape[1:], requires_grad=True)
+    weight = _initial_weight(family, pairs.vectors.width, head_set).requires_grad_()
+    bias = torch.zeros(weight.shape[1:], requires_grad=True)
     likelihood = LearnedLikelihood(
         family, outcome_model, learn_outcomes=True, num_copies=len(head_set)
     )
@@ -159,30 +152,42 @@ def fit(
         [weight, bias, *likelihood.parameters()], lr=LEARNING_RATE, eps=ROUNDING, fused=True
     )
     shrink = torch.from_numpy(head_set.ridge).float() / _num_fitted_to(head_set)
-    batches = _batches(len(pairs), seed=seeds[0])
+    batches = _batches(len(pairs), seed=head_set.partitions.seeds[0])
     path: list[Heads] = []
     done = 0
     for checkpoint in checkpoints:
-        for _ in range(checkpoint - done):
-            chosen = next(batches)
+        for _ in range(done, checkpoint):
             heads = Heads(family, likelihood()[1], weight, bias)
-            outcomes = outcomes_for(pairs, chosen, head_set)
-            weight_seen = outcomes.weight * torch.from_numpy(head_set.fitted_to(chosen))
-            seen = replace(outcomes, weight=weight_seen)
-            nats = heads.log_likelihood(pairs, chosen, seen).sum(0)
-            counted = weight_seen.sum(0).clamp_min(SMALLEST_WEIGHT)
             squares = (weight**2).sum((0, 2)) + (bias**2).sum(1)
-            loss = (-nats / counted + shrink * squares / 2).sum()
+            loss = (_mean_nll(heads, pairs, next(batches), head_set) + shrink * squares / 2).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             progress(1)
         done = checkpoint
         with torch.no_grad():
-            path.append(
-                Heads(family, likelihood()[1], weight.detach().clone(), bias.detach().clone())
-            )
+            model = likelihood()[1]
+        path.append(Heads(family, model, weight.detach().clone(), bias.detach().clone()))
     return path
+
+
+def _initial_weight(family: Family, width: int, head_set: HeadSet) -> Tensor:
+    """Normal weights, the same in all heads of a seed, shape `(width, M, num_outputs)`."""
+    of_seed = [
+        torch.randn((width, family.num_outputs), generator=torch.Generator().manual_seed(seed))
+        for seed in head_set.partitions.seeds
+    ]
+    return torch.stack(of_seed, 1)[:, torch.from_numpy(head_set.seed)] * torch.tensor(
+        family.head_scales
+    )
+
+
+def _mean_nll(heads: Heads, pairs: Pairs, chosen: np.ndarray, head_set: HeadSet) -> Tensor:
+    """Of the chosen comparisons that each head is fitted to, nats per vote, shape `(M,)`."""
+    outcomes = outcomes_for(pairs, chosen, head_set)
+    weight = outcomes.weight * torch.from_numpy(head_set.fitted_to(chosen))
+    nats = heads.log_likelihood(pairs, chosen, replace(outcomes, weight=weight)).sum(0)
+    return -nats / weight.sum(0).clamp_min(SMALLEST_WEIGHT)
 
 
 def outcomes_for(pairs: Pairs, chosen: np.ndarray, head_set: HeadSet | None = None) -> Outcomes:
@@ -216,11 +221,9 @@ def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
 
 def _num_fitted_to(head_set: HeadSet) -> Tensor:
     """Comparisons that each head is fitted to, shape `(M,)`."""
-    counts = np.zeros(len(head_set), np.float32)
-    for start in range(0, len(head_set.fold), PAIRS_AT_ONCE):
-        block = np.arange(start, min(len(head_set.fold), start + PAIRS_AT_ONCE))
-        counts += head_set.fitted_to(block).sum(0)
-    return torch.from_numpy(counts)
+    every = np.arange(len(head_set.partitions.fold))
+    counts = sum(head_set.fitted_to(block).sum(0) for block in blocks(every, PAIRS_AT_ONCE))
+    return torch.from_numpy(np.asarray(counts, np.float32))
 
 
 def _batches(num_pairs: int, *, seed: int) -> Iterator[np.ndarray]:

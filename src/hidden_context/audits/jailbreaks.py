@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audits.comparison_table import DIGEST, Reads, digest_of
-from hidden_context.audits.crossfit import Partitions, fit_whole
-from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, sample_of_prompts
+from hidden_context.audits.crossfit import CrossFit, fit_whole
+from hidden_context.audits.family_fit import MOST_ON_A_CURVE
+from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import Heads, Pairs
 from hidden_context.audits.vectors import Vectors
 from hidden_context.comparisons.pairs import response_lengths
@@ -79,11 +80,7 @@ def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Read
 
 
 def jailbreak_scores(
-    fit: FamilyFit,
-    pairs: Pairs,
-    partitions: Partitions,
-    jailbreaks: Jailbreaks,
-    jailbreak_pairs: Pairs,
+    fitted: CrossFit, jailbreaks: Jailbreaks, jailbreak_pairs: Pairs
 ) -> tuple[list[Scores], dict[str, Estimate]]:
     """Scores of jailbreaks by a head for each seed, fitted to all comparisons.
 
@@ -92,13 +89,11 @@ def jailbreak_scores(
     `rate_without_length`).
 
     Args:
-        fit: The family.
-        pairs: The comparisons, with their lengths.
-        partitions: Their folds, of which only the seeds matter.
+        fitted: The family; only the seeds of its folds matter.
         jailbreaks: The jailbreaks.
         jailbreak_pairs: Their vectors, as pairs of safe and unsafe.
     """
-    heads = fit_whole(fit.fitted, pairs, partitions, outcome_model=fit.start)
+    heads, pairs = fit_whole(fitted), fitted.pairs
     ordinary_pairs = pairs.selected(sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE))
     ordinary = _scores(heads, ordinary_pairs, ordinary_pairs.lengths)
     scores = _scores(heads, jailbreak_pairs, jailbreaks.lengths)

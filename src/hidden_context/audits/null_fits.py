@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hidden_context.audits.crossfit import Partitions, refit_to_labels
+from hidden_context.audits.crossfit import refit_to_labels
 from hidden_context.audits.family_fit import (
     MOST_ON_A_CURVE,
     SHORT_SCALES,
     FamilyFit,
-    sample_of_prompts,
     without_intervals,
 )
-from hidden_context.audits.heads import Pairs
+from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.parametric_bootstrap import (
@@ -27,8 +26,6 @@ TAILS = {"against_base": "upper", **{f"r2_{scale}": "lower" for scale in SHORT_S
 
 def null_figures(
     fits: Mapping[str, FamilyFit],
-    pairs: Pairs,
-    partitions: Partitions,
     *,
     num_votes: np.ndarray,
     num_draws: int,
@@ -42,30 +39,25 @@ def null_figures(
 
     Args:
         fits: The families by name, the scalar one, `base`, among them.
-        pairs: The comparisons.
-        partitions: Their folds.
         num_votes: Votes of each comparison, shape `(n,)`.
         num_draws: Sets of labels.
         seed: Of the labels.
         progress: Show a bar.
     """
-    log_prob = np.log(np.mean([np.exp(each.log_prob) for each in fits["base"].scores], axis=0))
+    base = fits["base"]
+    log_prob = np.log(np.mean([np.exp(scores.log_prob) for scores in base.scores], axis=0))
     labels = redrawn_labels(log_prob, num_votes=num_votes, num_draws=num_draws, seed=seed)
-    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
+    chosen = sample_of_prompts(base.fitted.pairs.prompt, MOST_ON_A_CURVE)
     observed, draws = {}, {}
     for name, fit in fits.items():
-        heads = refit_to_labels(
-            fit.fitted, pairs, partitions, labels, outcome_model=fit.start, progress=progress
-        )
-        redrawn = out_of_fold(heads, pairs, partitions.of_first_seed, chosen, labels=labels)
-        draws[name] = [_figures(without_intervals([each])) for each in redrawn]
-        observed[name] = _figures(without_intervals([each[chosen] for each in fit.scores]))
-    for name in fits:
-        for of, base in zip(
-            [observed[name], *draws[name]], [observed["base"], *draws["base"]], strict=True
-        ):
-            if name != "base":
-                of["against_base"] = of["log_likelihood"] - base["log_likelihood"]
+        heads = refit_to_labels(fit.fitted, labels, progress=progress)
+        redrawn = out_of_fold(fit.fitted, heads, chosen, labels=labels)
+        draws[name] = [_figures(without_intervals([scores])) for scores in redrawn]
+        observed[name] = _figures(without_intervals([scores[chosen] for scores in fit.scores]))
+    of_base = [observed["base"], *draws["base"]]
+    for name in fits.keys() - {"base"}:
+        for figures, scalar in zip([observed[name], *draws[name]], of_base, strict=True):
+            figures["against_base"] = figures["log_likelihood"] - scalar["log_likelihood"]
     return {
         name: tuple(
             parametric_bootstrap(

@@ -6,48 +6,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hidden_context.audits.crossfit import Partitions, blocks_of
-from hidden_context.audits.heads import Heads, Pairs, relabelled
+from hidden_context.audits.crossfit import CrossFit
+from hidden_context.audits.heads import PAIRS_AT_ONCE, Heads, relabelled
+from hidden_context.audits.vectors import blocks
 from hidden_context.likelihood.outcomes import OutcomeModel
 from hidden_context.scores.scores import Scores
 
 
 def out_of_fold(
-    heads: Heads,
-    pairs: Pairs,
-    partitions: Partitions,
-    chosen: np.ndarray,
+    fitted: CrossFit,
+    heads: Heads | None = None,
+    chosen: np.ndarray | None = None,
     *,
     labels: np.ndarray | None = None,
     **fields: Any,
 ) -> list[Scores]:
-    """Scores of some comparisons by the head of each one's own fold.
+    """Scores of comparisons by the head of each one's own fold.
 
     Args:
-        heads: One for each seed and fold, in this order; or for each set of labels and fold.
-        pairs: All comparisons.
-        partitions: Which is of which fold; of sets of labels those of the first seed.
-        chosen: Of which comparisons, shape `(k,)`.
+        fitted: The comparisons, and their folds.
+        heads: One for each seed and fold, in this order, `fitted.heads` if None; or for each set of
+            labels and fold of the first seed.
+        chosen: Which comparisons, shape `(k,)`; all if None.
         labels: Share of votes for the first, `(label sets, n)`, if heads were fitted to these.
         fields: Further fields of `Scores`.
 
     Returns:
         `Scores` of each seed, or of each set of labels.
     """
-    num_sets = len(heads.bias) // partitions.num_folds
+    heads = fitted.heads if heads is None else heads
+    pairs, num_folds = fitted.pairs, fitted.partitions.num_folds
+    chosen = np.arange(len(pairs)) if chosen is None else chosen
+    num_sets = len(heads.bias) // num_folds
+    of_seeds = fitted.partitions.fold if labels is None else fitted.partitions.fold[:, :1]
     raw = np.empty((num_sets, len(chosen), 2, heads.family.num_outputs), np.float32)
-    first_head = np.arange(num_sets) * partitions.num_folds
-    start = 0
-    for block in blocks_of(chosen):
-        head = torch.from_numpy(first_head + partitions.fold[block])
+    first_head = np.arange(num_sets) * num_folds
+    place = np.arange(len(chosen))
+    for block in blocks(place, PAIRS_AT_ONCE):
+        head = torch.from_numpy(first_head + of_seeds[chosen[block]])
         row = torch.arange(len(block))[:, None]
-        for side, of_heads in enumerate(heads.raw_outputs(pairs, block)):
-            raw[:, start : start + len(block), side] = of_heads[row, head].movedim(1, 0)
-        start += len(block)
+        for side, of_heads in enumerate(heads.raw_outputs(pairs, chosen[block])):
+            raw[:, block, side] = of_heads[row, head].movedim(1, 0)
     some = pairs.selected(chosen)
     scores = []
     for number in range(num_sets):
-        fold = partitions.fold[chosen, number if labels is None else 0]
+        fold = of_seeds[chosen, number if labels is None else 0]
         outcomes = some.outcomes
         if labels is not None:
             outcomes = relabelled(outcomes, labels[number, chosen])
@@ -60,7 +63,7 @@ def out_of_fold(
                 outcomes=outcomes,
                 outcome_model=_of_rows(heads.outcome_model, first_head[number] + fold),
                 training=fold,
-                centered_within=np.arange(len(chosen)),
+                centered_within=place,
                 **fields,
             )
         )

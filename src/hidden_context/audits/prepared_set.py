@@ -33,7 +33,7 @@ def prepare(
     representation: Representation,
     jailbreaks: Jailbreaks | None,
     *,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     memory: float,
     progress: bool,
 ) -> PreparedSet:
@@ -48,7 +48,7 @@ def prepare(
         memory: Gigabytes that vectors may take.
         progress: Show a bar.
     """
-    cache = StateCache(cache_dir or _default_cache(), representation)
+    cache = StateCache(Path(cache_dir or _default_cache()), representation)
     table = read_table(comparisons, representation.reads)
     texts = texts_of(comparisons, representation.reads)
     num_read = cache.add(texts, total=2 * len(table.digest), progress=progress)

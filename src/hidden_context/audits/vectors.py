@@ -67,15 +67,15 @@ def find_axes(
     width = states.shape[1]
     rows = np.unique(np.concatenate([first, second]))
     total, squares = np.zeros(width), np.zeros((width, width))
-    for block in _blocks(rows):
-        found = _taken(states, block)
-        total += found.sum(0, dtype=np.float64)
-        squares += found.T @ found
+    for block in blocks(rows):
+        taken = _taken(states, block)
+        total += taken.sum(0, dtype=np.float64)
+        squares += taken.T @ taken
     mean = total / len(rows)
     between = squares / len(rows) - np.outer(mean, mean)
     within = np.zeros((width, width))
     pairs = np.arange(len(first))
-    for block in _blocks(pairs):
+    for block in blocks(pairs):
         difference = _taken(states, first[block]) - _taken(states, second[block])
         within += difference.T @ difference
     within /= 2 * len(first)
@@ -122,8 +122,8 @@ class Vectors:
 
     def __getitem__(self, texts: np.ndarray) -> Tensor:
         """Shape `(len(texts), width)`, float32."""
-        found = _taken(self.states, texts if self.rows is None else self.rows[texts])
-        vectors = found if self.axes is None else self.axes(found)
+        taken = _taken(self.states, texts if self.rows is None else self.rows[texts])
+        vectors = taken if self.axes is None else self.axes(taken)
         return torch.from_numpy(np.ascontiguousarray(vectors))
 
 
@@ -143,7 +143,7 @@ def make_vectors(
     if 4 * len(rows) * width > memory:
         return Vectors(states, axes, width, rows)
     kept = np.empty((len(rows), width), np.float32)
-    for block in _blocks(np.arange(len(rows))):
+    for block in blocks(np.arange(len(rows))):
         kept[block] = axes(_taken(states, rows[block]))
     return Vectors(kept, None, width)
 
@@ -152,6 +152,7 @@ def _taken(states: States, rows: np.ndarray) -> np.ndarray:
     return np.asarray(states[rows], np.float32)
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[start : start + ROWS_AT_ONCE]
+def blocks(rows: np.ndarray, size: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
+    """The rows in order, at most `size` at once."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,62 @@
+"""Folds of prompts for cross-validation, and samples of whole prompts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hidden_context.errors import UserError
+
+FEWEST_PROMPTS_A_FOLD = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """Prompts in folds, anew for each seed."""
+
+    fold: np.ndarray
+    """Fold of each comparison, shape `(n, seeds)`, int8."""
+    seeds: tuple[int, ...]
+    num_folds: int
+
+    @property
+    def of_first_seed(self) -> "Partitions":
+        """Its folds alone."""
+        return Partitions(self.fold[:, :1], self.seeds[:1], self.num_folds)
+
+
+def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed: int) -> Partitions:
+    """Deal whole prompts into folds at random, as evenly in comparisons as prompts allow.
+
+    Raises:
+        UserError: There are too few prompts.
+    """
+    numbers, of_comparison, counts = np.unique(prompt, return_inverse=True, return_counts=True)
+    fewest = FEWEST_PROMPTS_A_FOLD * num_folds
+    if num_folds < 3:
+        raise UserError(f"num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
+    if len(numbers) < fewest:
+        raise UserError(
+            f"the data have {len(numbers)} prompts, but {num_folds} folds need at least {fewest} "
+            "(no prompt may be on both sides of a fold); give more data, or say in a column "
+            "prompt_id which comparisons belong together, such as those of one person."
+        )
+    seeds = tuple(range(seed, seed + num_seeds))
+    folds = np.empty((len(prompt), num_seeds), np.int8)
+    for column, of_column in enumerate(seeds):
+        order = np.random.default_rng(of_column).permutation(len(numbers))
+        order = order[np.argsort(-counts[order], kind="stable")]  # ties stay at random
+        of_prompt = np.empty(len(numbers), np.int8)
+        of_prompt[order] = np.arange(len(numbers)) % num_folds
+        folds[:, column] = of_prompt[of_comparison]
+    return Partitions(folds, seeds, num_folds)
+
+
+def sample_of_prompts(prompt: np.ndarray, most: int) -> np.ndarray:
+    """Comparisons of whole prompts drawn at random, at most about `most`, in order."""
+    if len(prompt) <= most:
+        return np.arange(len(prompt))
+    numbers, counts = np.unique(prompt, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    taken = np.cumsum(counts[order]) <= most
+    taken[0] = True
+    return np.flatnonzero(np.isin(prompt, numbers[order[taken]]))
