@@ -83,7 +83,7 @@ def test_votes_weigh_and_who_judged_is_kept():
     np.testing.assert_allclose(table.outcomes.weight, [4 / 3, 2 / 3])
     np.testing.assert_allclose(table.outcomes.win_share, [0.75, 1.0])
     np.testing.assert_array_equal(table.num_votes, [4, 2])
-    assert (table.label_names, table.labelled_by) == (("left", "right"), "group")
+    assert table.labelled_by == "group"
 
 
 def test_pairs_come_in_the_order_of_the_table():

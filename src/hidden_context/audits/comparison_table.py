@@ -38,7 +38,6 @@ class ComparisonTable:
     label: np.ndarray
     """Number of who judged, shape `(n,)`; -1 where it is not known. Groups if there are any, else
     annotators; never both."""
-    label_names: tuple[str, ...]
     labelled_by: Literal["group", "annotator"] | None
     counts: dict[str, int]
     """rows, comparisons, equal_texts (left out), prompts, texts."""
@@ -57,7 +56,9 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
     """
     digests, prompts = bytearray(), bytearray()
     lengths, weights, votes, shares = array("f"), array("f"), array("f"), array("f")
-    groups, annotators = _Labels(), _Labels()
+    groups, annotators = array("i"), array("i")
+    number_of_group: dict[str | None, int] = {None: -1}
+    number_of_annotator: dict[str | None, int] = {None: -1}
     num_possible = 0
     for comparison in comparisons:
         num_possible += len(comparison.texts) * (len(comparison.texts) - 1) // 2
@@ -69,8 +70,11 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             shares.extend(comparison.outcome.shares)
             weights.append(pair.weight)
             votes.append(comparison.outcome.votes)
-            groups.add(comparison.group)
-            annotators.add(comparison.annotator)
+            for names, numbers, name in (
+                (number_of_group, groups, comparison.group),
+                (number_of_annotator, annotators, comparison.annotator),
+            ):
+                numbers.append(names.setdefault(name, len(names) - 1))
     if not weights:
         raise UserError(
             f"all {len(comparisons)} comparisons are of two equal texts, of which no model can "
@@ -78,7 +82,8 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
         )
     digest = np.frombuffer(bytes(digests), DIGEST).reshape(-1, 2)
     _, prompt = np.unique(np.frombuffer(bytes(prompts), DIGEST), return_inverse=True)
-    labels = groups if groups.names else annotators
+    by_group = len(number_of_group) > 1
+    labelled = by_group or len(number_of_annotator) > 1
     return ComparisonTable(
         digest=digest,
         prompt=prompt,
@@ -88,9 +93,8 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             normalize_weights(_as_numpy(weights)),
         ),
         num_votes=_as_numpy(votes),
-        label=_as_numpy(labels.numbers),
-        label_names=tuple(labels.names),
-        labelled_by=("group" if groups.names else "annotator") if labels.names else None,
+        label=_as_numpy(groups if by_group else annotators),
+        labelled_by=("group" if by_group else "annotator") if labelled else None,
         counts={
             "rows": len(comparisons),
             "comparisons": len(digest),
@@ -99,19 +103,6 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             "texts": len(np.unique(digest)),
         },
     )
-
-
-class _Labels:
-    """Names as numbers, in the order in which they come."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, int] = {}
-        self.numbers = array("i")
-
-    def add(self, name: str | None) -> None:
-        """Of one more pair; -1 for none."""
-        number = -1 if name is None else self.names.setdefault(name, len(self.names))
-        self.numbers.append(number)
 
 
 def _as_numpy(values: "array[Any]") -> np.ndarray:
