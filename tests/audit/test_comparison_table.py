@@ -98,10 +98,10 @@ def test_labels_are_groups_where_there_are_any_and_never_mixed_with_annotators()
     pair = {"chosen": "a", "rejected": "b"}
     rows = [{**pair, "annotator": "x"}, {**pair, "group": "x", "annotator": "y"}, pair]
     table = table_of(rows)
-    assert (table.labelled_by, table.label_names) == ("group", ("x",))
+    assert table.labelled_by == "group"
     np.testing.assert_array_equal(table.label, [-1, 0, -1])
     table = table_of([rows[0], pair])
-    assert (table.labelled_by, table.label_names) == ("annotator", ("x",))
+    assert table.labelled_by == "annotator"
     np.testing.assert_array_equal(table.label, [0, -1])
     assert table_of([pair]).labelled_by is None
 
