@@ -16,7 +16,6 @@ LOG = "log.txt"
 def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
     from hidden_context.demo import demo
-    from hidden_context.demo.text import render, render_judges
     from hidden_context.report.page import write_page
 
     started = time.monotonic()
@@ -27,9 +26,8 @@ def run(config: Config) -> None:
 
     demo.make_room(config)
     with _one_thread(), _messages_to(config.out_dir / LOG):
-        outcome = demo.run(config, say)
-    print(f"\n{render(outcome.evaluations, outcome.truths)}\n\n{render_judges(outcome.judges)}\n")
-    print(*outcome.findings, sep="\n")
+        learned = demo.run(config, say)
+    print(f"\n{learned}")
     page = config.out_dir / "report.html"
     with _messages_to(config.out_dir / LOG):
         write_page(config.out_dir, page, title="Demo: two judges whose objectives conflict")
