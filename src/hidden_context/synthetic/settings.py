@@ -19,7 +19,7 @@ class Experiment:
     env: Literal["1d", "2d"] = "1d"
     """Environment, by the number of coordinates of its states."""
     batch_size: int = 128
-    """Comparisons per iteration; with pairs all, of the fewest states that have so many (2048: 65)."""
+    """Comparisons per iteration; if all pairs, of the fewest states that have so many (2048: 65)."""
     lr: float = 1e-4
     """First learning rate of Adam, which decays exponentially to 1e-5."""
     num_iterations: int = 1000
