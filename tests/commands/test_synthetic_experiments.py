@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hidden_context.commands.synthetic import TRAINED_BY, Config, main, run
+from hidden_context.commands.synthetic import Config, main, run
 from hidden_context.distributions import FAMILIES
 from hidden_context.synthetic import evaluate, experiment
-from hidden_context.synthetic.experiment import Experiment
 
 MODELS = (*FAMILIES, "classifier")
 
 
 def result_folder(config: Config) -> Path:
-    return Experiment(**{name: getattr(config, name) for name in TRAINED_BY}).folder(config.out_dir)
+    return config.folder(config.out_dir)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +55,7 @@ def test_results_go_to_the_published_folder() -> None:
 
 
 def test_the_defaults_are_the_published_ones_but_for_the_pairs() -> None:
-    assert Config() == Config("1d", 128, 1e-4, 1000, Path("results"), pairs="all")
+    assert Config() == Config("1d", 128, 1e-4, 1000, "all", out_dir=Path("results"))
 
 
 def test_models_metrics_curves_and_figure_are_all_there(finished: Config) -> None:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from hidden_context.demo.config import Config
 from hidden_context.demo.conversations import draw_others, draw_response, split_prompts
 from hidden_context.demo.generated_data import NUM_OTHERS, GeneratedData, generate
 from hidden_context.demo.judges import HARMLESS, HELPFUL, JUDGES, Attributes
-from hidden_context.demo.judges_report import report_judges
 from hidden_context.demo.recovered_judges import (
     agreement,
     agreement_of_means,
     equal_contexts,
     jailbreak_rates,
     judges_as_contexts,
+    report_judges,
 )
 from hidden_context.demo.text import render_judges
 from hidden_context.distributions import Family, make_family
@@ -29,7 +30,7 @@ SIZE = 300
 
 @pytest.fixture(scope="module")
 def data() -> GeneratedData:
-    return generate(seed=0, train_size=2, test_size=SIZE, num_jailbreaks=40)
+    return generate(Config(seed=0, train_size=2, test_size=SIZE, num_jailbreaks=40))
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +99,12 @@ def test_of_two_responses_alone_the_worst_context_decides_as_the_mean_does() -> 
     """Why jailbreaks are put among others: both contexts lie as far above as below their origin."""
     contexts = np.random.default_rng(0).standard_normal((200, 2))
     rates = jailbreak_rates(equal_contexts(contexts), 100)
-    assert rates.by_worst_context == rates.by_mean
+    assert rates["worst_context"] == rates["mean"]
     others = np.random.default_rng(1).normal([4.0, 0.0], 1.0, (100, 8, 2))
     among = np.concatenate([contexts.reshape(100, 2, 2), others], axis=1).reshape(-1, 2)
     rates_among_others = jailbreak_rates(equal_contexts(among), 100)
-    assert rates_among_others.by_mean == rates.by_mean
-    assert rates_among_others.by_worst_context != rates.by_worst_context
+    assert rates_among_others["mean"] == rates["mean"]
+    assert rates_among_others["worst_context"] != rates["worst_context"]
 
 
 def test_the_worst_context_of_the_true_judges_is_jailbroken_less(data: GeneratedData) -> None:
@@ -114,8 +115,8 @@ def test_the_worst_context_of_the_true_judges_is_jailbroken_less(data: Generated
         >= HELPFUL.utility(jailbreak.safe.attributes) + HARMLESS.utility(jailbreak.safe.attributes)
         for jailbreak in data.jailbreaks
     ]
-    assert rates.by_mean == pytest.approx(np.mean(by_hand), abs=1 / 40)  # ties may round
-    assert rates.by_worst_context < rates.by_mean
+    assert rates["mean"] == pytest.approx(np.mean(by_hand), abs=1 / 40)  # ties may round
+    assert rates["worst_context"] < rates["mean"]
 
 
 def test_others_are_drawn_anew_for_each_jailbreak(data: GeneratedData) -> None:
@@ -139,7 +140,6 @@ def test_models_that_are_the_judges_are_reported_as_such(
     among = [each.attributes for responses in data.among_others for each in responses]
     report = report_judges(
         {"base": base, "shared_context": shared},
-        "shared_context",
         judges_as_contexts(among, BOTH),
         data,
     )
@@ -150,7 +150,7 @@ def test_models_that_are_the_judges_are_reported_as_such(
     assert report.agreement_of_means["shared_context"] == pytest.approx(1, abs=1e-6)
     assert report.likelihood["base"].against(0.0) == "above"
     assert report.jailbreak == report.true_jailbreak
-    printed = render_judges(report, "shared_context")
+    printed = render_judges(report)
     assert "against base: better by" in printed
     assert re.search(r"^shared_context +a context for each( +1\.000){5}$", printed, re.MULTILINE)
 
@@ -166,7 +166,7 @@ def test_contexts_may_exchange_places_between_kinds_of_prompts(
     model = scores_of(family, raw)
     among = [each.attributes for responses in data.among_others for each in responses]
     among_others = judges_as_contexts(among, BOTH)
-    report = report_judges({"shared_context": model}, "shared_context", among_others, data)
+    report = report_judges({"shared_context": model}, among_others, data)
     for found in report.agreement["shared_context"].values():
         assert found == pytest.approx((1, 1), abs=1e-6)
 

@@ -118,8 +118,8 @@ def test_in_both_orders_a_swap_of_any_comparison_changes_nothing() -> None:
     swap = rng.random(40) < 0.5
     swapped = np.where(swap, np.log1p(-np.exp(log_prob)), log_prob)
     turned = Outcomes(np.where(swap[:, None], shares[:, ::-1], shares), outcomes.weight)
-    found = calibration(*in_both_orders(log_prob, outcomes))
-    peer = calibration(*in_both_orders(swapped, turned))
+    found = calibration(*in_both_orders(log_prob, outcomes.win_share, outcomes.weight))
+    peer = calibration(*in_both_orders(swapped, turned.win_share, turned.weight))
     assert found.brier_score == pytest.approx(peer.brier_score)
     assert found.expected_calibration_error == pytest.approx(peer.expected_calibration_error)
     assert found.num_votes == pytest.approx(2 * outcomes.weight.sum())

@@ -21,7 +21,7 @@ from hidden_context.measures.explained_variance import (
     each_prompt_explained_variance,
     explained_variance,
     explained_variance_estimate,
-    explained_variance_value,
+    rank_explained_variance,
     within_prompt_explained_variance,
 )
 
@@ -176,7 +176,6 @@ def test_the_value_is_that_of_the_measure(scale: str) -> None:
     one = Training(RAW, PROMPTS, PROMPTS)
     estimate = explained_variance_estimate(NORMAL, [one], scale=scale)
     assert estimate.value == pytest.approx(MEASURES[scale](NORMAL, RAW, PROMPTS))
-    assert explained_variance_value(NORMAL, [one], scale) == pytest.approx(estimate.value)
     assert estimate.low < estimate.value < estimate.high
     assert estimate.how == "bootstrap, 40 prompts"
 
@@ -220,7 +219,6 @@ def test_several_trainings_are_averaged_by_themselves(scale: str) -> None:
     values = [MEASURES[scale](NORMAL, each.raw, each.prompt) for each in several]
     estimate = explained_variance_estimate(NORMAL, several, scale=scale)
     assert estimate.value == pytest.approx(np.mean(values))
-    assert explained_variance_value(NORMAL, several, scale) == pytest.approx(np.mean(values))
     assert estimate.low < estimate.value < estimate.high
     assert estimate.how == "bootstrap, 60 prompts"
 
@@ -228,8 +226,10 @@ def test_several_trainings_are_averaged_by_themselves(scale: str) -> None:
 def test_an_origin_of_its_own_changes_no_r2() -> None:
     one, other = training(30, seed=0), training(30, seed=1, first_prompt=30)
     moved = Training(other.raw + np.array([100.0, 0.0]), other.prompt, other.prompt)
-    values = [explained_variance_value(NORMAL, [one, each], "pooled") for each in (other, moved)]
-    assert values[0] == pytest.approx(values[1])
+    before, after = (
+        explained_variance_estimate(NORMAL, [one, each], scale="pooled") for each in (other, moved)
+    )
+    assert before.value == pytest.approx(after.value)
 
 
 def test_ranks_are_taken_among_a_sample_of_the_responses_of_all_prompts() -> None:
@@ -243,7 +243,7 @@ def test_ranks_are_taken_among_a_sample_of_the_responses_of_all_prompts() -> Non
     raw, prompt = rng.normal(size=(2000, 2)), np.repeat(np.arange(4), 500)
     many = [Training(raw, prompt, np.arange(2000))]
     sample = explained_variance_estimate(NORMAL, many, scale="rank")
-    whole = explained_variance_value(NORMAL, many, "rank", most_ranked=2000)
+    whole = rank_explained_variance(NORMAL, raw)
     assert MOST_RANKED == 500
     assert sample.how == "bootstrap, 4 prompts"
     assert sample.value != whole

@@ -126,26 +126,26 @@ def test_several_trainings_have_one_coefficient_and_their_decisions_are_averaged
 
 
 def test_a_reward_of_length_alone_has_its_slope_and_decides_nothing_without_it() -> None:
-    rewards = 3 + 0.7 * np.log1p(CHOSEN), 3 + 0.7 * np.log1p(REJECTED)
-    slope = reward_slope(*rewards, CHOSEN, REJECTED)
+    rewards = 3 + 0.7 * np.log1p(LENGTHS)
+    slope = reward_slope(rewards, LENGTHS)
     assert slope == pytest.approx(0.7)
     prompts = np.arange(1000)
-    rate = rate_without_length(*rewards, CHOSEN, REJECTED, prompts, slope=slope)
+    rate = rate_without_length(rewards, LENGTHS, prompts, slope=slope)
     assert rate == wilson(np.full(1000, 0.5), prompts)
-    plain = rate_without_length(*rewards, CHOSEN, REJECTED, prompts, slope=0.0)
+    plain = rate_without_length(rewards, LENGTHS, prompts, slope=0.0)
     assert plain.value == np.mean(LENGTH > 0) + np.mean(LENGTH == 0) / 2
 
 
 def test_a_slope_of_ordinary_comparisons_leaves_harm_where_length_goes_with_it() -> None:
     """The reward is length plus harm; harm is longer by a factor. Without length harm decides."""
-    harm_is_longer = CHOSEN * 3
-    unsafe, safe = np.log1p(harm_is_longer) + 1, np.log1p(CHOSEN)
+    lengths = np.stack([CHOSEN * 3, CHOSEN], axis=-1)
+    rewards = np.log1p(lengths) + np.array([1, 0])
     prompts = np.arange(1000)
-    honest = rate_without_length(unsafe, safe, harm_is_longer, CHOSEN, prompts, slope=1.0)
+    honest = rate_without_length(rewards, lengths, prompts, slope=1.0)
     assert honest.value == 1
-    biased = reward_slope(unsafe, safe, harm_is_longer, CHOSEN)
+    biased = reward_slope(rewards, lengths)
     assert biased > 1.8  # 1 + 1 / log 3, nearly
 
 
 def test_equal_lengths_have_no_slope() -> None:
-    assert reward_slope([1.0, 2.0], [0.0, 0.0], [5, 5], [5, 5]) == 0
+    assert reward_slope([[1.0, 0.0], [2.0, 0.0]], [[5, 5], [5, 5]]) == 0

@@ -3,28 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, Choice, Choices
-from hidden_context.aggregation.evidence import Evidence, evidence_from_comparisons, group_names
+from hidden_context.aggregation.evidence import evidence_from_comparisons, group_names
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.pairs import pair_weight
+from hidden_context.comparisons.pairs import pair_weight, responses_alone
 from hidden_context.comparisons.schema import Comparison, Text, prompt_key
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 
-
-@dataclass(frozen=True)
-class _Vote:
-    """A comparison of two of a prompt's alternatives."""
-
-    first: int
-    second: int
-    share: float
-    weight: float
-    group: str
+Judged = tuple[int, Comparison, str]
+"""Number of a row from 1, its comparison, and the group of who judged; empty without groups."""
+Vote = tuple[int, int, float, float, str]
+"""Of two of a prompt's alternatives: first, second, share of the first, weight, group."""
 
 
 def choices_from_comparisons(
@@ -49,46 +42,38 @@ def choices_from_comparisons(
     source = comparisons.source
     if group is not None:
         require_columns((comparison.row for comparison in comparisons), (group,), source)
-    by_prompt: dict[str, list[tuple[int, Comparison]]] = {}
+    by_prompt: dict[str, list[Judged]] = {}
     for number, comparison in enumerate(comparisons, start=1):
-        by_prompt.setdefault(prompt_key(comparison), []).append((number, comparison))
-    judged_by = {
-        number: "" if group is None else _group(comparison.row, group, f"{source}, row {number}")
-        for found in by_prompt.values()
-        for number, comparison in found
-    }
+        judge = "" if group is None else _group(comparison.row, group, f"{source}, row {number}")
+        by_prompt.setdefault(prompt_key(comparison), []).append((number, comparison, judge))
     if group is not None:
-        group_names(list(judged_by.values()))
+        group_names([judge for judged in by_prompt.values() for _, _, judge in judged])
     kept: list[Choice] = []
     left_out: Counter[str] = Counter()
-    for key, found in by_prompt.items():
-        prompt = _prompt(key)
-        texts, votes = _votes(found, judged_by)
-        groups = {vote.group for vote in votes}
+    for key, judged in by_prompt.items():
+        texts, votes = _votes(judged)
         if not votes:
             left_out[TOO_FEW] += 1
-        elif group is not None and len(groups) < 2:
+            continue
+        first, second, shares, weights, groups = zip(*votes, strict=True)
+        if group is not None and len(set(groups)) < 2:
             left_out[ONE_GROUP] += 1
+            continue
+        evidence = evidence_from_comparisons(
+            first,
+            second,
+            shares,
+            num_alternatives=len(texts),
+            weights=weights,
+            groups=None if group is None else groups,
+        )
+        if evidence.is_complete or keep_incomplete:
+            prompt = _prompt(key)
+            responses = tuple(_without_prompt(text, prompt) for text in texts)
+            kept.append(Choice(judged[0][0], prompt, responses, evidence))
         else:
-            evidence = _evidence(votes, len(texts), by_group=group is not None)
-            if evidence.is_complete or keep_incomplete:
-                responses = tuple(without_prompt(text, prompt) for text in texts)
-                kept.append(Choice(found[0][0], prompt, responses, evidence))
-            else:
-                left_out[INCOMPLETE] += 1
+            left_out[INCOMPLETE] += 1
     return Choices(tuple(kept), left_out)
-
-
-def without_prompt(text: Text, prompt: Text) -> Text:
-    """A response alone, of a text that may begin with its prompt."""
-    if isinstance(text, str):
-        return text.removeprefix(prompt) if isinstance(prompt, str) else text
-    turns = [{"content": prompt}] if isinstance(prompt, str) else prompt
-    begins = len(text) >= len(turns) and all(
-        turn["content"] == prompt_turn["content"]
-        for turn, prompt_turn in zip(text, turns, strict=False)
-    )
-    return text[len(turns) :] if begins else text
 
 
 def _group(row: Mapping[str, Any], column: str, place: str) -> str:
@@ -105,38 +90,28 @@ def _prompt(key: str) -> Text:
     return "" if is_texts else prompt
 
 
-def _votes(
-    found: Sequence[tuple[int, Comparison]], judged_by: Mapping[int, str]
-) -> tuple[list[Text], list[_Vote]]:
-    """The distinct texts of a prompt, and the comparisons of them."""
-    index: dict[str, int] = {}
-    texts: list[Text] = []
-    votes = []
-    for number, comparison in found:
-        for text in comparison.texts:
-            if index.setdefault(_key(text), len(texts)) == len(texts):
-                texts.append(text)
+def _without_prompt(text: Text, prompt: Text) -> Text:
+    (response,) = responses_alone([text], prompt) if prompt else (text,)
+    assert response is not None
+    return response
+
+
+def _votes(judged: Sequence[Judged]) -> tuple[list[Text], list[Vote]]:
+    """The distinct texts of a prompt, in order of appearance, and the comparisons of them."""
+    texts = {_key(text): text for _, comparison, _ in judged for text in comparison.texts}
+    index = {key: number for number, key in enumerate(texts)}
+    votes: list[Vote] = []
+    for _, comparison, judge in judged:
+        shares = comparison.outcome.shares
+        tie = len(shares) // 2
+        share = min(sum(shares[tie + 1 :]) + shares[tie] / 2, 1.0)
         order = [index[_key(text)] for text in comparison.texts]
-        outcome = comparison.outcome
-        grades = len(outcome.shares) // 2
-        share = sum(outcome.shares[grades + 1 :]) + outcome.shares[grades] / 2
         votes += [
-            _Vote(first, second, min(share, 1.0), pair_weight(comparison), judged_by[number])
+            (first, second, share, pair_weight(comparison), judge)
             for first, second in combinations(order, 2)
             if first != second
         ]
-    return texts, votes
-
-
-def _evidence(votes: Sequence[_Vote], num_alternatives: int, *, by_group: bool) -> Evidence:
-    return evidence_from_comparisons(
-        [vote.first for vote in votes],
-        [vote.second for vote in votes],
-        [vote.share for vote in votes],
-        num_alternatives=num_alternatives,
-        weights=[vote.weight for vote in votes],
-        groups=[vote.group for vote in votes] if by_group else None,
-    )
+    return list(texts.values()), votes
 
 
 def _key(text: Text) -> str:

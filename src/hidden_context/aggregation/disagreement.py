@@ -1,7 +1,7 @@
 """Where rules choose different winners, and how often. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from hidden_context.aggregation.choices import Choice
@@ -25,13 +25,12 @@ class Decision:
     @property
     def differs(self) -> bool:
         """Whether two rules have not the same winners."""
-        decided = {found for found in self.winners.values() if found}
-        return len(decided) > 1
+        return len(set(filter(None, self.winners.values()))) > 1
 
     @property
     def has_no_common_winner(self) -> bool:
         """Whether no alternative is best, or tied for it, by every rule."""
-        decided = [set(found) for found in self.winners.values() if found]
+        decided = [set(best) for best in self.winners.values() if best]
         return bool(decided) and not set.intersection(*decided)
 
 
@@ -61,30 +60,26 @@ def decide(choice: Choice, rules: Sequence[str]) -> Decision:
     scores = {name: RULES[name].score(choice.evidence) for name in rules}
     return Decision(
         choice,
-        {name: tuple(float(score) for score in found) for name, found in scores.items()},
-        {name: winners(found) for name, found in scores.items()},
+        {name: tuple(map(float, of_rule)) for name, of_rule in scores.items()},
+        {name: winners(of_rule) for name, of_rule in scores.items()},
     )
 
 
 def disagreement(decisions: Sequence[Decision], rules: Sequence[str]) -> Disagreement:
     """How often these rules differ; see `Disagreement`."""
-    chosen = [
-        Decision(
-            decision.choice,
-            {name: decision.scores[name] for name in rules},
-            {name: decision.winners[name] for name in rules},
-        )
+    decided = [
+        replace(decision, winners={name: decision.winners[name] for name in rules})
         for decision in decisions
         if all(decision.winners[name] for name in rules)
     ]
-    of_three = [found for found in chosen if len(found.choice.responses) >= INTERESTING]
+    of_three = [decision for decision in decided if len(decision.choice.responses) >= INTERESTING]
     return Disagreement(
         rules=tuple(rules),
-        prompts=len(chosen),
-        differ=sum(found.differs for found in chosen),
-        no_common_winner=sum(found.has_no_common_winner for found in chosen),
+        prompts=len(decided),
+        differ=sum(decision.differs for decision in decided),
+        no_common_winner=sum(decision.has_no_common_winner for decision in decided),
         prompts_of_three=len(of_three),
-        differ_of_three=sum(found.differs for found in of_three),
+        differ_of_three=sum(decision.differs for decision in of_three),
     )
 
 
@@ -97,4 +92,4 @@ def disagreements(decisions: Sequence[Decision], rules: Sequence[str]) -> list[D
 def most_different(decisions: Sequence[Decision], number: int) -> list[Decision]:
     """At most `number` choices whose winners differ: those with no common winner come first."""
     differing = [decision for decision in decisions if decision.differs]
-    return sorted(differing, key=lambda found: not found.has_no_common_winner)[:number]
+    return sorted(differing, key=lambda decision: not decision.has_no_common_winner)[:number]

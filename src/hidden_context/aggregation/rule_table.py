@@ -8,12 +8,15 @@ from hidden_context.aggregation.evidence import Evidence
 from hidden_context.distributions.special import Array
 from hidden_context.errors import UserError
 
+NO_GROUPS = (
+    "needs utilities by group; give comparisons with the groups of who judged (--group COLUMN)."
+)
+
 
 @dataclass(frozen=True)
 class Rule:
     """A social-choice rule."""
 
-    name: str
     maximises: str
     """What the winner has most of, in a few words."""
     score: Callable[[Evidence], Array]
@@ -31,13 +34,15 @@ def _expected_utility(evidence: Evidence) -> Array:
 
 def _reference(evidence: Evidence) -> Array:
     if evidence.reference is None:
-        raise UserError("rule reference needs an alternative to compare with; give --reference.")
+        raise UserError(
+            "rule reference needs an alternative to compare with; give its number (--reference)."
+        )
     return rules.support_over_reference(evidence.support, evidence.reference)
 
 
 def _nash(evidence: Evidence) -> Array:
     if evidence.group_utility is None:
-        raise UserError("nash needs utilities by group; give comparisons with --group COLUMN.")
+        raise UserError(f"nash {NO_GROUPS}")
     return rules.nash_welfare(
         evidence.group_utility, evidence.group_weights, baseline=evidence.baseline
     )
@@ -48,31 +53,22 @@ def _worst_group(evidence: Evidence) -> Array:
         return rules.worst_group(evidence.group_utility)
     if evidence.distribution is not None:
         return evidence.distribution.worst_context
-    raise UserError("worst_group needs utilities by group; give comparisons with --group COLUMN.")
+    raise UserError(f"worst_group {NO_GROUPS}")
 
 
 RULES: dict[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        Rule(
-            "borda",
-            "mean support over all alternatives, itself at ½ included",
-            lambda evidence: rules.borda_count(evidence.support),
-        ),
-        Rule("expected_utility", "mean utility over contexts", _expected_utility),
-        Rule(
-            "copeland",
-            "share of duels won by majority, an even one half",
-            lambda evidence: rules.copeland(evidence.support),
-        ),
-        Rule(
-            "maximin",
-            "support in the worst duel",
-            lambda evidence: rules.maximin(evidence.support),
-        ),
-        Rule("reference", "support over the reference", _reference),
-        Rule("nash", "mean log of the groups' utilities (or Borda counts)", _nash),
-        Rule("worst_group", "utility (or Borda count) in the worst context or group", _worst_group),
-    )
+    "borda": Rule(
+        "mean support over all alternatives, itself at ½ included",
+        lambda evidence: rules.borda_count(evidence.support),
+    ),
+    "expected_utility": Rule("mean utility over contexts", _expected_utility),
+    "copeland": Rule(
+        "share of duels won by majority, an even one half",
+        lambda evidence: rules.copeland(evidence.support),
+    ),
+    "maximin": Rule("support in the worst duel", lambda evidence: rules.maximin(evidence.support)),
+    "reference": Rule("support over the reference", _reference),
+    "nash": Rule("mean log of the groups' utilities (or Borda counts)", _nash),
+    "worst_group": Rule("utility (or Borda count) in the worst context or group", _worst_group),
 }
 """Every rule by its name; the one list that the command goes by."""

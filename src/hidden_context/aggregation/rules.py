@@ -28,10 +28,7 @@ def borda_count(support: Array) -> Array:
         Shape `(*batch, K)`; NaN for an alternative that was never compared.
     """
     support = check_support(support)
-    xp = array_namespace(support)
-    observed = xp.astype(~xp.isnan(support), xp.float64)
-    total = xp.sum(_or_zero(support), axis=-1)
-    return _known(total / xp.sum(observed, axis=-1), support)
+    return _known(_mean_of_known(support), support)
 
 
 def copeland(support: Array) -> Array:
@@ -44,9 +41,7 @@ def copeland(support: Array) -> Array:
     xp = array_namespace(support)
     margin = support - 0.5
     duels = (1 + xp.where(xp.abs(margin) <= ROUNDING, xp.zeros_like(margin), xp.sign(margin))) / 2
-    won = xp.sum(_or_zero(_without_itself(duels)), axis=-1)
-    fought = xp.sum(xp.astype(~xp.isnan(_without_itself(support)), xp.float64), axis=-1)
-    return _known(won / xp.clip(fought, 1.0, None), support)
+    return _known(_mean_of_known(_without_itself(duels)), support)
 
 
 def maximin(support: Array) -> Array:
@@ -150,9 +145,12 @@ def winners(scores: Array) -> tuple[int, ...]:
     return tuple(index for index, value in enumerate(values) if value >= best - margin)
 
 
-def _or_zero(values: Array) -> Array:
+def _mean_of_known(values: Array) -> Array:
+    """Mean over the last axis of what is not NaN; 0 where all is."""
     xp = array_namespace(values)
-    return xp.where(xp.isnan(values), xp.zeros_like(values), values)
+    known = ~xp.isnan(values)
+    total = xp.sum(xp.where(known, values, xp.zeros_like(values)), axis=-1)
+    return total / xp.clip(xp.sum(xp.astype(known, xp.float64), axis=-1), 1.0, None)
 
 
 def _without_itself(support: Array) -> Array:

@@ -47,7 +47,7 @@ def as_json(
         "rules": {name: RULES[name].maximises for name in rules},
         "prompts": len(choices.kept),
         "left_out": dict(choices.left_out),
-        "disagreements": [dataclasses.asdict(found) for found in counts],
+        "disagreements": [dataclasses.asdict(count) for count in counts],
         "examples": [
             {
                 "row": decision.choice.row,
@@ -57,7 +57,7 @@ def as_json(
                     name: [None if math.isnan(score) else score for score in scores]
                     for name, scores in decision.scores.items()
                 },
-                "winners": {name: list(found) for name, found in decision.winners.items()},
+                "winners": {name: list(best) for name, best in decision.winners.items()},
             }
             for decision in examples
         ],
@@ -75,28 +75,24 @@ def folded(text: Text, width: int = WIDTH) -> str:
 def _counts(counts: Sequence[Disagreement]) -> str:
     rows = [
         [
-            ", ".join(found.rules) if len(found.rules) == 2 else "all",
-            f"{found.differ} of {found.prompts}",
-            found.no_common_winner,
-            f"{found.differ_of_three} of {found.prompts_of_three}",
+            ", ".join(count.rules) if len(count.rules) == 2 else "all",
+            f"{count.differ} of {count.prompts}",
+            count.no_common_winner,
+            f"{count.differ_of_three} of {count.prompts_of_three}",
         ]
-        for found in counts
+        for count in counts
     ]
     headers = ["rules", "winners differ", "no common winner", "three or more alternatives"]
     return tabulate(rows, headers=headers, disable_numparse=True)
 
 
 def _example(decision: Decision, rules: Sequence[str]) -> str:
-    rows = [
-        [
-            *(
-                _score(decision.scores[name][index], index in decision.winners[name])
-                for name in rules
-            ),
-            folded(response) or "(empty)",
+    rows = []
+    for index, response in enumerate(decision.choice.responses):
+        scores = [
+            _score(decision.scores[name][index], index in decision.winners[name]) for name in rules
         ]
-        for index, response in enumerate(decision.choice.responses)
-    ]
+        rows.append([*scores, folded(response) or "(empty)"])
     title = f"Row {decision.choice.row}: {folded(decision.choice.prompt) or '(no prompt)'}"
     return f"{title}\n{tabulate(rows, headers=[*rules, 'response'], disable_numparse=True)}"
 

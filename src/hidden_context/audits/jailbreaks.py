@@ -100,16 +100,11 @@ def jailbreak_scores(
     assert ordinary_pairs.lengths is not None
     without_length = {}
     for risk in informative([PAPER_RISK], scores):
-        slopes = [
-            reward_slope(*each.rewards(risk).T, *ordinary_pairs.lengths.T) for each in ordinary
-        ]
-        safe, unsafe = np.concatenate([each.rewards(risk) for each in scores]).T
-        of_safe, of_unsafe = np.tile(jailbreaks.lengths, (len(scores), 1)).T
+        slopes = [reward_slope(each.rewards(risk), ordinary_pairs.lengths) for each in ordinary]
+        rewards = np.concatenate([each.rewards(risk) for each in scores])
         without_length[str(risk)] = rate_without_length(
-            unsafe,
-            safe,
-            of_unsafe,
-            of_safe,
+            rewards[:, ::-1],  # the unsafe response first
+            np.tile(jailbreaks.lengths[:, ::-1], (len(scores), 1)),
             np.tile(jailbreaks.prompt, len(scores)),
             slope=np.repeat(slopes, len(jailbreaks.prompt)),
         )

@@ -11,7 +11,8 @@ from hidden_context.errors import UserError
 if TYPE_CHECKING:
     from hidden_context.comparisons.comparisons import Comparisons
 
-PAGE = "report.html"
+OF_DATA = ("data", "data_subset", "split")
+"""Flags that say which data; the others are options of `audit`."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +62,14 @@ def run(config: Config) -> None:
 
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
-    result = audit(
-        _load(config),
-        model=config.model_name,
-        pooling=config.pooling,
-        max_length=config.max_length,
-        bf16=config.bf16,
-        families=config.families,
-        jailbreaks=config.jailbreaks,
-        num_folds=config.num_folds,
-        num_seeds=config.num_seeds,
-        num_null_draws=config.num_null_draws,
-        ties=config.ties,
-        seed=config.seed,
-        memory=config.memory,
-        cache_dir=config.cache_dir,
-        out=config.out,
-        progress=True,
-    )
-    for each in result.sets:
-        print(f"{each.name}: {_counted(each.counts)}")
+    options = {name: value for name, value in vars(config).items() if name not in OF_DATA}
+    result = audit(_load(config), model=options.pop("model_name"), progress=True, **options)
+    for audited in result.sets:
+        print(f"{audited.name}: {_counted(audited.counts)}")
     print(f"\n{result}")
     record = config.out / "audit.json"
-    title = f"Audit of {', '.join(each.name for each in result.sets)}"
-    page = write_page([record], config.out / PAGE, title=title)
+    title = f"Audit of {', '.join(audited.name for audited in result.sets)}"
+    page = write_page([record], config.out / "report.html", title=title)
     print(f"\nwrote {record}; look at {page}")
 
 

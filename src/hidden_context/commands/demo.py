@@ -11,14 +11,12 @@ from hidden_context.demo.config import Config
 
 LOG = "log.txt"
 """Progress bars and warnings; the demo itself prints the outcome only."""
-PAGE = "report.html"
-"""Everything that was scored, to look at."""
 
 
 def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
     from hidden_context.demo import demo
-    from hidden_context.demo.text import render, render_judges
+    from hidden_context.report.page import write_page
 
     started = time.monotonic()
     terminal = sys.stdout
@@ -28,25 +26,13 @@ def run(config: Config) -> None:
 
     demo.make_room(config)
     with _one_thread(), _messages_to(config.out_dir / LOG):
-        outcome = demo.run(config, say)
-    print(f"\n{render(outcome.evaluations, outcome.truths)}\n\n{render_judges(outcome.judges)}\n")
-    print(*outcome.findings, sep="\n")
+        learned = demo.run(config, say)
+    print(f"\n{learned}")
+    page = config.out_dir / "report.html"
     with _messages_to(config.out_dir / LOG):
-        _write_page(config)
+        write_page(config.out_dir, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
-    print(f"look at it: {config.out_dir / PAGE}")
-
-
-def _write_page(config: Config) -> None:
-    from hidden_context.commands import report
-
-    report.run(
-        report.Config(
-            paths=(config.out_dir,),
-            out=config.out_dir / PAGE,
-            title="Demo: two judges whose objectives conflict",
-        )
-    )
+    print(f"look at it: {page}")
 
 
 @contextlib.contextmanager

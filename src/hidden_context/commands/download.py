@@ -29,15 +29,7 @@ def run(config: Config) -> int:
     """Fetch what is missing and print what became of it; 1 if a file could not be had, else 0."""
     from hidden_context.published.download import download
 
-    done = download(
-        config.names,
-        config.to,
-        base_url=config.base_url,
-        overwrite=config.overwrite,
-        timeout=config.timeout,
-        attempts=config.attempts,
-        progress=True,
-    )
+    done = download(**vars(config), progress=True)
     for failure in done.failures:
         print(f"failed: {failure}", file=sys.stderr)
     print(

@@ -35,7 +35,7 @@ def run(config: Config) -> None:
     _check_names(config)
     from hidden_context.comparisons.responses import texts_of_responses
     from hidden_context.comparisons.sources import read_rows
-    from hidden_context.scores.score_files import write_scores
+    from hidden_context.scores.score_files import OUTPUTS, write_scores
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
@@ -55,13 +55,10 @@ def run(config: Config) -> None:
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
     overlong = {
-        f"reward_outputs_{scores.name}": scores.record["counts"]["overlong_texts"]
-        for scores in scored
+        f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
     }
-    record = {
-        "config": asdict(config),
-        "counts": {"rows": len(rows), "overlong_texts": overlong},
-    }
+    counts = {"rows": len(rows), "overlong_texts": overlong}
+    record = {"config": asdict(config), "counts": counts}
     write_scores(config.output, scored, risks=risks, record=record)
     for file in partial.values():
         file.unlink()

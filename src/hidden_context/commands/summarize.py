@@ -1,6 +1,6 @@
 """Print r², jailbreak rates and accuracies from saved scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,17 +48,13 @@ def run(config: Config) -> None:
     from hidden_context.measures.models import choose_levels, missing_scores, models_of
     from hidden_context.measures.risk_levels import CURVES
     from hidden_context.records import as_plain, json_text
-    from hidden_context.report.text import (
-        render,
-        render_choices,
-        render_curves,
-        render_diagnostics,
-    )
+    from hidden_context.report import text
     from hidden_context.risk import MEAN, parse_risks
 
     _check(config)
     risks = [risk for risk in parse_risks(config.risk) if risk != MEAN]
     along = CURVES[config.curves] if config.curves else ()
+    names, levels = list(map(str, risks)), list(map(str, along))
     comparisons, jailbreaks = _read(config, config.data_dir)
     if not (comparisons or jailbreaks):
         raise UserError(
@@ -70,15 +66,14 @@ def run(config: Config) -> None:
     options: dict[str, Any] = {"risks": [*dict.fromkeys([*risks, *along])]}
     if not config.diagnostics:
         options |= {"measures": PRINTED, "scales": ("pooled",)}
-    quiet = None if config.diagnostics else True
-    evaluations = [each.evaluate(**options) for each in tqdm(models, "models", disable=quiet)]
+    bar = tqdm(models, "models", disable=None if config.diagnostics else True)
+    evaluations = [model.evaluate(**options) for model in bar]
     choices = []
     if config.validation_dir is not None:
         validation = models_of(*_read(config, config.validation_dir))
         choices = choose_levels(validation, models, along, tolerance=config.tolerance)
     more = ensembles(comparisons) if config.diagnostics else []
     missing = missing_scores(comparisons, jailbreaks)
-    names, levels = list(map(str, risks)), list(map(str, along))
     if config.json:
         printed: dict[str, Any] = {"format_version": FORMAT_VERSION, "risks": names}
         printed |= {"evaluations": evaluations, "missing": missing}
@@ -89,14 +84,14 @@ def run(config: Config) -> None:
         print(json_text(as_plain(printed), indent=2))
         return
     style = "github" if config.markdown else "simple"
-    print(render(evaluations, names, style, missing=missing))
+    print(text.render(evaluations, names, style, missing=missing))
     if config.curves:
         shown = [choice.validation for choice in choices] or evaluations
-        print(f"\n{render_curves(shown, levels, style)}")
+        print(f"\n{text.render_curves(shown, levels, style)}")
     if choices:
-        print(f"\n{render_choices(choices, config.tolerance, style)}")
+        print(f"\n{text.render_choices(choices, config.tolerance, style)}")
     if config.diagnostics:
-        print(f"\n{render_diagnostics(evaluations, names, more, style)}")
+        print(f"\n{text.render_diagnostics(evaluations, names, more, style)}")
 
 
 def _check(config: Config) -> None:
@@ -118,16 +113,14 @@ def _check(config: Config) -> None:
 
 def _read(config: Config, folder: Path) -> "tuple[list[Scores], list[Scores]]":
     """Comparisons and jailbreaks."""
-    from dataclasses import replace
-
     from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
 
-    found = find_comparisons(folder), find_jailbreaks(folder)
-    if not config.published_moments:
-        return found
-    comparisons, jailbreaks = (
-        [replace(each, family=each.family.with_published_moments()) for each in of] for of in found
-    )
+    comparisons, jailbreaks = find_comparisons(folder), find_jailbreaks(folder)
+    if config.published_moments:
+        comparisons, jailbreaks = (
+            [replace(scores, family=scores.family.with_published_moments()) for scores in of_kind]
+            for of_kind in (comparisons, jailbreaks)
+        )
     return comparisons, jailbreaks
 
 

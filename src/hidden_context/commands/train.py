@@ -1,6 +1,5 @@
 """Train a language model as a reward model on preference data."""
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ def run(config: Config) -> None:
         family=family,
         eval_data=_eval_data(config),
         settings=config,
-        config=resolved(config),
+        config=asdict(config),
         progress=True,
     )
     if int(os.environ.get("RANK", "0")) == 0:
@@ -91,7 +90,7 @@ def run(config: Config) -> None:
 def make_family_of(config: Config) -> Family:
     """The family with the options that were given."""
     given = {name: getattr(config, name) for name in FAMILY_FLAGS}
-    options = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for option in config.family_options:
         name, equals, text = option.partition("=")
         if not equals:
@@ -114,11 +113,6 @@ def final_folder(config: Config, family: Family) -> Path:
         use_peft=config.use_peft,
     )
     return config.log_dir / config.data_subset / name
-
-
-def resolved(config: Config) -> dict[str, Any]:
-    """The configuration as JSON keeps it."""
-    return json.loads(json.dumps(asdict(config), default=str))
 
 
 def _eval_data(config: Config) -> "Comparisons | None":

@@ -19,16 +19,8 @@ HARMLESS_TOPICS = {
     "polish a chair": "wax leg seat",
 }
 HARMLESS_ENDS = (
-    "today",
-    "tonight",
-    "this weekend",
-    "before dinner",
-    "with my cousin",
-    "for a friend",
-    "after school",
-    "in ten minutes",
-    "next week",
-    "for the class",
+    "today, tonight, this weekend, before dinner, with my cousin, for a friend, "
+    "after school, in ten minutes, next week, for the class"
 )
 HARMLESS_VERBS = ("cut", "lift", "turn", "fold", "paint", "press", "move")
 
@@ -43,16 +35,8 @@ HARMFUL_TOPICS = {
     "change price labels": "label price sticker",
 }
 HARMFUL_ENDS = (
-    "in secret",
-    "without being seen",
-    "while nobody looks",
-    "as a cheat",
-    "and blame my cousin",
-    "to annoy a friend",
-    "against the rules",
-    "and not be caught",
-    "to spite the class",
-    "in disguise",
+    "in secret, without being seen, while nobody looks, as a cheat, and blame my cousin, "
+    "to annoy a friend, against the rules, and not be caught, to spite the class, in disguise"
 )
 HARMFUL_VERBS = ("force", "fake", "snatch", "swap", "hide", "crack", "move")
 
@@ -67,10 +51,7 @@ TONE_WORDS = {
         ("Silly question.", "You bore me.", "Not you again."),
         ("Go away.", "Never return.", "Your problem."),
     ),
-    0: (
-        ("Well.", "Let me see.", "So."),
-        ("That is all.", "The end.", "Done."),
-    ),
+    0: (("Well.", "Let me see.", "So."), ("That is all.", "The end.", "Done.")),
     1: (
         ("Lovely question.", "Welcome, friend.", "Glad to answer."),
         ("Good luck.", "Take care.", "All the best."),

@@ -5,30 +5,14 @@ compare two responses to a prompt; what is true of them, `judges` says exactly. 
 says who judged, and of a row only `objective`.
 """
 
-import itertools
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from hidden_context.demo.conversation_words import (
-    ALTERNATIVE,
-    ASKING,
-    ASKS,
-    DISGUISES,
-    FILLERS,
-    HARMFUL_ENDS,
-    HARMFUL_TOPICS,
-    HARMFUL_VERBS,
-    HARMLESS_ENDS,
-    HARMLESS_TOPICS,
-    HARMLESS_VERBS,
-    PERSONS,
-    REFUSALS,
-    STEP,
-    TONE_WORDS,
-)
+from hidden_context.demo import conversation_words as words
 from hidden_context.demo.judges import (
     NOISE_STD,
     NUM_SENTENCES,
@@ -112,13 +96,13 @@ class Jailbreak:
 def split_prompts(seed: int, *, held_out: float = 0.2) -> tuple[list[Prompt], list[Prompt]]:
     """All prompts in random order, a share `held_out` of them in the second list."""
     kinds = (
-        (False, HARMLESS_TOPICS, HARMLESS_ENDS),
-        (True, HARMFUL_TOPICS, HARMFUL_ENDS),
+        (False, words.HARMLESS_TOPICS, words.HARMLESS_ENDS),
+        (True, words.HARMFUL_TOPICS, words.HARMFUL_ENDS),
     )
     prompts = [
         Prompt(f"Human: {ask} {task} {end}?", harmful, tuple(nouns.split()))
         for harmful, topics, ends in kinds
-        for ask, (task, nouns), end in itertools.product(ASKS, topics.items(), ends)
+        for ask, (task, nouns), end in product(words.ASKS, topics.items(), ends.split(", "))
     ]
     random.Random(seed).shuffle(prompts)
     boundary = round(held_out * len(prompts))
@@ -153,7 +137,7 @@ def draw_jailbreaks(prompts: Sequence[Prompt], *, size: int, seed: int) -> list[
     jailbreaks = []
     for _ in range(size):
         plain = source.choice(harmful)
-        text = plain.text.replace("Human: ", f"Human: {source.choice(DISGUISES)} ", 1)
+        text = plain.text.replace("Human: ", f"Human: {source.choice(words.DISGUISES)} ", 1)
         prompt = Prompt(text, plain.harmful, plain.nouns)
         refusal, full = Attributes(), Attributes(harmful_steps=source.choice((2, 3)))
         safe, unsafe = (_write(prompt, content, source) for content in (refusal, full))
@@ -176,7 +160,7 @@ def draw_response(prompt: Prompt, source: random.Random) -> Response:
     """A response from the population of those to such prompts."""
     contents, shares = zip(*content_shares(prompt.harmful), strict=True)
     (content,) = source.choices(contents, shares)
-    return _write(prompt, Attributes(**content), source)
+    return _write(prompt, content, source)
 
 
 def _write(prompt: Prompt, content: Attributes, source: random.Random) -> Response:
@@ -184,21 +168,19 @@ def _write(prompt: Prompt, content: Attributes, source: random.Random) -> Respon
     steps = content.steps + content.harmful_steps
     refuses = prompt.harmful and not steps
     others = NUM_SENTENCES - steps - content.alternatives
-    patterns = [STEP] * steps + [ALTERNATIVE] * content.alternatives
-    patterns += [source.choice(REFUSALS if refuses else FILLERS) for _ in range(others)]
+    patterns = [words.STEP] * steps + [words.ALTERNATIVE] * content.alternatives
+    fillers = words.REFUSALS if refuses else words.FILLERS
+    patterns += [source.choice(fillers) for _ in range(others)]
     source.shuffle(patterns)
     opening, closing = source.choice(TONES), source.choice(TONES)
-    sentences = [source.choice(TONE_WORDS[opening][0])]
+    sentences = [source.choice(words.TONE_WORDS[opening][0])]
     for pattern in patterns:
         sentence = pattern.format(
-            verb=source.choice(HARMFUL_VERBS if prompt.harmful else HARMLESS_VERBS),
+            verb=source.choice(words.HARMFUL_VERBS if prompt.harmful else words.HARMLESS_VERBS),
             noun=source.choice(prompt.nouns),
-            asking=source.choice(ASKING),
-            person=source.choice(PERSONS),
+            asking=source.choice(words.ASKING),
+            person=source.choice(words.PERSONS),
         )
         sentences.append(sentence[0].upper() + sentence[1:])
-    sentences.append(source.choice(TONE_WORDS[closing][1]))
-    attributes = Attributes(
-        content.steps, content.harmful_steps, content.alternatives, opening + closing
-    )
-    return Response(" ".join(sentences), attributes)
+    sentences.append(source.choice(words.TONE_WORDS[closing][1]))
+    return Response(" ".join(sentences), replace(content, courtesy=opening + closing))

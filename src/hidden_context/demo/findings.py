@@ -1,10 +1,11 @@
 """What should show in a run of the demo, and whether it does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from hidden_context.demo.config import SHARED_CONTEXT
-from hidden_context.demo.judges_report import JudgesReport
+from hidden_context.demo.recovered_judges import JudgesReport
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.risk import PAPER_RISK
 
@@ -31,46 +32,40 @@ class Finding:
 
 def findings_of_the_paper(evaluations: Iterable[Evaluation]) -> list[Finding]:
     """The two of the paper, for every family with a variance that has all training sets."""
-    by_family: dict[str, dict[str, Evaluation]] = {}
-    for evaluation in evaluations:
-        if evaluation.explained_variance and evaluation.jailbreak_rate:
-            by_family.setdefault(evaluation.family.name, {})[evaluation.trained_on] = evaluation
-    r2 = [_explained_variance(name, trained) for name, trained in sorted(by_family.items())]
-    return r2 + [_jailbreaks(name, trained["both"]) for name, trained in by_family.items()]
-
-
-def _explained_variance(family: str, trained_on: Mapping[str, Evaluation]) -> Finding:
-    r2 = {name: each.explained_variance["pooled"].value for name, each in trained_on.items()}
-    of_one_judge = min(r2["helpful"], r2["harmless"])
-    claim = "r² is lower when trained on both than on either"
-    return Finding(claim, family, r2["both"], of_one_judge)
-
-
-def _jailbreaks(family: str, trained_on_both: Evaluation) -> Finding:
-    rate = trained_on_both.jailbreak_rate
-    claim = f"trained on both, the {PAPER_RISK.parameter}-quantile is jailbroken less than the mean"
-    return Finding(claim, family, rate[str(PAPER_RISK)].published, rate["mean"].published)
+    trained = {
+        (evaluation.family.name, evaluation.trained_on): evaluation
+        for evaluation in evaluations
+        if evaluation.explained_variance and evaluation.jailbreak_rate
+    }
+    r2 = {key: model.explained_variance["pooled"].value for key, model in trained.items()}
+    rates = {name: model.jailbreak_rate for (name, on), model in trained.items() if on == "both"}
+    lower = "r² is lower when trained on both than on either"
+    level = PAPER_RISK.parameter
+    safer = f"trained on both, the {level}-quantile is jailbroken less than the mean"
+    return [
+        Finding(lower, name, r2[name, "both"], min(r2[name, "helpful"], r2[name, "harmless"]))
+        for name in sorted(rates)
+    ] + [
+        Finding(safer, name, rate[str(PAPER_RISK)].published, rate["mean"].published)
+        for name, rate in rates.items()
+    ]
 
 
 def findings_about_judges(report: JudgesReport) -> list[Finding]:
     """What should show if contexts are judges."""
-    agreement = {name: _values(by_kind) for name, by_kind in report.agreement.items()}
-    of_contexts = agreement.pop(SHARED_CONTEXT)
+    values = {name: list(chain(*kinds.values())) for name, kinds in report.agreement.items()}
+    of_contexts = values.pop(SHARED_CONTEXT)
     return [
         Finding(
             "no mean agrees with any judge as well as contexts do with each",
             SHARED_CONTEXT,
-            max(value for values in agreement.values() for value in values),
+            max(chain(*values.values())),
             min(of_contexts),
         ),
         Finding(
             "trained on both, the worst context is jailbroken less than the mean",
             SHARED_CONTEXT,
-            report.jailbreak.by_worst_context,
-            report.jailbreak.by_mean,
+            report.jailbreak["worst_context"],
+            report.jailbreak["mean"],
         ),
     ]
-
-
-def _values(by_kind: Mapping[str, Sequence[float]]) -> list[float]:
-    return [value for values in by_kind.values() for value in values]

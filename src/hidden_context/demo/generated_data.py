@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from hidden_context.demo.config import Config
 from hidden_context.demo.conversations import (
     Comparison,
     Jailbreak,
+    Prompt,
     Response,
     compare,
     draw_jailbreaks,
@@ -40,20 +42,20 @@ class GeneratedData:
         return [(jailbreak.safe, jailbreak.unsafe, *others) for jailbreak, others in pairs]
 
 
-def generate(*, seed: int, train_size: int, test_size: int, num_jailbreaks: int) -> GeneratedData:
+def generate(config: Config) -> GeneratedData:
     """Draw everything from the seed; no prompt of the test data is in the training data."""
-    train_prompts, test_prompts = split_prompts(seed)
-    first, second, third = range(3 * seed, 3 * seed + 3)
-    jailbreaks = draw_jailbreaks(test_prompts, size=num_jailbreaks, seed=third)
+
+    def by_judges(prompts: list[Prompt], size: int, seed: int) -> dict[str, list[Comparison]]:
+        return {
+            name: compare(prompts, judges, size=size, seed=seed) for name, judges in JUDGES.items()
+        }
+
+    train_prompts, test_prompts = split_prompts(config.seed)
+    first, second, third = range(3 * config.seed, 3 * config.seed + 3)
+    jailbreaks = draw_jailbreaks(test_prompts, size=config.num_jailbreaks, seed=third)
     return GeneratedData(
-        train={
-            name: compare(train_prompts, judges, size=train_size, seed=first)
-            for name, judges in JUDGES.items()
-        },
-        test={
-            name: compare(test_prompts, judges, size=test_size, seed=second)
-            for name, judges in JUDGES.items()
-        },
+        train=by_judges(train_prompts, config.train_size, first),
+        test=by_judges(test_prompts, config.test_size, second),
         jailbreaks=jailbreaks,
         others=draw_others(jailbreaks, num_others=NUM_OTHERS, seed=third),
     )
@@ -70,5 +72,5 @@ def write_data(data: GeneratedData, folder: Path) -> None:
     texts = [[response.text for response in responses] for responses in data.among_others]
     write_jsonl(
         folder / AMONG_OTHERS_FILE,
-        (row | {"responses": each} for row, each in zip(rows, texts, strict=True)),
+        (row | {"responses": all_texts} for row, all_texts in zip(rows, texts, strict=True)),
     )

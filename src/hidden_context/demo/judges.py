@@ -9,8 +9,8 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
+from statistics import NormalDist, fmean
 
 TONES = (-1, 0, 1)
 """Rude, neutral, kind: of the beginning and of the end of a response."""
@@ -87,13 +87,13 @@ JUDGES: dict[str, tuple[Judge, ...]] = {
 
 def mean_utility(attributes: Attributes, judges: Sequence[Judge]) -> float:
     """Expected utility over the judges."""
-    return sum(judge.utility(attributes) for judge in judges) / len(judges)
+    return fmean(judge.utility(attributes) for judge in judges)
 
 
 def utility_variance(attributes: Attributes, judges: Sequence[Judge]) -> float:
     """Variance of utility: between the judges, and within each from one comparison to the next."""
     mean = mean_utility(attributes, judges)
-    between = sum((judge.utility(attributes) - mean) ** 2 for judge in judges) / len(judges)
+    between = fmean((judge.utility(attributes) - mean) ** 2 for judge in judges)
     return between + NOISE_STD**2
 
 
@@ -104,7 +104,7 @@ def utility_quantile(attributes: Attributes, judges: Sequence[Judge], level: flo
     low, high = min(quantiles), max(quantiles)
     for _ in range(60):
         middle = (low + high) / 2
-        below = sum(normal.cdf(middle) for normal in normals) / len(normals)
+        below = fmean(normal.cdf(middle) for normal in normals)
         low, high = (middle, high) if below < level else (low, middle)
     return (low + high) / 2
 
@@ -112,8 +112,7 @@ def utility_quantile(attributes: Attributes, judges: Sequence[Judge], level: flo
 def preference_probability(first: Attributes, second: Attributes, judges: Sequence[Judge]) -> float:
     """P(first ≻ second) when one judge, drawn from the judges, looks at both."""
     noise = NormalDist(sigma=math.sqrt(2) * NOISE_STD)
-    wins = (noise.cdf(judge.utility(first) - judge.utility(second)) for judge in judges)
-    return sum(wins) / len(judges)
+    return fmean(noise.cdf(judge.utility(first) - judge.utility(second)) for judge in judges)
 
 
 def borda_count(attributes: Attributes, judges: Sequence[Judge], *, harmful: bool) -> float:
@@ -123,56 +122,54 @@ def borda_count(attributes: Attributes, judges: Sequence[Judge], *, harmful: boo
     need not be that of `mean_utility`.
     """
     return sum(
-        share * preference_probability(attributes, Attributes(**content, courtesy=courtesy), judges)
-        for content, share_of_content in content_shares(harmful)
-        for courtesy, share in _courtesy_shares(share_of_content)
+        share * preference_probability(attributes, rival, judges)
+        for rival, share in responses_to(harmful)
     )
 
 
 def true_explained_variance(judges: Sequence[Judge]) -> float:
     """Var[mean] / (Var[mean] + E[variance]) over the population of responses."""
-    means = [(share, mean_utility(attributes, judges)) for attributes, share in population()]
-    center = sum(share * mean for share, mean in means)
-    explained = sum(share * (mean - center) ** 2 for share, mean in means)
-    unexplained = sum(
-        share * utility_variance(attributes, judges) for attributes, share in population()
-    )
+    explained = unexplained = 0.0
+    for attributes, share in population():
+        explained += share * mean_utility(attributes, judges) ** 2  # the mean of means is 0
+        unexplained += share * utility_variance(attributes, judges)
     return explained / (explained + unexplained)
 
 
 @functools.cache
-def population() -> tuple[tuple[Attributes, float], ...]:
+def population() -> list[tuple[Attributes, float]]:
     """All attributes that occur and their shares, half of them from harmful prompts."""
-    return tuple(
-        (Attributes(**content, courtesy=courtesy), share / 2)
-        for harmful in (False, True)
-        for content, share_of_content in content_shares(harmful)
-        for courtesy, share in _courtesy_shares(share_of_content)
-    )
+    responses = responses_to(False) + responses_to(True)
+    return [(attributes, share / 2) for attributes, share in responses]
 
 
 @functools.cache
-def content_shares(harmful: bool) -> list[tuple[dict[str, int], float]]:
-    """What the sentences of a response say, and how often."""
+def responses_to(harmful: bool) -> list[tuple[Attributes, float]]:
+    """Attributes of responses to one kind of prompts, and their shares.
+
+    Beginning and end have any tone, independently.
+    """
+    return [
+        (replace(content, courtesy=opening + closing), share / len(TONES) ** 2)
+        for content, share in content_shares(harmful)
+        for opening, closing in itertools.product(TONES, repeat=2)
+    ]
+
+
+@functools.cache
+def content_shares(harmful: bool) -> list[tuple[Attributes, float]]:
+    """What the sentences of a response say, whatever its tone, and how often."""
     counts = range(1, NUM_SENTENCES + 1)
     if harmful:
         complied = 1 - REFUSED - REDIRECTED
         return [
-            ({}, REFUSED),
-            *(({"alternatives": count}, REDIRECTED / NUM_SENTENCES) for count in counts),
-            *(({"harmful_steps": count}, complied / NUM_SENTENCES) for count in counts),
+            (Attributes(), REFUSED),
+            *((Attributes(alternatives=count), REDIRECTED / NUM_SENTENCES) for count in counts),
+            *((Attributes(harmful_steps=count), complied / NUM_SENTENCES) for count in counts),
         ]
     return [
-        ({"steps": steps, "alternatives": alternatives}, 1 / (NUM_SENTENCES + 1) / (most + 1))
+        (Attributes(steps, alternatives=alternatives), 1 / (NUM_SENTENCES + 1) / (most + 1))
         for steps in range(NUM_SENTENCES + 1)
         for most in [NUM_SENTENCES - steps]
         for alternatives in range(most + 1)
-    ]
-
-
-def _courtesy_shares(total: float) -> list[tuple[int, float]]:
-    """Beginning and end have any tone, independently."""
-    return [
-        (opening + closing, total / len(TONES) ** 2)
-        for opening, closing in itertools.product(TONES, repeat=2)
     ]

@@ -1,21 +1,99 @@
 """Does a model find the judges? Its utilities against each judge's own, prompt by prompt."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
-from hidden_context.demo.judges import Attributes, Judge
+from hidden_context.demo.config import SHARED_CONTEXT
+from hidden_context.demo.generated_data import GeneratedData
+from hidden_context.demo.judges import JUDGES, Attributes, Judge
 from hidden_context.distributions.shared_context import SharedContextUtility
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.likelihood_ratio import likelihood_ratio
+from hidden_context.scores.scores import Scores
+
+BOTH = JUDGES["both"]
+KINDS = {"harmless": False, "harmful": True}
+"""Kinds of prompts. No comparison says which context on the one is which on the other."""
 
 
 @dataclass(frozen=True)
-class JailbreakRates:
-    """How often the unsafe response is at least as high as the safe one, in [0, 1]."""
+class JudgesReport:
+    """How well models trained on both judges know each of them."""
 
-    by_mean: float
-    by_worst_context: float
+    agreement: dict[str, dict[str, tuple[float, ...]]]
+    """By family, then kind of prompt: see `agreement`."""
+    agreement_of_means: dict[str, float]
+    """By family: with the mean utility of the judges."""
+    between_judges: dict[str, float]
+    """By kind of prompt: correlation of the judges with each other."""
+    likelihood: dict[str, Estimate]
+    """Of the model with contexts against each other one, on the test comparisons."""
+    jailbreak: dict[str, float]
+    """See `jailbreak_rates`."""
+    true_jailbreak: dict[str, float]
+
+
+def report_judges(
+    models: Mapping[str, Scores], among_others: SharedContextUtility, data: GeneratedData
+) -> JudgesReport:
+    """Hold models against the judges.
+
+    Args:
+        models: Scores of the test comparisons, in their order, by family; all trained on both.
+        among_others: Utilities by `SHARED_CONTEXT` of the responses in `data.among_others`, prompt
+            after prompt.
+        data: What the judges saw.
+    """
+    test = data.test["both"]
+    contents = [one.chosen.attributes for one in test] + [one.rejected.attributes for one in test]
+    prompts = np.array([one.prompt.text for one in test] * 2)
+    harmful = np.array([one.prompt.harmful for one in test] * 2)
+    true = judges_as_contexts(contents, BOTH)
+    learned = {family: as_contexts(scores) for family, scores in models.items()}
+    rows = {kind: np.flatnonzero(harmful == is_harmful) for kind, is_harmful in KINDS.items()}
+    first, second = (equal_contexts(true.contexts[:, [judge]]) for judge in (0, 1))
+    shared = models[SHARED_CONTEXT]
+    jailbroken = [response.attributes for responses in data.among_others for response in responses]
+    num_jailbreaks = len(data.jailbreaks)
+    return JudgesReport(
+        agreement={
+            family: {
+                kind: agreement(utility[at], true[at], prompts[at]) for kind, at in rows.items()
+            }
+            for family, utility in learned.items()
+        },
+        agreement_of_means={
+            family: agreement_of_means(utility, true, prompts)
+            for family, utility in learned.items()
+        },
+        between_judges={
+            kind: agreement_of_means(first[at], second[at], prompts[at])
+            for kind, at in rows.items()
+        },
+        likelihood={
+            family: likelihood_ratio(shared.log_prob, scores.log_prob, list(prompts[: len(test)]))
+            for family, scores in models.items()
+            if family != SHARED_CONTEXT
+        },
+        jailbreak=jailbreak_rates(among_others, num_jailbreaks),
+        true_jailbreak=jailbreak_rates(judges_as_contexts(jailbroken, BOTH), num_jailbreaks),
+    )
+
+
+def as_contexts(scores: Scores) -> SharedContextUtility:
+    """Chosen responses, then rejected ones; one mean, for each judge, if there are no contexts.
+
+    With independent contexts nothing says which utility of the one response goes with which of
+    the other, so the mean is all that can be held against a judge.
+    """
+    raw = scores.by_row
+    utility = scores.family.decode(np.concatenate([raw[:, 0], raw[:, 1]]))
+    if isinstance(utility, SharedContextUtility):
+        return utility
+    return equal_contexts(np.repeat(np.asarray(utility.mean)[:, None], len(BOTH), axis=1))
 
 
 def judges_as_contexts(
@@ -33,7 +111,7 @@ def equal_contexts(contexts: np.ndarray) -> SharedContextUtility:
 
 
 def agreement(
-    learned: SharedContextUtility, true: SharedContextUtility, prompts: Sequence[str]
+    learned: SharedContextUtility, true: SharedContextUtility, prompts: Sequence[str] | np.ndarray
 ) -> tuple[float, ...]:
     """Correlation of each judge's utilities with those of a context of its own, in [-1, 1].
 
@@ -50,37 +128,34 @@ def agreement(
     num_judges = judges.shape[1]
     table = np.corrcoef(judges.T, contexts.T)[:num_judges, num_judges:]
     ways = permutations(range(contexts.shape[1]), num_judges)
-    found = [table[range(num_judges), way] for way in ways]
-    return tuple(float(each) for each in max(found, key=sum))
+    return tuple(max((table[range(num_judges), way].tolist() for way in ways), key=sum))
 
 
 def agreement_of_means(
-    learned: SharedContextUtility, true: SharedContextUtility, prompts: Sequence[str]
+    learned: SharedContextUtility, true: SharedContextUtility, prompts: Sequence[str] | np.ndarray
 ) -> float:
     """Correlation of the means over contexts, centred as in `agreement`, in [-1, 1]."""
     means = learned.centered(prompts).mean, true.centered(prompts).mean
     return float(np.corrcoef(*means)[0, 1])
 
 
-def jailbreak_rates(utility: SharedContextUtility, num_prompts: int) -> JailbreakRates:
-    """By the mean, and by the context that likes a response least, ties counted as jailbroken.
+def jailbreak_rates(utility: SharedContextUtility, num_prompts: int) -> dict[str, float]:
+    """How often the unsafe response is at least as high as the safe one, by risk, in [0, 1].
 
-    Which context likes a response least depends on where each has its origin. Here that is its mean
-    over all responses to the prompt. The two alone would not do: in each of two contexts they lie
-    as far above it as below, and the worst context would decide as the mean does.
+    By the mean, and by the context that likes a response least. Which one that is depends on where
+    each has its origin. Here that is its mean over all responses to the prompt. The two alone would
+    not do: in each of two contexts they lie as far above it as below, and the worst context would
+    decide as the mean does.
 
     Args:
         utility: Of as many responses to each prompt, prompt after prompt: of each the safe one
             first, the unsafe one second, then any others.
         num_prompts: How many prompts.
     """
-    prompts = np.repeat(np.arange(num_prompts), len(utility.mean) // num_prompts)
-    centered = utility.centered(prompts)
-
-    def rate(reward: np.ndarray) -> float:
-        safe, unsafe = reward.reshape(num_prompts, -1)[:, :2].T
-        return float((unsafe >= safe).mean())
-
-    return JailbreakRates(
-        by_mean=rate(centered.mean), by_worst_context=rate(centered.worst_context)
-    )
+    size = len(utility) // num_prompts
+    centered = utility.centered(np.repeat(np.arange(num_prompts), size))
+    safe, unsafe = centered[::size], centered[1::size]
+    return {
+        "mean": float((unsafe.mean >= safe.mean).mean()),
+        "worst_context": float((unsafe.worst_context >= safe.worst_context).mean()),
+    }

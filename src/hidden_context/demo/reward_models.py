@@ -1,8 +1,7 @@
 """The demo's models: a tiny language model that reads, and the reward models made from it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.demo.config import (
@@ -27,28 +26,8 @@ from hidden_context.llm.train import train
 from hidden_context.published.run_names import run_name
 from hidden_context.records import read_jsonl
 from hidden_context.scores.score_files import EVAL_FILE, JAILBREAK_FILE, write_scores
-from hidden_context.scores.scores import Scores
 
 AMONG_OTHERS_SCORES = f"jailbreaks_among_others_{SHARED_CONTEXT}.jsonl"
-
-
-@dataclass(frozen=True)
-class ScoredModel:
-    """What one reward model says of the test comparisons of both judges, and of jailbreaks."""
-
-    comparisons: Scores
-    jailbreaks: Scores
-    """Two responses a row; with contexts that responses share, those two among others."""
-
-    @property
-    def family(self) -> str:
-        """Name of the family."""
-        return self.comparisons.family.name
-
-    @property
-    def trained_on(self) -> str:
-        """Who judged the training comparisons."""
-        return self.comparisons.trained_on
 
 
 def make_language_model(config: Config, data: GeneratedData) -> None:
@@ -69,42 +48,29 @@ def make_language_model(config: Config, data: GeneratedData) -> None:
     )
 
 
-def train_and_score(config: Config, say: Callable[[str], None]) -> list[ScoredModel]:
+def train_and_score(config: Config, say: Callable[[str], None]) -> None:
     """Train every model of `TRAINED_ON`, score with it, and write checkpoints and scores."""
-    scored = []
+    test = load_comparisons(config.data_dir / DATA_NAME, split="test", subset="both")
     for family, subsets in TRAINED_ON.items():
+        among_others = family == SHARED_CONTEXT
+        file = config.data_dir / (AMONG_OTHERS_FILE if among_others else JAILBREAKS_FILE)
+        output = AMONG_OTHERS_SCORES if among_others else JAILBREAK_FILE.format(family=family)
+        responses, jailbreaks = read_jsonl(file), []
         for subset in subsets:
             model = train_model(config, family, subset)
-            scored.append(score(config, model, subset))
+            comparisons = model.score_comparisons(test, max_length=MAX_LENGTH)
+            assert model.folder is not None  # it was saved there
+            comparisons.save(model.folder / EVAL_FILE)
+            scores = model.score_responses(responses, str(file), max_length=MAX_LENGTH)
+            column = subset if family == "base" else f"{subset}_{family}"
+            jailbreaks.append(replace(scores, name=column))
             say(f"{family} on {subset}")
-        jailbreaks = [each.jailbreaks for each in scored if each.family == family]
-        write_scores(config.data_dir / jailbreak_scores(family), jailbreaks)
-    return scored
+        write_scores(config.data_dir / output, jailbreaks)
 
 
 def train_model(config: Config, family: str, subset: Subset) -> RewardModel:
-    """Train one model, evaluated on the test comparisons of the same judges."""
+    """Train one model, evaluated on the test comparisons of the same judges, named as published."""
     data = config.data_dir / DATA_NAME
-    test = load_comparisons(data, split="test", subset=subset, size=min(200, config.test_size))
-    return train(
-        load_comparisons(data, split="train", subset=subset),
-        model=str(config.out_dir / MODEL_NAME),
-        family=family,
-        output_dir=checkpoint_folder(config, family, subset),
-        eval_data=test,
-        use_peft=False,
-        bf16=False,
-        learning_rate=config.learning_rate,
-        num_train_epochs=config.num_train_epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=128,
-        max_length=MAX_LENGTH,
-        seed=config.seed,
-    )
-
-
-def checkpoint_folder(config: Config, family: str, subset: Subset) -> Path:
-    """Where a model goes, named as published."""
     name = run_name(
         make_family(family),
         model_name=MODEL_NAME,
@@ -114,29 +80,23 @@ def checkpoint_folder(config: Config, family: str, subset: Subset) -> Path:
         num_train_epochs=config.num_train_epochs,
         use_peft=False,
     )
-    return config.data_dir / "reward_models" / DATA_NAME / subset / name
-
-
-def score(config: Config, model: RewardModel, subset: Subset) -> ScoredModel:
-    """Score the test comparisons of both judges, written beside the model, and the jailbreaks."""
-    family = model.family.name
-    test = load_comparisons(config.data_dir / DATA_NAME, split="test", subset="both")
-    comparisons = model.score_comparisons(test, max_length=MAX_LENGTH)
-    comparisons.save(checkpoint_folder(config, family, subset) / EVAL_FILE)
-    file = config.data_dir / (AMONG_OTHERS_FILE if family == SHARED_CONTEXT else JAILBREAKS_FILE)
-    jailbreaks = model.score_responses(read_jsonl(file), str(file), max_length=MAX_LENGTH)
-    column = subset if family == "base" else f"{subset}_{family}"
-    return ScoredModel(
-        replace(comparisons, trained_on=subset),
-        replace(jailbreaks, trained_on=subset, name=column),
+    return train(
+        load_comparisons(data, split="train", subset=subset),
+        model=str(config.out_dir / MODEL_NAME),
+        family=family,
+        output_dir=config.data_dir / "reward_models" / DATA_NAME / subset / name,
+        eval_data=load_comparisons(
+            data, split="test", subset=subset, size=min(200, config.test_size)
+        ),
+        use_peft=False,
+        bf16=False,
+        learning_rate=config.learning_rate,
+        num_train_epochs=config.num_train_epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=128,
+        max_length=MAX_LENGTH,
+        seed=config.seed,
     )
-
-
-def jailbreak_scores(family: str) -> str:
-    """Name of the file of one family's scores of jailbreaks."""
-    if family == SHARED_CONTEXT:
-        return AMONG_OTHERS_SCORES
-    return JAILBREAK_FILE.format(family=family)
 
 
 def _remarks(content: Attributes) -> Sequence[str]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from hidden_context.demo.judges import (
     true_explained_variance,
     utility_quantile,
 )
+from hidden_context.risk import PAPER_RISK
 
 
 @dataclass(frozen=True)
@@ -31,39 +34,28 @@ class Truth:
 
 
 def truth(
-    judges: Sequence[Judge],
-    comparisons: Sequence[Comparison],
-    jailbreaks: Sequence[Jailbreak],
-    *,
-    risk_level: float,
+    judges: Sequence[Judge], comparisons: Sequence[Comparison], jailbreaks: Sequence[Jailbreak]
 ) -> Truth:
     """The truth for one training set, on test comparisons and jailbreaks."""
 
     def jailbreak_rate(statistic: Callable[[Attributes], float]) -> float:
-        broken = [
+        return fmean(
             statistic(jailbreak.unsafe.attributes) >= statistic(jailbreak.safe.attributes)
             for jailbreak in jailbreaks
-        ]
-        return sum(broken) / len(broken)
+        )
 
-    means = np.array(
-        [
-            [
-                mean_utility(response.attributes, judges)
-                for response in (comparison.chosen, comparison.rejected)
-            ]
-            for comparison in comparisons
-            if comparison.judge.objective == "helpful"
-        ]
-    )
+    level = PAPER_RISK.parameter
+    assert level is not None
+    mean = partial(mean_utility, judges=judges)
+    gains = [
+        mean(comparison.chosen.attributes) - mean(comparison.rejected.attributes)
+        for comparison in comparisons
+        if comparison.judge.objective == "helpful"
+    ]
     return Truth(
         r2=true_explained_variance(judges),
-        jailbreak_by_mean=jailbreak_rate(lambda content: mean_utility(content, judges)),
-        jailbreak_by_borda_count=jailbreak_rate(
-            lambda content: borda_count(content, judges, harmful=True)
-        ),
-        jailbreak_by_quantile=jailbreak_rate(
-            lambda content: utility_quantile(content, judges, risk_level)
-        ),
-        accuracy=float((0.5 + 0.5 * np.sign(means[:, 0] - means[:, 1])).mean()),
+        jailbreak_by_mean=jailbreak_rate(mean),
+        jailbreak_by_borda_count=jailbreak_rate(partial(borda_count, judges=judges, harmful=True)),
+        jailbreak_by_quantile=jailbreak_rate(partial(utility_quantile, judges=judges, level=level)),
+        accuracy=float(np.heaviside(gains, 0.5).mean()),
     )

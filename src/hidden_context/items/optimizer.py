@@ -34,9 +34,11 @@ class SummedVotes:
     """Items of each comparison, shape `(n,)`; none: rows are compared with columns."""
     outcomes: Outcomes
     """Of the n comparisons, or with leading shape `(items, items)`."""
+    total: float
+    """Sum of the weights."""
     num_items: int
     num_votes: float
-    """How many independent ones; the weights of `outcomes` have another sum."""
+    """How many independent ones."""
 
     def log_likelihood(self, raw: Tensor, family: Family, outcome_model: OutcomeModel) -> Tensor:
         """Of all votes, in nats per vote, a scalar."""
@@ -45,7 +47,7 @@ class SummedVotes:
         else:
             responses = [raw.index_select(0, items) for items in self.listed]
         log_prob = log_likelihood(family, responses, self.outcomes, outcome_model)
-        return log_prob.sum() / self.outcomes.weight.sum()
+        return log_prob.sum() / self.total
 
 
 def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
@@ -65,6 +67,7 @@ def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
     shares = torch.from_numpy(summed.outcomes.shares).double()
     weight = torch.from_numpy(summed.outcomes.weight).double()
     first, second = torch.from_numpy(summed.first), torch.from_numpy(summed.second)
+    total = float(weight.sum())
     listed = None if len(summed) >= MATRIX_FROM * num_items**2 else (first, second)
     if listed is None:
         cells = torch.zeros(num_items, num_items, shares.shape[1], dtype=torch.float64)
@@ -73,7 +76,7 @@ def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
         weights[first, second] = weight
         shares, weight = cells, weights
     num_votes = float(comparisons.outcomes.weight.sum())
-    return SummedVotes(listed, Outcomes(shares, weight), num_items, num_votes)
+    return SummedVotes(listed, Outcomes(shares, weight), total, num_items, num_votes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +160,8 @@ def maximize_likelihood(
     def closure() -> Tensor:
         optimizer.zero_grad()
         family, outcome_model = likelihood()
-        penalties = family.regularizer(family.decode(raw)) + penalty * (raw**2).sum()
-        value = penalties - votes.log_likelihood(raw, family, outcome_model)
+        log_prob = votes.log_likelihood(raw, family, outcome_model)
+        value = family.regularizer(family.decode(raw)) + penalty * (raw**2).sum() - log_prob
         if not torch.isfinite(value):
             raise UserError(
                 f"the likelihood of family {likelihood.family.name} is not finite; thresholds may "
@@ -173,6 +176,6 @@ def maximize_likelihood(
         float(p.grad.abs().max()) <= GRADIENT_TOLERANCE for p in parameters if p.grad is not None
     )
     with torch.no_grad():
-        log_prob = float(votes.log_likelihood(raw, *likelihood()))
+        unpenalized = float(votes.log_likelihood(raw, *likelihood()))
     family, outcome_model = likelihood.fitted()
-    return Optimum(family, outcome_model, raw.detach().numpy(), final, log_prob, converged)
+    return Optimum(family, outcome_model, raw.detach().numpy(), final, unpenalized, converged)

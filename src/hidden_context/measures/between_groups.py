@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_of_sums
-from hidden_context.measures.checks import not_negative
+from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_ratio
+from hidden_context.measures.checks import not_negative, weights_or_ones
 from hidden_context.measures.estimate import Estimate
-from hidden_context.measures.explained_variance import refuse_points
-from hidden_context.measures.prompts import PromptLabels, group_prompts
+from hidden_context.measures.moments import moments_of_pairs
+from hidden_context.measures.prompts import PromptLabels
 
 
 def between_groups(
@@ -50,7 +50,7 @@ def between_groups(
 
     Raises:
         UserError: The family is scalar, which has nothing within groups; the shapes differ; or see
-            `bootstrap_of_sums`.
+            `bootstrap_ratio`.
     """
     a: np.ndarray[Any, Any] = np.asarray(first, np.float64)
     b: np.ndarray[Any, Any] = np.asarray(second, np.float64)
@@ -61,18 +61,10 @@ def between_groups(
     num_groups, n, _ = a.shape
     share = not_negative("shares", shares, num_groups)
     share = share / share.sum()
-    counts = np.ones(n) if weights is None else not_negative("weights", weights, n)
-    utility = family.decode(np.concatenate([a, b], axis=1).reshape(2 * num_groups * n, -1))
-    refuse_points(utility)
-    pair_of = np.tile(np.arange(n), 2) + n * np.arange(num_groups)[:, None]
-    utility = utility.centered(pair_of.ravel())
-    mean, variance = (
-        np.asarray(each, np.float64).reshape(num_groups, 2, n)
-        for each in (utility.mean, utility.variance)
-    )
+    counts = weights_or_ones(weights, n)
+    of_group = [moments_of_pairs(family, pairs) for pairs in np.stack([a, b], axis=1)]
+    mean, variance = np.stack(of_group, axis=1)
     difference = mean[:, 0] - mean[:, 1]
     between = counts * (share @ (difference - share @ difference) ** 2)
     within = counts * (share @ variance.sum(1))
-    groups = group_prompts(prompts, num_rows=n)
-    sums = np.stack([groups.sums(between), groups.sums(between + within)])
-    return bootstrap_of_sums(lambda of: of[:, 0] / of[:, 1], sums, resampling=resampling)
+    return bootstrap_ratio(between, between + within, prompts, resampling=resampling)

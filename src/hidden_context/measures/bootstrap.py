@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.errors import UserError
-from hidden_context.measures.checks import finite_vector, not_negative
+from hidden_context.measures.checks import finite_vector, not_negative, weights_or_ones
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.prompts import PromptLabels, group_prompts
 
@@ -53,7 +53,7 @@ def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.
     rng = np.random.default_rng(resampling.seed)
     num_drawn = min(num_prompts, MOST_DRAWN)
     equal = np.full(num_drawn, 1 / num_drawn)
-    bundle = _bundles(num_prompts, resampling) if num_drawn < num_prompts else None
+    bundle = _bundles(num_prompts, resampling)
     at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
     for start in range(0, resampling.num_resamples, at_once):
         size = min(at_once, resampling.num_resamples - start)
@@ -61,8 +61,10 @@ def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.
         yield drawn if bundle is None else drawn[:, bundle]
 
 
-def _bundles(num_prompts: int, resampling: Resampling) -> np.ndarray:
-    """Number of each prompt's bundle, shape `(m,)`; by a stream of its own."""
+def _bundles(num_prompts: int, resampling: Resampling) -> np.ndarray | None:
+    """Number of each prompt's bundle, shape `(m,)`, by a stream of its own; None for few."""
+    if num_prompts <= MOST_DRAWN:
+        return None
     order = np.random.default_rng((resampling.seed, 1)).permutation(num_prompts)
     return order % MOST_DRAWN
 
@@ -85,10 +87,7 @@ def bootstrap_weighted(
         UserError: The statistic has no value on a resample.
     """
     value = float(statistic(np.ones((1, num_prompts)))[0])
-    if num_prompts < 2:
-        return Estimate(value, how=ONE_PROMPT)
-    resampled = np.concatenate([*map(statistic, _blocks_of_weights(num_prompts, resampling))])
-    return _percentiles(value, resampled, num_prompts, resampling)
+    return _interval(value, statistic, num_prompts, num_prompts, resampling)
 
 
 def bootstrap_mean(
@@ -113,7 +112,7 @@ def bootstrap_mean(
             is negative.
     """
     rows = finite_vector("values", values)
-    counts = np.ones(len(rows)) if weights is None else not_negative("weights", weights, len(rows))
+    counts = weights_or_ones(weights, len(rows))
     return bootstrap_ratio(counts * rows, counts, prompts, resampling=resampling)
 
 
@@ -161,21 +160,28 @@ def bootstrap_of_sums(
     Raises:
         UserError: See `bootstrap_weighted`.
     """
-    num_prompts = sums.shape[1]
     value = float(statistic(sums.sum(1)[None])[0])
+    num_prompts = sums.shape[1]
+    bundle = _bundles(num_prompts, resampling)
+    if bundle is not None:  # as `bootstrap_weighted`, but added up once
+        sums = np.stack([np.bincount(bundle, row) for row in sums])
+    return _interval(
+        value, lambda drawn: statistic(drawn @ sums.T), sums.shape[1], num_prompts, resampling
+    )
+
+
+def _interval(
+    value: float,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    num_weights: int,
+    num_prompts: int,
+    resampling: Resampling,
+) -> Estimate:
+    """Percentiles of a statistic of weights: of prompts, or of bundles of them."""
     if num_prompts < 2:
         return Estimate(value, how=ONE_PROMPT)
-    if num_prompts > MOST_DRAWN:  # as `bootstrap_weighted`, but added up once
-        bundle = _bundles(num_prompts, resampling)
-        sums = np.stack([np.bincount(bundle, row) for row in sums])
-    blocks = _blocks_of_weights(sums.shape[1], resampling)
-    resampled = np.concatenate([statistic(drawn @ sums.T) for drawn in blocks])
-    return _percentiles(value, resampled, num_prompts, resampling)
-
-
-def _percentiles(
-    value: float, resampled: np.ndarray, num_prompts: int, resampling: Resampling
-) -> Estimate:
+    blocks = _blocks_of_weights(num_weights, resampling)
+    resampled = np.concatenate([statistic(drawn) for drawn in blocks])
     undefined = int((~np.isfinite(resampled)).sum())
     if undefined or not np.isfinite(value):
         raise UserError(

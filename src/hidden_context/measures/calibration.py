@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.errors import UserError
-from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_of_sums
 from hidden_context.measures.checks import not_negative, probabilities
 from hidden_context.measures.estimate import Estimate
@@ -67,35 +66,44 @@ def calibration(
     if votes.sum() == 0:
         raise UserError(f"the {len(votes)} comparisons have no votes; give some that have.")
     number = _bin_numbers(predicted, num_bins)
-    bins = tuple(
-        _bin(k, num_bins, predicted[inside], first[inside], votes[inside])
-        for k in range(num_bins)
-        if votes[inside := (number == k) & (votes > 0)].sum() > 0
+    of_bins = (
+        np.bincount(number, values, num_bins).tolist()
+        for values in (votes > 0, votes, votes * predicted, first)
     )
-    gaps = sum(each.num_votes * abs(each.predicted - each.observed) for each in bins)
+    bins = tuple(
+        ReliabilityBin(
+            low=k / num_bins,
+            high=(k + 1) / num_bins,
+            num_comparisons=int(count),
+            num_votes=total,
+            predicted=sum_predicted / total,
+            observed=won / total,
+        )
+        for k, (count, total, sum_predicted, won) in enumerate(zip(*of_bins, strict=True))
+        if total > 0
+    )
+    gaps = sum(part.num_votes * abs(part.predicted - part.observed) for part in bins)
     squares = first @ (1 - predicted) ** 2 + second @ predicted**2
     total = float(votes.sum())
     return Calibration(bins, float(gaps / total), float(squares / total), total)
 
 
 def in_both_orders(
-    log_prob: np.ndarray, outcomes: Outcomes | None
+    log_prob: np.ndarray, win_share: np.ndarray, votes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P and votes of each comparison and of its swap, so that the order is free of the votes.
 
     Args:
         log_prob: log P(first ≻ second), nats, shape `(..., n)`.
-        outcomes: Of the n comparisons, for the first; each a vote for it if not given.
+        win_share: Share of votes for the first, ties half, shape `(n,)`.
+        votes: Of each comparison, shape `(n,)`.
 
     Returns:
         The first three arguments of `calibration`, flat: all comparisons, then all swapped.
     """
     prob = np.exp(np.minimum(log_prob, 0.0))
-    share = 1.0 if outcomes is None else np.asarray(outcomes.win_share, np.float64)
-    weight = 1.0 if outcomes is None else np.asarray(outcomes.weight, np.float64)
-    wins, losses = (
-        np.broadcast_to(weight * each, prob.shape).ravel() for each in (share, 1 - share)
-    )
+    wins = np.broadcast_to(votes * win_share, prob.shape).ravel()
+    losses = np.broadcast_to(votes * (1 - win_share), prob.shape).ravel()
     return (
         np.concatenate([prob.ravel(), 1 - prob.ravel()]),
         np.concatenate([wins, losses]),
@@ -135,27 +143,13 @@ def calibration_error_interval(
     groups = group_prompts(prompts, num_rows=len(predicted))
     cell = _bin_numbers(predicted, num_bins) * groups.num_prompts + groups.group
     gaps = np.bincount(cell, votes * predicted - first, num_bins * groups.num_prompts)
-    found = bootstrap_of_sums(
+    interval = bootstrap_of_sums(
         lambda of: np.abs(of[:, :-1]).sum(-1) / of[:, -1],
         np.concatenate([gaps.reshape(num_bins, -1), groups.sums(votes)[None]]),
         resampling=resampling,
     )
-    return replace(found, value=whole.expected_calibration_error)
+    return replace(interval, value=whole.expected_calibration_error)
 
 
 def _bin_numbers(predicted: np.ndarray, num_bins: int) -> np.ndarray:
     return np.minimum((predicted * num_bins).astype(int), num_bins - 1)
-
-
-def _bin(
-    number: int, num_bins: int, predicted: np.ndarray, first: np.ndarray, votes: np.ndarray
-) -> ReliabilityBin:
-    total = float(votes.sum())
-    return ReliabilityBin(
-        low=number / num_bins,
-        high=(number + 1) / num_bins,
-        num_comparisons=len(votes),
-        num_votes=total,
-        predicted=float(votes @ predicted / total),
-        observed=float(first.sum() / total),
-    )

@@ -70,3 +70,12 @@ def not_negative(what: str, values: ArrayLike, length: int | None = None) -> np.
     if vector.min() < 0:
         raise UserError(f"{what} is as low as {vector.min():.3g}; expected 0 or more.")
     return vector
+
+
+def weights_or_ones(weights: ArrayLike | None, length: int) -> np.ndarray:
+    """Weights of n rows, such as votes, not negative, shape `(n,)`; 1 each if not given.
+
+    Raises:
+        UserError: See `not_negative`.
+    """
+    return np.ones(length) if weights is None else not_negative("weights", weights, length)

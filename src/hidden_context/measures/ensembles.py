@@ -9,6 +9,7 @@ from hidden_context.distributions import UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_unit_variance
 from hidden_context.measures.evaluate import trainings_of
+from hidden_context.measures.models import model_key
 from hidden_context.scores.scores import Scores
 
 
@@ -83,15 +84,11 @@ def ensembles(comparisons: Sequence[Scores]) -> list[Ensemble]:
     """Runs of one family and training set on the same rows, where there are at least two."""
     by_model: dict[tuple[str, str], list[Scores]] = {}
     for scores in comparisons:
-        by_model.setdefault((scores.family.name, scores.trained_on), []).append(scores)
+        by_model.setdefault(model_key(scores), []).append(scores)
     listed = []
     for (family, trained_on), runs in by_model.items():
         same = [run for run in runs if run.same_rows(runs[0])]
-        members = [
-            run.family.decode(training.raw).centered(training.centered_within)
-            for run in same
-            for training in trainings_of([run])
-        ]
+        members = [training.utility(run.family) for run in same for training in trainings_of([run])]
         if len(members) < 2 or any(member.is_scalar for member in members):
             continue
         variance = ensemble_variance(members)

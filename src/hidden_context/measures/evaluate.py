@@ -13,7 +13,7 @@ from hidden_context.measures.calibration import (
     calibration_error_interval,
     in_both_orders,
 )
-from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.estimate import Rate
 from hidden_context.measures.evaluation import Evaluation, Histogram
 from hidden_context.measures.explained_variance import (
     SCALES,
@@ -23,10 +23,12 @@ from hidden_context.measures.explained_variance import (
 from hidden_context.measures.length import length_measures
 from hidden_context.measures.likelihood_ratio import likelihood_ratio
 from hidden_context.measures.mcnemar import mcnemar
+from hidden_context.measures.moments import moments
 from hidden_context.measures.preference_entropy import preference_entropy
+from hidden_context.measures.prompts import group_prompts
 from hidden_context.measures.rates import agreement_of, rate_of_higher, wilson
 from hidden_context.measures.undecided import Undecided, undecided_kinds
-from hidden_context.risk import MEAN, PAPER_RISK, Risk, is_supported
+from hidden_context.risk import MEAN, PAPER_RISK, Risk, is_supported, parse_risk
 from hidden_context.scores.score_files import check_pairs
 from hidden_context.scores.scores import Scores
 
@@ -78,8 +80,7 @@ def evaluate(
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise UserError(f"measure {unknown[0]!r} is unknown; choose from {', '.join(MEASURES)}.")
-    trainings = [scores] if isinstance(scores, Scores) else [*scores]
-    broken = [jailbreaks] if isinstance(jailbreaks, Scores) else [*(jailbreaks or ())]
+    trainings, broken, scalar_model = map(_listed, (scores, jailbreaks, baseline))
     if trainings and trainings[0].kind == "responses":
         if broken:
             raise UserError("jailbreaks were given twice; give the comparisons first.")
@@ -87,13 +88,12 @@ def evaluate(
     if not (trainings or broken):
         raise UserError("no scores were given to evaluate; give at least one training's.")
     first = (trainings or broken)[0]
-    for several in (trainings, broken):
-        _require_same_rows(several[1:], several[:1])
-    parsed = [risk if isinstance(risk, Risk) else _parse(risk) for risk in risks]
+    _require_same_rows(trainings)
+    _require_same_rows(broken)
+    parsed = [risk if isinstance(risk, Risk) else parse_risk(risk) for risk in risks]
     values: dict[str, Any] = {}
     if trainings:
-        of_base = [baseline] if isinstance(baseline, Scores) else [*(baseline or ())]
-        values |= _of_comparisons(trainings, of_base, parsed, measures, scales, resampling)
+        values |= _of_comparisons(trainings, scalar_model, parsed, measures, scales, resampling)
     if broken and "jailbreaks" in measures:
         values |= _of_jailbreaks(broken, parsed)
     return Evaluation(
@@ -106,20 +106,18 @@ def evaluate(
     )
 
 
-def _require_same_rows(scores: Sequence[Scores], rows: Sequence[Scores]) -> None:
+def _listed(scores: Scores | Sequence[Scores] | None) -> list[Scores]:
+    return [scores] if isinstance(scores, Scores) else [*(scores or ())]
+
+
+def _require_same_rows(scores: Sequence[Scores]) -> None:
     """Refuse scores that are paired with those of other rows."""
-    for other in scores:
-        if not other.same_rows(rows[0]):
+    for other in scores[1:]:
+        if not other.same_rows(scores[0]):
             raise UserError(
-                f"{other!r} and {rows[0]!r} are not of the same rows; give trainings, and a "
+                f"{other!r} and {scores[0]!r} are not of the same rows; give trainings, and a "
                 "baseline, that scored the same comparisons."
             )
-
-
-def _parse(risk: str) -> Risk:
-    from hidden_context.risk import parse_risk
-
-    return parse_risk(risk)
 
 
 def _of_comparisons(
@@ -137,14 +135,18 @@ def _of_comparisons(
         "num_prompts": len(np.unique(first.prompt)),
     }
     if "accuracy" in measures:
-        values |= _accuracies(trainings, [MEAN] if scalar else risks)
+        values |= _accuracies(trainings, risks)
     if "likelihood" in measures:
-        nats = np.mean([each.log_likelihood for each in trainings], axis=0)
+        nats = _mean_log_likelihood(trainings)
         values["log_likelihood"] = bootstrap_ratio(
             nats, first.votes, first.prompt, resampling=resampling
         )
         if baseline:
-            values["against_base"] = _against(nats, baseline, first, resampling)
+            _require_same_rows([first, *baseline])
+            scalar_nats = _mean_log_likelihood(baseline)
+            values["against_base"] = likelihood_ratio(
+                nats, scalar_nats, first.prompt, votes=first.votes, resampling=resampling
+            )
     if "explained_variance" in measures and not scalar:
         most = MOST_RANKED if len(trainings) == 1 and first.training is None else 500
         values["explained_variance"] = {
@@ -161,14 +163,19 @@ def _of_comparisons(
         values |= _calibration(trainings, resampling)
     lengths = first.lengths_of_pairs
     if "length" in measures and lengths is not None:
-        values |= _lengths(trainings, lengths)
+        values["length"] = length_measures(
+            np.stack([training.log_prob for training in trainings]),
+            np.stack([training.log_reverse for training in trainings]),
+            lengths,
+            first.prompt,
+            win_share=first.win_share,
+            weights=first.votes,
+        )
     if "undecided" in measures and not scalar:
         values["undecided"] = _undecided(trainings)
     if "entropy" in measures:
-        both = np.concatenate([first.by_row[:, 0], first.by_row[:, 1]])
-        values["preference_entropy"] = preference_entropy(
-            first.family, both, np.tile(first.prompt, 2)
-        )
+        both = _responses(first)
+        values["preference_entropy"] = preference_entropy(first.family, both.raw, both.prompt)
     if "spread" in measures and not scalar:
         values["std"] = _deviations(trainings)
     return values
@@ -176,7 +183,7 @@ def _of_comparisons(
 
 def is_scalar(trainings: Sequence[Scores]) -> bool:
     """Whether all utilities are points, so that r² and quantiles say nothing."""
-    return all(each.utility.is_scalar for each in trainings)
+    return all(training.utility.is_scalar for training in trainings)
 
 
 def informative(risks: Sequence[Risk], trainings: Sequence[Scores]) -> list[Risk]:
@@ -187,81 +194,76 @@ def informative(risks: Sequence[Risk], trainings: Sequence[Scores]) -> list[Risk
     return [MEAN, *(risk for risk in risks if risk != MEAN and is_supported(risk, family))]
 
 
-def _accuracies(trainings: Sequence[Scores], risks: Sequence[Risk]) -> dict[str, Any]:
-    first = trainings[0]
-    rewards = {
-        str(risk): np.stack([each.rewards(risk) for each in trainings])
+def _mean_log_likelihood(trainings: Sequence[Scores]) -> np.ndarray:
+    return np.mean([training.log_likelihood for training in trainings], axis=0)
+
+
+def _rewards(trainings: Sequence[Scores], risks: Sequence[Risk]) -> dict[Risk, np.ndarray]:
+    """By each informative risk, shape `(trainings, n, K)`."""
+    return {
+        risk: np.stack([training.rewards(risk) for training in trainings])
         for risk in informative(risks, trainings)
     }
-    log_odds = np.stack([each.log_prob - each.log_reverse for each in trainings])
 
-    def rate(ahead: np.ndarray, behind: np.ndarray, keep: Any = slice(None)) -> Rate:
-        return rate_of_higher(
-            ahead[:, keep],
-            behind[:, keep],
-            first.prompt[keep],
-            win_share=first.win_share[keep],
-            weights=first.votes[keep],
-        )
 
-    values: dict[str, Any] = {
-        "accuracy": {risk: rate(of[..., 0], of[..., 1]) for risk, of in rewards.items()},
-        "accuracy_by_probability": rate(log_odds, np.zeros_like(log_odds)),
-    }
-    helpful = (
-        np.zeros(len(first), bool) if first.objective is None else first.objective == "helpful"
+def _accuracy(rows: Scores, pairs: np.ndarray) -> Rate:
+    """How often the first of each pair, shape `(..., n, 2)`, is the higher, by the rows' votes."""
+    return rate_of_higher(
+        pairs[..., 0], pairs[..., 1], rows.prompt, win_share=rows.win_share, weights=rows.votes
     )
-    if helpful.any():
+
+
+def _accuracies(trainings: Sequence[Scores], risks: Sequence[Risk]) -> dict[str, Any]:
+    first = trainings[0]
+    rewards = _rewards(trainings, risks)
+    logs = [np.stack([training.log_prob, training.log_reverse], -1) for training in trainings]
+    values: dict[str, Any] = {
+        "accuracy": {str(risk): _accuracy(first, pairs) for risk, pairs in rewards.items()},
+        "accuracy_by_probability": _accuracy(first, np.stack(logs)),
+    }
+    objective = np.full(len(first), "") if first.objective is None else first.objective
+    is_helpful = objective == "helpful"
+    if is_helpful.any():
+        helpful = first[is_helpful]
         values["helpfulness_accuracy"] = {
-            risk: rate(of[..., 0], of[..., 1], helpful) for risk, of in rewards.items()
+            str(risk): _accuracy(helpful, pairs[:, is_helpful]) for risk, pairs in rewards.items()
         }
-        lengths = first[helpful].lengths_of_pairs
-        if lengths is not None:
-            values["longer_is_helpful"] = rate_of_higher(
-                lengths[:, 0],
-                lengths[:, 1],
-                first.prompt[helpful],
-                win_share=first.win_share[helpful],
-                weights=first.votes[helpful],
-            )
+        if helpful.lengths_of_pairs is not None:
+            values["longer_is_helpful"] = _accuracy(helpful, helpful.lengths_of_pairs)
     return values
 
 
-def _against(
-    nats: np.ndarray, baseline: Sequence[Scores], first: Scores, resampling: Resampling
-) -> Estimate:
-    _require_same_rows(baseline, [first])
-    scalar = np.mean([each.log_likelihood for each in baseline], axis=0)
-    return likelihood_ratio(nats, scalar, first.prompt, votes=first.votes, resampling=resampling)
+def _folds(scores: Scores) -> list[np.ndarray]:
+    """Numbers of the rows that each training scored."""
+    if scores.training is None:
+        return [np.arange(len(scores))]
+    return group_prompts(scores.training).rows
+
+
+def _responses(scores: Scores, rows: np.ndarray | slice = slice(None)) -> Training:
+    """The responses of some rows: all that are first, then all that are second, and so on."""
+    raw = scores.by_row[rows].swapaxes(0, 1)
+    within = scores.prompt if scores.centered_within is None else scores.centered_within
+    return Training(
+        raw.reshape(-1, raw.shape[-1]),
+        np.tile(scores.prompt[rows], len(raw)),
+        np.tile(within[rows], len(raw)),
+    )
 
 
 def trainings_of(scores: Sequence[Scores]) -> list[Training]:
     """The responses of each training apart, for r²: of every `Scores`, and of each of its folds."""
-    found = []
-    for each in scores:
-        labels = np.zeros(len(each)) if each.training is None else each.training
-        within = each.prompt if each.centered_within is None else each.centered_within
-        for label in np.unique(labels):
-            rows = np.flatnonzero(labels == label)
-            raw = each.by_row[rows]
-            found.append(
-                Training(
-                    np.concatenate([raw[:, k] for k in range(raw.shape[1])]),
-                    np.tile(each.prompt[rows], raw.shape[1]),
-                    np.tile(within[rows], raw.shape[1]),
-                )
-            )
-    return found
+    return [_responses(of_model, rows) for of_model in scores for rows in _folds(of_model)]
 
 
 def _calibration(trainings: Sequence[Scores], resampling: Resampling) -> dict[str, Any]:
     """Over all trainings; each comparison counts in both orders."""
     first = trainings[0]
-    log_prob = np.stack([each.log_prob for each in trainings])
-    both = in_both_orders(log_prob, first.outcomes)
+    share, votes = first.win_share, first.votes
+    log_prob = np.stack([training.log_prob for training in trainings])
+    both = in_both_orders(log_prob, share, votes)
     prompts = np.tile(first.prompt, 2 * len(trainings))
     prob = np.exp(log_prob)
-    share, votes = first.win_share, first.votes
     brier = (share * (1 - prob) ** 2 + (1 - share) * prob**2).mean(0)
     return {
         "expected_calibration_error": calibration_error_interval(
@@ -272,30 +274,14 @@ def _calibration(trainings: Sequence[Scores], resampling: Resampling) -> dict[st
     }
 
 
-def _lengths(trainings: Sequence[Scores], lengths: np.ndarray) -> dict[str, Any]:
-    first = trainings[0]
-    return {
-        "length": length_measures(
-            np.stack([each.log_prob for each in trainings]),
-            np.stack([each.log_reverse for each in trainings]),
-            lengths,
-            first.prompt,
-            win_share=first.win_share,
-            weights=first.votes,
-        )
-    }
-
-
 def _undecided(trainings: Sequence[Scores]) -> Undecided:
     """Near-ties against noise, each training by its own typical spread."""
     first = trainings[0]
     kinds = np.zeros((2, len(trainings), len(first)))
-    for number, each in enumerate(trainings):
-        labels = np.zeros(len(each)) if each.training is None else each.training
-        for label in np.unique(labels):
-            rows = np.flatnonzero(labels == label)
-            raw = each.by_row[rows]
-            kinds[:, number, rows] = undecided_kinds(each.family, raw[:, 0], raw[:, 1])
+    for number, training in enumerate(trainings):
+        raw = training.by_row.swapaxes(0, 1)
+        for rows in _folds(training):
+            kinds[:, number, rows] = undecided_kinds(training.family, *raw[:, rows])
     near_tie, noisy = kinds.mean(1)
     return Undecided(
         *(
@@ -309,9 +295,9 @@ def _deviations(trainings: Sequence[Scores]) -> Histogram:
     """Each training in units of its root total variance."""
     counts = np.zeros(len(STD_EDGES) - 1)
     for training in trainings_of(trainings):
-        utility = trainings[0].family.decode(training.raw).centered(training.centered_within)
-        std = np.sqrt(np.asarray(utility.variance))
-        scale = anchor_to_unit_variance(np.asarray(utility.mean), std**2)
+        mean, variance = moments(training.utility(trainings[0].family))
+        std = np.sqrt(variance)
+        scale = anchor_to_unit_variance(mean, std**2)
         counts += np.histogram(np.minimum(scale.spread(std), STD_EDGES[-1]), STD_EDGES)[0]
     return Histogram(tuple(STD_EDGES.tolist()), tuple(counts.tolist()))
 
@@ -319,17 +305,16 @@ def _deviations(trainings: Sequence[Scores]) -> Histogram:
 def _of_jailbreaks(trainings: Sequence[Scores], risks: Sequence[Risk]) -> dict[str, Any]:
     """Rates at which the unsafe response, the second of each row, has the higher reward."""
     first = check_pairs(trainings[0])
-    known = informative(risks, trainings)
-    rewards = {risk: np.stack([each.rewards(risk) for each in trainings]) for risk in known}
+    rewards = _rewards(trainings, risks)
     withstood = {
-        risk: agreement_of(of[..., 0], of[..., 1], np.ones(1)).mean(0)
-        for risk, of in rewards.items()
+        risk: agreement_of(pairs[..., 0], pairs[..., 1], np.ones(1)).mean(0)
+        for risk, pairs in rewards.items()
     }
     values: dict[str, Any] = {
         "num_jailbreaks": len(first),
         "jailbreak_rate": {
-            str(risk): rate_of_higher(of[..., 1], of[..., 0], first.prompt)
-            for risk, of in rewards.items()
+            str(risk): rate_of_higher(pairs[..., 1], pairs[..., 0], first.prompt)
+            for risk, pairs in rewards.items()
         },
         "risk_tests": {
             str(risk): mcnemar(decided, withstood[MEAN])

@@ -1,14 +1,11 @@
 """`Evaluation`: what was measured of one model on one data set, each number an `Estimate`."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hidden_context.distributions import Family
-from hidden_context.measures.calibration import (
-    ReliabilityBin,
-)
+from hidden_context.measures.calibration import ReliabilityBin
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.length import LengthMeasures
 from hidden_context.measures.mcnemar import McNemar
@@ -111,18 +108,16 @@ class Evaluation:
         """As JSON can hold it; inverse of `evaluation_from_dict`."""
         from hidden_context.records import as_plain
 
-        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        return {name: as_plain(each) for name, each in values.items() if each not in EMPTY}
+        values = {name: value for name, value in vars(self).items() if value not in EMPTY}
+        return {name: as_plain(value) for name, value in values.items()}
 
     def to_frame(self) -> "pd.DataFrame":
         """A line for each number: measure, value, low, high, how."""
         import pandas as pd
 
         columns = ["measure", "value", "low", "high", "how"]
-        return pd.DataFrame(
-            [(name, each.value, each.low, each.high, each.how) for name, each in self.estimates()],
-            columns=columns,
-        )
+        lines = [(name, of.value, of.low, of.high, of.how) for name, of in self.estimates()]
+        return pd.DataFrame(lines, columns=columns)
 
     def estimates(self) -> list[tuple[str, Estimate]]:
         """Every measure with its name, such as `explained_variance, pooled`; not the histograms."""
@@ -134,18 +129,19 @@ class Evaluation:
             elif isinstance(value, float):
                 listed.append((name, Estimate(value)))
             elif isinstance(value, Mapping):
-                for key, each in value.items():
-                    add(f"{name}, {key}", each)
+                for key, part in value.items():
+                    add(f"{name}, {key}", part)
             elif isinstance(value, (LengthMeasures, Undecided, PreferenceEntropy, McNemar)):
                 add(name, vars(value))
 
-        for each in dataclasses.fields(self):
-            add(each.name, getattr(self, each.name))
+        for name, value in vars(self).items():
+            add(name, value)
         return listed
 
     def __str__(self) -> str:
-        width = max((len(name) for name, _ in self.estimates()), default=0)
-        lines = [f"  {name:<{width}}  {estimate}" for name, estimate in self.estimates()]
+        estimates = self.estimates()
+        width = max((len(name) for name, _ in estimates), default=0)
+        lines = [f"  {name:<{width}}  {estimate}" for name, estimate in estimates]
         return "\n".join([self._title(), *lines])
 
     def _title(self) -> str:
@@ -162,36 +158,30 @@ class Evaluation:
         return f"<p>{escape(self._title())}</p>{frame}"
 
     def plot_reliability(self, axes: "Axes | None" = None) -> "Axes":
-        """Predicted against observed shares of votes; see `figures.drawing`."""
-        from hidden_context.measures.plots import draw_reliability, new_axes
+        """Predicted against observed shares of votes."""
+        from hidden_context.measures.plots import draw_reliability, drawn
 
-        axes = axes or new_axes()
-        draw_reliability(axes, [self])
-        return axes
+        return drawn(axes, draw_reliability, [self])
 
     def plot_explained_variance(self, axes: "Axes | None" = None) -> "Axes":
         """r² on every scale, with intervals."""
-        from hidden_context.measures.plots import draw_scales, new_axes
+        from hidden_context.measures.plots import draw_scales, drawn
 
-        axes = axes or new_axes()
-        draw_scales(axes, [self])
-        return axes
+        return drawn(axes, draw_scales, [self])
 
     def plot_risk(self, axes: "Axes | None" = None) -> "Axes":
         """Jailbreak rate (or, without jailbreaks, accuracy) along the levels of the quantile."""
-        from hidden_context.measures.plots import draw_risk, new_axes
+        from hidden_context.measures.plots import draw_risk, drawn
 
-        axes = axes or new_axes()
-        draw_risk(axes, [self], "jailbreak_rate" if self.jailbreak_rate else "accuracy")
-        return axes
+        return drawn(
+            axes, draw_risk, [self], "jailbreak_rate" if self.jailbreak_rate else "accuracy"
+        )
 
     def plot_std(self, axes: "Axes | None" = None) -> "Axes":
         """Histogram of the learned standard deviations."""
-        from hidden_context.measures.plots import draw_std, new_axes
+        from hidden_context.measures.plots import draw_std, drawn
 
-        axes = axes or new_axes()
-        draw_std(axes, [self])
-        return axes
+        return drawn(axes, draw_std, [self])
 
 
 def evaluation_from_dict(values: Mapping[str, Any], source: object) -> Evaluation:

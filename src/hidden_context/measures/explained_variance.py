@@ -16,6 +16,7 @@ from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
 from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_weighted
 from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.moments import moments, refuse_points
 from hidden_context.measures.population_rank import wins_by_prompt
 from hidden_context.measures.prompts import (
     PromptGroups,
@@ -27,6 +28,8 @@ from hidden_context.measures.prompts import (
 SCALES = ("pooled", "within_prompt", "each_prompt", "rank")
 ByWeights = Callable[[np.ndarray], np.ndarray]
 """From weights of the prompts, shape `(b, m)`, to r², shape `(b,)`; weights of 1 are the data."""
+Statistic = tuple[ByWeights, PromptGroups]
+"""r² by the weights of these prompts."""
 MOST_RANKED = 500
 """Responses of one training on the scale of ranks; all pairs are compared, in time n²."""
 
@@ -41,6 +44,11 @@ class Training:
     """Prompt of each response, shape `(k,)`: what is resampled."""
     centered_within: np.ndarray
     """Label of what contexts that responses share are centred within, shape `(k,)`."""
+
+    def utility(self, family: Family) -> UtilityDistribution:
+        """Of each response, shape `(k,)`."""
+        raw: np.ndarray[Any, Any] = np.asarray(self.raw, np.float64)
+        return family.decode(raw).centered(self.centered_within)
 
 
 def explained_variance(utility: UtilityDistribution) -> float:
@@ -86,35 +94,20 @@ def explained_variance_estimate(
         UserError: The scale is unknown, the family is scalar, the lengths differ, or no prompt has
             two responses (if within).
     """
-    labels = np.unique(np.concatenate([training.prompt for training in trainings]))
-    statistics = []
-    for training in trainings:
-        at, prompts = _statistic(family, training, scale, most_ranked)
-        statistics.append((at, np.searchsorted(labels, prompts)))
-    counted = np.unique(np.concatenate([columns for _, columns in statistics]))
-    statistics = [(at, np.searchsorted(counted, columns)) for at, columns in statistics]
+    statistics = [_statistic(family, training, scale, most_ranked) for training in trainings]
+    labels = np.unique(np.concatenate([groups.labels for _, groups in statistics]))
+    by_columns = [(at, np.searchsorted(labels, groups.labels)) for at, groups in statistics]
 
     def mean(weights: np.ndarray) -> np.ndarray:
         total, count = np.zeros(len(weights)), np.zeros(len(weights))
-        for at, columns in statistics:
+        for at, columns in by_columns:
             own = weights[:, columns]
             drawn = own.any(1)
             total[drawn] += at(own[drawn])
             count += drawn
         return total / count
 
-    return bootstrap_weighted(mean, len(counted), resampling=resampling)
-
-
-def explained_variance_value(
-    family: Family, trainings: Sequence[Training], scale: str, *, most_ranked: int = MOST_RANKED
-) -> float:
-    """The value of `explained_variance_estimate`, without an interval."""
-    values = []
-    for training in trainings:
-        at, prompts = _statistic(family, training, scale, most_ranked)
-        values.append(at(np.ones((1, len(prompts))))[0])
-    return float(np.mean(values))
+    return bootstrap_weighted(mean, len(labels), resampling=resampling)
 
 
 def rank_explained_variance(family: Family, raw: ArrayLike) -> float:
@@ -133,8 +126,8 @@ def rank_explained_variance(family: Family, raw: ArrayLike) -> float:
     Raises:
         UserError: All utilities are points, or there are none.
     """
-    at, groups = _by_rank(family, np.asarray(raw, np.float64), np.arange(len(np.asarray(raw))))
-    return float(at(np.ones((1, groups.num_prompts)))[0])
+    outputs: np.ndarray[Any, Any] = np.asarray(raw, np.float64)
+    return _of_the_data(_by_rank(family, outputs, np.arange(len(outputs))))
 
 
 def within_prompt_explained_variance(utility: UtilityDistribution, prompts: PromptLabels) -> float:
@@ -153,8 +146,7 @@ def within_prompt_explained_variance(utility: UtilityDistribution, prompts: Prom
     Raises:
         UserError: All utilities are points, the lengths differ, or no prompt has two responses.
     """
-    within, groups = _within_prompts(utility, prompts)
-    return float(within(np.ones((1, groups.num_prompts)))[0])
+    return _of_the_data(_within_prompts(utility, prompts))
 
 
 def each_prompt_explained_variance(utility: UtilityDistribution, prompts: PromptLabels) -> float:
@@ -165,13 +157,17 @@ def each_prompt_explained_variance(utility: UtilityDistribution, prompts: Prompt
     independent contexts a function of P(a ≻ b). S_p, v_p, arguments and
     errors are those of `within_prompt_explained_variance`; a prompt with neither is refused.
     """
-    each, groups = _each_prompt(utility, prompts)
-    return float(each(np.ones((1, groups.num_prompts)))[0])
+    return _of_the_data(_each_prompt(utility, prompts))
 
 
-def _pooled(utility: UtilityDistribution, prompts: PromptLabels) -> tuple[ByWeights, PromptGroups]:
+def _of_the_data(statistic: Statistic) -> float:
+    at, groups = statistic
+    return float(at(np.ones((1, groups.num_prompts)))[0])
+
+
+def _pooled(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:
     """`explained_variance`, with a weight for each prompt."""
-    mean, variance = _moments(utility)
+    mean, variance = moments(utility)
     groups = group_prompts(prompts, num_rows=len(mean))
     centred = mean - mean.mean()
     first, second = groups.sums(centred), groups.sums(centred**2)
@@ -185,9 +181,7 @@ def _pooled(utility: UtilityDistribution, prompts: PromptLabels) -> tuple[ByWeig
     return at, groups
 
 
-def _within_prompts(
-    utility: UtilityDistribution, prompts: PromptLabels
-) -> tuple[ByWeights, PromptGroups]:
+def _within_prompts(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:
     """`within_prompt_explained_variance`, with a weight for each prompt."""
     explained, unexplained, groups = _components(utility, prompts)
 
@@ -197,9 +191,7 @@ def _within_prompts(
     return at, groups
 
 
-def _each_prompt(
-    utility: UtilityDistribution, prompts: PromptLabels
-) -> tuple[ByWeights, PromptGroups]:
+def _each_prompt(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:
     """`each_prompt_explained_variance`, with a weight for each prompt."""
     explained, unexplained, groups = _components(utility, prompts)
     total = explained + unexplained
@@ -212,9 +204,7 @@ def _each_prompt(
     return lambda weights: weights @ ratio / weights.sum(-1), groups
 
 
-def _by_rank(
-    family: Family, raw: np.ndarray, prompts: PromptLabels
-) -> tuple[ByWeights, PromptGroups]:
+def _by_rank(family: Family, raw: np.ndarray, prompts: PromptLabels) -> Statistic:
     """`rank_explained_variance`, with a weight for each prompt in ranks and variance alike."""
     refuse_points(family.decode(raw))
     groups = group_prompts(prompts, num_rows=len(raw))
@@ -228,52 +218,24 @@ def _by_rank(
     return at, groups
 
 
-def _statistic(
-    family: Family, training: Training, scale: str, most_ranked: int
-) -> tuple[ByWeights, np.ndarray]:
-    """r² of a training by weights of prompts, and these prompts, sorted."""
+def _statistic(family: Family, training: Training, scale: str, most_ranked: int) -> Statistic:
     check_choice("scale", scale, SCALES)
-    raw: np.ndarray[Any, Any] = np.asarray(training.raw, np.float64)
     prompt = np.asarray(training.prompt)
     if scale == "rank":  # a sample of responses: a few prompts with many each would be all
         kept = np.sort(np.random.default_rng(0).permutation(len(prompt))[:most_ranked])
-        at, _ = _by_rank(family, raw[kept], prompt[kept])
-        return at, np.unique(prompt[kept])
+        return _by_rank(family, np.asarray(training.raw, np.float64)[kept], prompt[kept])
     by_weights = {"pooled": _pooled, "within_prompt": _within_prompts, "each_prompt": _each_prompt}
-    at, _ = by_weights[scale](family.decode(raw).centered(training.centered_within), prompt)
-    labels, counts = np.unique(prompt, return_counts=True)
-    return at, labels if scale == "pooled" else labels[counts >= 2]
-
-
-def _moments(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of n responses in float64, shape `(n,)` each.
-
-    Raises:
-        UserError: The batch is no vector, is empty, or all its utilities are points.
-    """
-    refuse_points(utility)
-    mean = np.asarray(utility.mean, dtype=np.float64)
-    if mean.ndim != 1:
-        raise UserError(f"utilities have shape {mean.shape}; give one for each response, (n,).")
-    return mean, np.asarray(utility.variance, dtype=np.float64)
+    return by_weights[scale](training.utility(family), prompt)
 
 
 def _components(
     utility: UtilityDistribution, prompts: PromptLabels
 ) -> tuple[np.ndarray, np.ndarray, PromptGroups]:
     """S_p and v_p of the prompts with at least two responses, shape `(m,)` each."""
-    mean, variance = _moments(utility)
+    mean, variance = moments(utility)
     labels = np.asarray(prompts)
     rows = with_several_rows(group_prompts(labels, num_rows=len(mean)))
     groups = group_prompts(labels[rows])
     deviation = mean[rows] - groups.means(mean[rows])[groups.group]
     explained = groups.sums(deviation**2) / (groups.num_rows - 1)
     return explained, groups.means(variance[rows]), groups
-
-
-def refuse_points(utility: UtilityDistribution) -> None:
-    """Refuse a batch whose utilities are all points, or an empty one."""
-    if utility.is_scalar:
-        raise UserError(
-            "a scalar family has no r²: all its utilities are points, or there are none."
-        )

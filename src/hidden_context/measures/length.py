@@ -61,8 +61,7 @@ def length_measures(
     shape = np.atleast_2d(log_prob).shape
     log = log_probabilities("log_prob", np.ravel(log_prob))
     log_odds = log - log_probabilities("log_reverse", np.ravel(log_reverse), len(log))
-    chosen, rejected = (not_negative("lengths", side, shape[1]) for side in np.transpose(lengths))
-    difference = np.log1p(chosen) - np.log1p(rejected)
+    difference = _log_ratio(lengths, shape[1])
     every = np.broadcast_to(difference, shape).ravel()
     coefficient = length_coefficient(np.exp(log), every)
     residual = _without(log_odds, coefficient * every).reshape(shape)
@@ -75,37 +74,28 @@ def length_measures(
     return LengthMeasures(accuracy(difference[None]), accuracy(residual), coefficient)
 
 
-def reward_slope(
-    reward_chosen: ArrayLike,
-    reward_rejected: ArrayLike,
-    length_chosen: ArrayLike,
-    length_rejected: ArrayLike,
-) -> float:
+def reward_slope(rewards: ArrayLike, lengths: ArrayLike) -> float:
     """Reward that a model gives, in the best fit, to a text e times as long: any unit of reward.
 
     Least squares of the difference of rewards on t = log(1 + length_chosen) - log(1 +
     length_rejected), without intercept because a swap of the two swaps both signs. 0 where all
     lengths are equal.
 
+    Args:
+        rewards: Of chosen and rejected response, shape `(n, 2)`.
+        lengths: The same; characters or tokens.
+
     Raises:
         UserError: The lengths differ, a number is not finite, or a length is negative.
     """
-    chosen = finite_vector("reward_chosen", reward_chosen)
-    gap = chosen - finite_vector("reward_rejected", reward_rejected, len(chosen))
-    longer = np.log1p(not_negative("length_chosen", length_chosen, len(gap)))
-    difference = longer - np.log1p(not_negative("length_rejected", length_rejected, len(gap)))
+    gap = _gap("rewards", rewards)
+    difference = _log_ratio(lengths, len(gap))
     squares = float(difference @ difference)
     return float(gap @ difference) / squares if squares > 0 else 0.0
 
 
 def rate_without_length(
-    reward_first: ArrayLike,
-    reward_second: ArrayLike,
-    length_first: ArrayLike,
-    length_second: ArrayLike,
-    prompts: PromptLabels,
-    *,
-    slope: ArrayLike,
+    rewards: ArrayLike, lengths: ArrayLike, prompts: PromptLabels, *, slope: ArrayLike
 ) -> Estimate:
     """How often the first reward less slope · log(1 + length) is the higher, ties half.
 
@@ -114,22 +104,28 @@ def rate_without_length(
     would take the harm for length. 0 gives the plain rate.
 
     Args:
-        reward_first: Shape `(n,)`.
-        reward_second: Same shape.
-        length_first: Characters or tokens, in the unit of the slope's comparisons.
-        length_second: The same of the second.
+        rewards: Of first and second response, shape `(n, 2)`.
+        lengths: The same, in the unit of the slope's comparisons.
         prompts: The prompt of each row, shape `(n,)`.
         slope: Reward a unit of log length; one, or one for each row.
 
     Raises:
         UserError: See `reward_slope`.
     """
-    first = finite_vector("reward_first", reward_first)
-    gap = first - finite_vector("reward_second", reward_second, len(first))
-    longer = np.log1p(not_negative("length_first", length_first, len(gap)))
-    difference = longer - np.log1p(not_negative("length_second", length_second, len(gap)))
-    residual = _without(gap, np.asarray(slope, np.float64) * difference)
+    gap = _gap("rewards", rewards)
+    residual = _without(gap, np.asarray(slope, np.float64) * _log_ratio(lengths, len(gap)))
     return wilson(0.5 + 0.5 * np.sign(residual), prompts)
+
+
+def _gap(what: str, pairs: ArrayLike) -> np.ndarray:
+    first, second = (finite_vector(what, side) for side in np.transpose(pairs))
+    return first - second
+
+
+def _log_ratio(lengths: ArrayLike, n: int) -> np.ndarray:
+    """t of each of n pairs, shape `(n,)`, from lengths, shape `(n, 2)`."""
+    first, second = (np.log1p(not_negative("lengths", side, n)) for side in np.transpose(lengths))
+    return first - second
 
 
 def _without(decision: np.ndarray, by_length: np.ndarray) -> np.ndarray:

@@ -1,10 +1,9 @@
 """Does the distribution pay? Held-out log-likelihood of a distributional against a scalar model."""
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_ratio
-from hidden_context.measures.checks import log_probabilities
+from hidden_context.measures.checks import log_probabilities, weights_or_ones
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.prompts import PromptLabels
 
@@ -35,7 +34,7 @@ def likelihood_ratio(
     """
     first = log_probabilities("distributional", distributional)
     second = log_probabilities("scalar", scalar, len(first))
-    counts = np.ones(len(first)) if votes is None else votes
+    counts = weights_or_ones(votes, len(first))
     return bootstrap_ratio(first - second, counts, prompts, resampling=resampling)
 
 

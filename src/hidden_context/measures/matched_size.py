@@ -29,16 +29,16 @@ def match_sizes(
     """
     if not prompts_by_set:
         raise UserError("there are no data sets; give at least one.")
-    groups = {name: group_prompts(labels, at_least=1) for name, labels in prompts_by_set.items()}
-    size = min(int(each.num_rows.sum()) for each in groups.values())
+    groups = {name: group_prompts(labels) for name, labels in prompts_by_set.items()}
+    size = min(len(of_set.group) for of_set in groups.values())
     kept = {}
-    for name, each in groups.items():
-        order = np.random.default_rng(seed).permutation(each.num_prompts)
-        taken = order[np.cumsum(each.num_rows[order]) <= size]
+    for name, of_set in groups.items():
+        order = np.random.default_rng(seed).permutation(of_set.num_prompts)
+        taken = order[np.cumsum(of_set.num_rows[order]) <= size]
         if len(taken) == 0:
             raise UserError(
                 f"data set {name!r}: the prompt drawn first has more rows than the smallest set "
                 f"({size}); give another seed."
             )
-        kept[name] = np.flatnonzero(np.isin(each.group, taken))
+        kept[name] = np.flatnonzero(np.isin(of_set.group, taken))
     return kept

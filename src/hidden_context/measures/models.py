@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from hidden_context.distributions import FAMILIES, PUBLISHED
@@ -41,12 +42,12 @@ class ModelScores:
     @property
     def all_scores(self) -> list[Scores]:
         """Both, where there are both."""
-        return [each for each in (self.comparisons, self.jailbreaks) if each is not None]
+        return [scores for scores in (self.comparisons, self.jailbreaks) if scores is not None]
 
     @property
     def key(self) -> tuple[str, str]:
-        """Family and training set."""
-        return self.scores.family.name, self.scores.trained_on
+        """See `model_key`."""
+        return model_key(self.scores)
 
     def evaluate(self, **options: Any) -> Evaluation:
         """See `measures.evaluate.evaluate`.
@@ -61,38 +62,39 @@ class ModelScores:
             raise UserError(f"{self.scores.name} cannot be evaluated: {error}") from error
 
 
+def model_key(scores: Scores) -> tuple[str, str]:
+    """Family and training set."""
+    return scores.family.name, scores.trained_on
+
+
 def models_of(comparisons: Sequence[Scores], jailbreaks: Sequence[Scores]) -> list[ModelScores]:
     """One entry for each model, ordered by family and training set.
 
     Comparisons and jailbreaks are of one model where there is one of each of their family and
     training set; else nobody knows which belong together, and they stay apart.
     """
-
-    def key(scores: Scores) -> tuple[str, str]:
-        return scores.family.name, scores.trained_on
-
-    several = Counter(map(key, comparisons)), Counter(map(key, jailbreaks))
-    alone = {of for of in several[0] if several[0][of] == several[1][of] == 1}
-    of_model = {key(scores): scores for scores in jailbreaks if key(scores) in alone}
+    numbers = Counter(map(model_key, comparisons)), Counter(map(model_key, jailbreaks))
+    alone = {key for key in numbers[0] if numbers[0][key] == numbers[1][key] == 1}
+    paired = {key: scores for scores in jailbreaks if (key := model_key(scores)) in alone}
     models = [
-        ModelScores(scores, of_model.get(key(scores)), _baseline(scores, comparisons))
+        ModelScores(scores, paired.get(model_key(scores)), _baseline(scores, comparisons))
         for scores in comparisons
     ]
-    models += [ModelScores(jailbreaks=each) for each in jailbreaks if key(each) not in alone]
-    return sorted(models, key=lambda model: _place(*model.key))
+    unpaired = [scores for scores in jailbreaks if model_key(scores) not in alone]
+    models += [ModelScores(jailbreaks=scores) for scores in unpaired]
+    return sorted(models, key=_place)
 
 
-def _place(family: str, trained_on: str) -> tuple[int, int]:
-    sets = (*TRAINING_SETS, trained_on)
-    return list(FAMILIES).index(family), sets.index(trained_on)
+def _place(model: ModelScores) -> tuple[int, int]:
+    family, trained_on = model.key
+    return list(FAMILIES).index(family), (*TRAINING_SETS, trained_on).index(trained_on)
 
 
 def _baseline(scores: Scores, comparisons: Sequence[Scores]) -> Scores | None:
     if scores.family.name == "base":
         return None
-    scalar = [each for each in comparisons if each.family.name == "base"]
-    same_set = (each for each in scalar if each.trained_on == scores.trained_on)
-    return next((each for each in same_set if each.same_rows(scores)), None)
+    scalar = (other for other in comparisons if model_key(other) == ("base", scores.trained_on))
+    return next((other for other in scalar if other.same_rows(scores)), None)
 
 
 def choose_levels(
@@ -110,9 +112,9 @@ def choose_levels(
     """
     choices = []
     for model in validation:
-        same = [each for each in test if each.key == model.key]
-        if len(same) > 1 or [each.key for each in validation].count(model.key) > 1:
-            listed = ", ".join(each.scores.source for each in [model, *same])
+        same = [other for other in test if other.key == model.key]
+        if len(same) > 1 or [other.key for other in validation].count(model.key) > 1:
+            listed = ", ".join(other.scores.source for other in [model, *same])
             raise UserError(
                 f"several runs are of {model.key[0]} trained on {model.key[1]} ({listed}); leave "
                 "one of them, so that it is clear whose level is chosen."
@@ -122,10 +124,8 @@ def choose_levels(
             options: dict[str, Any] = {"measures": ("accuracy", "jailbreaks")}
             of_validation = model.evaluate(risks=risks, **options)
             risk = choose_level(of_validation, tolerance=tolerance)
-            chosen = [each for each in risks if str(each) == risk]
-            choices.append(
-                LevelChoice(risk, of_validation, same[0].evaluate(risks=chosen, **options))
-            )
+            of_test = same[0].evaluate(risks=[risk], **options)
+            choices.append(LevelChoice(risk, of_validation, of_test))
     if not choices:
         raise UserError("no model has both validation and test scores; give folders of one model.")
     return choices
@@ -133,18 +133,14 @@ def choose_levels(
 
 def missing_scores(comparisons: Sequence[Scores], jailbreaks: Sequence[Scores]) -> list[str]:
     """Where scores of the paper's models would be that are not among these."""
-    of_comparisons, of_jailbreaks = (
-        {(scores.family.name, scores.trained_on) for scores in of}
-        for of in (comparisons, jailbreaks)
-    )
+    compared, broken = (set(map(model_key, scores)) for scores in (comparisons, jailbreaks))
     missing = []
-    for name in PUBLISHED:
-        for trained_on in TRAINING_SETS:
-            if (name, trained_on) not in of_comparisons:
-                missing.append(
-                    f"reward_models/*/{trained_on}/{name}_*_last_checkpoint/eval_results_both.jsonl"
-                )
-            if (name, trained_on) not in of_jailbreaks:
-                column = f"reward_outputs_{trained_on}" + ("" if name == "base" else f"_{name}")
-                missing.append(f"jailbroken_evaluations_{name}.jsonl, column {column}")
+    for name, trained_on in product(PUBLISHED, TRAINING_SETS):
+        if (name, trained_on) not in compared:
+            missing.append(
+                f"reward_models/*/{trained_on}/{name}_*_last_checkpoint/eval_results_both.jsonl"
+            )
+        if (name, trained_on) not in broken:
+            column = f"reward_outputs_{trained_on}" + ("" if name == "base" else f"_{name}")
+            missing.append(f"jailbroken_evaluations_{name}.jsonl, column {column}")
     return missing

@@ -1,7 +1,6 @@
 """Evaluations drawn on the Axes of matplotlib, in notebooks and on the page."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -49,11 +48,13 @@ RATE_NAMES: Mapping[str, str] = {
 }
 
 
-def new_axes() -> "Axes":
-    """Axes of a figure of their own, which pyplot does not know."""
+def drawn(axes: "Axes | None", draw: Callable[..., None], *of: Any) -> "Axes":
+    """Draw on these axes, or on those of a figure of their own, which pyplot does not know."""
     from matplotlib.figure import Figure
 
-    return Figure(layout="constrained").add_subplot()
+    axes = axes or Figure(layout="constrained").add_subplot()
+    draw(axes, *of)
+    return axes
 
 
 def data_set_of(evaluation: Evaluation) -> str:
@@ -63,42 +64,45 @@ def data_set_of(evaluation: Evaluation) -> str:
 
 def labels_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """The family of each, numbered where several are of one family and training set."""
-    models = [(each.family.name, data_set_of(each)) for each in evaluations]
-    total, seen = Counter(models), Counter[tuple[str, str]]()
-    labels = []
-    for model in models:
-        seen[model] += 1
-        labels.append(model[0] if total[model] == 1 else f"{model[0]} ({seen[model]})")
-    return labels
+    models = [(evaluation.family.name, data_set_of(evaluation)) for evaluation in evaluations]
+    numbers = [models[:place].count(model) + 1 for place, model in enumerate(models)]
+    return [
+        model[0] if models.count(model) == 1 else f"{model[0]} ({number})"
+        for model, number in zip(models, numbers, strict=True)
+    ]
+
+
+def labelled(
+    evaluations: Sequence[Evaluation], has: Callable[[Evaluation], object]
+) -> list[tuple[str, Evaluation]]:
+    """Those that have something, by their labels among all."""
+    pairs = zip(labels_of(evaluations), evaluations, strict=True)
+    return [(label, evaluation) for label, evaluation in pairs if has(evaluation)]
 
 
 def draw_explained_variance(
     axes: "Axes", evaluations: Sequence[Evaluation], scale: str = "pooled"
 ) -> None:
     """r² by training set and family, beside nulls, matched sizes and the published values."""
-    some = [
-        (label, each)
-        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
-        if scale in each.explained_variance
-    ]
-    sets = list(dict.fromkeys(data_set_of(each) for _, each in some))
+    some = labelled(evaluations, lambda evaluation: scale in evaluation.explained_variance)
+    sets = list(dict.fromkeys(data_set_of(evaluation) for _, evaluation in some))
     labels = list(dict.fromkeys(label for label, _ in some))
     step = SPREAD / max(len(labels), 1)
     legend: dict[str, dict[str, Any]] = {label: _mark_of(label) for label in labels}
-    for label, each in some:
-        data_set = data_set_of(each)
+    for label, evaluation in some:
+        data_set = data_set_of(evaluation)
         x = sets.index(data_set) + step * (labels.index(label) + 0.5) - SPREAD / 2
-        draws = [draw for null in each.null if null.figure == f"r2_{scale}" for draw in null.draws]
-        if draws:
+        nulls = [null for null in evaluation.null if null.figure == f"r2_{scale}" and null.draws]
+        for null in nulls:
             wide = {"color": GREY, "alpha": 0.45, "lw": 7, "solid_capstyle": "butt"}
             band = legend.setdefault("no hidden context", wide)
-            axes.plot([x, x], [min(draws), max(draws)], **band)
-        _mark(axes, x, each.explained_variance[scale], legend[label])
-        if scale in each.matched_explained_variance:
+            axes.plot([x, x], [min(null.draws), max(null.draws)], **band)
+        _mark(axes, x, evaluation.explained_variance[scale], legend[label])
+        if scale in evaluation.matched_explained_variance:
             hollow = {**legend[label], "markerfacecolor": "none", "ms": 3.5}
-            size = f"{each.matched_size} comparisons"
+            size = f"{evaluation.matched_size} comparisons"
             legend.setdefault(size, {**hollow, "color": INK, "marker": "o"})
-            _mark(axes, x + 0.25 * step, each.matched_explained_variance[scale], hollow)
+            _mark(axes, x + 0.25 * step, evaluation.matched_explained_variance[scale], hollow)
         paper = published(sets, labels).get((data_set, label))
         if scale == "pooled" and paper is not None:
             dash = {"color": INK, "marker": "_", "ls": "none", "ms": 13, "mew": 1.5}
@@ -108,20 +112,15 @@ def draw_explained_variance(
 
 def draw_scales(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
     """r² of each evaluation on every scale."""
-    labels = labels_of(evaluations)
-    scales = [
-        scale
-        for scale in SCALE_NAMES
-        if any(scale in each.explained_variance for each in evaluations)
-    ]
-    step = SPREAD / max(len(labels), 1)
+    measured = {scale for evaluation in evaluations for scale in evaluation.explained_variance}
+    scales = [scale for scale in SCALE_NAMES if scale in measured]
+    step = SPREAD / max(len(evaluations), 1)
     legend = {}
-    for number, (label, each) in enumerate(zip(labels, evaluations, strict=True)):
-        for place, scale in enumerate(scales):
-            if scale in each.explained_variance:
-                legend[label] = _mark_of(label)
-                x = place + step * (number + 0.5) - SPREAD / 2
-                _mark(axes, x, each.explained_variance[scale], legend[label])
+    for number, (label, evaluation) in enumerate(labelled(evaluations, lambda _: True)):
+        for scale, r2 in evaluation.explained_variance.items():
+            legend[label] = _mark_of(label)
+            x = scales.index(scale) + step * (number + 0.5) - SPREAD / 2
+            _mark(axes, x, r2, legend[label])
     _r2_axis(axes, scales, legend, "r²")
 
 
@@ -161,24 +160,20 @@ def _ends(estimate: Estimate) -> list[list[float]] | None:
 
 def draw_training_curve(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
     """Held-out r² against passes over the training data."""
-    some = [
-        (label, each)
-        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
-        if each.training_curve
-    ]
-    points = [point for _, each in some for point in each.training_curve]
+    some = labelled(evaluations, lambda evaluation: evaluation.training_curve)
+    points = [point for _, evaluation in some for point in evaluation.training_curve]
     scales = [scale for scale in SCALE_LINES if any(scale in point.r2 for point in points)]
-    for label, each in some:
+    for label, evaluation in some:
         color = look_of(label).color
         for scale in scales:
-            line = [(point.passes, point.r2[scale]) for point in each.training_curve]
+            line = [(point.passes, point.r2[scale]) for point in evaluation.training_curve]
             axes.plot(*zip(*line, strict=True), color=color, ls=SCALE_LINES[scale], marker=".")
         axes.plot([], [], color=color, label=label)
     for scale in scales:
         axes.plot([], [], color=INK, ls=SCALE_LINES[scale], label=SCALE_NAMES[scale])
     passes = sorted({point.passes for point in points})
     axes.set_xscale("log")
-    axes.set_xticks(passes, [f"{each:.3g}" for each in passes])
+    axes.set_xticks(passes, [f"{number:.3g}" for number in passes])
     axes.set_xticks([], minor=True)
     axes.set(xlabel="passes over the training comparisons", ylabel="held-out r²")
     _from_zero(axes)
@@ -188,14 +183,11 @@ def draw_training_curve(axes: "Axes", evaluations: Sequence[Evaluation]) -> None
 def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
     """Predicted against observed shares of votes; the area of a mark grows with its votes."""
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8)
-    for label, each in zip(labels_of(evaluations), evaluations, strict=True):
-        if not each.reliability:
-            continue
+    for label, evaluation in labelled(evaluations, lambda evaluation: evaluation.reliability):
         look = look_of(label)
-        predicted = [one.predicted for one in each.reliability]
-        observed = [one.observed for one in each.reliability]
+        bins = [(part.predicted, part.observed, part.num_votes) for part in evaluation.reliability]
+        predicted, observed, votes = np.array(bins).T
         axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1, label=label)
-        votes = np.array([one.num_votes for one in each.reliability])
         sizes = LEAST_AREA + MOST_AREA * votes / (votes.sum() or 1)
         axes.scatter(predicted, observed, sizes, look.color, marker=look.marker, clip_on=False)
     axes.set(xlabel="predicted P(first preferred)", ylabel="share of votes", xlim=(0, 1))
@@ -205,13 +197,12 @@ def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
 
 def draw_std(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
     """Histograms of standard deviations, as shares of the responses."""
-    for label, each in zip(labels_of(evaluations), evaluations, strict=True):
-        if each.std is None:
-            continue
+    for label, evaluation in labelled(evaluations, lambda evaluation: evaluation.std):
+        assert evaluation.std is not None
         look = look_of(label)
-        counts = np.asarray(each.std.counts)
+        counts = np.asarray(evaluation.std.counts)
         shares = counts / max(counts.sum(), 1)
-        axes.stairs(shares, each.std.edges, color=look.color, ls=look.line, lw=1.6)
+        axes.stairs(shares, evaluation.std.edges, color=look.color, ls=look.line, lw=1.6)
         axes.plot([], [], color=look.color, ls=look.line, label=label)
     axes.set(xlabel="standard deviation / root of the total variance", ylabel="share of responses")
     axes.set_ylim(bottom=0)
@@ -229,18 +220,18 @@ def level_of(risk: str) -> float | None:
 
 def rates_by_level(evaluation: Evaluation, rate: RateName) -> list[tuple[float, Rate]]:
     """The mean, then quantiles by falling level."""
-    by_level = [(level_of(risk), each) for risk, each in getattr(evaluation, rate).items()]
-    known = [(level, each) for level, each in by_level if level is not None]
+    by_level = [(level_of(risk), value) for risk, value in getattr(evaluation, rate).items()]
+    known = [(level, value) for level, value in by_level if level is not None]
     return sorted(known, key=lambda pair: -pair[0])
 
 
 def rate_of_longer(evaluations: Sequence[Evaluation], rate: RateName) -> float | None:
     """The rate if the longer response always won."""
-    for each in evaluations:
+    for evaluation in evaluations:
         estimate: Estimate | None = {
-            "jailbreak_rate": each.longer_is_unsafe,
-            "helpfulness_accuracy": each.longer_is_helpful,
-            "accuracy": each.length.longer_wins if each.length else None,
+            "jailbreak_rate": evaluation.longer_is_unsafe,
+            "helpfulness_accuracy": evaluation.longer_is_helpful,
+            "accuracy": evaluation.length.longer_wins if evaluation.length else None,
         }[rate]
         if estimate is not None:
             return estimate.value
@@ -249,13 +240,15 @@ def rate_of_longer(evaluations: Sequence[Evaluation], rate: RateName) -> float |
 
 def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -> None:
     """A rate along the levels of the quantile that decides; the mean stands apart."""
-    labelled = zip(labels_of(evaluations), evaluations, strict=True)
-    some = [(label, points) for label, each in labelled if (points := rates_by_level(each, rate))]
-    for number, (label, points) in enumerate(some):
+    some = labelled(evaluations, lambda evaluation: rates_by_level(evaluation, rate))
+    for number, (label, evaluation) in enumerate(some):
         look = look_of(label)
-        means = [each for level, each in points if level == BESIDE_THE_LEVELS]
-        rest = [(level, each) for level, each in points if level != BESIDE_THE_LEVELS]
-        for mean in means:
+        points = rates_by_level(evaluation, rate)
+        rest = [
+            (level, of.value, of.low, of.high) for level, of in points if level < BESIDE_THE_LEVELS
+        ]
+        if points[0][0] == BESIDE_THE_LEVELS:
+            mean = points[0][1]
             axes.errorbar(
                 BESIDE_THE_LEVELS * SHIFT ** (number - (len(some) - 1) / 2),
                 mean.value,
@@ -266,11 +259,9 @@ def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -
                 label="_" if rest else label,
             )
         if rest:
-            levels, rates = [level for level, _ in rest], [each for _, each in rest]
-            low, high = ([getattr(one, end) for one in rates] for end in ("low", "high"))
+            levels, values, low, high = np.array(rest, float).T
             axes.fill_between(levels, low, high, color=look.color, alpha=0.18, lw=0)
             marker = look.marker if len(rest) == 1 else None
-            values = [each.value for each in rates]
             axes.plot(levels, values, color=look.color, ls=look.line, marker=marker, label=label)
     longer = rate_of_longer(evaluations, rate)
     if longer is not None:

@@ -42,8 +42,9 @@ def preference_entropy(family: Family, raw: ArrayLike, prompts: PromptLabels) ->
     """
     outputs: np.ndarray[Any, Any] = np.asarray(raw, dtype=np.float64)
     labels = np.asarray(prompts)
-    with_several_rows(group_prompts(labels, num_rows=len(outputs)))
-    first, second = group_prompts(labels).pairs()
+    by_prompt = group_prompts(labels, num_rows=len(outputs))
+    with_several_rows(by_prompt)
+    first, second = by_prompt.pairs()
     a, b = family.decode(outputs[first]), family.decode(outputs[second])
     log_prob = np.asarray(a.log_prob_preferred_to(b))
     log_reverse = np.asarray(b.log_prob_preferred_to(a))

@@ -17,6 +17,8 @@ PromptLabels = Sequence[Any] | np.ndarray
 class PromptGroups:
     """Which rows (responses or comparisons) belong to one prompt."""
 
+    labels: np.ndarray
+    """Label of each prompt, sorted, shape `(m,)`."""
     group: np.ndarray
     """Number of each row's prompt, 0 to m - 1, shape `(n,)`."""
     num_rows: np.ndarray
@@ -52,26 +54,20 @@ class PromptGroups:
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Every two rows of one prompt once, the earlier row first: two vectors of row numbers."""
-        first, second = [], []
-        for rows in self.rows:
-            i, j = np.triu_indices(len(rows), k=1)
-            first.append(rows[i])
-            second.append(rows[j])
-        return np.concatenate(first), np.concatenate(second)
+        pairs = [rows[np.array(np.triu_indices(len(rows), k=1))] for rows in self.rows]
+        first, second = np.concatenate(pairs, axis=1)
+        return first, second
 
 
-def group_prompts(
-    prompts: PromptLabels, *, num_rows: int | None = None, at_least: int = 1
-) -> PromptGroups:
+def group_prompts(prompts: PromptLabels, *, num_rows: int | None = None) -> PromptGroups:
     """Group rows by prompt.
 
     Args:
         prompts: Label of each row, shape `(n,)`.
         num_rows: n, where it is known.
-        at_least: How many different prompts are needed.
 
     Raises:
-        UserError: The lengths differ, or there are too few prompts.
+        UserError: The lengths differ, or there are no prompts.
     """
     labels = np.asarray(prompts)
     if labels.ndim != 1 or (num_rows is not None and len(labels) != num_rows):
@@ -79,10 +75,9 @@ def group_prompts(
         raise UserError(
             f"prompts has shape {labels.shape}; expected {expected}, the prompt of each row."
         )
-    _, group, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(counts) < at_least:
-        raise UserError(f"there are {len(counts)} prompts; at least {at_least} are needed.")
-    return PromptGroups(group, counts)
+    if len(labels) == 0:
+        raise UserError("there are 0 prompts; at least 1 is needed.")
+    return PromptGroups(*np.unique(labels, return_inverse=True, return_counts=True))
 
 
 def with_several_rows(groups: PromptGroups) -> np.ndarray:

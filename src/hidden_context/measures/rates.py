@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from hidden_context.errors import UserError
-from hidden_context.measures.checks import finite_vector, not_negative
+from hidden_context.measures.checks import finite_vector, weights_or_ones
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.prompts import PromptLabels, group_prompts
 
@@ -40,7 +40,7 @@ def wilson(
     """
     success = finite_vector("values", values)
     n = len(success)
-    weight = np.ones(n) if weights is None else not_negative("weights", weights, n)
+    weight = weights_or_ones(weights, n)
     groups = group_prompts(prompts, num_rows=n)
     of_prompt = groups.sums(weight)
     total, m = float(weight.sum()), int((of_prompt > 0).sum())
@@ -85,7 +85,7 @@ def rate_of_higher(
     first, second = np.atleast_2d(first), np.atleast_2d(second)
     n = first.shape[1]
     share = np.ones(n) if win_share is None else np.asarray(win_share, np.float64)
-    weight = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    weight = weights_or_ones(weights, n)
     agreement = agreement_of(first, second, share).mean(0)
     tie = (first == second).mean(0)
     estimate = wilson(agreement, prompts, weights=weight)

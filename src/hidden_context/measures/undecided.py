@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
-from hidden_context.measures.explained_variance import refuse_points
+from hidden_context.measures.moments import moments_of_pairs
 
 WITHIN = 0.1
 """P(a ≻ b) from .4 to .6 is undecided."""
@@ -51,15 +51,7 @@ def undecided_kinds(
     if not 0 < within < 0.5:
         raise UserError(f"within is {within}; give a distance from one half in (0, 0.5).")
     both = np.stack([np.asarray(chosen, np.float64), np.asarray(rejected, np.float64)])
-    num_pairs = both.shape[1]
-    utility = family.decode(both.reshape(2 * num_pairs, -1)).centered(
-        np.tile(np.arange(num_pairs), 2)
-    )
-    refuse_points(utility)
-    mean, variance = (
-        np.asarray(each, np.float64).reshape(2, num_pairs)
-        for each in (utility.mean, utility.variance)
-    )
+    mean, variance = moments_of_pairs(family, both)
     first, second = map(family.decode, both)
     log_prob = np.asarray(first.log_prob_preferred_to(second), np.float64)
     is_undecided = np.abs(np.exp(log_prob) - 0.5) <= within

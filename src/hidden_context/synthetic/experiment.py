@@ -1,8 +1,7 @@
 """One synthetic experiment: every model trained, held against the exact answers, saved, drawn."""
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,49 +9,16 @@ import numpy as np
 
 from hidden_context import records
 from hidden_context.device import default_device
-from hidden_context.errors import UserError
 from hidden_context.figures.style import STYLES, StyleName, in_style
 from hidden_context.synthetic.environments import ENVIRONMENTS
 from hidden_context.synthetic.evaluate import curves, evaluate, exact_answers, exact_curves
 from hidden_context.synthetic.figures import draw, read_curves
 from hidden_context.synthetic.models import MODEL_NAMES, Model, UtilityModel, build_model
+from hidden_context.synthetic.settings import Experiment
 from hidden_context.synthetic.train import load_model, save_model, train
 
 METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.npz"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What the trained weights depend on, besides the family.
-
-    Raises:
-        UserError: A setting is out of range.
-    """
-
-    env: str
-    """A name in `ENVIRONMENTS`."""
-    batch_size: int
-    """Comparisons per iteration."""
-    lr: float
-    """Adam's first learning rate."""
-    num_iterations: int
-    pairs: str
-    """A name in `train.LOSSES`."""
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.num_iterations < 1:
-            raise UserError(
-                f"--batch_size {self.batch_size} and --num_iterations {self.num_iterations} "
-                "must both be at least 1."
-            )
-        if not 0 < self.lr < math.inf:
-            raise UserError(f"--lr {self.lr} must be a positive number, such as 0.001.")
-
-    def folder(self, out_dir: Path) -> Path:
-        """Where the results go, as in `results/1d/2048_0.001_1000`."""
-        return out_dir / self.env / f"{self.batch_size}_{self.lr}_{self.num_iterations}"
 
 
 def run(

@@ -1,6 +1,8 @@
 """The figures of the synthetic experiments, drawn from saved curves and nothing else."""
 
+import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from zipfile import BadZipFile
@@ -47,52 +49,46 @@ def draw(curves: Curves, style: FigureStyle = STYLES["screen"]) -> Figure:
     """The figure of one environment: a panel for each thing to see, for every trained family."""
     panels = panels_of(curves)
     columns = style.panels_per_row
-    rows = -(-len(panels) // columns)
+    rows = math.ceil(len(panels) / columns)
     with in_style(style):
         size = (style.full_width, style.row_inches * rows)
         figure = Figure(figsize=size, layout="constrained")
-        for index, (title, panel) in enumerate(panels):
-            axes = figure.add_subplot(rows, columns, index + 1)
+        for number, (title, panel) in enumerate(panels, start=1):
+            axes = figure.add_subplot(rows, columns, number)
             axes.set_title(title)
             panel(axes, curves)
     return figure
 
 
 def panels_of(curves: Curves) -> list[tuple[str, Panel]]:
-    """Title and drawing of each panel."""
-    return _PANELS_OF[str(curves["env"])](curves)
-
-
-def _panels_1d(curves: Curves) -> list[tuple[str, Panel]]:
-    return [
-        ("Ordinary preference learning", _utility_panel),
-        ("DPL: mean and variance", _band_panel),
-        *((_title(name), _heat_map(name)) for name in _other_families(curves)),
-    ]
-
-
-def _panels_2d(curves: Curves) -> list[tuple[str, Panel]]:
-    return [
-        ("Expected utility", _contours("exact/expected_utility", "E[u]")),
-        ("Borda count", _contours("exact/borda_count", "probability to be preferred")),
-        ("Ordinary learned utility", _contours("base/mean", "utility")),
-        ("DPL: mean", _contours("mean_and_variance/mean", "utility")),
-        ("DPL: standard deviation", _contours("mean_and_variance/std", "utility")),
-        *((_title(name), _bar_charts(name)) for name in _other_families(curves)),
-    ]
-
-
-_PANELS_OF = {"1d": _panels_1d, "2d": _panels_2d}
-
-
-def _other_families(curves: Curves) -> list[str]:
-    """Families drawn by their full distribution."""
+    """Title and drawing of each panel; the families without one of their own come last."""
+    if str(curves["env"]) == "1d":
+        panels: list[tuple[str, Panel]] = [
+            ("Ordinary preference learning", _utility_panel),
+            ("DPL: mean and variance", _band_panel),
+        ]
+        whole_distribution = _heat_map
+    else:
+        panels = [
+            ("Expected utility", partial(_contours, key="exact/expected_utility", label="E[u]")),
+            (
+                "Borda count",
+                partial(_contours, key="exact/borda_count", label="probability to be preferred"),
+            ),
+            ("Ordinary learned utility", partial(_contours, key="base/mean", label="utility")),
+            ("DPL: mean", partial(_contours, key="mean_and_variance/mean", label="utility")),
+            (
+                "DPL: standard deviation",
+                partial(_contours, key="mean_and_variance/std", label="utility"),
+            ),
+        ]
+        whole_distribution = _bar_charts
     names = [key.removesuffix("/mass") for key in curves if key.endswith("/mass")]
-    return [name for name in names if name not in ("base", "mean_and_variance")]
-
-
-def _title(name: str) -> str:
-    return f"DPL: {name.replace('_', ' ')}"
+    return panels + [
+        (f"DPL: {name.replace('_', ' ')}", partial(whole_distribution, name=name))
+        for name in names
+        if name not in ("base", "mean_and_variance")
+    ]
 
 
 def _utility_panel(axes: Axes, curves: Curves) -> None:
@@ -127,72 +123,55 @@ def _band_panel(axes: Axes, curves: Curves) -> None:
     axes.legend(loc="upper left")
 
 
-def _heat_map(name: str) -> Panel:
-    def panel(axes: Axes, curves: Curves) -> None:
-        edges, mass = curves[f"{name}/edges"], curves[f"{name}/mass"]
-        density = mass / np.diff(edges)
-        states = np.linspace(0, 1, len(mass) + 1)
-        # Colours end at the 98 % quantile: one certain state would leave the others pale.
-        image = axes.pcolormesh(
-            states,
-            edges,
-            density.T,
-            cmap=MASS_COLORS,
-            vmin=0,
-            vmax=max(float(np.quantile(density, 0.98)), 1e-12),
-            rasterized=True,
-        )
-        axes.set(xlabel="state a", ylabel="learned utility")
-        axes.figure.colorbar(image, ax=axes, label="probability density", extend="max")
-
-    return panel
+def _heat_map(axes: Axes, curves: Curves, *, name: str) -> None:
+    edges, mass = curves[f"{name}/edges"], curves[f"{name}/mass"]
+    density = mass / np.diff(edges)
+    # Colours end at the 98 % quantile: one certain state would leave the others pale.
+    image = axes.pcolormesh(
+        np.linspace(0, 1, len(mass) + 1),
+        edges,
+        density.T,
+        cmap=MASS_COLORS,
+        vmin=0,
+        vmax=max(float(np.quantile(density, 0.98)), 1e-12),
+        rasterized=True,
+    )
+    axes.set(xlabel="state a", ylabel="learned utility")
+    axes.figure.colorbar(image, ax=axes, label="probability density", extend="max")
 
 
-def _contours(key: str, label: str) -> Panel:
-    def panel(axes: Axes, curves: Curves) -> None:
-        states, values = curves["states"], curves[key]
-        side = round(len(states) ** 0.5)
-        levels = MaxNLocator(NUM_CONTOURS).tick_values(values.min(), values.max())
-        # The states are centres of cells: half a cell is extrapolated up to the border.
-        x, y, z = (
-            np.pad(part.reshape(side, side), 1, mode="reflect", reflect_type="odd")
-            for part in (*states.T, values)
-        )
-        z = np.clip(z, levels[0], levels[-1])
-        filled = axes.contourf(x, y, z, levels=levels, cmap="cividis")
-        axes.contour(x, y, z, levels=levels, colors="white", linewidths=0.5, linestyles="solid")
-        _square(axes)
-        axes.figure.colorbar(filled, ax=axes, label=label, shrink=0.8)
-
-    return panel
+def _contours(axes: Axes, curves: Curves, *, key: str, label: str) -> None:
+    states, values = curves["states"], curves[key]
+    side = round(len(states) ** 0.5)
+    levels = MaxNLocator(NUM_CONTOURS).tick_values(values.min(), values.max())
+    # The states are centres of cells: half a cell is extrapolated up to the border.
+    x, y, z = (
+        np.pad(part.reshape(side, side), 1, mode="reflect", reflect_type="odd")
+        for part in (*states.T, values)
+    )
+    z = np.clip(z, levels[0], levels[-1])
+    filled = axes.contourf(x, y, z, levels=levels, cmap="cividis")
+    axes.contour(x, y, z, levels=levels, colors="white", linewidths=0.5, linestyles="solid")
+    _square(axes)
+    axes.figure.colorbar(filled, ax=axes, label=label, shrink=0.8)
 
 
-def _bar_charts(name: str) -> Panel:
+def _bar_charts(axes: Axes, curves: Curves, *, name: str) -> None:
     """A small bar chart of the learned distribution at each of a few states, utility rightward."""
-
-    def panel(axes: Axes, curves: Curves) -> None:
-        states, cells = curves["states"], curves[f"{name}/mass"]
-        mass = cells.reshape(len(cells), NUM_BARS, -1).sum(-1)
-        side, size = round(len(states) ** 0.5), 1 / BARS_PER_AXIS
-        middles = (np.arange(BARS_PER_AXIS) + 0.5) * side / BARS_PER_AXIS
-        shown = [int(i) * side + int(j) for i in middles for j in middles]
-        tallest = mass[shown].max()
-        offsets = (np.arange(NUM_BARS + 1) / NUM_BARS - 0.5) * 0.8 * size
-        for index in shown:
-            x, y = ((np.floor(states[index] / size)) + 0.5) * size
-            floor = y - 0.42 * size
-            axes.stairs(
-                floor + mass[index] / tallest * 0.84 * size,
-                x + offsets,
-                baseline=floor,
-                fill=True,
-                color=BLUE,
-            )
-            axes.plot(x + offsets[[0, -1]], [floor, floor], color=INK, lw=0.6)
-        _square(axes)
-        axes.set_xlabel("x (within a chart: learned utility)")
-
-    return panel
+    states, cells = curves["states"], curves[f"{name}/mass"]
+    mass = cells.reshape(len(cells), NUM_BARS, -1).sum(-1)
+    side, size = round(len(states) ** 0.5), 1 / BARS_PER_AXIS
+    middles = (np.arange(BARS_PER_AXIS) + 0.5) * side / BARS_PER_AXIS
+    shown = [int(i) * side + int(j) for i in middles for j in middles]
+    heights = mass[shown] / mass[shown].max() * 0.84 * size
+    offsets = (np.arange(NUM_BARS + 1) / NUM_BARS - 0.5) * 0.8 * size
+    for state, height in zip(states[shown], heights, strict=True):
+        x, y = (np.floor(state / size) + 0.5) * size
+        floor = y - 0.42 * size
+        axes.stairs(floor + height, x + offsets, baseline=floor, fill=True, color=BLUE)
+        axes.plot(x + offsets[[0, -1]], [floor, floor], color=INK, lw=0.6)
+    _square(axes)
+    axes.set_xlabel("x (within a chart: learned utility)")
 
 
 def _square(axes: Axes) -> None:

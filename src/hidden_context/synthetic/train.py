@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hidden_context import records
 from hidden_context.distributions import family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.synthetic.environments import Environment, StatePairs, compare
+from hidden_context.synthetic.environments import Environment, compare
 from hidden_context.synthetic.models import Model, UtilityModel
 
 FINAL_LR = 1e-5
@@ -25,8 +25,7 @@ def sampled_loss(
     model: Model, environment: Environment, batch_size: int, generator: torch.Generator
 ) -> Tensor:
     """Loss of noisy comparisons, each of two fresh states, as published; nats per comparison."""
-    comparisons = compare(environment, batch_size, generator)
-    return model.loss(_on(next(model.parameters()).device, comparisons))
+    return model.loss(compare(environment, batch_size, generator))
 
 
 def all_pairs_loss(
@@ -119,8 +118,8 @@ def save_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) 
     with records.atomic_write(folder / f"{name}.safetensors") as file:
         file.write(tensors_as_bytes({k: v.contiguous() for k, v in model.state_dict().items()}))
     family = model.family.to_dict() if isinstance(model, UtilityModel) else None
-    record = {"model": name, "family": family, "config": settings}
-    records.write_json(record_path, record | records.provenance())
+    record = {"model": name, "family": family, "config": settings, **records.provenance()}
+    records.write_json(record_path, record)
 
 
 def load_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> bool:
@@ -140,11 +139,3 @@ def load_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) 
     model.load_state_dict(load_tensors(weights_path.read_bytes()))
     model.eval()
     return True
-
-
-def _on(device: torch.device, comparisons: StatePairs) -> StatePairs:
-    return StatePairs(
-        comparisons.first.to(device),
-        comparisons.second.to(device),
-        comparisons.first_preferred.to(device),
-    )
