@@ -8,12 +8,12 @@ from hidden_context.audits.comparison_table import (
     read_table,
     texts_of,
 )
-from hidden_context.comparisons.schema import comparisons_from_rows
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.errors import UserError
 
 
 def table_of(rows, reads: Reads = "response"):
-    return read_table(comparisons_from_rows(rows, "rows"), reads)
+    return read_table(Comparisons.from_rows(rows, "rows"), reads)
 
 
 def test_equal_texts_are_left_out_and_counted():
@@ -60,7 +60,7 @@ def test_a_ranking_is_all_its_pairs_and_counts_as_one_less_than_its_responses():
     ],
 )
 def test_the_response_is_what_follows_the_prompt(row, read):
-    comparisons = comparisons_from_rows([row], "rows")
+    comparisons = Comparisons.from_rows([row], "rows")
     assert next(texts_of(comparisons, "response")) == (digest_of(read), read)
     whole = next(texts_of(comparisons, "whole"))[1]
     assert whole == next(iter(comparisons)).chosen
@@ -88,7 +88,7 @@ def test_votes_weigh_and_who_judged_is_kept():
 
 def test_pairs_come_in_the_order_of_the_table():
     rows = [{"chosen": f"a{i}", "rejected": f"b{i}"} for i in range(3)]
-    comparisons = comparisons_from_rows(rows, "rows")
+    comparisons = Comparisons.from_rows(rows, "rows")
     table = read_table(comparisons, "whole")
     for pair, digests in zip(differing_pairs(comparisons), table.digest, strict=True):
         assert digests[0].tobytes() == digest_of(pair.first)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.schema import (
     Comparison,
-    comparisons_from_rows,
     outcomes_of,
     prompt_key,
 )
@@ -23,7 +23,7 @@ WON, LOST, TIED = (0.0, 0.0, 1.0), "swapped", (0.0, 1.0, 0.0)
 
 
 def read(*rows: dict[str, Any]) -> list[Comparison]:
-    return list(comparisons_from_rows(rows, "data"))
+    return list(Comparisons.from_rows(rows, "data"))
 
 
 @pytest.mark.parametrize(

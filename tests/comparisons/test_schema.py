@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.objectives import select_objective, take_stratified
 from hidden_context.comparisons.responses import texts_of_responses
-from hidden_context.comparisons.schema import comparisons_from_rows, count_identical
+from hidden_context.comparisons.schema import count_identical
 from hidden_context.errors import UserError
 
 USER = {"role": "user", "content": "Hi"}
@@ -15,7 +16,7 @@ BAD = {"role": "assistant", "content": "Go away."}
 
 
 def texts(*rows: dict[str, Any]) -> list[tuple[Any, Any]]:
-    return [(pair.chosen, pair.rejected) for pair in comparisons_from_rows(rows, "data")]
+    return [(pair.chosen, pair.rejected) for pair in Comparisons.from_rows(rows, "data")]
 
 
 def test_whole_dialogues_are_left_as_they_are():
@@ -77,7 +78,7 @@ def test_an_empty_data_set_is_refused():
 
 def test_equal_texts_are_counted():
     rows = [{"chosen": "A", "rejected": "A"}, {"chosen": "A", "rejected": "B"}]
-    assert count_identical(comparisons_from_rows(rows, "data")) == 1
+    assert count_identical(Comparisons.from_rows(rows, "data")) == 1
 
 
 ROWS = [

@@ -10,7 +10,7 @@ import pytest
 
 from hidden_context.comparisons import sources
 from hidden_context.comparisons.objectives import select_objective, take_stratified
-from hidden_context.comparisons.schema import comparisons_from_rows
+from hidden_context.comparisons.schema import read_comparisons
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, selected
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
@@ -45,9 +45,9 @@ def test_a_large_file_gives_what_a_small_one_gives(
         assert list(rows) == list(rows) == ROWS
         helpful = select_objective(rows, "helpful", "file")
         assert (len(helpful), [row["chosen"] for row in helpful]) == (3, ["a0", "a2", "a4"])
-        taken = comparisons_from_rows(take_stratified(rows, 3), "file")
+        taken = read_comparisons(take_stratified(rows, 3), "file")[0]
         assert [pair.chosen for pair in taken] == ["a0", "a1", "a3"]
-    assert isinstance(comparisons_from_rows(large, "file"), Streamed)
+    assert isinstance(read_comparisons(large, "file")[0], Streamed)
 
 
 def test_a_bad_line_of_a_large_file_is_named_before_work_begins(

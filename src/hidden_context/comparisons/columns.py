@@ -34,10 +34,28 @@ STRENGTHS = {
 }
 """Grades of strengths in words."""
 TIE_WORDS = ("tie", "both", "neither", "equal", "same")
+VOTES = (
+    ("wins", "losses"),
+    ("wins", "losses", "ties"),
+    ("wins", "votes"),
+    ("wins", "ties", "votes"),
+    ("wins", "losses", "votes"),
+    ("wins", "losses", "ties", "votes"),
+    ("votes_a", "votes_b"),
+    ("votes_a", "votes_b", "votes_tie"),
+)
+"""Columns of votes; what they leave out follows from the others."""
+ROLES = {name: name for name in ("wins", "losses", "ties", "votes")}
+ROLES |= {"votes_a": "wins", "votes_b": "losses", "votes_tie": "ties"}
+"""What each column of votes counts, seen from the first response."""
+PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength")
+"""First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
 WEIGHT = "weight"
 CHOSEN_REJECTED = ("chosen", "rejected")
 SCORED_OUTCOME = "outcome"
 """Of a file of scores: the shares of grades and the weight of chosen and rejected."""
+WON = ([0.0, 0.0, 1.0], 1.0)
+"""Of a row of such a file that says nothing of the outcome: the first won."""
 ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id")
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")
 
@@ -80,7 +98,7 @@ class Layout:
         responses = _responses(row, self.responses, place)
         if not self.outcome:
             return responses, Observed({1: 1.0})
-        read = READERS[self.outcome].read
+        read = READERS[self.outcome]
         if not self.described:
             return responses, read(row, self, len(responses), place)
         others = _responses(row, self.described, place)
@@ -157,15 +175,16 @@ def _layout_with_chosen(
                 f"not all (read are: {whole}); add the other columns, or remove it."
             )
         return Layout(CHOSEN_REJECTED, ())
+    plain = outcome[0] in PLAIN_BESIDE_CHOSEN
     if not others:
-        if READERS[outcome].with_chosen:
+        if plain:
             return Layout(CHOSEN_REJECTED, outcome)
         raise UserError(
             f"{source}: chosen, rejected and {named} both say which response was preferred, and "
             f"how {named} is meant beside them is ambiguous; remove {named}, or give 'probability' "
             "or 'winner' (chosen, rejected or tie)."
         )
-    if READERS[outcome].with_chosen and outcome[0] != "winner":
+    if plain and outcome[0] != "winner":
         raise UserError(
             f"{source}: responses are in {', '.join(CHOSEN_REJECTED)} and in "
             f"{', '.join(others[0])}, so of which {named} speaks is "
@@ -248,18 +267,39 @@ def _is_scored(row: Row) -> bool:
 
 def _scored_outcome(row: Row, layout: "Layout", count: int, place: str) -> Observed:
     """Shares of grades and, in `weight`, votes times the row's own weight."""
-    given = row.get(SCORED_OUTCOME)
-    if given is None:
-        given = {"shares": [0.0, 0.0, 1.0], "weight": 1.0}
-    if not isinstance(given, Mapping) or not {"shares", "weight"} <= given.keys():
-        raise UserError(f"{place}: outcome is {given!r}; expected its shares and weight.")
-    shares = given["shares"]
-    if not isinstance(shares, list) or len(shares) % 2 == 0:
-        raise UserError(f"{place}: outcome has the shares {shares!r}; expected one for each grade.")
+    shares, weight = scored_outcome(row, place) or WON
     own = number(row, WEIGHT, place) if WEIGHT in row else 1.0
-    votes = number(given, "weight", place) / own if own else 1.0
+    votes = weight / own if own else 1.0
     grades = len(shares) // 2
     return Observed({grade: votes * share for grade, share in enumerate(shares, start=-grades)})
+
+
+def scored_outcome(row: Row, place: str) -> tuple[list[float], float] | None:
+    """Shares of the grades and weight of a row of a file of scores; None if it has none.
+
+    Raises:
+        UserError: They are not such shares, or the weight is negative.
+    """
+    outcome = row.get(SCORED_OUTCOME)
+    if outcome is None:
+        return None
+    try:
+        shares = [float(share) for share in outcome["shares"]]
+        weight = float(outcome["weight"])
+    except (KeyError, TypeError, ValueError):
+        shares, weight = [], 0.0
+    are_shares = len(shares) % 2 == 1 and min(shares) >= 0
+    if (
+        not are_shares
+        or len(shares) < 3
+        or not math.isclose(sum(shares), 1, abs_tol=1e-4)
+        or not 0 <= weight < math.inf
+    ):
+        raise UserError(
+            f"{place}: outcome is {str(outcome)[:80]}; expected a weight that is not negative, and "
+            "shares of an odd number of grades that add up to 1."
+        )
+    return shares, weight
 
 
 def annotator_of(row: Row) -> str | None:
@@ -312,21 +352,24 @@ def _probability(column: str) -> "Reader":
     return read
 
 
-def _votes(first: str, second: str | None, tie: str | None, total: str | None) -> "Reader":
+def _votes(columns: tuple[str, ...]) -> "Reader":
+    role = {ROLES[column]: column for column in columns}
+
     def read(row: Row, layout: Layout, count: int, place: str) -> Observed:
-        _two(count, first, place)
-        wins = number(row, first, place)
-        ties = number(row, tie, place) if tie else 0.0
-        votes = number(row, total, place) if total else None
-        rest = (votes or 0.0) - wins - ties
-        losses = rest if second is None else number(row, second, place)
-        if votes is not None and not (losses >= 0 and math.isclose(wins + ties + losses, votes)):
+        _two(count, columns[0], place)
+        given = {name: number(row, column, place) for name, column in role.items()}
+        wins, ties = given["wins"], given.get("ties", 0.0)
+        losses = given.get("losses", given.get("votes", 0.0) - wins - ties)
+        votes = given.get("votes", wins + losses + ties)
+        if not (losses >= 0 and math.isclose(wins + ties + losses, votes)):
             raise UserError(
-                f"{place}: {first} {wins:g}, ties {ties:g} and "
-                f"losses {max(losses, 0.0):g} are not {total} {votes:g} in all."
+                f"{place}: {role['wins']} {wins:g}, ties {ties:g} and "
+                f"losses {max(losses, 0.0):g} are not {role['votes']} {votes:g} in all."
             )
-        if wins + losses + ties == 0:
-            raise UserError(f"{place}: nobody voted ({first}, ... are all 0); leave the row out.")
+        if votes == 0:
+            raise UserError(
+                f"{place}: nobody voted ({columns[0]}, ... are all 0); leave the row out."
+            )
         return Observed({1: wins, -1: losses, 0: ties})
 
     return read
@@ -391,7 +434,7 @@ def _label(row: Row, layout: Layout, count: int, place: str) -> Observed:
 
 def _ranking(row: Row, layout: Layout, count: int, place: str) -> Observed:
     order = row["ranking"]
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(count))):
+    if not _is_order(order, range(count)):
         raise UserError(
             f"{place}: ranking is {order!r}; expected the indices 0 to {count - 1} of the "
             "responses, best first (for ranks from 1, call the column 'ranks')."
@@ -401,14 +444,17 @@ def _ranking(row: Row, layout: Layout, count: int, place: str) -> Observed:
 
 def _ranks(row: Row, layout: Layout, count: int, place: str) -> Observed:
     ranks = row["ranks"]
-    if not isinstance(ranks, list) or sorted(map(str, ranks)) != sorted(
-        map(str, range(1, count + 1))
-    ):
+    if not _is_order(ranks, range(1, count + 1)):
         raise UserError(
             f"{place}: ranks are {ranks!r}; expected a rank for each response, 1 for the best, "
             f"to {count}, each once (give ties as comparisons)."
         )
     return Observed(order=tuple(sorted(range(count), key=lambda index: int(ranks[index]))))
+
+
+def _is_order(values: Any, numbers: range) -> bool:
+    """Whether values are a list of these numbers, each once, in any order."""
+    return isinstance(values, list) and sorted(map(str, values)) == sorted(map(str, numbers))
 
 
 def _grade(row: Row, column: str, place: str) -> int:
@@ -432,48 +478,21 @@ def _two(count: int, column: str, place: str) -> None:
 
 Reader: TypeAlias = Callable[[Row, Layout, int, str], Observed]
 
-
-@dataclass(frozen=True)
-class OutcomeReader:
-    """How the columns of an outcome are read."""
-
-    read: Reader
-    with_chosen: bool = False
-    """Whether their meaning is plain beside `chosen` and `rejected`."""
-
-
-READERS: dict[tuple[str, ...], OutcomeReader] = {
-    ("probability",): OutcomeReader(_probability("probability"), with_chosen=True),
-    ("soft_label",): OutcomeReader(_probability("soft_label"), with_chosen=True),
-    ("wins", "losses"): OutcomeReader(_votes("wins", "losses", None, None), with_chosen=True),
-    ("wins", "losses", "ties"): OutcomeReader(
-        _votes("wins", "losses", "ties", None), with_chosen=True
-    ),
-    ("wins", "votes"): OutcomeReader(_votes("wins", None, None, "votes"), with_chosen=True),
-    ("wins", "ties", "votes"): OutcomeReader(
-        _votes("wins", None, "ties", "votes"), with_chosen=True
-    ),
-    ("wins", "losses", "votes"): OutcomeReader(
-        _votes("wins", "losses", None, "votes"), with_chosen=True
-    ),
-    ("wins", "losses", "ties", "votes"): OutcomeReader(
-        _votes("wins", "losses", "ties", "votes"), with_chosen=True
-    ),
-    ("votes_a", "votes_b"): OutcomeReader(_votes("votes_a", "votes_b", None, None)),
-    ("votes_a", "votes_b", "votes_tie"): OutcomeReader(
-        _votes("votes_a", "votes_b", "votes_tie", None)
-    ),
-    ("winner",): OutcomeReader(_winner("winner"), with_chosen=True),
-    ("winner", "strength"): OutcomeReader(_winner("winner", "strength"), with_chosen=True),
-    ("strength",): OutcomeReader(_strength, with_chosen=True),
-    ("better_response_id",): OutcomeReader(_winner("better_response_id")),
-    ("winner_model_a", "winner_model_b", "winner_tie"): OutcomeReader(_one_hot),
-    ("overall_preference",): OutcomeReader(_signed("overall_preference", first_is=-1)),
-    ("preference_strength",): OutcomeReader(_signed("preference_strength", first_is=-1)),
-    ("ranking",): OutcomeReader(_ranking),
-    ("ranks",): OutcomeReader(_ranks),
-    ("label",): OutcomeReader(_label),
-    (SCORED_OUTCOME,): OutcomeReader(_scored_outcome, with_chosen=True),
+READERS: dict[tuple[str, ...], Reader] = {
+    ("probability",): _probability("probability"),
+    ("soft_label",): _probability("soft_label"),
+    **{columns: _votes(columns) for columns in VOTES},
+    ("winner",): _winner("winner"),
+    ("winner", "strength"): _winner("winner", "strength"),
+    ("strength",): _strength,
+    ("better_response_id",): _winner("better_response_id"),
+    ("winner_model_a", "winner_model_b", "winner_tie"): _one_hot,
+    ("overall_preference",): _signed("overall_preference", first_is=-1),
+    ("preference_strength",): _signed("preference_strength", first_is=-1),
+    ("ranking",): _ranking,
+    ("ranks",): _ranks,
+    ("label",): _label,
+    (SCORED_OUTCOME,): _scored_outcome,
 }
 """Columns of an outcome, and how they are read. `probability` and `soft_label` are of the first
 response; `wins` are its votes; `overall_preference` and `preference_strength` are HelpSteer's,

@@ -95,13 +95,6 @@ class ColumnsRead:
     """Whether the prompt was put before the responses."""
 
 
-def comparisons_from_rows(
-    rows: Collection[Mapping[str, Any]], source: str
-) -> Collection[Comparison]:
-    """The comparisons alone; see `read_comparisons`."""
-    return read_comparisons(rows, source)[0]
-
-
 def read_comparisons(
     rows: Collection[Mapping[str, Any]], source: str
 ) -> tuple[Collection[Comparison], ColumnsRead]:

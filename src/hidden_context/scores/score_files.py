@@ -6,12 +6,12 @@ docs/formats.md says what they hold.
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import inf, isclose
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hidden_context.comparisons.columns import scored_outcome
 from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.sources import read_rows
 from hidden_context.distributions import FAMILIES, Family, family_from_dict
@@ -323,39 +323,23 @@ def _outcomes(
     rows: Iterable[Mapping[str, Any]], file: Path, model: OutcomeModel
 ) -> Outcomes | None:
     """The outcomes that `evaluate` writes; a row without one is a win of the chosen response."""
-    written = [_outcome(row, f"{file}, row {number}") for number, row in enumerate(rows, start=1)]
+    written = [
+        scored_outcome(row, f"{file}, row {number}") for number, row in enumerate(rows, start=1)
+    ]
     if not any(written) and model == DEFAULT_OUTCOME_MODEL:
         return None
     num_columns = next((len(outcome[0]) for outcome in written if outcome), 3)
-    won = ([float(grade == num_columns // 2 + 1) for grade in range(num_columns)], 1.0)
-    complete = [outcome or won for outcome in written]
-    for number, (shares, _) in enumerate(complete, start=1):
-        if len(shares) != num_columns:
+    won = np.arange(num_columns) == num_columns // 2 + 1
+    shares = [won if outcome is None else outcome[0] for outcome in written]
+    for number, of_row in enumerate(shares, start=1):
+        if len(of_row) != num_columns:
             raise UserError(
-                f"{file}, row {number}: outcome has {len(shares)} grades; expected {num_columns}, "
+                f"{file}, row {number}: outcome has {len(of_row)} grades; expected {num_columns}, "
                 "as the rows before it have."
             )
-    weight = np.array([weight for _, weight in complete])
-    outcomes = Outcomes(np.array([shares for shares, _ in complete]), normalize_weights(weight))
+    weight = np.array([1.0 if outcome is None else outcome[1] for outcome in written])
+    outcomes = Outcomes(np.array(shares, np.float64), normalize_weights(weight))
     return with_num_grades(outcomes, model.num_grades)
-
-
-def _outcome(row: Mapping[str, Any], place: str) -> tuple[list[float], float] | None:
-    """Shares of the grades and weight of a row that has them."""
-    if row.get("outcome") is None:
-        return None
-    try:
-        shares = [float(share) for share in row["outcome"]["shares"]]
-        weight = float(row["outcome"]["weight"])
-    except (KeyError, TypeError, ValueError):
-        shares, weight = [], 0.0
-    are_shares = len(shares) % 2 == 1 and min(shares) >= 0 and isclose(sum(shares), 1, abs_tol=1e-4)
-    if not are_shares or len(shares) < 3 or not 0 <= weight < inf:
-        raise UserError(
-            f"{place}: outcome is {str(row['outcome'])[:80]}; expected a weight that is not "
-            "negative, and shares of an odd number of grades that add up to 1."
-        )
-    return shares, weight
 
 
 def _jailbreaks(file: Path, column: str, trained_on: str, family_name: str) -> Scores:
