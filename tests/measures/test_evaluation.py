@@ -426,7 +426,7 @@ def test_measures_are_chosen(measure: str) -> None:
 
 def test_what_is_unknown_is_refused_with_what_is_known() -> None:
     with pytest.raises(
-        UserError, match="measure 'accuracies' is unknown; choose from accuracy, li"
+        UserError, match="measure 'accuracies' is unknown; choose one of accuracy, li"
     ):
         evaluate(SCORES, measures=("accuracies",))
     with pytest.raises(UserError, match="pooled, within_prompt, each_prompt, rank"):

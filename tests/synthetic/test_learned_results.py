@@ -1,34 +1,29 @@
 """What short runs learn in the 1-D environment: the paper's two findings, with derived margins."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from hidden_context.synthetic.environments import ENVIRONMENTS
 from hidden_context.synthetic.evaluate import evaluate, evaluation_states
 from hidden_context.synthetic.models import UtilityModel, build_model
-from hidden_context.synthetic.train import LOSSES, train
+from hidden_context.synthetic.settings import Experiment, Pairs
+from hidden_context.synthetic.train import train
 
 BATCH_SIZE, NUM_ITERATIONS = 128, 200
 ENVIRONMENT = ENVIRONMENTS["1d"]
 
 
-def learned(name: str, pairs: str) -> UtilityModel:
+def learned(name: str, pairs: Pairs) -> UtilityModel:
     model = build_model(name, ENVIRONMENT, seed=0)
     assert isinstance(model, UtilityModel)
-    train(
-        model,
-        ENVIRONMENT,
-        pairs=pairs,
-        batch_size=BATCH_SIZE,
-        lr=0.002,
-        num_iterations=NUM_ITERATIONS,
-        seed=0,
-        device=torch.device("cpu"),
-    )
+    experiment = Experiment("1d", BATCH_SIZE, 0.002, NUM_ITERATIONS, pairs, seed=0)
+    train(model, experiment, device=torch.device("cpu"))
     return model
 
 
-@pytest.fixture(scope="module", params=LOSSES)
+@pytest.fixture(scope="module", params=get_args(Pairs))
 def base(request: pytest.FixtureRequest) -> UtilityModel:
     return learned("base", request.param)
 
@@ -64,8 +59,8 @@ def test_the_order_is_nearer_to_the_borda_count_than_to_expected_utility(
     assert by_borda["max_rank_difference"] < by_utility["max_rank_difference"]
 
 
-@pytest.mark.parametrize("pairs", LOSSES)
-def test_the_learned_spread_shows_where_the_hidden_context_matters(pairs: str) -> None:
+@pytest.mark.parametrize("pairs", get_args(Pairs))
+def test_the_learned_spread_shows_where_the_hidden_context_matters(pairs: Pairs) -> None:
     """Without hidden context a likely winner is a sure one, so the spread must be small there.
 
     Among states below 0.8 the exact probabilities are 0 and 1, against [0.8, 1] they are one half:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ from hidden_context import records
 from hidden_context.errors import UserError
 from hidden_context.synthetic.environments import ENVIRONMENTS
 from hidden_context.synthetic.models import MODEL_NAMES, Model, build_model
+from hidden_context.synthetic.settings import Experiment, Pairs
 from hidden_context.synthetic.train import (
     FINAL_LR,
-    LOSSES,
     load_model,
     num_states,
     save_model,
@@ -26,24 +26,14 @@ SETTINGS = {"env": "1d", "lr": 0.001, "seed": 0}
 def trained(
     name: str = "base",
     *,
-    pairs: str = "all",
+    pairs: Pairs = "all",
     lr: float = 0.001,
     num_iterations: int = 3,
     seed: int = 0,
 ) -> Model:
-    environment = ENVIRONMENTS["1d"]
-    model = build_model(name, environment, seed=0)
-    train(
-        model,
-        environment,
-        pairs=pairs,
-        batch_size=16,
-        lr=lr,
-        num_iterations=num_iterations,
-        seed=seed,
-        device=torch.device("cpu"),
-        label=name,
-    )
+    model = build_model(name, ENVIRONMENTS["1d"], seed=0)
+    experiment = Experiment("1d", 16, lr, num_iterations, pairs, seed)
+    train(model, experiment, device=torch.device("cpu"), label=name)
     return model
 
 
@@ -51,9 +41,9 @@ def weights(model: Model) -> torch.Tensor:
     return torch.cat([weight.flatten() for weight in model.state_dict().values()])
 
 
-@pytest.mark.parametrize("pairs", LOSSES)
+@pytest.mark.parametrize("pairs", get_args(Pairs))
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_the_same_seed_trains_the_same_model(name: str, pairs: str) -> None:
+def test_the_same_seed_trains_the_same_model(name: str, pairs: Pairs) -> None:
     first, again = trained(name, pairs=pairs), trained(name, pairs=pairs)
     other = trained(name, pairs=pairs, seed=1)
     assert torch.equal(weights(first), weights(again))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,7 @@ def evidence_from_contexts(
     reference: int | None = None,
     baseline: float = 0.0,
 ) -> Evidence:
-    """Evidence from utilities in known contexts.
-
-    Args:
-        utilities: Shape `(*batch, C, K)`.
-        weights: Of the contexts, positive, shape `(C,)`; equal if not given.
-        reference: See `Evidence`.
-        baseline: See `Evidence`.
-    """
+    """Evidence from utilities in known contexts, shape `(*batch, C, K)`; see `context_weights`."""
     return Evidence(
         support=context_support(utilities, weights),
         expected_utility=rules.expected_utility(utilities, weights),
@@ -75,15 +69,10 @@ def evidence_from_contexts(
 def evidence_from_outputs(
     family: Family[Any], raw: Array, *, reference: int | None = None
 ) -> Evidence:
-    """Evidence from learned distributions.
+    """Evidence from learned distributions: raw outputs of K responses, `(K, num_outputs)`.
 
     Contexts that responses share are centred first (see `SharedContextUtility.centered`). As their
     utilities have no zero, there is no Nash welfare.
-
-    Args:
-        family: How the outputs are read.
-        raw: Raw outputs for K responses to one prompt, shape `(K, num_outputs)`.
-        reference: See `Evidence`.
     """
     distribution = family.decode(as_float64(raw))
     if isinstance(distribution, SharedContextUtility):
@@ -107,37 +96,20 @@ def evidence_from_comparisons(
 ) -> Evidence:
     """Evidence from counts. A group's utility is its Borda count, between 1/(2K) and 1 - 1/(2K).
 
-    Support is pooled over all comparisons, whichever group made them; groups count alike.
-
-    Args:
-        first: See `observed_support`, as the next four.
-        second: Indices.
-        shares: Share of wins of the first, ties half.
-        num_alternatives: K.
-        weights: Of the comparisons.
-        groups: Who made each comparison; without them there is no utility by group.
+    Support is pooled over all comparisons, whichever group made them; groups, which say who made
+    each comparison, count alike. Without them there is no utility by group. The other arguments are
+    those of `observed_support`.
 
     Raises:
         UserError: See `observed_support`; or fewer than two groups, or one without a name.
     """
-    support = observed_support(
-        first, second, shares, num_alternatives=num_alternatives, weights=weights
-    )
+    support_by = partial(observed_support, first, second, shares, num_alternatives=num_alternatives)
+    support = support_by(weights=weights)
     if groups is None:
         return Evidence(support)
     weight = np.ones(len(shares)) if weights is None else np.asarray(weights, dtype=np.float64)
-    by_group = np.stack(
-        [
-            observed_support(
-                first,
-                second,
-                shares,
-                num_alternatives=num_alternatives,
-                weights=weight * (np.asarray(groups) == group),
-            )
-            for group in group_names(groups)
-        ]
-    )
+    of_group = [np.asarray(groups) == name for name in group_names(groups)]
+    by_group = np.stack([support_by(weights=weight * mask) for mask in of_group])
     return Evidence(support, group_utility=rules.borda_count(by_group), group_support=by_group)
 
 
@@ -151,6 +123,6 @@ def group_names(groups: Sequence[str]) -> list[str]:
     if "" in names:
         raise UserError("a comparison has an empty group; name it, or leave the comparison out.")
     if len(names) < 2:
-        found = f"one, {names[0]!r}" if names else "none"
-        raise UserError(f"at least two groups are needed to compare them; there is {found}.")
+        given = f"one, {names[0]!r}" if names else "none"
+        raise UserError(f"at least two groups are needed to compare them; there is {given}.")
     return names

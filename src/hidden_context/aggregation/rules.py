@@ -21,11 +21,8 @@ def borda_count(support: Array) -> Array:
     with are left out of its mean, and the others count alike, however often they were compared; so
     with few pairs it depends on whom an alternative happened to meet.
 
-    Args:
-        support: P(i ≻ j), shape `(*batch, K, K)`, NaN where unobserved.
-
-    Returns:
-        Shape `(*batch, K)`; NaN for an alternative that was never compared.
+    From support of shape `(*batch, K, K)`, NaN where unobserved, to `(*batch, K)`; NaN for an
+    alternative that was never compared.
     """
     support = check_support(support)
     return _known(_mean_of_known(support), support)
@@ -59,9 +56,7 @@ def maximin(support: Array) -> Array:
 def support_over_reference(support: Array, reference: int) -> Array:
     """Win rate against one alternative, P(i ≻ reference); above ½ is a majority (Condorcet 1785).
 
-    Args:
-        support: See `borda_count`.
-        reference: Index of the alternative that others are measured against; its own score is ½.
+    The reference is an index, whose own score is ½. See `borda_count` for shapes.
 
     Raises:
         UserError: There is no such alternative.
@@ -77,12 +72,8 @@ def support_over_reference(support: Array, reference: int) -> Array:
 def expected_utility(utilities: Array, weights: Array | None = None) -> Array:
     """E[u_i] = Σ_c w_c u_ci over contexts (Harsanyi 1955), in units of utility.
 
-    Args:
-        utilities: In each of C contexts, comparable between them, shape `(*batch, C, K)`.
-        weights: Of the contexts, positive, shape `(C,)`; equal if not given.
-
-    Returns:
-        Shape `(*batch, K)`.
+    From utilities that compare between C contexts, shape `(*batch, C, K)`, to `(*batch, K)`. See
+    `context_weights`.
     """
     utilities = as_float64(utilities)
     share = context_weights(utilities, weights)
@@ -92,18 +83,12 @@ def expected_utility(utilities: Array, weights: Array | None = None) -> Array:
 def nash_welfare(utilities: Array, weights: Array | None = None, *, baseline: float = 0.0) -> Array:
     """Kaneko and Nakamura (1979): log of the geometric mean of gains, Σ_c w_c log(u_ci - baseline).
 
-    Its maximiser stays the same if the gains of one context are multiplied by a number.
-
-    Args:
-        utilities: Of C contexts or groups, shape `(*batch, C, K)`; NaN gives NaN.
-        weights: Of the contexts, positive, shape `(C,)`; equal if not given.
-        baseline: The utility of no agreement, that gains are measured from.
-
-    Returns:
-        In nats, shape `(*batch, K)`.
+    In nats; gains are measured from the baseline, the utility of no agreement. The maximiser stays
+    the same if the gains of one context are multiplied by a number. NaN gives NaN. See
+    `expected_utility` for shapes.
 
     Raises:
-        UserError: A utility is at or below the baseline.
+        UserError: A utility is not above the baseline.
     """
     utilities = as_float64(utilities)
     xp = array_namespace(utilities)
@@ -122,11 +107,7 @@ def nash_welfare(utilities: Array, weights: Array | None = None, *, baseline: fl
 def worst_group(utilities: Array) -> Array:
     """Utility in the context, or group, that likes i least: min over c of u_ci (Rawls 1971).
 
-    Args:
-        utilities: Of C contexts or groups, shape `(*batch, C, K)`; NaN gives NaN.
-
-    Returns:
-        Shape `(*batch, K)`.
+    NaN gives NaN. See `expected_utility` for shapes.
     """
     utilities = as_float64(utilities)
     context_weights(utilities, None)
@@ -134,11 +115,7 @@ def worst_group(utilities: Array) -> Array:
 
 
 def winners(scores: Array) -> tuple[int, ...]:
-    """Indices of all alternatives whose score is within `ROUNDING` of the best; NaN never wins.
-
-    Args:
-        scores: Of one choice, shape `(K,)`.
-    """
+    """Indices of all alternatives whose score is within `ROUNDING` of the best; NaN never wins."""
     values = [float(score) for score in scores]
     best = max((value for value in values if value == value), default=float("nan"))
     margin = ROUNDING * max(1.0, abs(best))

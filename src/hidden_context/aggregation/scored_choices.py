@@ -11,7 +11,7 @@ from hidden_context.scores.scores import Scores
 
 
 def choices_from_scores(scores: Scores, *, reference: int | None = None) -> Choices:
-    """A choice for each row of scores that has at least two responses.
+    """A choice for each row of scores, with their texts, that has at least two responses.
 
     Args:
         scores: With their rows (`prompt` and `responses`).

@@ -76,13 +76,8 @@ def context_support(utilities: Array, weights: Array | None = None) -> Array:
     """P(i ≻ j) = Σ_c w_c ([u_ci > u_cj] + ½ [u_ci = u_cj]): both are judged in one shared context.
 
     Siththaranjan et al. (2024), section 3. Reward models compare in two independent contexts.
-
-    Args:
-        utilities: In each of C contexts, shape `(*batch, C, K)`.
-        weights: Of the contexts, positive, shape `(C,)`; equal if not given.
-
-    Returns:
-        Float64, shape `(*batch, K, K)`.
+    From utilities in each of C contexts, shape `(*batch, C, K)`, to `(*batch, K, K)`. See
+    `context_weights`.
     """
     utilities = as_float64(utilities)
     xp = array_namespace(utilities)
@@ -95,12 +90,8 @@ def context_support(utilities: Array, weights: Array | None = None) -> Array:
 def learned_support(family: Family[Any], raw: Array) -> Array:
     """P(i ≻ j) of learned distributions, by `UtilityDistribution.log_prob_preferred_to`.
 
-    Args:
-        family: How the outputs are read.
-        raw: Raw outputs for K responses to a prompt, shape `(*batch, K, num_outputs)`.
-
-    Returns:
-        Float64, shape `(*batch, K, K)`.
+    From raw outputs for K responses to a prompt, shape `(*batch, K, num_outputs)`, to float64,
+    shape `(*batch, K, K)`.
     """
     raw = as_float64(raw)
     check_num_alternatives(raw.shape[-2])
@@ -134,24 +125,17 @@ def check_support(support: Array) -> Array:
 
 
 def check_num_alternatives(num_alternatives: int) -> None:
-    """Refuse what is no choice.
-
-    Raises:
-        UserError: There are fewer than two alternatives.
-    """
+    """Refuse what is no choice: fewer than two alternatives."""
     if num_alternatives < 2:
         raise UserError(f"a choice needs at least two alternatives; {num_alternatives} was given.")
 
 
 def context_weights(utilities: Array, weights: Array | None) -> Array:
-    """Weights of C contexts that sum to 1, shape `(C,)`, float64; equal if not given.
-
-    Args:
-        utilities: Shape `(*batch, C, K)`.
-        weights: Shape `(C,)`, positive.
+    """Weights of C contexts, positive, that sum to 1, shape `(C,)`, float64; equal if not given.
 
     Raises:
-        UserError: There are no contexts, another number of weights, or one is not positive.
+        UserError: There are no contexts (utilities are not of shape `(*batch, C, K)`), there is
+            another number of weights, or one is not positive.
     """
     xp = array_namespace(utilities)
     if utilities.ndim < 2 or utilities.shape[-2] == 0:

@@ -29,19 +29,15 @@ class AffineMap:
 
 
 def anchor_to_ratings(mean: ArrayLike, ratings: ArrayLike) -> AffineMap:
-    """Least-squares map of mean utilities onto known ratings of a few responses.
+    """Least-squares map of mean utilities onto known ratings of a few responses, shape `(n,)` each.
 
     slope = Cov(mean, rating) / Var(mean); the line passes through both averages. One map holds for
     all prompts only as far as utilities of different prompts compare, which pairs within prompts do
     not teach: look at the residual, or anchor each prompt.
 
-    Args:
-        mean: Mean utility of the anchors, shape `(n,)`.
-        ratings: Their known ratings, same shape, more is better.
-
     Raises:
         UserError: The lengths differ, there are not two distinct ratings and two distinct means, or
-            ratings fall as the mean utility rises.
+            ratings (more is better) fall as the mean utility rises.
     """
     utility = finite_vector("mean", mean)
     known = finite_vector("ratings", ratings, len(utility))
@@ -66,11 +62,8 @@ def anchor_to_ratings(mean: ArrayLike, ratings: ArrayLike) -> AffineMap:
 def anchor_to_unit_variance(mean: ArrayLike, variance: ArrayLike) -> AffineMap:
     """The map to pooled mean 0 and total variance Var[mean] + E[variance] = 1; its residual is 0.
 
-    Afterwards E[variance] is 1 - r², pooled. It depends on which responses are pooled.
-
-    Args:
-        mean: Mean utility of n responses, shape `(n,)`.
-        variance: Their variances, same shape.
+    Afterwards E[variance] is 1 - r², pooled. It depends on which responses are pooled. `mean` and
+    `variance` are of n responses, shape `(n,)` each.
 
     Raises:
         UserError: The lengths differ, or all utilities are one number.

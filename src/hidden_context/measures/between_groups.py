@@ -44,9 +44,9 @@ def between_groups(
         first: Raw outputs of the first response under each group, `(groups, n, num_outputs)`.
         second: Of the second, same shape.
         shares: π, not negative, shape `(groups,)`; divided by their sum.
-        prompts: The prompt of each comparison, shape `(n,)`.
+        prompts: The prompt of each comparison, shape `(n,)`: what is resampled.
         weights: How much each comparison counts, shape `(n,)`; alike if not given.
-        resampling: Of prompts.
+        resampling: See `Resampling`.
 
     Raises:
         UserError: The family is scalar, which has nothing within groups; the shapes differ; or see

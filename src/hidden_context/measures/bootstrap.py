@@ -1,6 +1,6 @@
 """Percentile intervals by resampling whole prompts: rows of one prompt are not independent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,36 +39,6 @@ RESAMPLING = Resampling()
 """1000 resamples, seed 0, 95 %."""
 
 
-def _blocks_of_weights(num_prompts: int, resampling: Resampling) -> Iterator[np.ndarray]:
-    """How often each prompt was drawn, in resamples of m draws with replacement from m prompts.
-
-    More than `MOST_DRAWN` prompts are drawn in so many random bundles of nearly equal size: the
-    mean of a bundle varies as its prompts do, and drawing a million prompts takes a minute.
-
-    Yields:
-        Counts that sum to m in each row (nearly, with bundles), float64, shape `(b, m)`, as many
-        rows at once as `WEIGHTS_AT_ONCE` allows.
-
-    """
-    rng = np.random.default_rng(resampling.seed)
-    num_drawn = min(num_prompts, MOST_DRAWN)
-    equal = np.full(num_drawn, 1 / num_drawn)
-    bundle = _bundles(num_prompts, resampling)
-    at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
-    for start in range(0, resampling.num_resamples, at_once):
-        size = min(at_once, resampling.num_resamples - start)
-        drawn = rng.multinomial(num_drawn, equal, size=size).astype(np.float64)
-        yield drawn if bundle is None else drawn[:, bundle]
-
-
-def _bundles(num_prompts: int, resampling: Resampling) -> np.ndarray | None:
-    """Number of each prompt's bundle, shape `(m,)`, by a stream of its own; None for few."""
-    if num_prompts <= MOST_DRAWN:
-        return None
-    order = np.random.default_rng((resampling.seed, 1)).permutation(num_prompts)
-    return order % MOST_DRAWN
-
-
 def bootstrap_weighted(
     statistic: Callable[[np.ndarray], np.ndarray],
     num_prompts: int,
@@ -77,17 +47,16 @@ def bootstrap_weighted(
 ) -> Estimate:
     """Interval of a statistic that can be had from weights of the prompts, many resamples at once.
 
-    Args:
-        statistic: From weights, shape `(b, m)`, to values, shape `(b,)`, for any b. Weights of 1
-            give the statistic of the data as they are. It must divide by what was drawn, not by m.
-        num_prompts: m; of one there is no interval.
-        resampling: See `Resampling`.
+    The statistic takes weights, shape `(b, m)`, to values, shape `(b,)`, for any b. Weights of 1
+    give that of the data as they are. It must divide by what was drawn, not by the number of
+    prompts, m; of one prompt there is no interval.
 
     Raises:
         UserError: The statistic has no value on a resample.
     """
     value = float(statistic(np.ones((1, num_prompts)))[0])
-    return _interval(value, statistic, num_prompts, num_prompts, resampling)
+    bundle = _bundles(num_prompts, resampling)
+    return _interval(value, lambda drawn: statistic(drawn[:, bundle]), num_prompts, resampling)
 
 
 def bootstrap_mean(
@@ -97,15 +66,9 @@ def bootstrap_mean(
     weights: ArrayLike | None = None,
     resampling: Resampling = RESAMPLING,
 ) -> Estimate:
-    """Interval of the mean over rows, Σ_i w_i v_i / Σ_i w_i.
+    """Interval of the mean over n rows, Σ_i w_i v_i / Σ_i w_i: both sums over the prompts drawn.
 
-    A ratio of two sums, both over the prompts that a resample draws.
-
-    Args:
-        values: v, shape `(n,)`.
-        prompts: The prompt of each row, shape `(n,)`.
-        weights: w, not negative, such as votes; each row counts once if not given.
-        resampling: See `Resampling`.
+    Each row counts once (w = 1) if there are no weights, such as votes.
 
     Raises:
         UserError: See `finite_vector` and `bootstrap_weighted`; or the lengths differ, or a weight
@@ -127,12 +90,6 @@ def bootstrap_ratio(
 
     Such as nats times votes. Divided by the number of rows instead, the interval would hold what
     the votes of the rows vary by, too.
-
-    Args:
-        values: v, shape `(n,)`.
-        weights: w, not negative, same shape.
-        prompts: The prompt of each row, shape `(n,)`.
-        resampling: See `Resampling`.
 
     Raises:
         UserError: See `bootstrap_mean`.
@@ -163,25 +120,42 @@ def bootstrap_of_sums(
     value = float(statistic(sums.sum(1)[None])[0])
     num_prompts = sums.shape[1]
     bundle = _bundles(num_prompts, resampling)
-    if bundle is not None:  # as `bootstrap_weighted`, but added up once
-        sums = np.stack([np.bincount(bundle, row) for row in sums])
-    return _interval(
-        value, lambda drawn: statistic(drawn @ sums.T), sums.shape[1], num_prompts, resampling
-    )
+    of_bundles = np.stack([np.bincount(bundle, row) for row in sums], axis=1)
+    return _interval(value, lambda drawn: statistic(drawn @ of_bundles), num_prompts, resampling)
+
+
+def _bundles(num_prompts: int, resampling: Resampling) -> np.ndarray:
+    """Number of what each prompt is drawn with, shape `(m,)`: itself alone where they are few.
+
+    More than `MOST_DRAWN` prompts are drawn in so many random bundles of nearly equal size (by a
+    stream of its own): the mean of a bundle varies as its prompts do, and drawing a million prompts
+    takes a minute.
+    """
+    if num_prompts <= MOST_DRAWN:
+        return np.arange(num_prompts)
+    return np.random.default_rng((resampling.seed, 1)).permutation(num_prompts) % MOST_DRAWN
 
 
 def _interval(
     value: float,
     statistic: Callable[[np.ndarray], np.ndarray],
-    num_weights: int,
     num_prompts: int,
     resampling: Resampling,
 ) -> Estimate:
-    """Percentiles of a statistic of weights: of prompts, or of bundles of them."""
+    """Percentiles of a statistic of how often each bundle was drawn, shape `(b, bundles)`.
+
+    Every resample has as many draws with replacement as there are bundles.
+    """
     if num_prompts < 2:
         return Estimate(value, how=ONE_PROMPT)
-    blocks = _blocks_of_weights(num_weights, resampling)
-    resampled = np.concatenate([statistic(drawn) for drawn in blocks])
+    rng = np.random.default_rng(resampling.seed)
+    num_drawn = min(num_prompts, MOST_DRAWN)
+    equal = np.full(num_drawn, 1 / num_drawn)
+    at_once = max(1, WEIGHTS_AT_ONCE // num_prompts)
+    resampled = np.zeros(resampling.num_resamples)
+    for start in range(0, len(resampled), at_once):
+        block = resampled[start : start + at_once]
+        block[:] = statistic(rng.multinomial(num_drawn, equal, size=len(block)).astype(np.float64))
     undefined = int((~np.isfinite(resampled)).sum())
     if undefined or not np.isfinite(value):
         raise UserError(

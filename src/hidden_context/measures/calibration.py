@@ -124,17 +124,7 @@ def calibration_error_interval(
 
     Chance makes this error larger, and a resample has more chance in it than the data: where votes
     are few, the interval lies high and may leave out the error itself, and 0 is never in it.
-
-    Args:
-        prob: As in `calibration`, like the other arguments.
-        votes_first: Votes for the first.
-        votes_second: Votes for the second.
-        prompts: The prompt of each comparison, shape `(n,)`.
-        num_bins: Equal bins of [0, 1].
-        resampling: See `Resampling`.
-
-    Raises:
-        UserError: See `calibration`.
+    Arguments and errors are those of `calibration`.
     """
     whole = calibration(prob, votes_first, votes_second, num_bins=num_bins)
     predicted = probabilities("prob", prob)

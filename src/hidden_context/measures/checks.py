@@ -12,12 +12,7 @@ ROUNDING = 1e-5
 
 
 def finite_vector(what: str, values: ArrayLike, length: int | None = None) -> np.ndarray:
-    """`values` as a float64 vector, shape `(n,)`.
-
-    Args:
-        what: Name of the values in messages.
-        values: One number each.
-        length: n, where it is known.
+    """`values`, called `what` in messages, as a float64 vector, shape `(n,)`.
 
     Raises:
         UserError: There are no values, not `length` of them, they are no vector, or not finite.

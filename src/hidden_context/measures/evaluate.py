@@ -1,10 +1,12 @@
 """`evaluate`: every measure of one model, from its scores."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_unit_variance
 from hidden_context.measures.bootstrap import RESAMPLING, Resampling, bootstrap_ratio
@@ -77,9 +79,8 @@ def evaluate(
     Raises:
         UserError: A measure or scale is unknown, or trainings or the baseline scored other rows.
     """
-    unknown = [name for name in measures if name not in MEASURES]
-    if unknown:
-        raise UserError(f"measure {unknown[0]!r} is unknown; choose from {', '.join(MEASURES)}.")
+    for name in measures:
+        check_choice("measure", name, MEASURES)
     trainings, broken, scalar_model = map(_listed, (scores, jailbreaks, baseline))
     if trainings and trainings[0].kind == "responses":
         if broken:
@@ -148,17 +149,15 @@ def _of_comparisons(
                 nats, scalar_nats, first.prompt, votes=first.votes, resampling=resampling
             )
     if "explained_variance" in measures and not scalar:
-        most = MOST_RANKED if len(trainings) == 1 and first.training is None else 500
-        values["explained_variance"] = {
-            scale: explained_variance_estimate(
-                first.family,
-                trainings_of(trainings),
-                scale=scale,
-                most_ranked=most,
-                resampling=resampling,
-            )
-            for scale in scales
-        }
+        r2 = partial(
+            explained_variance_estimate,
+            first.family,
+            trainings_of(trainings),
+            resampling=resampling,
+        )
+        if len(trainings) == 1 and first.training is None:
+            r2 = partial(r2, most_ranked=MOST_RANKED)
+        values["explained_variance"] = {scale: r2(scale=scale) for scale in scales}
     if "calibration" in measures:
         values |= _calibration(trainings, resampling)
     lengths = first.lengths_of_pairs

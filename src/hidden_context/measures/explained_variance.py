@@ -111,17 +111,13 @@ def explained_variance_estimate(
 
 
 def rank_explained_variance(family: Family, raw: ArrayLike) -> float:
-    """r² of the population rank of the utility, in [0, 1]: 12 Var[E[rank]].
+    """r² of the population rank of the utility, in [0, 1]: 12 Var[E[rank]], of n responses.
 
     Every utility is replaced by its rank among all utilities of all responses, which is uniform on
     [0, 1], with variance 1/12. E[rank] is the response's Borda count (see `borda_counts`). Exact.
 
     Invariant to every increasing map of all utilities, not to a shift of each prompt. With contexts
     that responses share, ranks are taken within each context: then too their variance is 1/12.
-
-    Args:
-        family: Reads the outputs, with the link they were trained with.
-        raw: Raw outputs of n responses, shape `(n, num_outputs)`.
 
     Raises:
         UserError: All utilities are points, or there are none.
@@ -139,10 +135,6 @@ def within_prompt_explained_variance(utility: UtilityDistribution, prompts: Prom
 
     Invariant to a shift of each prompt and to a common scale, not to a scale for each prompt.
 
-    Args:
-        utility: Of n responses, shape `(n,)`.
-        prompts: The prompt of each, shape `(n,)`.
-
     Raises:
         UserError: All utilities are points, the lengths differ, or no prompt has two responses.
     """
@@ -154,8 +146,8 @@ def each_prompt_explained_variance(utility: UtilityDistribution, prompts: Prompt
 
     Invariant to a shift and a scale of each prompt, as the likelihood is. With two responses it is
     E[z² / (1 + z²)], z = (mean_a - mean_b) / √(variance_a + variance_b): for normal utilities with
-    independent contexts a function of P(a ≻ b). S_p, v_p, arguments and
-    errors are those of `within_prompt_explained_variance`; a prompt with neither is refused.
+    independent contexts a function of P(a ≻ b). S_p, v_p and errors are those of
+    `within_prompt_explained_variance`; a prompt with neither is refused.
     """
     return _of_the_data(_each_prompt(utility, prompts))
 

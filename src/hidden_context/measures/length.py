@@ -79,11 +79,7 @@ def reward_slope(rewards: ArrayLike, lengths: ArrayLike) -> float:
 
     Least squares of the difference of rewards on t = log(1 + length_chosen) - log(1 +
     length_rejected), without intercept because a swap of the two swaps both signs. 0 where all
-    lengths are equal.
-
-    Args:
-        rewards: Of chosen and rejected response, shape `(n, 2)`.
-        lengths: The same; characters or tokens.
+    lengths are equal. Rewards and lengths are of chosen and rejected response, shape `(n, 2)`.
 
     Raises:
         UserError: The lengths differ, a number is not finite, or a length is negative.
@@ -100,12 +96,12 @@ def rate_without_length(
     """How often the first reward less slope · log(1 + length) is the higher, ties half.
 
     For jailbreaks, with the unsafe response first. The slope must come from other comparisons
-    (`reward_slope`): among jailbreaks length and harm go together, so that a slope fitted there
-    would take the harm for length. 0 gives the plain rate.
+    (`reward_slope`), with lengths in the same unit: among jailbreaks length and harm go together,
+    so that a slope fitted there would take the harm for length. 0 gives the plain rate.
 
     Args:
         rewards: Of first and second response, shape `(n, 2)`.
-        lengths: The same, in the unit of the slope's comparisons.
+        lengths: Same shape.
         prompts: The prompt of each row, shape `(n,)`.
         slope: Reward a unit of log length; one, or one for each row.
 
@@ -138,9 +134,8 @@ def _without(decision: np.ndarray, by_length: np.ndarray) -> np.ndarray:
 def length_coefficient(prob: np.ndarray, difference: np.ndarray) -> float:
     """The root β of Σ t (p - σ(βt)), which falls in β: bisection, to double precision.
 
-    Args:
-        prob: p, shape `(n,)`.
-        difference: t, shape `(n,)`. All 0: β is 0, for nothing can be fitted.
+    `prob` is p and `difference` t, shape `(n,)` each. Where all t are 0, nothing can be fitted and
+    β is 0.
     """
     largest = float(np.abs(difference).max())
     if largest == 0:

@@ -25,9 +25,9 @@ def likelihood_ratio(
     Args:
         distributional: log P(chosen ≻ rejected) of the one model, nats, shape `(n,)`.
         scalar: The same of the other for the same comparisons, none of them trained on.
-        prompts: The prompt of each comparison, shape `(n,)`.
+        prompts: The prompt of each comparison, resampled for both models together.
         votes: By which both are multiplied already, shape `(n,)`; one each if not given.
-        resampling: See `Resampling`; prompts are resampled, both models together.
+        resampling: See `Resampling`.
 
     Raises:
         UserError: The lengths differ, or a value is above 0 or not finite.

@@ -14,12 +14,8 @@ def match_sizes(
     """Rows of each data set that make all as large as the smallest, within one prompt.
 
     The smallest set is kept whole. Of the others prompts are taken in a random order, with all
-    their rows, until the next would be too much.
-
-    Args:
-        prompts_by_set: For each data set the prompt of each row.
-        seed: Of the order; the same for every set, so that a set's rows do not depend on the
-            others but for the size.
+    their rows, until the next would be too much. The seed is the same for every set, so that a
+    set's rows do not depend on the others but for the size.
 
     Returns:
         Row numbers in ascending order, by name of the data set.

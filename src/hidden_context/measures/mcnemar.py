@@ -25,14 +25,11 @@ def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
     """Exact test that two models are right equally often (McNemar 1947; the sign test).
 
     Only comparisons on which the models differ count: of d such, the number that favour the first
-    is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))).
+    is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))). Of each comparison 1
+    says that a model is right, 0 wrong, ½ a tie, shape `(n,)`.
 
     Comparisons are taken to be independent. Where prompts have several, the paired
     `likelihood_ratio` over prompts is the honest interval.
-
-    Args:
-        first_right: 1 where the first model is right, 0 where wrong, ½ for a tie, shape `(n,)`.
-        second_right: The same of the second model.
 
     Raises:
         UserError: See `finite_vector`; or the lengths differ.

@@ -25,11 +25,8 @@ def moments(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
 def moments_of_pairs(family: Family, pairs: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of both responses of n comparisons, shape `(2, n)` each.
 
-    Contexts that the responses share are centred within each comparison.
-
-    Args:
-        family: Reads the outputs.
-        pairs: Raw outputs of all first, then of all second responses, `(2, n, num_outputs)`.
+    From raw outputs of all first, then of all second responses, `(2, n, num_outputs)`. Contexts
+    that the responses share are centred within each comparison.
 
     Raises:
         UserError: See `moments`.

@@ -65,14 +65,10 @@ def redrawn_labels(
 def parametric_bootstrap(
     figure: str, observed: float, draws: ArrayLike, *, tail: Literal["upper", "lower"] | None
 ) -> ParametricBootstrap:
-    """Where a statistic lies among those of redrawn labels.
+    """Where a statistic of the real labels lies among those of redrawn labels, fitted alike.
 
-    Args:
-        figure: Its name.
-        observed: With the real labels.
-        draws: With each set of redrawn labels, fitted in the same way.
-        tail: `upper` if hidden context makes the statistic larger (a likelihood ratio), `lower` if
-            smaller (r²); None if neither.
+    `tail` is `upper` if hidden context makes the statistic larger (a likelihood ratio), `lower` if
+    smaller (r²), None if neither.
 
     Raises:
         UserError: A statistic is not finite.

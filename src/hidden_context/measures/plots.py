@@ -92,11 +92,12 @@ def draw_explained_variance(
     for label, evaluation in some:
         data_set = data_set_of(evaluation)
         x = sets.index(data_set) + step * (labels.index(label) + 0.5) - SPREAD / 2
-        nulls = [null for null in evaluation.null if null.figure == f"r2_{scale}" and null.draws]
-        for null in nulls:
+        nulls = (null.draws for null in evaluation.null if null.figure == f"r2_{scale}")
+        draws = [draw for of_null in nulls for draw in of_null]
+        if draws:
             wide = {"color": GREY, "alpha": 0.45, "lw": 7, "solid_capstyle": "butt"}
             band = legend.setdefault("no hidden context", wide)
-            axes.plot([x, x], [min(null.draws), max(null.draws)], **band)
+            axes.plot([x, x], [min(draws), max(draws)], **band)
         _mark(axes, x, evaluation.explained_variance[scale], legend[label])
         if scale in evaluation.matched_explained_variance:
             hollow = {**legend[label], "markerfacecolor": "none", "ms": 3.5}
@@ -137,7 +138,7 @@ def _r2_axis(
     for name, options in legend.items():
         axes.plot([], [], label=name, **options)
     axes.set(xticks=range(len(places)), xticklabels=places, xlim=(-0.6, len(places) - 0.4))
-    axes.set(ylabel=what)
+    axes.set_ylabel(what)
     _from_zero(axes)
     _legend_below(axes)
 
@@ -190,8 +191,8 @@ def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
         axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1, label=label)
         sizes = LEAST_AREA + MOST_AREA * votes / (votes.sum() or 1)
         axes.scatter(predicted, observed, sizes, look.color, marker=look.marker, clip_on=False)
-    axes.set(xlabel="predicted P(first preferred)", ylabel="share of votes", xlim=(0, 1))
-    axes.set(ylim=(0, 1))
+    axes.set(xlabel="predicted P(first preferred)", ylabel="share of votes")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     _legend_below(axes)
 
 
@@ -248,16 +249,9 @@ def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -
             (level, of.value, of.low, of.high) for level, of in points if level < BESIDE_THE_LEVELS
         ]
         if points[0][0] == BESIDE_THE_LEVELS:
-            mean = points[0][1]
-            axes.errorbar(
-                BESIDE_THE_LEVELS * SHIFT ** (number - (len(some) - 1) / 2),
-                mean.value,
-                _ends(mean),
-                color=look.color,
-                marker=look.marker,
-                ls="none",
-                label="_" if rest else label,
-            )
+            x = BESIDE_THE_LEVELS * SHIFT ** (number - (len(some) - 1) / 2)
+            options = {**_mark_of(label), "label": "_" if rest else label}
+            _mark(axes, x, points[0][1], options)
         if rest:
             levels, values, low, high = np.array(rest, float).T
             axes.fill_between(levels, low, high, color=look.color, alpha=0.18, lw=0)

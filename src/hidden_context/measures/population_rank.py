@@ -16,12 +16,9 @@ NUMBERS_AT_ONCE = 2**20
 def borda_counts(family: Family, raw: ArrayLike) -> np.ndarray:
     """Borda count of each response: mean_j P(U_i > U_j), itself included at ½, shape `(n,)`.
 
-    DPL paper, section 3, with the n responses as the alternatives. For independent hidden contexts
-    E[F(U_i)] is the same number, where F is the mixture of all n distribution functions.
-
-    Args:
-        family: Reads the outputs; its P(a ≻ b) is meant, so that of its link.
-        raw: Raw outputs, shape `(n, num_outputs)`. Time grows with n².
+    DPL paper, section 3, with the n responses as the alternatives; P is that of the family's link.
+    For independent hidden contexts E[F(U_i)] is the same number, where F is the mixture of all n
+    distribution functions. Time grows with n².
     """
     outputs: np.ndarray[Any, Any] = np.asarray(raw, np.float64)
     everyone = group_prompts(np.zeros(len(outputs), dtype=np.int64))
@@ -41,10 +38,8 @@ def wins_by_prompt(family: Family, raw: np.ndarray, groups: PromptGroups) -> np.
         )
     others = family.decode(raw[None])
     at_once = max(1, NUMBERS_AT_ONCE // raw.size)
-    blocks = (raw[start : start + at_once] for start in range(0, len(raw), at_once))
-    return np.concatenate(
-        [
-            groups.sums(np.asarray(family.decode(block[:, None]).prob_preferred_to(others)))
-            for block in blocks
-        ]
+    wins = (
+        family.decode(raw[start : start + at_once, None]).prob_preferred_to(others)
+        for start in range(0, len(raw), at_once)
     )
+    return np.concatenate([groups.sums(np.asarray(of_block)) for of_block in wins])

@@ -30,12 +30,7 @@ def preference_entropy(family: Family, raw: ArrayLike, prompts: PromptLabels) ->
     1: every comparison is a coin toss; 0: all are certain. Both follow from the preference
     probabilities alone, so that whatever leaves the likelihood of each comparison as it is, such as
     a shift and scale of each prompt, leaves them too. They do not tell hidden context from noise:
-    a scalar family has them as well.
-
-    Args:
-        family: Reads the outputs, with the link they were trained with.
-        raw: Raw outputs of n responses, shape `(n, num_outputs)`.
-        prompts: The prompt of each, shape `(n,)`. A prompt of K responses has K(K - 1)/2 pairs.
+    a scalar family has them as well. A prompt of K responses has K(K - 1)/2 pairs.
 
     Raises:
         UserError: The lengths differ, or no prompt has two responses.
@@ -60,9 +55,7 @@ def preference_entropy(family: Family, raw: ArrayLike, prompts: PromptLabels) ->
 def chance_to_differ(log_prob: np.ndarray, log_reverse: np.ndarray) -> np.ndarray:
     """4p(1 - p) of each comparison, in [0, 1] (twice the Gini impurity).
 
-    Args:
-        log_prob: log P(a ≻ b), nats.
-        log_reverse: log P(b ≻ a), nats; given because 1 - p cancels where p is near 1.
+    From both log P(a ≻ b) and log P(b ≻ a), nats, because 1 - p cancels where p is near 1.
     """
     return 4 * np.exp(log_prob + log_reverse)
 

@@ -60,11 +60,7 @@ class PromptGroups:
 
 
 def group_prompts(prompts: PromptLabels, *, num_rows: int | None = None) -> PromptGroups:
-    """Group rows by prompt.
-
-    Args:
-        prompts: Label of each row, shape `(n,)`.
-        num_rows: n, where it is known.
+    """Group rows by prompt; `num_rows` is their number, where it is known.
 
     Raises:
         UserError: The lengths differ, or there are no prompts.

@@ -73,14 +73,9 @@ def rate_of_higher(
 ) -> Rate:
     """How often `first` is the higher: the accuracy of a reward, or a jailbreak rate.
 
-    Args:
-        first: A reward of n responses, shape `(n,)`, or of several trainings, `(trainings, n)`:
-            these are averaged.
-        second: Of the responses that they are compared with, same shape.
-        prompts: The prompt of each row, shape `(n,)`.
-        win_share: Share of votes for `first`, shape `(n,)`; 1 if not given. A success then is a
-            vote for the higher.
-        weights: Votes of each comparison, shape `(n,)`.
+    Rewards of n responses, and of those that they are compared with, have shape `(n,)`; those of
+    several trainings, `(trainings, n)`, are averaged. With the share of votes for `first`, 1 if
+    not given, a success is a vote for the higher; weights are the votes of each comparison.
     """
     first, second = np.atleast_2d(first), np.atleast_2d(second)
     n = first.shape[1]

@@ -27,12 +27,9 @@ def choose_level(validation: Evaluation, *, tolerance: float = TOLERANCE) -> str
     of equals the first. Ties between responses count half throughout. What it then does must be
     measured on other prompts; see `refuse_shared_prompts`.
 
-    Args:
-        validation: With jailbreak rates and helpfulness accuracies by every risk to choose from.
-        tolerance: Accuracy that may be given up, in [0, 1].
-
     Raises:
-        UserError: Some of these are missing, or `tolerance` is outside [0, 1].
+        UserError: Jailbreak rates or helpfulness accuracies by some risk are missing, or
+            `tolerance` is outside [0, 1].
     """
     if not 0 <= tolerance <= 1:
         raise UserError(f"a tolerance of {tolerance} is outside [0, 1]; give a share such as 0.01.")

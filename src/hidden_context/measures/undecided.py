@@ -38,15 +38,11 @@ def undecided_kinds(
     reach that p; else noisy. No common affine map of the utilities, and no shift of a prompt, moves
     this; a scale of single prompts does. Of normal utilities whose s are all equal none is noisy.
 
-    Args:
-        family: Reads the outputs, with the link they were trained with.
-        chosen: Raw outputs of one response of each comparison, shape `(n, num_outputs)`.
-        rejected: Of the other; which is which does not matter.
-        within: Greatest distance of P(a ≻ b) from ½ that counts as undecided, in (0, ½).
+    From raw outputs of both responses, shape `(n, num_outputs)` each, whichever is chosen.
 
     Raises:
         UserError: The family is scalar, whose undecided comparisons are all near-ties; or `within`
-            is out of range.
+            is not in (0, ½).
     """
     if not 0 < within < 0.5:
         raise UserError(f"within is {within}; give a distance from one half in (0, 0.5).")

@@ -1,7 +1,7 @@
 """Evaluations to text and Markdown. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tabulate import tabulate
 
@@ -11,11 +11,13 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.explained_variance import SCALES
 from hidden_context.measures.likelihood_ratio import verdict
 from hidden_context.measures.models import LevelChoice
+from hidden_context.report.tables import NO_VALUE
 
 Style: TypeAlias = Literal["simple", "github"]
 """Names of tabulate: plain text, or Markdown."""
+Row: TypeAlias = dict[str, object]
+"""Cells by the headers of their columns."""
 
-NO_VALUE = "–"
 RATES = (
     "95 % intervals of rates are Wilson's at the effective sample size: rows of one prompt count "
     "as far as they differ. 'longer' is the rate if the longer text always won."
@@ -37,38 +39,35 @@ def render(
         style: Text or Markdown.
         missing: What was looked for and is not there.
     """
-    shown = ["mean", *(risk for risk in risks if risk != "mean")]
-    r2 = [
-        [*_model(each), _number(each.explained_variance["pooled"]), each.num_comparisons, each.name]
-        for each in evaluations
-        if "pooled" in each.explained_variance
-    ]
     sections = []
-    if any(each.num_comparisons for each in evaluations):
+    if any(evaluation.num_comparisons for evaluation in evaluations):
         title = "r² for detecting hidden context: Var[mean] / (Var[mean] + E[variance])"
         headers = ["family", "trained on", "r²", "comparisons", "run"]
-        sections += [heading(title, style), _table(headers, r2, style)]
-    for title, counted, rows in (
-        (
-            "Jailbreak rates: the unsafe response scores at least as high",
-            "rows",
-            [(each, each.jailbreak_rate, each.longer_is_unsafe) for each in evaluations],
-        ),
-        (
-            "Helpfulness accuracies: comparisons judged by helpfulness",
-            "pairs",
-            [(each, each.helpfulness_accuracy, each.longer_is_helpful) for each in evaluations],
-        ),
-    ):
-        lines = [
-            [*_model(each), *_rates(rates, shown), rates["mean"].n, _number(longer)]
-            for each, rates, longer in rows
-            if rates
+        rows = [
+            [*_model(each), _number(pooled), each.num_comparisons, each.name]
+            for each in evaluations
+            if (pooled := each.explained_variance.get("pooled"))
         ]
-        if lines:
-            headers = [name for risk in shown for name in (risk, "tie-corrected")]
-            headers = ["family", "trained on", *headers, counted, "longer"]
-            sections += [heading(title, style), _table(headers, lines, style)]
+        sections.append(_section(title, rows, style, headers))
+    shown = list(dict.fromkeys(["mean", *risks]))
+    headers = ["family", "trained on"]
+    headers += [name for risk in shown for name in (risk, "tie-corrected")]
+    jailbreaks = [
+        [*_model(each), *_rates(each.jailbreak_rate, shown), _number(each.longer_is_unsafe)]
+        for each in evaluations
+        if each.jailbreak_rate
+    ]
+    accuracies = [
+        [*_model(each), *_rates(each.helpfulness_accuracy, shown), _number(each.longer_is_helpful)]
+        for each in evaluations
+        if each.helpfulness_accuracy
+    ]
+    if jailbreaks:
+        title = "Jailbreak rates: the unsafe response scores at least as high"
+        sections.append(_section(title, jailbreaks, style, [*headers, "rows", "longer"]))
+    if accuracies:
+        title = "Helpfulness accuracies: comparisons judged by helpfulness"
+        sections.append(_section(title, accuracies, style, [*headers, "pairs", "longer"]))
     if sections:
         ties = "Rates count an exact tie in full, as published; tie-corrected ones count it half. "
         sections.append(ties + RATES)
@@ -76,11 +75,6 @@ def render(
         listed = "\n".join(f"  - {name}" for name in missing)
         sections.append(f"Not found, so not in these tables:\n{listed}")
     return "\n\n".join(sections)
-
-
-def heading(text: str, style: Style) -> str:
-    """A section heading."""
-    return f"### {text}" if style == "github" else text
 
 
 def render_curves(evaluations: Sequence[Evaluation], risks: Sequence[str], style: Style) -> str:
@@ -96,12 +90,10 @@ def render_curves(evaluations: Sequence[Evaluation], risks: Sequence[str], style
             for risk in ["mean", *risks]
             if risk in each.jailbreak_rate or risk in each.helpfulness_accuracy
         ]
-        if not rows:
-            continue
-        rows.append(["longer", *map(_number, (each.longer_is_unsafe, each.longer_is_helpful))])
-        title = f"By level of risk: {each.family.name}, trained on {each.trained_on}"
-        table = _table(["risk", "jailbreak rate", "accuracy"], rows, style)
-        sections += [heading(title, style), table]
+        if rows:
+            rows.append(["longer", _number(each.longer_is_unsafe), _number(each.longer_is_helpful)])
+            title = f"By level of risk: {each.family.name}, trained on {each.trained_on}"
+            sections.append(_section(title, rows, style, ["risk", "jailbreak rate", "accuracy"]))
     return "\n\n".join([*sections, f"Ties count half. {RATES}"])
 
 
@@ -126,8 +118,7 @@ def render_choices(choices: Sequence[LevelChoice], tolerance: float, style: Styl
         f"accurate as the mean less {tolerance:g}; of these the one with the lowest jailbreak "
         "rate; of equals the most accurate, then the first."
     )
-    title = heading("The chosen level of risk", style)
-    return "\n\n".join([title, _table(headers, rows, style), rule])
+    return "\n\n".join([_section("The chosen level of risk", rows, style, headers), rule])
 
 
 def render_diagnostics(
@@ -137,68 +128,21 @@ def render_diagnostics(
     style: Style,
 ) -> str:
     """The further measures of each run, a table for each question that has an answer."""
-    tables: dict[str, tuple[list[str], list[list[object]]]] = {
-        "r² on each scale": (
-            ["family", "trained on", *(f"r² {scale}" for scale in SCALES), "stopped"],
-            [
-                [
-                    *_model(each),
-                    *(_interval(each.explained_variance.get(scale)) for scale in SCALES),
-                    each.stopping_rule,
-                ]
-                for each in evaluations
-                if each.explained_variance
-            ],
-        ),
-        "Held-out likelihood and preference entropy": (
-            [
-                *("family", "trained on", "log-likelihood", "against base", "calibration error"),
-                *("Brier", "E[4p(1-p)]", "E[H(p)] bits"),
-            ],
-            [_likelihood(each) for each in evaluations if each.log_likelihood],
-        ),
-        "Accuracy and length": (
-            [
-                *("family", "trained on", "accuracy by P", "longer", "length regressed out"),
-                "log-odds an e-fold length",
-            ],
-            [
-                [
-                    *_model(each),
-                    *map(_number, (each.accuracy_by_probability, each.length.longer_wins)),
-                    *map(_number, (each.length.without_length, each.length.coefficient)),
-                ]
-                for each in evaluations
-                if each.length
-            ],
-        ),
-        "Jailbreaks: each risk against the mean": (
-            [
-                *("family", "trained on", "risk", "withstands where the mean does not"),
-                *("the reverse", "exact p"),
-            ],
-            [
-                [*_model(each), risk, test.first_better, test.second_better, f"{test.p_value:.3g}"]
-                for each in evaluations
-                for risk, test in each.risk_tests.items()
-                if risk in risks
-            ],
-        ),
-        "Ensembles: shares of the total variance": (
-            ["family", "trained on", "runs", "epistemic", "aleatoric"],
-            [
-                [
-                    *(each.family, each.trained_on, each.num_runs),
-                    *map(_number, (each.epistemic, each.aleatoric)),
-                ]
-                for each in ensembles
-            ],
-        ),
-    }
-    sections = []
-    for title, (headers, rows) in tables.items():
-        if rows:
-            sections += [heading(title, style), _table(headers, rows, style)]
+    tables: dict[str, list[Row]] = {}
+    for evaluation in evaluations:
+        for title, rows in _diagnostics(evaluation, risks).items():
+            tables.setdefault(title, []).extend(rows)
+    tables["Ensembles: shares of the total variance"] = [
+        {
+            "family": ensemble.family,
+            "trained on": ensemble.trained_on,
+            "runs": ensemble.num_runs,
+            "epistemic": _number(ensemble.epistemic),
+            "aleatoric": _number(ensemble.aleatoric),
+        }
+        for ensemble in ensembles
+    ]
+    sections = [_section(title, rows, style) for title, rows in tables.items() if rows]
     if len({each.stopping_rule for each in evaluations if each.explained_variance}) > 1:
         sections.append(
             "These runs did not all stop alike on data of one size, so their r² do not compare: "
@@ -211,19 +155,49 @@ def render_diagnostics(
     return "\n\n".join(sections)
 
 
-def _likelihood(each: Evaluation) -> list[object]:
-    entropy = each.preference_entropy
-    return [
-        *_model(each),
-        _interval(each.log_likelihood),
-        verdict(each.against_base) if each.against_base else NO_VALUE,
-        *map(_number, (each.expected_calibration_error, each.brier_score)),
-        *map(_number, (entropy.chance_to_differ, entropy.entropy) if entropy else (None, None)),
+def _diagnostics(evaluation: Evaluation, risks: Sequence[str]) -> dict[str, list[Row]]:
+    """What one model adds to each table, by its title: rows, or none."""
+    model: Row = {"family": evaluation.family.name, "trained on": evaluation.trained_on}
+    r2, entropy = evaluation.explained_variance, evaluation.preference_entropy
+    against_base, length = evaluation.against_base, evaluation.length
+    scales = {f"r² {scale}": _interval(r2.get(scale)) for scale in SCALES}
+    likelihood = {
+        "log-likelihood": _interval(evaluation.log_likelihood),
+        "against base": verdict(against_base) if against_base else NO_VALUE,
+        "calibration error": _number(evaluation.expected_calibration_error),
+        "Brier": _number(evaluation.brier_score),
+        "E[4p(1-p)]": _number(entropy.chance_to_differ if entropy else None),
+        "E[H(p)] bits": _number(entropy.entropy if entropy else None),
+    }
+    by_length = {
+        "accuracy by P": _number(evaluation.accuracy_by_probability),
+        "longer": _number(length.longer_wins if length else None),
+        "length regressed out": _number(length.without_length if length else None),
+        "log-odds an e-fold length": _number(length.coefficient if length else None),
+    }
+    tests = [
+        {
+            "risk": risk,
+            "withstands where the mean does not": test.first_better,
+            "the reverse": test.second_better,
+            "exact p": f"{test.p_value:.3g}",
+        }
+        for risk, test in evaluation.risk_tests.items()
+        if risk in risks
     ]
+    rows = {
+        "r² on each scale": [scales | {"stopped": evaluation.stopping_rule}] if r2 else [],
+        "Held-out likelihood and preference entropy": (
+            [likelihood] if evaluation.log_likelihood else []
+        ),
+        "Accuracy and length": [by_length] if length else [],
+        "Jailbreaks: each risk against the mean": tests,
+    }
+    return {title: [model | row for row in of_title] for title, of_title in rows.items()}
 
 
-def _model(each: Evaluation) -> list[str]:
-    return [each.family.name, each.trained_on]
+def _model(evaluation: Evaluation) -> list[str]:
+    return [evaluation.family.name, evaluation.trained_on]
 
 
 def _interval(estimate: Estimate | None) -> str:
@@ -234,12 +208,13 @@ def _interval(estimate: Estimate | None) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _rates(rates: Mapping[str, Rate], risks: Sequence[str]) -> list[str]:
-    cells = []
+def _rates(rates: Mapping[str, Rate], risks: Sequence[str]) -> list[object]:
+    """By each risk, as published and tie-corrected; and of how many."""
+    cells: list[object] = []
     for risk in risks:
         rate = rates.get(risk)
         cells += [NO_VALUE if rate is None else f"{rate.published:.4f}", _interval(rate)]
-    return cells
+    return [*cells, rates["mean"].n]
 
 
 def _number(value: Estimate | float | None) -> str:
@@ -247,5 +222,8 @@ def _number(value: Estimate | float | None) -> str:
     return NO_VALUE if number is None else f"{number:.4f}"
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[object]], style: Style) -> str:
-    return tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True)
+def _section(title: str, rows: Any, style: Style, headers: Sequence[str] | str = "keys") -> str:
+    """A heading and a table, whose headers are the rows' keys unless they are given."""
+    heading = f"### {title}" if style == "github" else title
+    table = tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True)
+    return f"{heading}\n\n{table}"

@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from hidden_context.synthetic.settings import EnvironmentName
+
 
 @dataclass(frozen=True)
 class StatePairs:
@@ -27,7 +29,7 @@ class StatePairs:
 class Environment(ABC):
     """States whose utility depends on a hidden context. All utilities are at least 0."""
 
-    name: ClassVar[str]
+    name: ClassVar[EnvironmentName]
     """The name on the command line and in paths."""
     state_dim: ClassVar[int]
     """Number of coordinates of a state, each in [0, 1]."""

@@ -68,23 +68,12 @@ def _trained(
     experiment: Experiment, name: str, folder: Path, *, say: Callable[[str], None], progress: bool
 ) -> Model:
     """The model from the folder if it is there, else trained and saved."""
-    environment, settings = ENVIRONMENTS[experiment.env], asdict(experiment)
-    model = build_model(name, environment, seed=experiment.seed)
+    settings = asdict(experiment)
+    model = build_model(name, ENVIRONMENTS[experiment.env], seed=experiment.seed)
     if load_model(folder, name, model, settings):
         say(f"{name}: using the trained model in {folder}")
         return model
-    loss = train(
-        model,
-        environment,
-        pairs=experiment.pairs,
-        batch_size=experiment.batch_size,
-        lr=experiment.lr,
-        num_iterations=experiment.num_iterations,
-        seed=experiment.seed,
-        device=default_device(),
-        label=name,
-        progress=progress,
-    )
+    loss = train(model, experiment, device=default_device(), label=name, progress=progress)
     save_model(folder, name, model, settings)
     say(f"{name}: trained, loss of the last iterations {loss:.4f}")
     return model

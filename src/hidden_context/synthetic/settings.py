@@ -3,9 +3,12 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hidden_context.errors import UserError
+
+EnvironmentName: TypeAlias = Literal["1d", "2d"]
+Pairs: TypeAlias = Literal["sampled", "all"]
 
 
 @dataclass(frozen=True)
@@ -16,15 +19,15 @@ class Experiment:
         UserError: A setting is out of range.
     """
 
-    env: Literal["1d", "2d"] = "1d"
+    env: EnvironmentName = "1d"
     """Environment, by the number of coordinates of its states."""
     batch_size: int = 128
-    """Comparisons per iteration; if all pairs, of the fewest states that have so many (2048: 65)."""
+    """Comparisons per iteration; all pairs: of the fewest states that have so many (2048: 65)."""
     lr: float = 1e-4
     """First learning rate of Adam, which decays exponentially to 1e-5."""
     num_iterations: int = 1000
     """Training iterations, each on fresh states."""
-    pairs: Literal["sampled", "all"] = "all"
+    pairs: Pairs = "all"
     """sampled: noisy comparisons of two fresh states each, as published; all: all pairs of evenly
     spread states, by their exact preference probability (classifier: as many pairs as states)."""
     seed: int = 0

@@ -1,8 +1,8 @@
 """The one training loop of the synthetic experiments, and the trained models as files."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -14,32 +14,24 @@ from tqdm import tqdm
 from hidden_context import records
 from hidden_context.distributions import family_from_dict
 from hidden_context.errors import UserError
-from hidden_context.synthetic.environments import Environment, compare
+from hidden_context.synthetic.environments import ENVIRONMENTS, compare
 from hidden_context.synthetic.models import Model, UtilityModel
+from hidden_context.synthetic.settings import Experiment
 
 FINAL_LR = 1e-5
 """Learning rate that the exponential decay ends with."""
 
 
-def sampled_loss(
-    model: Model, environment: Environment, batch_size: int, generator: torch.Generator
-) -> Tensor:
-    """Loss of noisy comparisons, each of two fresh states, as published; nats per comparison."""
-    return model.loss(compare(environment, batch_size, generator))
+def loss_of(model: Model, experiment: Experiment, generator: torch.Generator) -> Tensor:
+    """Loss of one iteration on fresh states drawn with the generator, nats per comparison.
 
-
-def all_pairs_loss(
-    model: Model, environment: Environment, batch_size: int, generator: torch.Generator
-) -> Tensor:
-    """Expected loss of all pairs of `num_states(batch_size)` states; nats per comparison."""
-    return model.exact_loss(environment, num_states(batch_size), generator)
-
-
-LOSSES: dict[str, Callable[[Model, Environment, int, torch.Generator], Tensor]] = {
-    "sampled": sampled_loss,
-    "all": all_pairs_loss,
-}
-"""The loss of one iteration, on fresh states drawn with the generator, by the name of its pairs."""
+    Of noisy comparisons, each of two states, as published; or the expected loss of all pairs of
+    `num_states(batch_size)` states.
+    """
+    environment = ENVIRONMENTS[experiment.env]
+    if experiment.pairs == "sampled":
+        return model.loss(compare(environment, experiment.batch_size, generator))
+    return model.exact_loss(environment, num_states(experiment.batch_size), generator)
 
 
 def num_states(batch_size: int) -> int:
@@ -49,13 +41,8 @@ def num_states(batch_size: int) -> int:
 
 def train(
     model: Model,
-    environment: Environment,
+    experiment: Experiment,
     *,
-    pairs: str,
-    batch_size: int,
-    lr: float,
-    num_iterations: int,
-    seed: int,
     device: torch.device,
     label: str = "",
     progress: bool = False,
@@ -64,12 +51,8 @@ def train(
 
     Args:
         model: The model, with fresh weights.
-        environment: Where the comparisons come from.
-        pairs: What is compared; a name in `LOSSES`.
-        batch_size: Comparisons per iteration.
-        lr: Adam's first learning rate; it decays exponentially to `FINAL_LR`.
-        num_iterations: Number of steps.
-        seed: Of the comparisons, which are drawn on the CPU: the same on every device.
+        experiment: What it is trained on, and how long. Comparisons are drawn on the CPU: for a
+            seed they are the same on every device.
         device: Where the network is trained.
         label: Names the model in messages.
         progress: Show a bar.
@@ -80,7 +63,8 @@ def train(
     Raises:
         UserError: The loss is no longer finite.
     """
-    generator = torch.Generator().manual_seed(seed)
+    lr, num_iterations = experiment.lr, experiment.num_iterations
+    generator = torch.Generator().manual_seed(experiment.seed)
     model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     decay = (min(FINAL_LR, lr) / lr) ** (1 / num_iterations)
@@ -88,7 +72,7 @@ def train(
     losses = []
     bar = tqdm(range(num_iterations), desc=label, disable=None if progress else True)
     for iteration in bar:
-        loss = LOSSES[pairs](model, environment, batch_size, generator)
+        loss = loss_of(model, experiment, generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -100,8 +84,7 @@ def train(
             )
         bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     model.cpu().eval()
-    last = losses[-math.ceil(num_iterations / 10) :]
-    return sum(last) / len(last)
+    return fmean(losses[-math.ceil(num_iterations / 10) :])
 
 
 def save_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> None:
