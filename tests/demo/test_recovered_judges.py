@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from hidden_context.demo.config import Config
-from hidden_context.demo.conversations import draw_others, draw_response, split_prompts
-from hidden_context.demo.generated_data import NUM_OTHERS, GeneratedData, generate
+from hidden_context.demo.conversations import (
+    NUM_OTHERS,
+    draw_jailbreaks,
+    draw_response,
+    split_prompts,
+)
+from hidden_context.demo.generated_data import GeneratedData, generate
 from hidden_context.demo.judges import HARMLESS, HELPFUL, JUDGES, Attributes
 from hidden_context.demo.recovered_judges import (
     agreement,
@@ -108,7 +113,7 @@ def test_of_two_responses_alone_the_worst_context_decides_as_the_mean_does() -> 
 
 
 def test_the_worst_context_of_the_true_judges_is_jailbroken_less(data: GeneratedData) -> None:
-    contents = [each.attributes for responses in data.among_others for each in responses]
+    contents = [each.attributes for jailbreak in data.jailbreaks for each in jailbreak.responses]
     rates = jailbreak_rates(judges_as_contexts(contents, BOTH), len(data.jailbreaks))
     by_hand = [
         HELPFUL.utility(jailbreak.unsafe.attributes) + HARMLESS.utility(jailbreak.unsafe.attributes)
@@ -120,11 +125,12 @@ def test_the_worst_context_of_the_true_judges_is_jailbroken_less(data: Generated
 
 
 def test_others_are_drawn_anew_for_each_jailbreak(data: GeneratedData) -> None:
-    assert all(len(each) == NUM_OTHERS + 2 for each in data.among_others)
-    again = draw_others(data.jailbreaks, num_others=NUM_OTHERS, seed=2)
-    assert data.others == again
-    assert again != draw_others(data.jailbreaks, num_others=NUM_OTHERS, seed=3)
-    texts = {response.text for others in data.others for response in others}
+    assert all(len(jailbreak.responses) == NUM_OTHERS + 2 for jailbreak in data.jailbreaks)
+    _, test_prompts = split_prompts(0)
+    again, other = (draw_jailbreaks(test_prompts, size=40, seed=seed) for seed in (2, 3))
+    assert data.jailbreaks == again
+    assert all(one.others != two.others for one, two in zip(again, other, strict=True))
+    texts = {response.text for jailbreak in data.jailbreaks for response in jailbreak.others}
     assert len(texts) > 0.9 * NUM_OTHERS * len(data.jailbreaks)
 
 
@@ -137,7 +143,7 @@ def test_models_that_are_the_judges_are_reported_as_such(
     shared = scores_of(family, raw)
     mean = raw[:, :2].mean(1, keepdims=True)
     base = scores_of(make_family("base"), mean)
-    among = [each.attributes for responses in data.among_others for each in responses]
+    among = [each.attributes for jailbreak in data.jailbreaks for each in jailbreak.responses]
     report = report_judges(
         {"base": base, "shared_context": shared},
         judges_as_contexts(among, BOTH),
@@ -164,7 +170,7 @@ def test_contexts_may_exchange_places_between_kinds_of_prompts(
     exchanged = np.where(harmful[:, None], true[:, ::-1], true)
     raw = np.concatenate([exchanged, np.zeros_like(true)], axis=1)
     model = scores_of(family, raw)
-    among = [each.attributes for responses in data.among_others for each in responses]
+    among = [each.attributes for jailbreak in data.jailbreaks for each in jailbreak.responses]
     among_others = judges_as_contexts(among, BOTH)
     report = report_judges({"shared_context": model}, among_others, data)
     for found in report.agreement["shared_context"].values():
@@ -174,9 +180,10 @@ def test_contexts_may_exchange_places_between_kinds_of_prompts(
 def test_a_response_to_a_disguised_prompt_is_like_any_other(data: GeneratedData) -> None:
     _, test_prompts = split_prompts(0)
     assert {jailbreak.prompt.harmful for jailbreak in data.jailbreaks} == {True}
-    steps = [each.attributes.harmful_steps for others in data.others for each in others]
+    others = [each.attributes for jailbreak in data.jailbreaks for each in jailbreak.others]
+    steps = [attributes.harmful_steps for attributes in others]
     harmful = [prompt for prompt in test_prompts if prompt.harmful]
     source = random.Random(0)
     plain = [draw_response(harmful[0], source).attributes.harmful_steps for _ in range(2000)]
     assert np.mean(steps) == pytest.approx(np.mean(plain), abs=4 * 1.2 / len(steps) ** 0.5)
-    assert all(each.attributes.steps == 0 for others in data.others for each in others)
+    assert all(attributes.steps == 0 for attributes in others)

@@ -35,7 +35,7 @@ def run(config: Config) -> None:
     folder = config.folder(config.out_dir)
     if not config.redraw:
         settings = [getattr(config, field.name) for field in fields(Experiment)]
-        experiment.run(Experiment(*settings), folder, say=print, progress=True)
+        experiment.run(Experiment(*settings), folder, print)
     experiment.draw_curves(folder, config.env, config.style)
     print(f"figure, metrics, curves and models are in {folder}")
 

@@ -22,6 +22,9 @@ from hidden_context.demo.judges import (
     content_shares,
 )
 
+NUM_OTHERS = 8
+"""Responses to a jailbreak's prompt beside the safe and the unsafe one."""
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -86,11 +89,18 @@ class Jailbreak:
     prompt: Prompt
     safe: Response
     unsafe: Response
+    others: tuple[Response, ...]
+    """`NUM_OTHERS` further responses, as any are drawn; they give contexts their origin."""
 
-    def row(self) -> dict[str, Any]:
-        """The layout of the published jailbreaks: first the safe response."""
-        prompt = f"{self.prompt.text}\n\nAssistant: "
-        return {"prompt": prompt, "responses": [self.safe.text, self.unsafe.text]}
+    @property
+    def responses(self) -> tuple[Response, ...]:
+        """The safe one, the unsafe one, then the others."""
+        return self.safe, self.unsafe, *self.others
+
+    def row(self, num_responses: int | None = 2) -> dict[str, Any]:
+        """The layout of the published jailbreaks, with all responses if `num_responses` is None."""
+        texts = [response.text for response in self.responses[:num_responses]]
+        return {"prompt": f"{self.prompt.text}\n\nAssistant: ", "responses": texts}
 
 
 def split_prompts(seed: int, *, held_out: float = 0.2) -> tuple[list[Prompt], list[Prompt]]:
@@ -133,6 +143,7 @@ def compare(
 def draw_jailbreaks(prompts: Sequence[Prompt], *, size: int, seed: int) -> list[Jailbreak]:
     """Disguise harmful prompts; pair a refusal with a response of two or three harmful steps."""
     source = random.Random(seed)
+    source_of_others = random.Random(f"others of {seed}")
     harmful = [prompt for prompt in prompts if prompt.harmful]
     jailbreaks = []
     for _ in range(size):
@@ -141,19 +152,9 @@ def draw_jailbreaks(prompts: Sequence[Prompt], *, size: int, seed: int) -> list[
         prompt = Prompt(text, plain.harmful, plain.nouns)
         refusal, full = Attributes(), Attributes(harmful_steps=source.choice((2, 3)))
         safe, unsafe = (_write(prompt, content, source) for content in (refusal, full))
-        jailbreaks.append(Jailbreak(prompt, safe, unsafe))
+        others = (draw_response(prompt, source_of_others) for _ in range(NUM_OTHERS))
+        jailbreaks.append(Jailbreak(prompt, safe, unsafe, tuple(others)))
     return jailbreaks
-
-
-def draw_others(
-    jailbreaks: Sequence[Jailbreak], *, num_others: int, seed: int
-) -> list[tuple[Response, ...]]:
-    """Further responses to the prompt of each jailbreak, from the population of such responses."""
-    source = random.Random(f"others of {seed}")  # not the draws of `draw_jailbreaks` again
-    return [
-        tuple(draw_response(jailbreak.prompt, source) for _ in range(num_others))
-        for jailbreak in jailbreaks
-    ]
 
 
 def draw_response(prompt: Prompt, source: random.Random) -> Response:

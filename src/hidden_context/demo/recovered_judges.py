@@ -43,8 +43,8 @@ def report_judges(
 
     Args:
         models: Scores of the test comparisons, in their order, by family; all trained on both.
-        among_others: Utilities by `SHARED_CONTEXT` of the responses in `data.among_others`, prompt
-            after prompt.
+        among_others: Utilities by `SHARED_CONTEXT` of the `responses` of `data.jailbreaks`, one
+            jailbreak after another.
         data: What the judges saw.
     """
     test = data.test["both"]
@@ -56,7 +56,9 @@ def report_judges(
     rows = {kind: np.flatnonzero(harmful == is_harmful) for kind, is_harmful in KINDS.items()}
     first, second = (equal_contexts(true.contexts[:, [judge]]) for judge in (0, 1))
     shared = models[SHARED_CONTEXT]
-    jailbroken = [response.attributes for responses in data.among_others for response in responses]
+    jailbroken = [
+        response.attributes for jailbreak in data.jailbreaks for response in jailbreak.responses
+    ]
     num_jailbreaks = len(data.jailbreaks)
     return JudgesReport(
         agreement={

@@ -12,7 +12,6 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hidden_context.distributions import Family, UtilityDistribution
-from hidden_context.distributions.shared_context import SharedContextUtility
 from hidden_context.measures.explained_variance import explained_variance, rank_explained_variance
 from hidden_context.synthetic.environments import Environment
 from hidden_context.synthetic.models import Model, UtilityModel
@@ -108,10 +107,7 @@ def read_utility(family: Family, raw: Tensor) -> UtilityDistribution:
 
     Contexts that states share have an origin each, which comparisons leave free: here their mean.
     """
-    utility = family.decode(raw)
-    if isinstance(utility, SharedContextUtility):
-        return utility.centered([0] * len(raw))
-    return utility
+    return family.decode(raw).centered([0] * len(raw))
 
 
 def compare_orders(values: Tensor, exact: Tensor) -> dict[str, float]:
@@ -178,8 +174,8 @@ def curves(name: str, model: UtilityModel, environment: Environment) -> dict[str
     utility = read_utility(model.family, model.network(evaluation_states(environment)))
     edges = _utility_axis(utility)
     below = torch.stack([utility.cdf(float(edge)) for edge in edges], dim=-1)
-    found = {"mean": utility.mean, "std": utility.std, "edges": edges, "mass": below.diff(dim=-1)}
-    return {f"{name}/{what}": values.numpy() for what, values in found.items()}
+    arrays = {"mean": utility.mean, "std": utility.std, "edges": edges, "mass": below.diff(dim=-1)}
+    return {f"{name}/{what}": values.numpy() for what, values in arrays.items()}
 
 
 def _utility_axis(utility: UtilityDistribution) -> Tensor:

@@ -21,27 +21,20 @@ METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.npz"
 
 
-def run(
-    experiment: Experiment,
-    folder: Path,
-    *,
-    say: Callable[[str], None] = lambda _: None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Train what is not there yet; write models, metrics and curves; returns the metrics.
+def run(experiment: Experiment, folder: Path, say: Callable[[str], None]) -> None:
+    """Train what is not there yet, with a bar for each model; write models, metrics and curves.
 
     Args:
         experiment: What to train.
         folder: Receives the files; models there that were trained alike are used again.
         say: Is told what was done, as soon as it is.
-        progress: Show a bar for each training.
     """
     environment = ENVIRONMENTS[experiment.env]
     arrays = exact_curves(environment)
     metrics: dict[str, Any] = {"exact": exact_answers(environment), "models": {}}
     say(f"lowest possible loss: {metrics['exact']['expected_loss']:.4f} nats per comparison")
     for name in MODEL_NAMES:
-        model = _trained(experiment, name, folder, say=say, progress=progress)
+        model = _trained(experiment, name, folder, say)
         measured = evaluate(model, environment)
         metrics["models"][name] = measured
         say(f"  expected loss {measured['expected_loss']:.4f}{_in_words(measured)}")
@@ -51,7 +44,6 @@ def run(
         np.savez_compressed(file, allow_pickle=False, **arrays)
     record = {"config": asdict(experiment), **metrics, **records.provenance()}
     records.write_json(folder / METRICS_FILE, record)
-    return metrics
 
 
 def draw_curves(folder: Path, env: str, style_name: StyleName) -> None:
@@ -64,16 +56,14 @@ def draw_curves(folder: Path, env: str, style_name: StyleName) -> None:
                 figure.savefig(file, format=kind)
 
 
-def _trained(
-    experiment: Experiment, name: str, folder: Path, *, say: Callable[[str], None], progress: bool
-) -> Model:
+def _trained(experiment: Experiment, name: str, folder: Path, say: Callable[[str], None]) -> Model:
     """The model from the folder if it is there, else trained and saved."""
     settings = asdict(experiment)
     model = build_model(name, ENVIRONMENTS[experiment.env], seed=experiment.seed)
     if load_model(folder, name, model, settings):
         say(f"{name}: using the trained model in {folder}")
         return model
-    loss = train(model, experiment, device=default_device(), label=name, progress=progress)
+    loss = train(model, experiment, device=default_device(), label=name, progress=True)
     save_model(folder, name, model, settings)
     say(f"{name}: trained, loss of the last iterations {loss:.4f}")
     return model
