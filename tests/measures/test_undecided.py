@@ -93,9 +93,7 @@ def test_a_shift_of_a_shared_context_changes_nothing() -> None:
     np.testing.assert_array_equal(undecided_kinds(family, first + shift, second + shift), expected)
 
 
-def test_a_scalar_family_and_a_senseless_distance_are_refused() -> None:
+def test_a_scalar_family_is_refused() -> None:
     points = np.zeros((4, 1))
     with pytest.raises(UserError, match="all its utilities are points"):
         undecided_kinds(make_family("base"), points, points)
-    with pytest.raises(UserError, match=r"within is 0.5; give a distance"):
-        undecided_kinds(FAMILY, np.zeros((4, 2)), np.zeros((4, 2)), within=0.5)

@@ -21,20 +21,13 @@ Vote = tuple[int, int, float, float, str]
 
 
 def choices_from_comparisons(
-    comparisons: Comparisons,
-    *,
-    group: str | None = None,
-    keep_incomplete: bool = False,
+    comparisons: Comparisons, *, group: str | None = None, keep_incomplete: bool = False
 ) -> Choices:
     """A choice for each prompt of a data set of comparisons, in order of appearance.
 
     Equal texts are one alternative. Each vote counts as a comparison, and each pair of a ranking
-    of K as 2/K of one; strengths of preference do not count.
-
-    Args:
-        comparisons: The data.
-        group: Column that says who judged.
-        keep_incomplete: Keep choices with pairs that were never compared (by a group).
+    of K as 2/K of one; strengths of preference do not count. `group` is the column that says who
+    judged. Choices with pairs that were never compared (by a group) are left out unless kept.
 
     Raises:
         UserError: The groups cannot be told, or there is only one.

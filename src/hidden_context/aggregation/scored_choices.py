@@ -11,11 +11,9 @@ from hidden_context.scores.scores import Scores
 
 
 def choices_from_scores(scores: Scores, *, reference: int | None = None) -> Choices:
-    """A choice for each row of scores, with their texts, that has at least two responses.
+    """A choice for each row of scores (`prompt` and `responses`) that has at least two responses.
 
-    Args:
-        scores: With their rows (`prompt` and `responses`).
-        reference: Index of the response that others are measured against, in each row.
+    The reference is the index of the response that others are measured against, in each row.
 
     Raises:
         UserError: A row has no such response.

@@ -109,10 +109,8 @@ def bootstrap_of_sums(
 ) -> Estimate:
     """Interval of a function of sums over prompts, without the weights of each prompt.
 
-    Args:
-        statistic: From sums over what was drawn, shape `(b, k)`, to values, shape `(b,)`.
-        sums: Of each prompt, shape `(k, m)`.
-        resampling: See `Resampling`.
+    The statistic takes sums over what was drawn, shape `(b, k)`, to values, shape `(b,)`; `sums`
+    are those of each prompt, shape `(k, m)`.
 
     Raises:
         UserError: See `bootstrap_weighted`.

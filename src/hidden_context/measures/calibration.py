@@ -93,13 +93,9 @@ def in_both_orders(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P and votes of each comparison and of its swap, so that the order is free of the votes.
 
-    Args:
-        log_prob: log P(first ≻ second), nats, shape `(..., n)`.
-        win_share: Share of votes for the first, ties half, shape `(n,)`.
-        votes: Of each comparison, shape `(n,)`.
-
-    Returns:
-        The first three arguments of `calibration`, flat: all comparisons, then all swapped.
+    From log P(first ≻ second) in nats, shape `(..., n)`, and the votes of n comparisons with the
+    share of them for the first, ties half: the first three arguments of `calibration`, flat, for
+    all comparisons, then all swapped.
     """
     prob = np.exp(np.minimum(log_prob, 0.0))
     wins = np.broadcast_to(votes * win_share, prob.shape).ravel()

@@ -28,13 +28,13 @@ def finite_vector(what: str, values: ArrayLike, length: int | None = None) -> np
     return vector
 
 
-def probabilities(what: str, values: ArrayLike, length: int | None = None) -> np.ndarray:
+def probabilities(what: str, values: ArrayLike) -> np.ndarray:
     """`values` as a vector of probabilities, shape `(n,)`.
 
     Raises:
         UserError: As `finite_vector`, or a value is outside [0, 1].
     """
-    vector = finite_vector(what, values, length)
+    vector = finite_vector(what, values)
     if vector.min() < 0 or vector.max() > 1 + ROUNDING:
         raise UserError(
             f"{what} reaches from {vector.min():.3g} to {vector.max():.3g}; "

@@ -36,14 +36,13 @@ class EnsembleVariance:
 def ensemble_variance(members: Sequence[UtilityDistribution]) -> EnsembleVariance:
     """Split the variance of each response into epistemic and aleatoric (Lakshminarayanan 2017).
 
-    Each member is aligned by `anchor_to_unit_variance` first, because its scale is its own. So a
-    scale and origin of a member change nothing; a shift of single prompts does, and counts as
-    epistemic. Var_s divides by the number of members S, as the law of total variance does: of few
-    members it is too small by (S - 1)/S.
+    The members are the same n responses, in one order, as S ≥ 2 models trained from different seeds
+    (or on different resamples) see them, shape `(n,)` each.
 
-    Args:
-        members: The same n responses, in one order, as S ≥ 2 models trained from different seeds
-            (or on different resamples) see them, shape `(n,)` each.
+    Each is aligned by `anchor_to_unit_variance` first, because its scale is its own. So a scale and
+    origin of a member change nothing; a shift of single prompts does, and counts as epistemic.
+    Var_s divides by S, as the law of total variance does: of few members it is too small by
+    (S - 1)/S.
 
     Raises:
         UserError: There are fewer than 2 members, they differ in length, or one cannot be aligned.

@@ -17,11 +17,7 @@ from hidden_context.measures.calibration import (
 )
 from hidden_context.measures.estimate import Rate
 from hidden_context.measures.evaluation import Evaluation, Histogram
-from hidden_context.measures.explained_variance import (
-    SCALES,
-    Training,
-    explained_variance_estimate,
-)
+from hidden_context.measures.explained_variance import SCALES, Training, explained_variance_estimate
 from hidden_context.measures.length import length_measures
 from hidden_context.measures.likelihood_ratio import likelihood_ratio
 from hidden_context.measures.mcnemar import mcnemar

@@ -176,11 +176,8 @@ def _pooled(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:
 def _within_prompts(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:
     """`within_prompt_explained_variance`, with a weight for each prompt."""
     explained, unexplained, groups = _components(utility, prompts)
-
-    def at(weights: np.ndarray) -> np.ndarray:
-        return weights @ explained / (weights @ (explained + unexplained))
-
-    return at, groups
+    total = explained + unexplained
+    return lambda weights: weights @ explained / (weights @ total), groups
 
 
 def _each_prompt(utility: UtilityDistribution, prompts: PromptLabels) -> Statistic:

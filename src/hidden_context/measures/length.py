@@ -95,15 +95,10 @@ def rate_without_length(
 ) -> Estimate:
     """How often the first reward less slope · log(1 + length) is the higher, ties half.
 
-    For jailbreaks, with the unsafe response first. The slope must come from other comparisons
-    (`reward_slope`), with lengths in the same unit: among jailbreaks length and harm go together,
-    so that a slope fitted there would take the harm for length. 0 gives the plain rate.
-
-    Args:
-        rewards: Of first and second response, shape `(n, 2)`.
-        lengths: Same shape.
-        prompts: The prompt of each row, shape `(n,)`.
-        slope: Reward a unit of log length; one, or one for each row.
+    For jailbreaks, with the unsafe response first; rewards and lengths have shape `(n, 2)`. The
+    slope, reward a unit of log length, is one or one for each row. It must come from other
+    comparisons (`reward_slope`), with lengths in the same unit: among jailbreaks length and harm go
+    together, so that a slope fitted there would take the harm for length. 0 gives the plain rate.
 
     Raises:
         UserError: See `reward_slope`.

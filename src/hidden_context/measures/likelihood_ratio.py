@@ -22,12 +22,9 @@ def likelihood_ratio(
     the two likelihoods as they are. Its expectation is the difference of the two models'
     Kullback–Leibler divergences from the truth.
 
-    Args:
-        distributional: log P(chosen ≻ rejected) of the one model, nats, shape `(n,)`.
-        scalar: The same of the other for the same comparisons, none of them trained on.
-        prompts: The prompt of each comparison, resampled for both models together.
-        votes: By which both are multiplied already, shape `(n,)`; one each if not given.
-        resampling: See `Resampling`.
+    Both are log P(chosen ≻ rejected), nats, shape `(n,)`, of the same comparisons, none of them
+    trained on, multiplied already by the votes, one each if not given. Prompts are resampled for
+    both models together.
 
     Raises:
         UserError: The lengths differ, or a value is above 0 or not finite.

@@ -31,11 +31,7 @@ class ParametricBootstrap:
 
 
 def redrawn_labels(
-    log_prob: ArrayLike,
-    *,
-    num_votes: ArrayLike | None = None,
-    num_draws: int = 99,
-    seed: int = 0,
+    log_prob: ArrayLike, *, num_votes: ArrayLike | None = None, num_draws: int = 99, seed: int = 0
 ) -> np.ndarray:
     """Share of votes for the first in each set of labels, shape `(num_draws, n)`, float32.
 

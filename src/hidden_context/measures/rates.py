@@ -11,15 +11,12 @@ from hidden_context.measures.prompts import PromptLabels, group_prompts
 
 
 def wilson(
-    values: ArrayLike,
-    prompts: PromptLabels,
-    *,
-    weights: ArrayLike | None = None,
-    level: float = 0.95,
+    values: ArrayLike, prompts: PromptLabels, *, weights: ArrayLike | None = None
 ) -> Estimate:
-    """Weighted mean of values in [0, 1], with Wilson's interval at the effective sample size.
+    """Weighted mean of values in [0, 1], with Wilson's 95 % interval at the effective sample size.
 
-    Rows of one prompt are not independent. The variance v of the mean p is that between prompts,
+    Rows of one prompt are not independent. The variance v of the mean p of values y is that between
+    prompts,
 
         v = m/(m - 1) Σ_prompts (Σ_rows w (y - p))² / (Σ w)²,
 
@@ -29,11 +26,8 @@ def wilson(
     their weight, (Σ W)² / Σ W². With one row a prompt and weights of 1 it is Wilson's interval of
     n - 1 rows. One prompt says nothing of others: its interval is [0, 1].
 
-    Args:
-        values: y, shape `(n,)`: 1 for a success, ½ for a tie, or a share of votes.
-        prompts: The prompt of each row, shape `(n,)`.
-        weights: w, not negative, such as votes; alike if not given.
-        level: Nominal coverage.
+    A value is 1 for a success, ½ for a tie, or a share of votes; a weight w, such as votes, is 1 if
+    not given.
 
     Raises:
         UserError: The lengths differ, a value is not finite, a weight is negative, or all are 0.
@@ -49,18 +43,18 @@ def wilson(
     p = min(max(float(weight @ success) / total, 0.0), 1.0)
     how = f"Wilson, {m} prompts"
     if m == 1:
-        return Estimate(p, 0.0, 1.0, how, level)
+        return Estimate(p, 0.0, 1.0, how)
     residuals = groups.sums(weight * (success - p))
     variance = float(residuals @ residuals) / total**2 * m / (m - 1)
     if variance * total**2 > 1e-12 * total:
         effective = p * (1 - p) / variance
     else:
         effective = total**2 / float((of_prompt**2).sum())
-    t = float(stdtrit(m - 1, 0.5 + level / 2))
+    t = float(stdtrit(m - 1, 0.975))
     center = (p * effective + t * t / 2) / (effective + t * t)
     half_width = t / (effective + t * t) * (effective * p * (1 - p) + t * t / 4) ** 0.5
     low, high = max(0.0, center - half_width), min(1.0, center + half_width)
-    return Estimate(p, min(low, p), max(high, p), how, level)  # rounding alone could leave p out
+    return Estimate(p, min(low, p), max(high, p), how)  # rounding alone could leave p out
 
 
 def rate_of_higher(

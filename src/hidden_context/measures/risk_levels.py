@@ -1,5 +1,7 @@
 """Levels of risk: those along a curve, and the choice of one on validation data."""
 
+import numpy as np
+
 from hidden_context.errors import UserError
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.risk import Risk
@@ -53,13 +55,12 @@ def refuse_shared_prompts(validation: list[Scores], test: list[Scores]) -> None:
     Raises:
         UserError: A prompt is in both; the message gives one.
     """
-    of_validation, of_test = (
-        {prompt for scores in each for prompt in scores.prompt.tolist()}
-        for each in (validation, test)
+    shared = np.intersect1d(
+        np.concatenate([scores.prompt for scores in validation]),
+        np.concatenate([scores.prompt for scores in test]),
     )
-    shared = of_validation & of_test
-    if shared:
+    if len(shared):
         raise UserError(
             f"validation and test scores share {len(shared)} prompts (one: "
-            f"{min(shared)[:60]!r}); choose the level on prompts that the test data do not have."
+            f"{str(shared[0])[:60]!r}); choose the level on prompts that the test data do not have."
         )

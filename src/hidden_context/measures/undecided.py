@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hidden_context.distributions import Family
-from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.moments import moments_of_pairs
 
@@ -24,34 +23,31 @@ class Undecided:
     noisy: Estimate
     """Undecided because the spread is wide: at the typical one the means would decide."""
     decided: Estimate
-    """P(a ≻ b) is further from one half than `within`."""
+    """P(a ≻ b) is further from one half than `WITHIN`."""
 
 
 def undecided_kinds(
-    family: Family, chosen: ArrayLike, rejected: ArrayLike, *, within: float = WITHIN
+    family: Family, chosen: ArrayLike, rejected: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which comparisons are near-ties, and which noisy: two vectors of 0 and 1, shape `(n,)`.
 
     Let Δ be the difference of the means, s² the sum of the variances and p = P(a ≻ b). A comparison
-    is undecided where |p - ½| ≤ within. Of these it is a near-tie where |Δ| ≤ κ s̃, with s̃ the
-    median of s over all comparisons and κ = Φ⁻¹(½ + within), the Δ/s at which normal utilities
+    is undecided where |p - ½| ≤ `WITHIN`. Of these it is a near-tie where |Δ| ≤ κ s̃, with s̃ the
+    median of s over all comparisons and κ = Φ⁻¹(½ + `WITHIN`), the Δ/s at which normal utilities
     reach that p; else noisy. No common affine map of the utilities, and no shift of a prompt, moves
     this; a scale of single prompts does. Of normal utilities whose s are all equal none is noisy.
 
     From raw outputs of both responses, shape `(n, num_outputs)` each, whichever is chosen.
 
     Raises:
-        UserError: The family is scalar, whose undecided comparisons are all near-ties; or `within`
-            is not in (0, ½).
+        UserError: The family is scalar, whose undecided comparisons are all near-ties.
     """
-    if not 0 < within < 0.5:
-        raise UserError(f"within is {within}; give a distance from one half in (0, 0.5).")
     both = np.stack([np.asarray(chosen, np.float64), np.asarray(rejected, np.float64)])
     mean, variance = moments_of_pairs(family, both)
     first, second = map(family.decode, both)
     log_prob = np.asarray(first.log_prob_preferred_to(second), np.float64)
-    is_undecided = np.abs(np.exp(log_prob) - 0.5) <= within
+    is_undecided = np.abs(np.exp(log_prob) - 0.5) <= WITHIN
     typical = np.median(np.sqrt(variance.sum(0)))
-    kappa = NormalDist().inv_cdf(0.5 + within)
+    kappa = NormalDist().inv_cdf(0.5 + WITHIN)
     is_close = np.abs(mean[0] - mean[1]) <= kappa * typical
     return (is_undecided & is_close).astype(float), (is_undecided & ~is_close).astype(float)
