@@ -85,16 +85,20 @@ BOLD = {
 """The first response has the highest mean and a large deviation."""
 
 
-def test_the_example_of_the_document_prints_what_the_document_says(
+def test_the_examples_of_the_document_print_what_the_document_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = dict(re.findall(r"```(\w+)\n(.*?)```", DOCUMENT.read_text(), flags=re.DOTALL))
+    blocks = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT.read_text(), flags=re.DOTALL)
+    assert [language for language, _ in blocks] == ["python", "bash", "text", "python", "text"]
+    data, line, printed, library, winners = (block for _, block in blocks)
     monkeypatch.chdir(tmp_path)
-    exec(blocks["python"], {})
-    program, command, *arguments = shlex.split(blocks["bash"])
+    exec(data, {})
+    program, command, *arguments = shlex.split(line)
     assert (program, command) == ("hidden-context", "aggregate")
     assert main(arguments) == 0
-    assert capsys.readouterr().out == blocks["text"]
+    assert capsys.readouterr().out == printed
+    exec(library, {})
+    assert capsys.readouterr().out == winners
 
 
 def test_every_rule_is_in_the_help_and_in_the_document() -> None:

@@ -84,7 +84,7 @@ def reward_slope(rewards: ArrayLike, lengths: ArrayLike) -> float:
     Raises:
         UserError: The lengths differ, a number is not finite, or a length is negative.
     """
-    gap = _gap("rewards", rewards)
+    gap = _gap(rewards)
     difference = _log_ratio(lengths, len(gap))
     squares = float(difference @ difference)
     return float(gap @ difference) / squares if squares > 0 else 0.0
@@ -103,13 +103,13 @@ def rate_without_length(
     Raises:
         UserError: See `reward_slope`.
     """
-    gap = _gap("rewards", rewards)
+    gap = _gap(rewards)
     residual = _without(gap, np.asarray(slope, np.float64) * _log_ratio(lengths, len(gap)))
     return wilson(0.5 + 0.5 * np.sign(residual), prompts)
 
 
-def _gap(what: str, pairs: ArrayLike) -> np.ndarray:
-    first, second = (finite_vector(what, side) for side in np.transpose(pairs))
+def _gap(rewards: ArrayLike) -> np.ndarray:
+    first, second = (finite_vector("rewards", side) for side in np.transpose(rewards))
     return first - second
 
 
