@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+
+from hidden_context.comparisons.objectives import Subset
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ RECORD = "demo.json"
 """Configuration and versions; also marks a folder as one that a demo may replace."""
 MAX_LENGTH = 64
 """Tokens; the longest text has 45."""
-Subset: TypeAlias = Literal["helpful", "harmless", "both"]
 SUBSETS: tuple[Subset, ...] = ("helpful", "harmless", "both")
 SHARED_CONTEXT = "shared_context"
 TRAINED_ON: dict[str, tuple[Subset, ...]] = {

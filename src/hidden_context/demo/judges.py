@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean
 
+from scipy.optimize import root_scalar
+
 TONES = (-1, 0, 1)
 """Rude, neutral, kind: of the beginning and of the end of a response."""
 
@@ -98,15 +100,15 @@ def utility_variance(attributes: Attributes, judges: Sequence[Judge]) -> float:
 
 
 def utility_quantile(attributes: Attributes, judges: Sequence[Judge], level: float) -> float:
-    """Utility below which a share `level` in (0, 1) lies: of a mixture of normals, by bisection."""
+    """Utility below which a share `level` in (0, 1) lies: of a mixture of normals."""
     normals = [NormalDist(judge.utility(attributes), NOISE_STD) for judge in judges]
     quantiles = [normal.inv_cdf(level) for normal in normals]
-    low, high = min(quantiles), max(quantiles)
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = fmean(normal.cdf(middle) for normal in normals)
-        low, high = (middle, high) if below < level else (low, middle)
-    return (low + high) / 2
+
+    def excess(utility: float) -> float:
+        return fmean(normal.cdf(utility) for normal in normals) - level
+
+    bracket = min(quantiles) - NOISE_STD, max(quantiles) + NOISE_STD
+    return root_scalar(excess, bracket=bracket).root
 
 
 def preference_probability(first: Attributes, second: Attributes, judges: Sequence[Judge]) -> float:

@@ -54,7 +54,6 @@ def report_judges(
     true = judges_as_contexts(contents, BOTH)
     learned = {family: as_contexts(scores) for family, scores in models.items()}
     rows = {kind: np.flatnonzero(harmful == is_harmful) for kind, is_harmful in KINDS.items()}
-    first, second = (equal_contexts(true.contexts[:, [judge]]) for judge in (0, 1))
     shared = models[SHARED_CONTEXT]
     jailbroken = [
         response.attributes for jailbreak in data.jailbreaks for response in jailbreak.responses
@@ -72,7 +71,7 @@ def report_judges(
             for family, utility in learned.items()
         },
         between_judges={
-            kind: agreement_of_means(first[at], second[at], prompts[at])
+            kind: float(np.corrcoef(true[at].centered(prompts[at]).contexts.T)[0, 1])
             for kind, at in rows.items()
         },
         likelihood={

@@ -1,24 +1,17 @@
 """The demo's models: a tiny language model that reads, and the reward models made from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from hidden_context.comparisons.comparisons import load_comparisons
-from hidden_context.demo.config import (
-    MAX_LENGTH,
-    MODEL_NAME,
-    SHARED_CONTEXT,
-    TRAINED_ON,
-    Config,
-    Subset,
-)
+from hidden_context.comparisons.objectives import Subset
+from hidden_context.demo.config import MAX_LENGTH, MODEL_NAME, SHARED_CONTEXT, TRAINED_ON, Config
 from hidden_context.demo.generated_data import (
     AMONG_OTHERS_FILE,
     DATA_NAME,
     JAILBREAKS_FILE,
     GeneratedData,
 )
-from hidden_context.demo.judges import Attributes
 from hidden_context.demo.tiny_reader import make_tiny_reader
 from hidden_context.distributions import make_family
 from hidden_context.llm.reward_model import RewardModel
@@ -32,15 +25,16 @@ AMONG_OTHERS_SCORES = f"jailbreaks_among_others_{SHARED_CONTEXT}.jsonl"
 
 def make_language_model(config: Config, data: GeneratedData) -> None:
     """The backbone of all reward models; see `make_tiny_reader`."""
-    responses = [
-        (comparison.text_of(response), response.attributes)
-        for comparison in data.train["both"]
-        for response in comparison.responses
-    ]
+    texts, remarks = [], []
+    for comparison in data.train["both"]:
+        for response in comparison.responses:
+            texts.append(comparison.text_of(response))
+            attributes = asdict(response.attributes).items()
+            remarks.append([f"<{count} {name}>" for name, count in attributes])
     make_tiny_reader(
         config.out_dir / MODEL_NAME,
-        texts=[text for text, _ in responses],
-        remarks=[_remarks(content) for _, content in responses],
+        texts=texts,
+        remarks=remarks,
         more_words=[jailbreak.prompt.text for jailbreak in data.jailbreaks],
         max_length=MAX_LENGTH,
         num_steps=config.pretrain_steps,
@@ -97,8 +91,3 @@ def train_model(config: Config, family: str, subset: Subset) -> RewardModel:
         max_length=MAX_LENGTH,
         seed=config.seed,
     )
-
-
-def _remarks(content: Attributes) -> Sequence[str]:
-    """One word for each attribute of a response, such as `<2 harmful_steps>`."""
-    return [f"<{count} {name}>" for name, count in asdict(content).items()]

@@ -9,12 +9,15 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+BATCH_SIZE = 64
+LEARNING_RATE = 3e-3
+
 
 def make_tiny_reader(
     folder: Path,
     *,
     texts: Sequence[str],
-    remarks: Sequence[Sequence[str]],
+    remarks: Sequence[list[str]],
     more_words: Sequence[str],
     max_length: int,
     num_steps: int,
@@ -33,7 +36,7 @@ def make_tiny_reader(
         remarks: For each text, as many words on what it contains; none says how good it is.
         more_words: Texts whose words the tokenizer must know too.
         max_length: In tokens.
-        num_steps: Steps of 64 texts; it stops there.
+        num_steps: Steps of `BATCH_SIZE` texts; it stops there.
         seed: Of weights and order.
     """
     torch.manual_seed(seed)
@@ -53,59 +56,49 @@ def make_tiny_reader(
             eos_token_id=tokenizer.eos_token_id,
         )
     )
-    learn_to_read(model, tokenizer, texts, remarks, num_steps=num_steps)
+    learn_to_read(model, tokenizer, texts, remarks, num_steps)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def make_word_tokenizer(texts: Sequence[str], remarks: Sequence[str], max_length: int) -> Any:
     """One token for each lower-case word and mark of the texts, and for each remark."""
-    special = ["<pad>", "<bos>", "<eos>", "<unk>"]
+    special = {
+        "pad_token": "<pad>",
+        "bos_token": "<bos>",
+        "eos_token": "<eos>",
+        "unk_token": "<unk>",
+    }
     words = Tokenizer(models.WordLevel(unk_token="<unk>"))
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.WordLevelTrainer(special_tokens=[*special, *remarks], show_progress=False)
+    tokens = [*special.values(), *remarks]
+    trainer = trainers.WordLevelTrainer(special_tokens=tokens, show_progress=False)
     words.train_from_iterator(texts, trainer)
     words.post_processor = processors.TemplateProcessing(
         single="<bos> $A <eos>",
         special_tokens=[(token, words.token_to_id(token)) for token in ("<bos>", "<eos>")],
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        pad_token="<pad>",
-        bos_token="<bos>",
-        eos_token="<eos>",
-        unk_token="<unk>",
-        model_max_length=max_length,
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **special)
 
 
 def learn_to_read(
-    model: Any,
-    tokenizer: Any,
-    texts: Sequence[str],
-    remarks: Sequence[Sequence[str]],
-    *,
-    num_steps: int,
-    batch_size: int = 64,
-    learning_rate: float = 3e-3,
+    model: Any, tokenizer: Any, texts: Sequence[str], remarks: Sequence[list[str]], num_steps: int
 ) -> None:
     """Train a causal language model to follow each text by any of the remarks on what it contains.
 
-    No remark says how good a text is. Stops after `num_steps` steps of AdamW (cosine to 0).
+    Stops after `num_steps` steps of AdamW (cosine to 0).
     """
     encoded = tokenizer(list(texts), padding=True, return_tensors="pt")
     input_ids, mask = encoded["input_ids"], encoded["attention_mask"]
-    following = torch.tensor(
-        [tokenizer.convert_tokens_to_ids(list(several)) for several in remarks]
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
-    order = torch.randperm(len(texts)).repeat(math.ceil(num_steps * batch_size / len(texts)))
+    following = torch.tensor([tokenizer.convert_tokens_to_ids(several) for several in remarks])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    order = torch.randperm(len(texts)).repeat(math.ceil(num_steps * BATCH_SIZE / len(texts)))
     model.train()
     for step in range(num_steps):
-        rows = order[step * batch_size : (step + 1) * batch_size]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (1 + math.cos(math.pi * step / num_steps)) / 2
+        rows = order[step * BATCH_SIZE : (step + 1) * BATCH_SIZE]
+        cosine = math.cos(math.pi * step / num_steps)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 + cosine) / 2
         longest = int(mask[rows].sum(-1).max())
         states = model.model(input_ids[rows, :longest], mask[rows, :longest]).last_hidden_state
         last = states[torch.arange(len(rows)), mask[rows].sum(-1) - 1]

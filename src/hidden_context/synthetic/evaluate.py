@@ -83,9 +83,9 @@ def utility_metrics(
     - `spread`: see `spread_metrics`.
 
     Args:
-        family: Reads the outputs.
+        family: Reads `raw`.
         raw: Raw outputs for the states, shape `(n, num_outputs)`.
-        environment: Knows the exact answers.
+        environment: Of the states.
         states: Shape `(n, state_dim)`.
     """
     utility = read_utility(family, raw)

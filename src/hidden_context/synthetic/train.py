@@ -50,7 +50,7 @@ def train(
     """Train `model` in place on fresh comparisons; it ends on the CPU, ready for evaluation.
 
     Args:
-        model: The model, with fresh weights.
+        model: With fresh weights.
         experiment: What it is trained on, and how long. Comparisons are drawn on the CPU: for a
             seed they are the same on every device.
         device: Where the network is trained.
@@ -90,11 +90,7 @@ def train(
 def save_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> None:
     """Write `<name>.safetensors` and, last, the record `<name>.json` that vouches for it.
 
-    Args:
-        folder: Receives both files.
-        name: Of the model.
-        model: The trained model.
-        settings: What it was trained with; `load_model` takes it for the same or does not.
+    By `settings`, with which it was trained, `load_model` takes it for the same or does not.
     """
     record_path = folder / f"{name}.json"
     record_path.unlink(missing_ok=True)
@@ -108,8 +104,7 @@ def save_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) 
 def load_model(folder: Path, name: str, model: Model, settings: dict[str, Any]) -> bool:
     """Fill `model` with saved weights if they were trained with the same settings and family.
 
-    Returns:
-        Whether they were there; if not, `model` is as it was.
+    Returns whether they were there; if not, `model` is as it was.
     """
     record_path, weights_path = folder / f"{name}.json", folder / f"{name}.safetensors"
     if not (record_path.is_file() and weights_path.is_file()):
