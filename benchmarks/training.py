@@ -26,6 +26,7 @@ from trl import RewardConfig, RewardTrainer
 from workload import CPU, PAD, Machine, Pair, make_model, make_pairs, make_tokenizer
 
 from hidden_context.distributions import make_family
+from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.llm.backbone import padded, quietly
 from hidden_context.llm.trainer import Observation, PreferenceTrainer
 
@@ -137,7 +138,7 @@ def make_trainer(
         )
     chosen = make_family(family)
     return Ours(
-        family=chosen,
+        likelihood=LearnedLikelihood(chosen),
         pad_token_id=PAD,
         batching="padded" if variant == PADDED else "shared_prefix",
         model=make_model(chosen.num_outputs, machine=machine),

@@ -10,6 +10,7 @@ from tiny_models import make_tokenizer, save_tiny_model
 from transformers import EvalPrediction, TrainingArguments
 
 from hidden_context.distributions import FAMILIES, Family, Normal
+from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import (
     DEFAULT_OUTCOME_MODEL,
     loss_of_observations,
@@ -25,7 +26,6 @@ from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.trainer import (
-    LikelihoodSettings,
     Observation,
     PreferenceTrainer,
     collate,
@@ -73,10 +73,9 @@ def make_trainer(
         **arguments,
     }
     return PreferenceTrainer(
-        family=family,
+        likelihood=LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes),
         pad_token_id=tokenizer.pad_token_id,
         batching=batching,
-        likelihood=LikelihoodSettings(outcome_model, learn_outcomes),
         model=model,
         args=TrainingArguments(output_dir=str(folder / "steps"), **settings),
         train_dataset=observations or make_pairs(tokenizer, 8),

@@ -1,7 +1,6 @@
 """How outcomes in training data are read, and which of its numbers are learned with the weights."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 from hidden_context.distributions import Family
@@ -10,55 +9,37 @@ from hidden_context.likelihood.identified import check_correlation_identified
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import Ties, default_outcome_model
 from hidden_context.llm.observations import TokenizedObservations
-from hidden_context.llm.trainer import LikelihoodSettings
+from hidden_context.llm.training_settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 
-def likelihood_settings(
-    family: Family,
-    train_data: TokenizedObservations,
-    *,
-    ties: Ties | None,
-    thresholds: Sequence[float],
-    davidson: float | None,
-    options: tuple[str, ...],
-    learning_rate: float,
-) -> LikelihoodSettings:
-    """The outcome model of the data, its numbers as given or else to be learned.
-
-    Args:
-        family: How raw outputs are read.
-        train_data: What is learned from.
-        ties: What a tie says; if None, by threshold where the data have ties.
-        thresholds: Fixed ones, or none.
-        davidson: Fixed ν, or none.
-        options: Options of the family to learn.
-        learning_rate: Of what is learned here.
+def likelihood_of_data(
+    family: Family, train_data: TokenizedObservations, settings: TrainingSettings
+) -> LearnedLikelihood:
+    """The outcome model of the data, its numbers as the settings give them or else to be learned.
 
     Raises:
         UserError: What is given does not go with the data, or the data do not identify it.
     """
-    LearnedLikelihood(family, options=options)  # refuses what cannot be learned
-    ties = ties or ("threshold" if train_data.has_ties else "half")
+    LearnedLikelihood(family, options=settings.learn)  # refuses what cannot be learned
+    ties = settings.ties or ("threshold" if train_data.has_ties else "half")
     model = default_outcome_model(
-        family, train_data.num_grades, ties=ties, thresholds=thresholds or None
+        family, train_data.num_grades, ties=ties, thresholds=settings.thresholds or None
     )
-    if davidson is not None:
-        model = replace(model, davidson=davidson)
-    given = davidson is not None if ties == "davidson" else bool(thresholds)
+    if settings.davidson is not None:
+        model = replace(model, davidson=settings.davidson)
+    given = settings.davidson is not None if ties == "davidson" else bool(settings.thresholds)
     learned = (bool(model.thresholds) or ties == "davidson") and not given
     if learned:
         _check_outcomes_identified(train_data, ties)
-    if "correlation" in options:
+    if "correlation" in settings.learn:
         first, second = train_data.compared_texts()
         seen = ties == "threshold" and train_data.has_ties
         check_correlation_identified(first, second, ties_observed=seen)
     if model.thresholds or ties == "davidson":
         logger.info("outcomes: %s%s", model, " to begin with, then learned" if learned else "")
-    return LikelihoodSettings(
-        model, learn_outcomes=learned, options=options, learning_rate=learning_rate
-    )
+    return LearnedLikelihood(family, model, learn_outcomes=learned, options=settings.learn)
 
 
 def _check_outcomes_identified(train_data: TokenizedObservations, ties: Ties) -> None:

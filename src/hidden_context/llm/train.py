@@ -4,8 +4,8 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from hidden_context.llm.backbone import (
     quietly,
 )
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
-from hidden_context.llm.likelihood import likelihood_settings
+from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.schedules import SCHEDULES
@@ -34,6 +34,10 @@ from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSetting
 from hidden_context.published.run_names import LAST
 from hidden_context.records import read_json, write_json
 
+SHARED = {field.name for field in fields(TrainingSettings)} & {
+    field.name for field in fields(TrainingArguments)
+} - {"resume_from_checkpoint"}
+"""Settings that have the Trainer's names, and mean the same."""
 logger = logging.getLogger(__name__)
 
 
@@ -60,7 +64,7 @@ def train(
         output_dir: Folder of the checkpoint; a run that was killed leaves its last saved step
             beside it, and goes on from there with `resume_from_checkpoint=True`.
         eval_data: What to measure the model on, during training and at its end.
-        progress: Print losses as they are logged.
+        progress: Show a bar, and print losses as they are logged.
         settings: See `TrainingSettings`.
 
     Raises:
@@ -68,16 +72,21 @@ def train(
             is not finite.
     """
     family = make_family(family) if isinstance(family, str) else family
+    given = TrainingSettings(**settings)
+    config = {"model_name": model, "data_path": comparisons.source, **asdict(given)}
+    config["family"] = family.to_dict()
     train_to(
         Path(output_dir),
         comparisons,
         model=model,
         family=family,
         eval_data=eval_data,
+        settings=given,
+        config=config,
+        say=_warn_of_overlong,
         progress=progress,
-        settings=TrainingSettings(**settings),
     )
-    return RewardModel.from_pretrained(output_dir, tokenizer_name=settings.get("tokenizer_name"))
+    return RewardModel.from_pretrained(output_dir, tokenizer_name=given.tokenizer_name)
 
 
 def train_to(
@@ -88,47 +97,48 @@ def train_to(
     family: Family,
     eval_data: Comparisons | None,
     settings: TrainingSettings,
-    config: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    config: Mapping[str, Any],
+    say: Callable[[TokenizedObservations, str], None],
+    progress: bool,
 ) -> None:
-    """Train a checkpoint without loading it again; see `train`.
+    """Train the checkpoint `folder` without loading it again; see `train`.
 
-    Args:
-        folder: Of the checkpoint.
-        comparisons: To learn from.
-        model: Backbone.
-        family: How raw outputs are to be read.
-        eval_data: What to measure the model on.
-        settings: Of the run.
-        config: What the checkpoint is to record as the run's configuration, which a resumed run
-            must have too; what is given here, if None.
-        progress: Print losses as they are logged.
+    `config` is recorded as the run's configuration, which a resumed run must have too. `say` is
+    told what became of the data, and of their account for the user.
     """
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
-    if config is None:
-        config = {"model_name": model, "data_path": comparisons.source, **asdict(settings)}
-        config = {**config, "family": family.to_dict()}
     config = json.loads(json.dumps(config, default=str))
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
-    train_data = _tokenized("train", comparisons, tokenizer, max_length, settings)
-    test_data = None
-    if eval_data is not None:
-        test_data = _tokenized("test", eval_data, tokenizer, max_length, settings)
-    trainer = _trainer(model, family, tokenizer, steps_folder, train_data, test_data, settings)
-    if not progress:
-        trainer.remove_callback(PrinterCallback)
+    data = {}
+    for name, part in {"train": comparisons, "test": eval_data}.items():
+        if part is not None:
+            data[name] = tokenize_observations(
+                part, tokenizer, max_length=max_length, overlong=settings.overlong
+            )
+            say(data[name], data[name].account(name, max_length, settings.overlong))
+    trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
     if trainer.is_world_process_zero():
         write_json(steps_folder / "config.json", config)
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = final_metrics(trainer) if test_data else {}
-    counts = {"train": train_data.counts, **({"test": test_data.counts} if test_data else {})}
+    metrics = final_metrics(trainer) if "test" in data else {}
+    counts = {name: part.counts for name, part in data.items()}
     _save(trainer, model, folder, config=config, metrics=metrics, counts=counts)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
+
+
+def log_account(data: TokenizedObservations, account: str) -> None:
+    """Say what became of the data, in any case."""
+    logger.info(account)
+
+
+def _warn_of_overlong(data: TokenizedObservations, account: str) -> None:
+    if data.num_overlong:
+        warnings.warn(account, stacklevel=4)
 
 
 def last_step(
@@ -166,42 +176,18 @@ def last_step(
     return str(complete[-1])
 
 
-def _tokenized(
-    name: str,
-    comparisons: Comparisons,
-    tokenizer: Any,
-    max_length: int,
-    settings: TrainingSettings,
-) -> TokenizedObservations:
-    overlong = settings.overlong
-    tokenized = tokenize_observations(
-        comparisons, tokenizer, max_length=max_length, overlong=overlong
-    )
-    account = tokenized.account(name, max_length, overlong)
-    logger.info(account)
-    if tokenized.num_overlong:
-        warnings.warn(account, stacklevel=3)
-    return tokenized
-
-
 def _trainer(
     model_name: str,
     family: Family,
     tokenizer: Any,
     steps_folder: Path,
-    train_data: TokenizedObservations,
-    test_data: TokenizedObservations | None,
+    data: Mapping[str, TokenizedObservations],
     settings: TrainingSettings,
+    *,
+    progress: bool,
 ) -> PreferenceTrainer:
-    likelihood = likelihood_settings(
-        family,
-        train_data,
-        ties=settings.ties,
-        thresholds=settings.thresholds,
-        davidson=settings.davidson,
-        options=settings.learn,
-        learning_rate=settings.likelihood_learning_rate,
-    )
+    train_data, test_data = data["train"], data.get("test")
+    likelihood = likelihood_of_data(family, train_data, settings)
     test_data = test_data and test_data.with_num_grades(train_data.num_grades)
     set_seed(settings.seed)
     bf16 = settings.bf16 and has_bfloat16(default_device())
@@ -210,51 +196,44 @@ def _trainer(
         model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
     )
     model.config.pad_token_id = tokenizer.pad_token_id
-    return PreferenceTrainer(
-        family=family,
+    arguments = _training_arguments(
+        settings, steps_folder, bf16=bf16, evaluate=bool(test_data), progress=progress
+    )
+    trainer = PreferenceTrainer(
+        likelihood=likelihood,
+        likelihood_learning_rate=settings.likelihood_learning_rate,
         pad_token_id=tokenizer.pad_token_id,
         batching=settings.batching,
-        likelihood=likelihood,
         schedule=SCHEDULES.get(settings.lr_scheduler_type),
         model=with_adapters(model) if settings.use_peft else model,
-        args=_training_arguments(settings, steps_folder, bf16=bf16, evaluate=bool(test_data)),
+        args=arguments,
         train_dataset=train_data.observations,
         eval_dataset=test_data and test_data.observations,
         processing_class=tokenizer,
     )
+    trainer.remove_callback(PrinterCallback)  # which prints losses where there is no bar
+    return trainer
 
 
 def _training_arguments(
-    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool
+    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool, progress: bool
 ) -> TrainingArguments:
-    schedule = settings.lr_scheduler_type
+    given = {name: getattr(settings, name) for name in SHARED}
+    if settings.lr_scheduler_type in SCHEDULES:
+        given["lr_scheduler_type"] = "constant"
     with quietly():  # the checkpointing flag has a new name in later versions
         try:
             return TrainingArguments(
+                **{**given, "bf16": bf16},
                 output_dir=str(steps_folder),
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                lr_scheduler_type="constant" if schedule in SCHEDULES else schedule,
-                num_train_epochs=settings.num_train_epochs,
-                per_device_train_batch_size=settings.per_device_train_batch_size,
-                per_device_eval_batch_size=settings.per_device_eval_batch_size,
-                gradient_accumulation_steps=settings.gradient_accumulation_steps,
-                gradient_checkpointing=settings.gradient_checkpointing,
-                optim=settings.optim,
-                bf16=bf16,
                 use_cpu=default_device().type == "cpu",  # or processes would not find each other
-                deepspeed=settings.deepspeed,
                 eval_strategy="steps" if evaluate else "no",
                 eval_on_start=settings.eval_first_step and evaluate,
-                eval_steps=settings.eval_steps,
-                save_steps=settings.save_steps,
                 save_total_limit=2,
-                logging_steps=settings.logging_steps,
-                seed=settings.seed,
                 label_names=[],
                 remove_unused_columns=False,
                 report_to="none",
-                disable_tqdm=True,
+                disable_tqdm=not progress,
                 dataloader_pin_memory=torch.cuda.is_available(),
             )
         except (ValueError, ImportError) as error:  # a name that the Trainer does not know

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, Trainer
 
 from hidden_context.device import for_loss
@@ -56,20 +57,6 @@ class Observation:
 Inputs: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class LikelihoodSettings:
-    """How outcomes are read, and which of its numbers are learned."""
-
-    outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL
-    """How outcomes follow from two utilities."""
-    learn_outcomes: bool = False
-    """Learn thresholds, or ν, with the weights."""
-    options: tuple[str, ...] = ()
-    """Options of the family to learn; see `Family.learnable`."""
-    learning_rate: float = 0.01
-    """Of what is learned here: these few numbers are not at the scale of weights."""
-
-
 class PreferenceTrainer(Trainer):
     """A Trainer whose batches are comparisons or rankings, and whose loss is their likelihood."""
 
@@ -79,20 +66,21 @@ class PreferenceTrainer(Trainer):
     def __init__(
         self,
         *,
-        family: Family,
+        likelihood: LearnedLikelihood,
+        likelihood_learning_rate: float = 0.01,
         pad_token_id: int | None,
         batching: Batching | None = None,
-        likelihood: LikelihoodSettings | None = None,
         schedule: Callable[[float], float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Make a trainer.
 
         Args:
-            family: How raw outputs are read.
+            likelihood: How raw outputs and outcomes are read.
+            likelihood_learning_rate: Of its parameters: these few numbers are not at the scale of
+                weights.
             pad_token_id: What to pad with; it is masked.
             batching: See `choose_batching`; the loss is the same, but for dropout.
-            likelihood: How outcomes are read; if not given, the first text is preferred.
             schedule: Multiple of the learning rate by the share of steps done; if not given, the
                 Trainer's own schedule.
             kwargs: See `transformers.Trainer`.
@@ -111,19 +99,13 @@ class PreferenceTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = False
         self._num_weights = unwrapped(self.model).num_parameters(exclude_embeddings=True)
-        settings = likelihood or LikelihoodSettings()
-        self._likelihood_learning_rate = settings.learning_rate
-        self.likelihood = LearnedLikelihood(
-            family,
-            settings.outcome_model,
-            learn_outcomes=settings.learn_outcomes,
-            options=settings.options,
-        )
+        self.likelihood = likelihood
+        self._likelihood_learning_rate = likelihood_learning_rate
         self._share_among_processes()
         observed = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
         self._most_texts = max(len(observation.texts) for observation in observed)
         ordinary = all(observation.is_plain for observation in observed)
-        self._with_outcomes = settings.outcome_model != DEFAULT_OUTCOME_MODEL or not ordinary
+        self._with_outcomes = likelihood.fitted()[1] != DEFAULT_OUTCOME_MODEL or not ordinary
         tried = [text for observation in observed[:NUM_TRIED] for text in observation.texts]
         longest = max(len(text) for observation in observed for text in observation.texts)
         with self.accelerator.autocast():
@@ -149,22 +131,16 @@ class PreferenceTrainer(Trainer):
         batch = {name: inputs[name] for name in inputs if name not in ("sizes", "outcomes")}
         outputs = model(**batch).logits
         raw = for_loss(outputs)
-        seen = None if outcomes is None else Outcomes(*(for_loss(each) for each in outcomes))
+        seen = None if outcomes is None else Outcomes(*map(for_loss, outcomes))
         family, outcome_model = self.likelihood()
+        rows = pad_sequence(list(raw.split(sizes)), batch_first=True, padding_value=NOT_THERE)
+        rows = pad(rows, (0, 0, 0, self._most_texts - rows.shape[1]), value=NOT_THERE)
+        likelihood, regularize = (seen, outcome_model), model.training
         if set(sizes) == {2}:
-            raw = raw.unflatten(0, (-1, 2))
-            loss = preference_loss(
-                family, raw[:, 0], raw[:, 1], seen, outcome_model, regularize=model.training
-            )
+            chosen, rejected = rows[:, 0], rows[:, 1]
+            loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
         else:
-            loss = loss_of_observations(
-                family, raw, sizes, seen, outcome_model, regularize=model.training
-            )
-            raw = _one_row_each(raw, sizes, self._most_texts)
-        if raw.shape[1] < self._most_texts:
-            raw = torch.nn.functional.pad(
-                raw, (0, 0, 0, self._most_texts - raw.shape[1]), value=NOT_THERE
-            )
+            loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
@@ -173,8 +149,8 @@ class PreferenceTrainer(Trainer):
                 "bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
-            self._remember(raw.detach()[:, 0], raw.detach()[:, 1])
-        return (loss, raw) if return_outputs else loss
+            self._remember(rows.detach()[:, 0], rows.detach()[:, 1])
+        return (loss, rows) if return_outputs else loss
 
     def prediction_step(
         self,
@@ -338,14 +314,6 @@ def pairs_of_rankings(
     shares = np.array([0.0, 0.0, 1.0]) if outcomes is None else outcomes.shares[:, None]
     shares = np.broadcast_to(shares, (*there.shape, shares.shape[-1]))[there]
     return pairs[there], Outcomes(shares, weight * len(weight) / weight.sum())
-
-
-def _one_row_each(raw: torch.Tensor, sizes: Sequence[int], most: int) -> torch.Tensor:
-    """Raw outputs of each observation in a row, shape `(n, most, num_outputs)`."""
-    rows = raw.new_full((len(sizes), most, raw.shape[-1]), NOT_THERE)
-    for row, (end, size) in enumerate(zip(accumulate(sizes), sizes, strict=True)):
-        rows[row, :size] = raw[end - size : end]
-    return rows
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
