@@ -152,7 +152,7 @@ def test_an_audit_is_read_with_its_numbers():
             assert list(found.std.counts) == family["std"]["counts"]
     assert list(result.sentences) == ["helpful", "both"]
     assert result.sentences["helpful"][0][0] == "Can these vectors predict who wins?"
-    assert [source.family.name for source in result.examples] == ["mean_and_variance"]
+    assert [source.evaluation.family.name for source in result.examples] == ["mean_and_variance"]
     assert len(result.examples[0].load()) > 0
 
 

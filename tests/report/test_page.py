@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from page_samples import audit_of, comparison_rows, write_scores
 
 from hidden_context.distributions import Categorical, Family, Normal, Point, SharedContext
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.report.page import model_for_examples, render
 from hidden_context.report.read_results import as_results
 from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table
@@ -285,7 +287,9 @@ def test_sections_without_data_are_left_out():
 
 
 def scores_of(family: Family, nats: float | None) -> ExampleSource:
-    return ExampleSource(lambda: pytest.fail("only the chosen is read"), family, "set", nats)
+    estimate = None if nats is None else Estimate(nats)
+    evaluation = Evaluation(family, trained_on="set", log_likelihood=estimate)
+    return ExampleSource(evaluation, lambda: pytest.fail("only the chosen is read"))
 
 
 @pytest.mark.parametrize(

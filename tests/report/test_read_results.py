@@ -63,8 +63,11 @@ def test_a_score_file_alone_is_a_result_with_examples(tmp_path: Path):
     (result,) = as_results([str(path)])
     assert result.title == "Comparisons scored by categorical: mine.jsonl"
     (source,) = result.examples
-    assert (source.family.name, source.data_set) == ("categorical", "mine")
-    assert source.log_likelihood == pytest.approx(load_scores(path).log_likelihood.mean())
+    (evaluation,) = result.evaluations
+    assert source.evaluation is evaluation
+    assert (evaluation.family.name, evaluation.trained_on) == ("categorical", "mine")
+    assert evaluation.log_likelihood is not None
+    assert evaluation.log_likelihood.value == pytest.approx(load_scores(path).log_likelihood.mean())
 
 
 def test_rates_need_two_responses_and_their_order_is_told(tmp_path: Path):

@@ -1,7 +1,8 @@
 """Comparisons that people should look at, chosen by their scores."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -46,26 +47,23 @@ def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
         scores: Of comparisons.
         num_examples: Of each kind, at most.
     """
-    raw = scores.by_row
     kinds = _scalar_kinds if scores.utility.is_scalar else _distributional_kinds
     chosen = [
-        (title, explanation, _without_copies(order, raw, num_examples), len(order))
+        (title, explanation, _without_copies(order, scores.by_row, num_examples), len(order))
         for title, explanation, order in kinds(scores)
     ]
-    rows = _texts(scores, {row for _, _, rows, _ in chosen for row in rows})
+    wanted = {row for _, _, rows, _ in chosen for row in rows}
+    up_to_last = islice(enumerate(scores.rows), max(wanted, default=-1) + 1)
+    texts = {number: row for number, row in up_to_last if number in wanted}
     prob = np.exp(scores.log_prob)
+
+    def example(row: int) -> Example:
+        return _example(row, texts.get(row, {}), scores.utility[row], float(prob[row]))
+
     return [
-        Kind(
-            title,
-            explanation,
-            tuple(
-                _example(row, rows.get(row, {}), scores.utility[row], float(prob[row]))
-                for row in of
-            ),
-            num_eligible,
-        )
-        for title, explanation, of, num_eligible in chosen
-        if of
+        Kind(title, explanation, tuple(map(example, rows)), num_eligible)
+        for title, explanation, rows, num_eligible in chosen
+        if rows
     ]
 
 
@@ -112,26 +110,12 @@ def _scalar_kinds(scores: Scores) -> Iterator[Order]:
 
 def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:
     """The first rows whose outputs differ: copies of a comparison would crowd out others."""
-    seen, rows = set(), []
-    for row in order:
-        key = raw[row].tobytes()
-        if len(rows) < most and key not in seen:
-            seen.add(key)
-            rows.append(int(row))
+    rows: dict[bytes, int] = {}
+    for row in order.tolist():
         if len(rows) >= most:
             break
-    return rows
-
-
-def _texts(scores: Scores, wanted: Collection[int]) -> dict[int, Mapping[str, Any]]:
-    """Some rows, without reading beyond the last of them."""
-    rows: dict[int, Mapping[str, Any]] = {}
-    for number, row in enumerate(scores.rows if wanted else ()):
-        if number in wanted:
-            rows[number] = row
-            if len(rows) == len(wanted):
-                break
-    return rows
+        rows.setdefault(raw[row].tobytes(), row)
+    return list(rows.values())
 
 
 def _example(

@@ -1,5 +1,6 @@
 """One self-contained HTML page of all results."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hidden_context import __version__
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Kind, examples_of, is_scalar_family
@@ -25,39 +28,16 @@ TITLE = "Hidden context in preference data"
 
 
 @dataclass(frozen=True)
-class DrawnPanel:
-    """A panel and its drawing."""
-
-    panel: Panel
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class DrawnSection:
-    """A section with its drawings."""
-
-    section: Section
-    figures: tuple[DrawnPanel, ...]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Comparisons of one data set that people should look at, by one model."""
-
-    data_set: str
-    family: str
-    kinds: tuple[Kind, ...]
-
-
-@dataclass(frozen=True)
 class Chapter:
     """Everything that the page has of one result."""
 
     id: str
     result: Result
     predictions: Table | None
-    sections: tuple[DrawnSection, ...]
-    examples: tuple[Examples, ...]
+    sections: tuple[tuple[Section, list[Markup]], ...]
+    """Each with the drawings of its panels."""
+    examples: tuple[tuple[Evaluation, list[Kind]], ...]
+    """Comparisons of each data set that people should look at, with the model that chose them."""
 
 
 def write_page(
@@ -100,6 +80,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "decimal": decimal,
         "drawing": drawing,
         "in_words": description,
+        "data_set": data_set_of,
     }
     page = environment.get_template(TEMPLATE).render(
         title=title, chapters=chapters, version=__version__
@@ -119,28 +100,28 @@ def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
     """
 
     def worth(source: ExampleSource) -> tuple[bool, float]:
-        nats = -math.inf if source.log_likelihood is None else source.log_likelihood
-        return not is_scalar_family(source.family), nats
+        nats = source.evaluation.log_likelihood
+        is_scalar = is_scalar_family(source.evaluation.family)
+        return not is_scalar, -math.inf if nats is None else nats.value
 
     return max(sources, key=worth)
 
 
 def _chapter(number: int, result: Result, num_examples: int) -> Chapter:
-    drawn: list[DrawnSection] = []
-    count = 0
-    for section in sections_of(result):
-        figures = []
-        for panel in section.panels:
-            count += 1
-            figures.append(DrawnPanel(panel, as_svg(panel, f"f{number}-{count}")))
-        drawn.append(DrawnSection(section, tuple(figures)))
-    examples = []
-    data_sets = dict.fromkeys(source.data_set for source in result.examples)
-    for data_set in data_sets if num_examples > 0 else ():
-        of_set = [each for each in result.examples if each.data_set == data_set]
-        source = model_for_examples(of_set)
-        kinds = tuple(examples_of(source.load(), num_examples))
-        examples.append(Examples(data_set, source.family.name, kinds))
-    identifier = f"{number}-{file_name(result.title)}"
-    table = predictions(result.evaluations)
-    return Chapter(identifier, result, table, tuple(drawn), tuple(examples))
+    names = (f"f{number}-{count}" for count in itertools.count(1))
+    by_data_set: dict[str, list[ExampleSource]] = {}
+    for source in result.examples if num_examples > 0 else ():
+        by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
+    chosen = map(model_for_examples, by_data_set.values())
+    return Chapter(
+        id=f"{number}-{file_name(result.title)}",
+        result=result,
+        predictions=predictions(result.evaluations),
+        sections=tuple(
+            (section, [as_svg(panel, next(names)) for panel in section.panels])
+            for section in sections_of(result)
+        ),
+        examples=tuple(
+            (source.evaluation, examples_of(source.load(), num_examples)) for source in chosen
+        ),
+    )

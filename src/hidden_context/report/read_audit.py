@@ -1,11 +1,11 @@
 """audit.json to what the page shows."""
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hidden_context.audits import result as audit_result
-from hidden_context.measures.evaluation import Evaluation
+from hidden_context.audits.result import AuditResult
+from hidden_context.records import as_plain
 from hidden_context.report.results import PROVENANCE, ExampleSource, Result, Run
 from hidden_context.report.tables import NO_VALUE, jailbreaks
 from hidden_context.scores.score_files import load_scores
@@ -17,63 +17,50 @@ def read_audit(file: Path) -> Result:
     Raises:
         UserError: The file is damaged, of another version, or not an audit.
     """
-    audited = audit_result.read_audit(file)
-    record = audited.to_dict()
-    return audit_to_result(audited.sets, record, source=str(file), folder=file.parent)
+    return audit_to_result(audit_result.read_audit(file), source=str(file), folder=file.parent)
 
 
-def audit_to_result(
-    sets: Sequence[Any], record: Mapping[str, Any], *, source: str, folder: Path | None = None
-) -> Result:
-    """The sets of an audit as the page shows them.
+def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = None) -> Result:
+    """An audit as the page shows it.
 
     Args:
-        sets: `AuditedSet`s.
-        record: Configuration, representation and provenance.
-        source: Where they are from.
+        audited: All of it.
+        source: Where it is from.
         folder: Of the score files that evaluations name.
     """
-    representation = record["representation"]
-    width = representation.get("width")
-    notes = [f"Vectors: {representation['description']} (width {width or NO_VALUE})."]
+    vectors = audited.representation
+    notes = [f"Vectors: {vectors.description} (width {vectors.width or NO_VALUE})."]
+    evaluations = tuple(one for audited_set in audited.sets for one in audited_set.evaluations)
     examples = []
-    for each in sets:
-        for evaluation in each.evaluations:
-            if folder is None or evaluation.scores is None:
-                continue
-            path = folder / evaluation.scores
-            if path.is_file():
-                examples.append(_examples(path, each.name, evaluation))
-            else:
-                notes.append(f"{path} is missing, so no examples of it are shown.")
-    evaluations = tuple(one for each in sets for one in each.evaluations)
+    for evaluation in evaluations:
+        if folder is None or evaluation.scores is None:
+            continue
+        path = folder / evaluation.scores
+        if path.is_file():
+            load = partial(load_scores, path, family=evaluation.family)
+            examples.append(ExampleSource(evaluation, load))
+        else:
+            notes.append(f"{path} is missing, so no examples of it are shown.")
     return Result(
-        title=f"Audit of {', '.join(each.name for each in sets)}",
+        title=f"Audit of {', '.join(audited_set.name for audited_set in audited.sets)}",
         source=source,
-        sentences={each.name: tuple(each.sentences) for each in sets},
+        sentences=audited.sentences,
         numbers=jailbreaks(evaluations),
         evaluations=evaluations,
         runs=tuple(
             Run(
-                name=each.source,
-                family=", ".join(one.family.name for one in each.evaluations),
-                data_set=each.name,
+                name=audited_set.source,
+                family=", ".join(one.family.name for one in audited_set.evaluations),
+                data_set=audited_set.name,
                 stopping_rule="; ".join(
-                    f"{one.family.name}: {one.stopping_rule}" for one in each.evaluations
+                    f"{one.family.name}: {one.stopping_rule}" for one in audited_set.evaluations
                 ),
-                counts=each.counts,
-                configs={"audit": record["config"]},
-                provenance={name: record.get(name) for name in PROVENANCE},
+                counts=audited_set.counts,
+                configs={"audit": as_plain(audited.config)},
+                provenance={name: audited.made_by.get(name) for name in PROVENANCE},
             )
-            for each in sets
+            for audited_set in audited.sets
         ),
         examples=tuple(examples),
         notes=tuple(notes),
-    )
-
-
-def _examples(path: Path, data_set: str, evaluation: Evaluation) -> ExampleSource:
-    nats, family = evaluation.log_likelihood, evaluation.family
-    return ExampleSource(
-        lambda: load_scores(path, family=family), family, data_set, nats.value if nats else None
     )

@@ -4,15 +4,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hidden_context.audits.result import AuditResult
 from hidden_context.errors import UserError
 from hidden_context.measures.evaluation import Evaluation
-from hidden_context.measures.models import ModelScores, models_of
+from hidden_context.measures.models import models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
 from hidden_context.records import CHECKPOINT_RECORD, read_json
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_summary import read_summary, result_of
-from hidden_context.report.result_files import METRICS, find_results
+from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
 from hidden_context.report.results import PROVENANCE, ExampleSource, Panel, Result, Run, Table
 from hidden_context.report.tables import NO_VALUE, decimal, main_numbers, setting
 from hidden_context.risk import PAPER_RISK
@@ -24,6 +27,8 @@ from hidden_context.scores.score_files import (
 )
 from hidden_context.scores.scores import Scores
 
+KINDS = (Evaluation, Scores, AuditResult, Result, str, Path)
+"""Of what a page can be made of."""
 RISKS = CURVES["quantile"]
 SAFE_FIRST = "Of the two responses of each row the first is taken for safe, the second for unsafe."
 
@@ -34,32 +39,27 @@ def as_results(given: Any) -> list[Result]:
     Raises:
         UserError: Something is of no known kind, or a file cannot be read.
     """
-    kinds: tuple[type, ...] = (str, Path, Result, Evaluation, Scores)
-    alone = isinstance(given, kinds) or hasattr(given, "sets") or not isinstance(given, Iterable)
-    items: list[Any] = [given] if alone else list(given)
-    evaluations = [each for each in items if isinstance(each, Evaluation)]
-    scores = [each for each in items if isinstance(each, Scores)]
-    paths = [Path(each) for each in items if isinstance(each, (str, Path))]
-    results = [each for each in items if isinstance(each, Result)]
-    audits = [each for each in items if hasattr(each, "sets")]
-    known = (evaluations, scores, paths, results, audits)
-    if sum(map(len, known)) < len(items) or not items:
-        names = ", ".join(sorted({type(each).__name__ for each in items})) or "nothing"
+    is_one = isinstance(given, KINDS) or not isinstance(given, Iterable)
+    items: list[Any] = [given] if is_one else list(given)
+    if not items or not all(isinstance(item, KINDS) for item in items):
+        names = ", ".join(sorted({type(item).__name__ for item in items})) or "nothing"
         raise UserError(
             f"a page was to be made of {names}; give Evaluations, Scores, an AuditResult, or paths "
             "of results."
         )
-    results += [audit_to_result(each.sets, each.to_dict(), source="in memory") for each in audits]
+    results = [item for item in items if isinstance(item, Result)]
+    audits = [item for item in items if isinstance(item, AuditResult)]
+    evaluations = [item for item in items if isinstance(item, Evaluation)]
+    scores = [item for item in items if isinstance(item, Scores)]
+    paths = [Path(item) for item in items if isinstance(item, (str, Path))]
+    results += [audit_to_result(audit, source="in memory") for audit in audits]
     if evaluations:
-        title = (
-            "Evaluations" if len(evaluations) > 1 else f"Evaluation of {labels_of(evaluations)[0]}"
-        )
+        several = len(evaluations) > 1
+        title = "Evaluations" if several else f"Evaluation of {labels_of(evaluations)[0]}"
         risks = [str(PAPER_RISK)]
         results.append(result_of(evaluations, title=title, source="in memory", risks=risks))
     if scores:
-        comparisons = [each for each in scores if each.kind == "comparisons"]
-        others = [each for each in scores if each.kind != "comparisons"]
-        results.append(_of_scores(comparisons, others, "Scores", "in memory"))
+        results.append(_of_scores(scores, "Scores", "in memory"))
     if paths:
         results += read_results(paths)
     return results
@@ -71,54 +71,49 @@ def read_results(paths: Sequence[Path]) -> Iterator[Result]:
     Raises:
         UserError: A file cannot be read, or nothing is found.
     """
+    readers: Mapping[str, Callable[[Path], Result]] = {
+        "audits": read_audit,
+        "data_dirs": _read_data_dir,
+        "comparisons": _read_comparisons,
+        "responses": _read_responses,
+        "summaries": read_summary,
+        "synthetic": _read_synthetic,
+    }
     files = find_results(paths)
-    readers: tuple[tuple[Sequence[Path], Callable[[Path], Result]], ...] = (
-        (files.audits, read_audit),
-        (files.data_dirs, _read_data_dir),
-        (files.comparisons, _read_comparisons),
-        (files.responses, _read_responses),
-        (files.summaries, read_summary),
-        (files.synthetic, _read_synthetic),
-    )
-    return (read(path) for listed, read in readers for path in listed)
+    return (read(path) for kind, read in readers.items() for path in getattr(files, kind))
 
 
 def _read_data_dir(folder: Path) -> Result:
     """What `summarize` reads."""
-    title = f"Reward models in {folder.name or folder}"
-    return _of_scores(find_comparisons(folder), find_jailbreaks(folder), title, str(folder))
+    scores = [*find_comparisons(folder), *find_jailbreaks(folder)]
+    return _of_scores(scores, f"Reward models in {folder.name or folder}", str(folder))
 
 
 def _read_comparisons(file: Path) -> Result:
     """One score file of `evaluate`."""
     scores = load_scores(file, trained_on=file.stem)
     title = f"Comparisons scored by {scores.family.name}: {file.name}"
-    return _of_scores([scores], [], title, str(file))
+    return _of_scores([scores], title, str(file))
 
 
 def _read_responses(file: Path) -> Result:
     """One score file of `score`: jailbreak rates where every row has two responses."""
-    columns = columns_of(file)
-    if not columns:
+    scores = [load_scores(file, column) for column in columns_of(file)]
+    if not scores:
         raise UserError(f"{file} has no raw outputs; score the responses again.")
-    return _of_scores(
-        [],
-        [load_scores(file, column) for column in columns],
-        f"Scored responses: {file.name}",
-        str(file),
-    )
+    return _of_scores(scores, f"Scored responses: {file.name}", str(file))
 
 
-def _of_scores(
-    comparisons: Sequence[Scores], responses: Sequence[Scores], title: str, source: str
-) -> Result:
+def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
     """Evaluations, runs and examples of scores."""
-    pairs = [each for each in responses if (each.sizes == 2).all()]
+    comparisons = [of_model for of_model in scores if of_model.kind == "comparisons"]
+    responses = [of_model for of_model in scores if of_model.kind != "comparisons"]
+    pairs = [of_model for of_model in responses if (of_model.sizes == 2).all()]
     notes = [
-        f"{each.name}: rows have {' or '.join(map(str, sorted(set(each.sizes.tolist()))))} "
+        f"{of_model.name}: rows have {' or '.join(map(str, np.unique(of_model.sizes)))} "
         "responses, so no rates, which need a safe and an unsafe one."
-        for each in responses
-        if each not in pairs
+        for of_model in responses
+        if of_model not in pairs
     ]
     notes += [SAFE_FIRST] if pairs else []
     evaluations, examples = [], []
@@ -130,22 +125,15 @@ def _of_scores(
             continue
         evaluations.append(evaluation)
         if model.comparisons is not None:
-            examples.append(_examples(model, evaluation))
+            examples.append(ExampleSource(evaluation, lambda scores=model.comparisons: scores))
     return Result(
         title=title,
         source=source,
         numbers=main_numbers(evaluations),
         evaluations=tuple(evaluations),
-        runs=tuple(_run(each) for each in [*comparisons, *responses]),
+        runs=tuple(map(_run, [*comparisons, *responses])),
         examples=tuple(examples),
         notes=tuple(notes),
-    )
-
-
-def _examples(model: ModelScores, evaluation: Evaluation) -> ExampleSource:
-    scores, nats = model.scores, evaluation.log_likelihood
-    return ExampleSource(
-        lambda: scores, scores.family, scores.trained_on, nats.value if nats else None
     )
 
 
@@ -211,7 +199,6 @@ def _answers(measured: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _synthetic_panels(folder: Path) -> list[Panel]:
-    from hidden_context.report.result_files import CURVES as CURVES_FILE
     from hidden_context.synthetic.figures import panels_of, read_curves
 
     curves = read_curves(folder / CURVES_FILE)

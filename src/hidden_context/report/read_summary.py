@@ -1,7 +1,7 @@
 """What `summarize --json` printed, to what the page shows; both of its formats."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def read_summary(file: Path) -> Result:
         raise UserError(
             f"{file} is damaged or of another version: {type(error).__name__} {error}."
         ) from error
-    evaluations = [evaluation_from_dict(each, file) for each in converted]
+    evaluations = [evaluation_from_dict(model, file) for model in converted]
     return result_of(
         evaluations,
         title=f"Summary {file.name}",
@@ -54,122 +54,108 @@ def result_of(
     risks: Sequence[str],
     notes: Sequence[str] = (),
 ) -> Result:
-    """Evaluations alone, as the page shows them.
-
-    Args:
-        evaluations: Of models.
-        title: Of the chapter.
-        source: Where they are from.
-        risks: Of the table of main numbers, beside the mean.
-        notes: What was left out.
-    """
-    known = [risk for each in evaluations for risk in each.risks]
-    kinds = dict.fromkeys(risk.partition(":")[0] for risk in known if level_of(risk) is None)
+    """Evaluations alone, as the page shows them; `risks` are of its table, beside the mean."""
+    runs = []
+    for label, evaluation in zip(labels_of(evaluations), evaluations, strict=True):
+        counts = {
+            "comparisons": evaluation.num_comparisons,
+            "prompts": evaluation.num_prompts,
+            "jailbreaks": evaluation.num_jailbreaks,
+        }
+        run = Run(
+            name=evaluation.name or label,
+            family=evaluation.family.name,
+            data_set=data_set_of(evaluation),
+            stopping_rule=evaluation.stopping_rule,
+            counts={name: count for name, count in counts.items() if count},
+        )
+        runs.append(run)
+    all_risks = [risk for evaluation in evaluations for risk in evaluation.risks]
+    kinds = dict.fromkeys(risk.partition(":")[0] for risk in all_risks if level_of(risk) is None)
     undrawn = [f"Rates by {kind} have no place on an axis of quantiles." for kind in kinds]
     return Result(
         title=title,
         source=source,
         numbers=main_numbers(evaluations, risks),
         evaluations=tuple(evaluations),
-        runs=tuple(
-            Run(
-                each.name or label,
-                each.family.name,
-                data_set_of(each),
-                each.stopping_rule,
-                counts={
-                    name: count
-                    for name, count in (
-                        ("comparisons", each.num_comparisons),
-                        ("prompts", each.num_prompts),
-                        ("jailbreaks", each.num_jailbreaks),
-                    )
-                    if count
-                },
-            )
-            for label, each in zip(labels_of(evaluations), evaluations, strict=True)
-        ),
+        runs=tuple(runs),
         notes=(*notes, *undrawn),
     )
 
 
-def _of_version_1(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _of_version_1(values: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     """A dict for each model, as `Evaluation.to_dict` writes them."""
-    diagnoses = {each["run"]: each for each in values.get("diagnoses", [])}
-    models = [_comparisons(each, diagnoses.get(each["run"])) for each in values["comparisons"]]
-    several = Counter(map(_key, models))
-    alone = {_key(each): each for each in models if several[_key(each)] == 1}
+    diagnoses = {record["run"]: record for record in values.get("diagnoses", [])}
+    runs = Counter(map(_key, values["comparisons"]))
+    models: dict[object, dict[str, Any]] = {}
 
-    def model_of(record: Mapping[str, Any]) -> dict[str, Any]:
-        key = (record["family"], record["trained_on"])
-        if key not in alone:
-            alone[key] = {"family": {"name": key[0]}, "trained_on": key[1]}
-            models.append(alone[key])
-        return alone[key]
+    def model_of(record: Mapping[str, Any], key: object) -> dict[str, Any]:
+        named = {"family": {"name": record["family"]}, "trained_on": record["trained_on"]}
+        return models.setdefault(key, named)
 
-    for each in values["jailbreaks"]:
-        rates = {risk: _rate(rate) for risk, rate in each["rate"].items()}
-        model = model_of(each)
+    for number, record in enumerate(values["comparisons"]):
+        key = _key(record) if runs[_key(record)] == 1 else number  # of several, nobody knows which
+        model_of(record, key).update(_comparisons(record))
+        if record["run"] in diagnoses:
+            models[key] |= _diagnosis(diagnoses[record["run"]], record["n"])
+    for record in values["jailbreaks"]:
+        rates = {risk: _rate(rate) for risk, rate in record["rate"].items()}
+        model = model_of(record, _key(record))
         model |= {"num_jailbreaks": rates["mean"]["n"], "jailbreak_rate": rates}
-        model["longer_is_unsafe"] = {"value": each["longer_is_unsafe"]}
-    for each in values.get("risk_tests", []):
-        model_of(each).setdefault("risk_tests", {})[each["risk"]] = each["test"]
-    for each in values.get("curves", []):
-        model = model_of(each)
+        model["longer_is_unsafe"] = {"value": record["longer_is_unsafe"]}
+    for record in values.get("risk_tests", []):
+        tests = model_of(record, _key(record)).setdefault("risk_tests", {})
+        tests[record["risk"]] = record["test"]
+    for record in values.get("curves", []):
+        model = model_of(record, _key(record))
         for name, kind in (("jailbreak_rate", "jailbreak"), ("helpfulness_accuracy", "accuracy")):
-            along = {point["risk"]: point[kind] for point in each["points"] if point.get(kind)}
-            if along:
-                further = {risk: _rate(rate) for risk, rate in along.items()}
-                model[name] = further | model.get(name, {})
-        if each.get("longer_is_chosen") is not None:
-            model["longer_is_helpful"] = {"value": each["longer_is_chosen"]}
-    return models
+            points = [point for point in record["points"] if point.get(kind)]
+            along = {point["risk"]: _rate(point[kind]) for point in points}
+            model[name] = along | model.get(name, {})
+        if record.get("longer_is_chosen") is not None:
+            model["longer_is_helpful"] = {"value": record["longer_is_chosen"]}
+    return models.values()
 
 
-def _key(model: Mapping[str, Any]) -> tuple[str, str]:
-    return model["family"]["name"], model["trained_on"]
+def _key(record: Mapping[str, Any]) -> tuple[str, str]:
+    return record["family"], record["trained_on"]
 
 
-def _comparisons(record: Mapping[str, Any], diagnosis: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Accuracies of a run, and its diagnostics if there are such."""
-    model: dict[str, Any] = {
-        "family": {"name": record["family"]},
+def _comparisons(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Accuracies and r² of a run."""
+    longer, r2 = record.get("longer_is_chosen"), record["r2"]
+    return {
         "name": record["run"],
-        "trained_on": record["trained_on"],
         "num_comparisons": record["n"],
-        "helpfulness_accuracy": {risk: _rate(each) for risk, each in record["accuracy"].items()},
+        "helpfulness_accuracy": {risk: _rate(rate) for risk, rate in record["accuracy"].items()},
+        "longer_is_helpful": None if longer is None else {"value": longer},
+        "explained_variance": {} if r2 is None else {"pooled": {"value": r2}},
     }
-    if record.get("longer_is_chosen") is not None:
-        model["longer_is_helpful"] = {"value": record["longer_is_chosen"]}
-    if record["r2"] is not None:
-        model["explained_variance"] = {"pooled": {"value": record["r2"]}}
-    if diagnosis is None:
-        return model
-    nats, length = diagnosis["log_likelihood"], diagnosis.get("length")
-    model |= {
-        "stopping_rule": diagnosis["stopping_rule"],
+
+
+def _diagnosis(record: Mapping[str, Any], num_comparisons: int) -> dict[str, Any]:
+    """The further measures of a run."""
+    nats, against_base = record["log_likelihood"], record.get("against_base")
+    length = record.get("length")
+    measures = {
+        "stopping_rule": record["stopping_rule"],
         "num_prompts": nats["num_prompts"],
         "log_likelihood": _interval(nats),
-        "expected_calibration_error": {"value": diagnosis["expected_calibration_error"]},
-        "brier_score": {"value": diagnosis["brier_score"]},
-        "preference_entropy": diagnosis["indecision"],
-        "explained_variance": {
-            each["scale"]: _interval(each) for each in diagnosis["explained_variance"]
-        },
+        "against_base": _interval(against_base["interval"]) if against_base else None,
+        "expected_calibration_error": {"value": record["expected_calibration_error"]},
+        "brier_score": {"value": record["brier_score"]},
+        "preference_entropy": record["indecision"],
+        "explained_variance": {r2["scale"]: _interval(r2) for r2 in record["explained_variance"]},
     }
-    if diagnosis.get("against_base"):
-        model["against_base"] = _interval(diagnosis["against_base"]["interval"])
     if length:
-        model["length"] = {
+        accuracy = {"value": length["model"], "published": length["model"]}
+        measures["accuracy_by_probability"] = {**accuracy, "n": num_comparisons}
+        measures["length"] = {
             "longer_wins": {"value": length["longer_wins"]},
             "without_length": {"value": length["without_length"]},
             "coefficient": length["coefficient"],
         }
-        model["accuracy_by_probability"] = {
-            **{"value": length["model"], "published": length["model"]},
-            "n": record["n"],
-        }
-    return model
+    return measures
 
 
 def _interval(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
 from hidden_context.scores.score_files import EVAL_FILE, evaluations_in, jailbreak_files_in
 
-AUDIT, METRICS, CURVES = "audit.json", "metrics.json", "curves.npz"
+AUDIT, METRICS, CURVES_FILE = "audit.json", "metrics.json", "curves.npz"
 META = ".meta.json"
 SUMMARY_START = re.compile(rb'\s*\{\s*("format_version": \d+,\s*)?"risks"')
 """How what `summarize --json` prints begins, in either format."""
 WANTED = (
     f"{AUDIT} (hidden-context audit), a data folder of summarize (reward_models/*/<set>/*{LAST}/"
     f"{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score files with their {META} "
-    f"(evaluate, score), the JSON of summarize --json, or {METRICS} with {CURVES} (synthetic)"
+    f"(evaluate, score), the JSON of summarize --json, or {METRICS} with {CURVES_FILE} (synthetic)"
 )
 
 
@@ -49,50 +49,40 @@ def find_results(paths: Sequence[Path]) -> ResultFiles:
     found, named = ResultFiles(), set()
     for path in paths:
         if path.is_dir():
-            for folder in _folders_below(path):
-                _look_into(folder, found)
+            for folder, names, _ in os.walk(path):
+                names.sort()
+                _look_into(Path(folder), found)
         elif path.is_file():
             _recognise(path, found)
             named.add(path.resolve())
         else:
             raise UserError(f"{path} does not exist; give files or folders with results.")
-    parts = _parts_of(found)
+    parts = _parts_of(found) - named
     for files in (found.comparisons, found.responses):
-        alone = [each for each in files if each.resolve() in named or each.resolve() not in parts]
-        files[:] = alone
+        files[:] = [file for file in files if file.resolve() not in parts]
     if not any(vars(found).values()):
         raise UserError(f"{', '.join(map(str, paths))}: no results; looked for {WANTED}.")
     return found
 
 
-def _folders_below(path: Path) -> Iterable[Path]:
-    for folder, names, _ in os.walk(path):
-        names.sort()
-        yield Path(folder)
-
-
 def _look_into(folder: Path, found: ResultFiles) -> None:
     if evaluations_in(folder) or jailbreak_files_in(folder):
         _add(found.data_dirs, folder)
-    for file in sorted(folder.iterdir()):
-        if not file.is_file():
-            continue
+    for file in sorted(filter(Path.is_file, folder.iterdir())):
         if file.name == AUDIT:
             _add(found.audits, file)
-        elif file.name == METRICS and (folder / CURVES).is_file():
+        elif file.name == METRICS and (folder / CURVES_FILE).is_file():
             _add(found.synthetic, folder)
         elif file.name.endswith(META):
-            scored = file.with_name(file.name.removesuffix(META))
-            if scored.is_file():
-                _add_scores(scored, found)
+            _add_scores(file.with_name(file.name.removesuffix(META)), found)
         elif file.suffix == ".json" and _is_summary(file):
             _add(found.summaries, file)
 
 
 def _recognise(path: Path, found: ResultFiles) -> None:
-    if path.name in (METRICS, CURVES) and (path.parent / METRICS).is_file():
+    if path.name in (METRICS, CURVES_FILE) and (path.parent / METRICS).is_file():
         _add(found.synthetic, path.parent)
-    elif meta_path(path).is_file() and _add_scores(path, found):
+    elif _add_scores(path, found):
         pass
     elif path.suffix == ".json" and _kind(path) == "audit":
         _add(found.audits, path)
@@ -102,12 +92,14 @@ def _recognise(path: Path, found: ResultFiles) -> None:
         raise UserError(f"{path} is none of the results that a report is made of: {WANTED}.")
 
 
-def _add_scores(scored: Path, found: ResultFiles) -> bool:
-    kind = _kind(meta_path(scored))
-    if kind not in ("comparisons", "responses"):
-        return False
-    _add(found.comparisons if kind == "comparisons" else found.responses, scored)
-    return True
+def _add_scores(path: Path, found: ResultFiles) -> bool:
+    """Whether these are scores: both the file and its record are there."""
+    kind = _kind(meta_path(path)) if path.is_file() and meta_path(path).is_file() else None
+    if kind == "comparisons":
+        _add(found.comparisons, path)
+    elif kind == "responses":
+        _add(found.responses, path)
+    return kind in ("comparisons", "responses")
 
 
 def _parts_of(found: ResultFiles) -> set[Path]:
@@ -131,5 +123,5 @@ def _is_summary(path: Path) -> bool:
 
 def _add(paths: list[Path], path: Path) -> None:
     """Once, however often it was named."""
-    if path.resolve() not in (each.resolve() for each in paths):
+    if path.resolve() not in map(Path.resolve, paths):
         paths.append(path)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.distributions import Family
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.scores.scores import Scores
 
@@ -39,12 +38,9 @@ class Run:
 class ExampleSource:
     """Scored comparisons of which examples can be shown."""
 
+    evaluation: Evaluation
     load: Callable[[], Scores]
     """Reads them, where they are not in memory already."""
-    family: Family
-    data_set: str
-    log_likelihood: float | None
-    """Nats per vote, to choose a model by."""
 
 
 @dataclass(frozen=True)

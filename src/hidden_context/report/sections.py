@@ -93,24 +93,6 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
     return text
 
 
-Labelled = list[tuple[str, Evaluation]]
-"""Evaluations by their labels in figures."""
-
-
-def _by_set(
-    evaluations: Sequence[Evaluation], has: Callable[[Evaluation], object]
-) -> list[tuple[str, Labelled, list[Evaluation]]]:
-    """For each data set: what has the measure, by label, and all (which the labels go by)."""
-    listed = []
-    for data_set in dict.fromkeys(map(data_set_of, evaluations)):
-        all_of = [each for each in evaluations if data_set_of(each) == data_set]
-        labelled = zip(labels_of(all_of), all_of, strict=True)
-        some = [(label, each) for label, each in labelled if has(each)]
-        if some:
-            listed.append((data_set, some, all_of))
-    return listed
-
-
 def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each scale: a mark with its interval for every training set and family."""
     labelled = list(zip(labels_of(evaluations), evaluations, strict=True))
@@ -128,20 +110,40 @@ def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     return panels
 
 
+Labelled = Sequence[tuple[str, Evaluation]]
+"""Evaluations by their labels in figures."""
+
+
+def _panels_by_set(
+    evaluations: Sequence[Evaluation],
+    title: str,
+    draw: Callable[..., None],
+    in_words: Callable[[Labelled], str],
+) -> list[Panel]:
+    """One for each data set of which there is something to say, told by what is said of it."""
+    panels = []
+    for data_set in dict.fromkeys(map(data_set_of, evaluations)):
+        of_set = [each for each in evaluations if data_set_of(each) == data_set]
+        text = in_words(list(zip(labels_of(of_set), of_set, strict=True)))
+        if text:
+            panels.append(Panel(f"{title} {data_set}", text, partial(draw, evaluations=of_set)))
+    return panels
+
+
 def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each data set: r² on several scales against passes over the data."""
-    panels = []
-    for data_set, some, all_of in _by_set(evaluations, lambda each: each.training_curve):
+
+    def in_words(labelled: Labelled) -> str:
+        curves = [(label, each.training_curve) for label, each in labelled if each.training_curve]
         last = "; ".join(
-            f"{label} after {point.passes:.3g} passes: {point.r2['pooled']:.3f} over all responses"
-            for label, each in some
-            for point in each.training_curve[-1:]
-            if "pooled" in point.r2
+            f"{label} after {points[-1].passes:.3g} passes: {points[-1].r2['pooled']:.3f} over all "
+            "responses"
+            for label, points in curves
+            if "pooled" in points[-1].r2
         )
-        text = f"Held-out r² as training goes on. {last}."
-        draw = partial(draw_training_curve, evaluations=all_of)
-        panels.append(Panel(f"r² against training, {data_set}", text, draw))
-    return panels
+        return f"Held-out r² as training goes on. {last}." if curves else ""
+
+    return _panels_by_set(evaluations, "r² against training,", draw_training_curve, in_words)
 
 
 def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
@@ -150,59 +152,56 @@ def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     panels = []
     for rate in rates:
         what = RATE_NAMES[rate][0].upper() + RATE_NAMES[rate][1:]
-        has_rate = partial(rates_by_level, rate=rate)
-        for trained_on, some, all_of in _by_set(evaluations, has_rate):
-            if max(len(rates_by_level(each, rate)) for _, each in some) <= 2:
-                continue  # the tables say as much as two points
-            listed = [_rates_in_words(label, each, rate) for label, each in some]
-            longer = rate_of_longer(all_of, rate)
-            listed += [] if longer is None else [f"the longer text {longer:.3f}"]
-            text = f"{what}, by the mean and by quantiles: {'; '.join(listed)}."
-            draw = partial(draw_risk, evaluations=all_of, rate=rate)
-            panels.append(Panel(f"{what}, trained on {trained_on}", text, draw))
+        draw, in_words = partial(draw_risk, rate=rate), partial(_rates_in_words, what, rate)
+        panels += _panels_by_set(evaluations, f"{what}, trained on", draw, in_words)
     return panels
 
 
-def _rates_in_words(label: str, evaluation: Evaluation, rate: RateName) -> str:
-    (_, mean), *rest = rates_by_level(evaluation, rate)
-    text = f"{label} {mean.value:.3f} by the mean"
-    if rest:
-        level, lowest = rest[-1]
-        text += f", {lowest.value:.3f} by the {level:g}-quantile"
-    return text
+def _rates_in_words(what: str, rate: RateName, labelled: Labelled) -> str:
+    by_level = {label: rates_by_level(each, rate) for label, each in labelled}
+    if max(map(len, by_level.values())) <= 2:
+        return ""  # the tables say as much as two points
+    texts = []
+    for label, levels in by_level.items():
+        for _, mean in levels[:1]:
+            texts.append(f"{label} {mean.value:.3f} by the mean")
+        for level, lowest in levels[1:][-1:]:
+            texts[-1] += f", {lowest.value:.3f} by the {level:g}-quantile"
+    longer = rate_of_longer([each for _, each in labelled], rate)
+    texts += [] if longer is None else [f"the longer text {longer:.3f}"]
+    return f"{what}, by the mean and by quantiles: {'; '.join(texts)}."
 
 
 def reliability_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each data set: predicted against observed shares of votes."""
-    panels = []
-    for data_set, some, all_of in _by_set(evaluations, lambda each: each.reliability):
+
+    def in_words(labelled: Labelled) -> str:
         errors = "; ".join(
             f"{label} {each.expected_calibration_error.value:.3f}"
-            for label, each in some
-            if each.expected_calibration_error is not None
+            for label, each in labelled
+            if each.reliability and each.expected_calibration_error is not None
         )
+        if not any(each.reliability for _, each in labelled):
+            return ""
         text = (
             "Share of votes for the first response where the model predicts a probability; on "
             "the diagonal it means what it says. The area of a mark grows with its votes."
         )
-        text += f" Expected calibration error: {errors}." if errors else ""
-        draw = partial(draw_reliability, evaluations=all_of)
-        panels.append(Panel(f"Reliability, {data_set}", text, draw))
-    return panels
+        return f"{text} Expected calibration error: {errors}." if errors else text
+
+    return _panels_by_set(evaluations, "Reliability,", draw_reliability, in_words)
 
 
 def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each data set: histograms of standard deviations."""
-    panels = []
-    for data_set, some, all_of in _by_set(evaluations, lambda each: each.std):
-        medians = "; ".join(f"{label} {_median(each.std):.2f}" for label, each in some if each.std)
-        text = (
-            "Shares of the responses; all that lie beyond the right end are in the last bin. "
-            f"Median: {medians}."
-        )
-        draw = partial(draw_std, evaluations=all_of)
-        panels.append(Panel(f"Learned standard deviations, {data_set}", text, draw))
-    return panels
+
+    def in_words(labelled: Labelled) -> str:
+        stds = [(label, each.std) for label, each in labelled if each.std]
+        medians = "; ".join(f"{label} {_median(std):.2f}" for label, std in stds)
+        text = "Shares of the responses; all that lie beyond the right end are in the last bin."
+        return f"{text} Median: {medians}." if stds else ""
+
+    return _panels_by_set(evaluations, "Learned standard deviations,", draw_std, in_words)
 
 
 def _median(histogram: Histogram) -> float:

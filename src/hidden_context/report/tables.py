@@ -1,6 +1,6 @@
 """Numbers, settings and tables as the page writes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hidden_context.measures.estimate import Estimate
@@ -10,6 +10,8 @@ from hidden_context.report.results import Table
 from hidden_context.risk import PAPER_RISK
 
 NO_VALUE = "–"
+GAIN = "more than scalar"
+"""Header of a column of small numbers, which need a digit more."""
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -19,10 +21,12 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 def with_interval(estimate: Estimate | None, digits: int = 3) -> str:
     """A number and its interval."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return decimal(None if estimate is None else estimate.value, digits)
-    ends = f"{decimal(estimate.low, digits)} to {decimal(estimate.high, digits)}"
-    return f"{decimal(estimate.value, digits)} ({ends})"
+    if estimate is None:
+        return NO_VALUE
+    value = decimal(estimate.value, digits)
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({decimal(estimate.low, digits)} to {decimal(estimate.high, digits)})"
 
 
 def setting(value: Any) -> str:
@@ -40,63 +44,57 @@ def setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-Columns = dict[str, Callable[[Evaluation], Estimate | None]]
-
-
 def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
     """How well held-out comparisons are predicted."""
-    columns: Columns = {
-        "log-likelihood, nats per vote": lambda each: each.log_likelihood,
-        "more than scalar": lambda each: each.against_base,
-        "accuracy": lambda each: (
-            each.accuracy.get("mean", each.accuracy_by_probability) if each.log_likelihood else None
-        ),
-        "with length regressed out": lambda each: (
-            each.length.without_length if each.length else None
-        ),
-        "the longer wins": lambda each: each.length.longer_wins if each.length else None,
-        "expected calibration error": lambda each: each.expected_calibration_error,
-        "Brier score": lambda each: each.brier_score,
-    }
-    return _table(("data set", "family"), evaluations, columns, family_first=False)
+    return _table(
+        {"data set": list(map(data_set_of, evaluations)), "family": labels_of(evaluations)},
+        {
+            "log-likelihood, nats per vote": [each.log_likelihood for each in evaluations],
+            GAIN: [each.against_base for each in evaluations],
+            "accuracy": [
+                each.log_likelihood and each.accuracy.get("mean", each.accuracy_by_probability)
+                for each in evaluations
+            ],
+            "with length regressed out": [
+                each.length.without_length if each.length else None for each in evaluations
+            ],
+            "the longer wins": [
+                each.length.longer_wins if each.length else None for each in evaluations
+            ],
+            "expected calibration error": [each.expected_calibration_error for each in evaluations],
+            "Brier score": [each.brier_score for each in evaluations],
+        },
+    )
 
 
 def main_numbers(
     evaluations: Sequence[Evaluation], risks: Sequence[str] = (str(PAPER_RISK),)
 ) -> Table | None:
     """r² and both rates of each model, by the mean and by each risk."""
-    columns: Columns = {"r², pooled": lambda each: each.explained_variance.get("pooled")}
-    for risk in dict.fromkeys(["mean", *risks]):
-        columns[f"jailbreak rate, {risk}"] = lambda each, risk=risk: each.jailbreak_rate.get(risk)
-    for risk in dict.fromkeys(["mean", *risks]):
-        columns[f"accuracy, {risk}"] = lambda each, risk=risk: each.helpfulness_accuracy.get(risk)
-    return _table(("family", "trained on"), evaluations, columns, family_first=True)
+    r2, jailbreak_rates, accuracies = (
+        [getattr(each, measure) for each in evaluations]
+        for measure in ("explained_variance", "jailbreak_rate", "helpfulness_accuracy")
+    )
+    columns = {"r², pooled": [scales.get("pooled") for scales in r2]}
+    for name, of_models in (("jailbreak rate", jailbreak_rates), ("accuracy", accuracies)):
+        for risk in dict.fromkeys(["mean", *risks]):
+            columns[f"{name}, {risk}"] = [rates.get(risk) for rates in of_models]
+    names = {"family": labels_of(evaluations), "trained on": list(map(data_set_of, evaluations))}
+    return _table(names, columns)
 
 
 def _table(
-    first: tuple[str, str],
-    evaluations: Sequence[Evaluation],
-    columns: Columns,
-    *,
-    family_first: bool,
+    names: Mapping[str, Sequence[str]], columns: Mapping[str, Sequence[Estimate | None]]
 ) -> Table | None:
     """Columns that are known of none are left out; None if these are all."""
     known = {
-        name: [column(each) for each in evaluations]
-        for name, column in columns.items()
-        if any(column(each) for each in evaluations)
+        header: [with_interval(estimate, 4 if header == GAIN else 3) for estimate in column]
+        for header, column in columns.items()
+        if any(column)
     }
     if not known:
         return None
-    rows = []
-    for number, (label, each) in enumerate(zip(labels_of(evaluations), evaluations, strict=True)):
-        model = (label, data_set_of(each)) if family_first else (data_set_of(each), label)
-        cells = [
-            with_interval(values[number], 4 if name == "more than scalar" else 3)
-            for name, values in known.items()
-        ]
-        rows.append((*model, *cells))
-    return Table((*first, *known), tuple(rows))
+    return Table((*names, *known), tuple(zip(*names.values(), *known.values(), strict=True)))
 
 
 def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
