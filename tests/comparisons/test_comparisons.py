@@ -50,11 +50,20 @@ def test_the_account_says_what_was_read_and_what_was_not():
         1,
     )
     assert account.num_prompts == 1
-    assert account.columns.outcome == ("winner",)
-    assert account.columns.annotator == ("worker_id",)
+    assert account.columns.by_role["outcome"] == ("winner",)
+    assert account.columns.by_role["annotator"] == ("worker_id",)
     assert account.columns.carried == ("note", "extra")
     assert account.columns.puts_prompt_before
     assert "not read: note, extra" in str(account)
+
+
+def test_the_column_that_says_the_objective_is_read():
+    row = {"chosen": "a", "rejected": "b", "data_subset": "helpful"}
+    account = load_comparisons([row]).account
+    assert account.columns.by_role["objective"] == ("data_subset",)
+    both = load_comparisons([{**row, "objective": "harmless"}]).account
+    assert both.columns.by_role["objective"] == ("objective",)
+    assert (account.columns.carried, both.columns.carried) == ((), ("data_subset",))
 
 
 def test_a_selection_is_what_numpy_would_select():

@@ -50,22 +50,20 @@ class Account:
 
     def lines(self) -> dict[str, str]:
         """In words, by what each line is about."""
-        columns = self.columns
-        responses = ", ".join(columns.responses)
-        if columns.puts_prompt_before:
-            responses += " (the prompt is put before them)"
+        columns = {
+            role: ", ".join(names) or "no column" for role, names in self.columns.by_role.items()
+        }
+        if self.columns.puts_prompt_before:
+            columns["responses"] += " (the prompt is put before them)"
+        if not self.columns.by_role["outcome"]:
+            columns["outcome"] = "the chosen response is the better one"
         return {
             "source": self.source,
             "rows": f"{self.num_rows} ({self.num_rankings} rankings, {self.num_ties} with ties), "
             f"{self.num_prompts} prompts",
             "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
-            "responses": responses,
-            "outcome": ", ".join(columns.outcome) or "the chosen response is the better one",
-            "prompt": ", ".join(columns.prompt) or "no column",
-            "weight": ", ".join(columns.weight) or "no column",
-            "annotator": ", ".join(columns.annotator) or "no column",
-            "group": ", ".join(columns.group) or "no column",
-            "not read": ", ".join(columns.carried) or "no column",
+            **columns,
+            "not read": ", ".join(self.columns.carried) or "no column",
         }
 
     def __str__(self) -> str:

@@ -12,14 +12,13 @@ from hidden_context.comparisons.columns import (
     ANNOTATOR_COLUMNS,
     CHOSEN_REJECTED,
     GROUP_COLUMNS,
-    WEIGHT,
     Layout,
-    Observed,
     annotator_of,
     group_of,
     layout_of,
-    number,
 )
+from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
+from hidden_context.comparisons.outcome_columns import WEIGHT, Observed, number
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
@@ -81,14 +80,9 @@ class Comparison:
 class ColumnsRead:
     """Which columns of a data set were read as what."""
 
-    responses: tuple[str, ...]
-    outcome: tuple[str, ...]
-    """Empty where `chosen` says it."""
-    prompt: tuple[str, ...]
-    weight: tuple[str, ...]
-    annotator: tuple[str, ...]
-    """The first of them that a row fills counts."""
-    group: tuple[str, ...]
+    by_role: Mapping[str, tuple[str, ...]]
+    """responses, outcome (none where `chosen` says it), prompt, weight, annotator (the first of
+    them that a row fills counts), group, objective."""
     carried: tuple[str, ...]
     """Carried along and not read."""
     puts_prompt_before: bool
@@ -167,29 +161,21 @@ def _checked(
 
 
 def _columns_read(present: Collection[str], layout: Layout, puts_before: bool) -> ColumnsRead:
-    def those(names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(name for name in names if name in present)
-
-    read = ColumnsRead(
-        responses=layout.responses,
-        outcome=layout.outcome,
-        prompt=those(["prompt"]),
-        weight=those([WEIGHT]),
-        annotator=those(ANNOTATOR_COLUMNS),
-        group=those(GROUP_COLUMNS)[:1],
-        carried=(),
-        puts_prompt_before=puts_before,
-    )
-    used = {
-        *read.responses,
-        *read.outcome,
-        *read.prompt,
-        *read.weight,
-        *read.annotator,
-        *read.group,
-        *layout.described,
+    candidates = {
+        "responses": layout.responses,
+        "outcome": layout.outcome,
+        "prompt": ("prompt",),
+        "weight": (WEIGHT,),
+        "annotator": ANNOTATOR_COLUMNS,
+        "group": GROUP_COLUMNS,
+        "objective": OBJECTIVE_COLUMNS,
     }
-    return replace(read, carried=tuple(name for name in present if name not in used))
+    by_role = {
+        role: tuple(name for name in names if name in present) for role, names in candidates.items()
+    }
+    by_role |= {role: by_role[role][:1] for role in ("group", "objective")}  # the first counts
+    used = {*layout.described}.union(*by_role.values())
+    return ColumnsRead(by_role, tuple(name for name in present if name not in used), puts_before)
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:

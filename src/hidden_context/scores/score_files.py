@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.comparisons.columns import scored_outcome
 from hidden_context.comparisons.objectives import objective_column
+from hidden_context.comparisons.outcome_columns import scored_outcome
 from hidden_context.comparisons.sources import read_rows
 from hidden_context.distributions import FAMILIES, Family, family_from_dict
 from hidden_context.errors import UserError
