@@ -42,34 +42,31 @@ def as_json(
     examples: Sequence[Decision],
     rules: Sequence[str],
 ) -> dict[str, Any]:
-    """The same, to full precision; a score that is not known is null, and winners count from 0."""
+    """The same, to full precision; a score that is not known is NaN, and winners count from 0."""
     return {
         "rules": {name: RULES[name].maximises for name in rules},
         "prompts": len(choices.kept),
-        "left_out": dict(choices.left_out),
-        "disagreements": [dataclasses.asdict(count) for count in counts],
+        "left_out": choices.left_out,
+        "disagreements": list(map(dataclasses.asdict, counts)),
         "examples": [
             {
                 "row": decision.choice.row,
                 "prompt": decision.choice.prompt,
-                "responses": list(decision.choice.responses),
-                "scores": {
-                    name: [None if math.isnan(score) else score for score in scores]
-                    for name, scores in decision.scores.items()
-                },
-                "winners": {name: list(best) for name, best in decision.winners.items()},
+                "responses": decision.choice.responses,
+                "scores": decision.scores,
+                "winners": decision.winners,
             }
             for decision in examples
         ],
     }
 
 
-def folded(text: Text, width: int = WIDTH) -> str:
-    """A text or conversation on one line, cut to `width` characters."""
+def folded(text: Text) -> str:
+    """A text or conversation on one line, cut to `WIDTH` characters."""
     if not isinstance(text, str):
         text = " ".join(str(turn["content"]) for turn in text)
     line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
 def _counts(counts: Sequence[Disagreement]) -> str:

@@ -131,7 +131,7 @@ def calibration_error_interval(
     gaps = np.bincount(cell, votes * predicted - first, num_bins * groups.num_prompts)
     interval = bootstrap_of_sums(
         lambda of: np.abs(of[:, :-1]).sum(-1) / of[:, -1],
-        np.concatenate([gaps.reshape(num_bins, -1), groups.sums(votes)[None]]),
+        np.vstack([gaps.reshape(num_bins, -1), groups.sums(votes)]),
         resampling=resampling,
     )
     return replace(interval, value=whole.expected_calibration_error)

@@ -145,12 +145,8 @@ def _of_comparisons(
                 nats, scalar_nats, first.prompt, votes=first.votes, resampling=resampling
             )
     if "explained_variance" in measures and not scalar:
-        r2 = partial(
-            explained_variance_estimate,
-            first.family,
-            trainings_of(trainings),
-            resampling=resampling,
-        )
+        of_trainings = trainings_of(trainings)
+        r2 = partial(explained_variance_estimate, first.family, of_trainings, resampling=resampling)
         if len(trainings) == 1 and first.training is None:
             r2 = partial(r2, most_ranked=MOST_RANKED)
         values["explained_variance"] = {scale: r2(scale=scale) for scale in scales}
