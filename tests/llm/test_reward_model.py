@@ -3,6 +3,8 @@
 import multiprocessing
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,16 @@ def test_a_saved_model_and_a_pickle_give_the_same_scores(
         model.save_pretrained(tmp_path / "again")
 
 
+def test_threads_that_share_a_model_give_the_same_scores(model: RewardModel):
+    """While it scores, adapters are merged and its attention is another, for one thread alone."""
+    ways: list[dict[str, Any]] = [{"batching": "shared_prefix"}, {"batching": "padded"}]
+    expected = [means(model, PROMPTS * 9, RESPONSES * 9, **way) for way in ways]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(means, model, PROMPTS * 9, RESPONSES * 9, **way) for way in ways * 10]
+        for number, call in enumerate(calls):
+            np.testing.assert_array_equal(call.result(), expected[number % 2])
+
+
 def test_another_process_gives_the_same_scores(model: RewardModel):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(model.reward, (PROMPTS,))
@@ -178,3 +190,13 @@ def test_another_process_gives_the_same_scores(model: RewardModel):
 def test_it_says_what_it_is(model: RewardModel):
     assert repr(model) == f"RewardModel({Normal()}, made from {tiny_model()}, on cpu)"
     assert (model.name, model.stopping_rule) == ("rm", "not recorded")
+
+
+def test_scores_say_what_the_model_was_trained_on(model: RewardModel):
+    """As `load_scores` does: the training set, or the name where it is not recorded."""
+    comparisons = load_comparisons([{"chosen": "bread", "rejected": "salt"}])
+    rows = [{"prompt": PROMPTS[0], "responses": RESPONSES[0]}]
+    of_a_subset = replace(model, record={"config": {"data_subset": "helpful"}})
+    for scoring, expected in ((model, "rm"), (of_a_subset, "helpful")):
+        assert scoring.score_comparisons(comparisons).trained_on == expected
+        assert scoring.score_responses(rows, "rows").trained_on == expected

@@ -15,7 +15,7 @@ from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged, with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.reward_model import RewardModel
-from hidden_context.llm.score import Chunk, RawOutputs, Scorer
+from hidden_context.llm.score import Chunk, Scorer
 from hidden_context.llm.scoring_options import ScoringOptions
 
 TEXTS = [
@@ -31,9 +31,9 @@ def padded(batch_size: int) -> ScoringOptions:
     return ScoringOptions(max_length=512, batching="padded", batch_size=batch_size)
 
 
-def score(model: RewardModel, texts: list[str], options: ScoringOptions) -> RawOutputs:
-    (outputs,) = model.scorer(options).outputs_of_chunks([Chunk(texts, texts)], total=len(texts))
-    return outputs
+def score(model: RewardModel, texts: list[str], options: ScoringOptions) -> np.ndarray:
+    ((raw, _),) = model.scorer(options).outputs_of_chunks([(texts, texts)], total=len(texts))
+    return raw
 
 
 def reward_model(architecture: str) -> RewardModel:
@@ -48,7 +48,7 @@ def reward_model(architecture: str) -> RewardModel:
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
 def test_scores_are_those_of_each_text_alone(architecture: str):
     model = reward_model(architecture)
-    alone = np.concatenate([score(model, [t], padded(1)).raw for t in TEXTS])
+    alone = np.concatenate([score(model, [t], padded(1)) for t in TEXTS])
     assert np.ptp(alone[:, 0]) > 0.01
     readings = [padded(batch_size) for batch_size in (1, 2, 5)]
     readings += [
@@ -57,9 +57,9 @@ def test_scores_are_those_of_each_text_alone(architecture: str):
         for budget in (1, 40, 1000)
     ]
     for reading in readings:
-        together = score(model, TEXTS, reading).raw
+        together = score(model, TEXTS, reading)
         np.testing.assert_allclose(together, alone, atol=1e-5)
-        again = score(model, TEXTS, padded(1)).raw  # the model came back as it was
+        again = score(model, TEXTS, padded(1))  # the model came back as it was
         np.testing.assert_array_equal(again, alone)
 
 
@@ -70,14 +70,14 @@ def test_what_is_shared_is_tokens_not_characters():
     texts = [prompt + end for end in ("", "ur", "ur, water", "u", ".", "\n", " ", "  wait")]
     ids = model.tokenizer(texts)["input_ids"]
     assert any(own[: len(ids[0])] != ids[0] for own in ids[1:])
-    expected = score(model, texts, padded(1)).raw
-    shared = score(model, texts, ScoringOptions(max_length=512, batching="shared_prefix")).raw
+    expected = score(model, texts, padded(1))
+    shared = score(model, texts, ScoringOptions(max_length=512, batching="shared_prefix"))
     np.testing.assert_allclose(shared, expected, atol=1e-5)
 
 
 def test_texts_over_the_token_budget_are_alone_with_one_warning():
     model = reward_model("llama")
-    chunks = [Chunk(TEXTS, TEXTS)] * 3
+    chunks = [(TEXTS, TEXTS)] * 3
     scorer = model.scorer(ScoringOptions(max_length=512, token_budget=9))
     message = "is over the token_budget 9; each such text is alone in its batch"
     with pytest.warns(UserWarning, match=message) as warned:
@@ -102,7 +102,7 @@ def test_chunks_are_tokenised_while_others_are_scored(monkeypatch: pytest.Monkey
             taken.append(number)
             if number == 1:
                 second.set()
-            yield Chunk([TEXTS[number]], ["text"])
+            yield [TEXTS[number]], ["text"]
 
     monkeypatch.setattr(Scorer, "_forward", waiting)
     scored = model.scorer(ScoringOptions(max_length=512)).outputs_of_chunks(chunks(), total=4)
@@ -110,8 +110,8 @@ def test_chunks_are_tokenised_while_others_are_scored(monkeypatch: pytest.Monkey
     assert taken == [0, 1]
     rest = list(scored)
     monkeypatch.undo()
-    expected = score(model, TEXTS[:4], padded(1)).raw
-    raw = np.concatenate([outputs.raw for outputs in (first, *rest)])
+    expected = score(model, TEXTS[:4], padded(1))
+    raw = np.concatenate([raw for raw, _ in (first, *rest)])
     np.testing.assert_allclose(raw, expected, atol=1e-5)
 
 
@@ -148,15 +148,16 @@ def test_adapters_of_a_half_precision_model_stay_apart():
 
 def test_equal_texts_have_equal_scores_to_the_last_bit():
     model = reward_model("llama")
-    raw = score(model, [*TEXTS, "yeast flour"] * 2, padded(2)).raw
+    raw = score(model, [*TEXTS, "yeast flour"] * 2, padded(2))
     np.testing.assert_array_equal(raw[:6], raw[6:])
 
 
 def test_dropped_texts_have_no_score():
     model = reward_model("llama")
-    scores = score(model, TEXTS, ScoringOptions(max_length=30, overlong="drop"))
-    assert np.isnan(scores.raw[:, 0]).tolist() == [False, True, False, False, False]
-    assert scores.overlong.tolist() == [False, True, False, False, False]
+    scorer = model.scorer(ScoringOptions(max_length=30, overlong="drop"))
+    ((raw, overlong),) = scorer.outputs_of_chunks([(TEXTS, TEXTS)], total=len(TEXTS))
+    assert np.isnan(raw[:, 0]).tolist() == [False, True, False, False, False]
+    assert overlong.tolist() == [False, True, False, False, False]
 
 
 def test_a_bfloat16_backbone_has_a_float32_head():
@@ -164,7 +165,7 @@ def test_a_bfloat16_backbone_has_a_float32_head():
     name = str(tiny_model())
     model = load_backbone(name, 2, dtype=torch.bfloat16).eval()
     half = RewardModel(model, load_tokenizer(name), Normal(), name)
-    raw = score(half, TEXTS, padded(2)).raw
+    raw = score(half, TEXTS, padded(2))
     rounded = torch.from_numpy(raw).bfloat16().float().numpy()
     assert np.abs(raw - rounded).max() > 0
     assert model.model.norm.weight.dtype == torch.bfloat16

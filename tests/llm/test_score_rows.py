@@ -50,9 +50,9 @@ class Watched:
 
     def outputs_of_chunks(self, chunks: Any, **options: Any) -> Iterator[Any]:
         def watch() -> Iterator[Any]:
-            for chunk in chunks:
-                self.seen.extend(chunk.places)
-                yield chunk
+            for texts, places in chunks:
+                self.seen.extend(places)
+                yield texts, places
 
         for done, outputs in enumerate(self.scorer.outputs_of_chunks(watch(), **options)):
             if done == self.chunks:

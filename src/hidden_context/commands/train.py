@@ -68,7 +68,7 @@ def run(config: Config) -> None:
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     from hidden_context.comparisons.comparisons import load_comparisons
-    from hidden_context.llm.train import log_account, train_to
+    from hidden_context.llm.train import train_to
 
     comparisons = load_comparisons(
         config.data_path, subset=config.data_subset, size=config.train_dataset_size
@@ -81,8 +81,7 @@ def run(config: Config) -> None:
         eval_data=_eval_data(config),
         settings=config,
         config=asdict(config),
-        say=log_account,
-        progress=True,
+        printing=True,
     )
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"saved {folder}")

@@ -3,13 +3,15 @@
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from threading import Lock
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.comparisons.schema import count_identical
 from hidden_context.comparisons.streamed import mapped
@@ -41,9 +43,6 @@ from hidden_context.scores.scores import (
     scores_of_comparisons,
 )
 
-if TYPE_CHECKING:
-    from hidden_context.comparisons.comparisons import Comparisons
-
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
 """Files of a checkpoint that its scores depend on."""
 OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "training")
@@ -52,7 +51,10 @@ OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "training")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RewardModel:
-    """A model that scores texts, and what its scores mean. It can be pickled."""
+    """A model that scores texts, and what its scores mean. It can be pickled.
+
+    Threads that score with one model take turns: while it scores, its weights and attention change.
+    """
 
     model: Any
     """Of transformers, in evaluation mode, on its device."""
@@ -71,6 +73,7 @@ class RewardModel:
     """What the checkpoint says of its training: `config`, `metrics`, `history`, `counts`."""
     _scorers: dict[ScoringOptions, Scorer] = field(default_factory=dict, init=False)
     """By options, with the batching that each has found to be exact."""
+    _lock: Lock = field(default_factory=Lock, init=False)
 
     @classmethod
     def from_pretrained(
@@ -85,18 +88,12 @@ class RewardModel:
         reward_model_type: str | None = None,
         link: str | None = None,
     ) -> Self:
-        """Load a checkpoint: one of this project, or a published one.
+        """Load a checkpoint: one of this project, or a published one; see `find_checkpoint`.
 
-        Args:
-            name: Folder, or name of a repository on the hub.
-            device: Where to score; CUDA, else MPS, else the CPU if not given.
-            dtype: Of the weights; bfloat16 on CUDA devices that have it, else float32, if not
-                given. The head of decoders is in float32 in any case.
-            model_name: See `find_checkpoint`, as for the following.
-            tokenizer_name: Where the tokenizer is, if neither in the folder nor with the backbone.
-            num_outputs: Checked against the family.
-            reward_model_type: Family of a checkpoint without a record; read as published.
-            link: Link in place of the recorded one.
+        If not given, `device` is CUDA, else MPS, else the CPU, and `dtype`, of the weights,
+        bfloat16 on CUDA devices that have it, else float32. The head of decoders is in float32 in
+        any case. `tokenizer_name` is where the tokenizer is, if neither in the folder nor with the
+        backbone.
 
         Raises:
             UserError: There is no such checkpoint, or what is given contradicts it.
@@ -153,7 +150,10 @@ class RewardModel:
         return f"RewardModel({self.family}, made from {self.model_name}, on {self.model.device})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_scorers": {}}
+        return {**self.__dict__, "_scorers": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock())
 
     def score(
         self,
@@ -211,12 +211,8 @@ class RewardModel:
     ) -> list[Any]:
         """One number for each response, more being better: a list, or a list of lists of K.
 
-        Args:
-            prompts: See `score`, as for all that is not named here.
-            responses: See `score`.
-            risk: How a distribution becomes a reward: see `hidden_context.risk`.
-            progress: Show a bar.
-            options: See `ScoringOptions`.
+        `risk` is how a distribution becomes a reward: see `hidden_context.risk`; all else is as in
+        `score`.
 
         Raises:
             UserError: The family does not have this risk; or see `score`.
@@ -228,7 +224,7 @@ class RewardModel:
 
     def score_comparisons(
         self,
-        comparisons: "Comparisons",
+        comparisons: Comparisons,
         *,
         partial: Path | None = None,
         progress: bool = False,
@@ -237,13 +233,8 @@ class RewardModel:
         """Score both responses of all comparisons, a ranking being all its pairs.
 
         `record["counts"]` of the scores says how many texts were over-long, and how many
-        comparisons were left out for it.
-
-        Args:
-            comparisons: What to score.
-            partial: See `score_rows`: a run that was killed goes on from this file.
-            progress: Show a bar.
-            options: See `ScoringOptions`.
+        comparisons were left out for it. A run that was killed goes on from the file `partial`; see
+        `score_rows`, and `ScoringOptions` for the options. `progress` shows a bar.
 
         Raises:
             UserError: A text cannot be read, none is short enough, or the comparisons have more
@@ -267,20 +258,10 @@ class RewardModel:
             "overlong_texts": int(outputs.overlong.sum()),
             "left_out": int((~kept).sum()),
         }
-        starts = np.cumsum(outputs.sizes) - outputs.sizes
-        pairs = [
-            (start + i, start + j)
-            for start, size in zip(starts[kept], outputs.sizes[kept], strict=True)
-            for i, j in combinations(range(size), 2)
-        ]
+        raw_of_rows = compress(np.split(outputs.raw, np.cumsum(outputs.sizes)[:-1]), kept)
+        pairs = [pair for raw in raw_of_rows for pair in combinations(raw, 2)]
         scores = scores_of_comparisons(
-            comparisons[kept],
-            outputs.raw[np.array(pairs)],
-            self.family,
-            outcome_model=self.outcome_model,
-            name=self.name,
-            stopping_rule=self.stopping_rule,
-            record={"counts": counts},
+            comparisons[kept], np.array(pairs), self.family, **self._fields_of_scores(counts)
         )
         if scores.outcomes is None:
             return scores
@@ -296,16 +277,10 @@ class RewardModel:
         progress: bool = False,
         **options: Any,
     ) -> Scores:
-        """Score rows with a `prompt` and any number of `responses` each.
+        """Score rows with a `prompt` and any number of `responses` each, such as those of a file.
 
-        A prompt that is a dialogue in text form is read from its first `Human: ` on.
-
-        Args:
-            rows: Such as those of a file.
-            source: Where they are from, for messages.
-            partial: See `score_rows`: a run that was killed goes on from this file.
-            progress: Show a bar.
-            options: See `ScoringOptions`.
+        A prompt that is a dialogue in text form is read from its first `Human: ` on. `source` is
+        where the rows are from, for messages; for the rest see `score_comparisons`.
 
         Raises:
             UserError: A row or a text cannot be read.
@@ -325,11 +300,10 @@ class RewardModel:
             prompt=np.array(labels),
             rows=rows,
             lengths=np.array([length for row in rows for length in lengths_of_row(row)]),
-            outcome_model=self.outcome_model,
-            name=self.name,
             source=source,
-            stopping_rule=self.stopping_rule,
-            record={"counts": {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}},
+            **self._fields_of_scores(
+                {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}
+            ),
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -360,6 +334,11 @@ class RewardModel:
         training = self.record.get("training")
         return stopping_rule(training) if training else UNRECORDED
 
+    @property
+    def trained_on(self) -> str:
+        """The training set, if the checkpoint says which, or else the checkpoint's name."""
+        return self.record.get("config", {}).get("data_subset") or self.name
+
     def scorer(self, options: ScoringOptions) -> Scorer:
         """What makes raw outputs of token ids, once it is entered; made once for equal options."""
         longest = longest_text(self.model.config, self.tokenizer, options.max_length)
@@ -369,6 +348,15 @@ class RewardModel:
                 self.model, self.tokenizer, self.family.num_outputs, options
             )
         return self._scorers[options]
+
+    def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        return {
+            "outcome_model": self.outcome_model,
+            "name": self.name,
+            "trained_on": self.trained_on,
+            "stopping_rule": self.stopping_rule,
+            "record": {"counts": counts},
+        }
 
     def _outputs(self, rows: Rows, options: ScoringOptions, **how: Any) -> OutputsOfRows:
         scorer = self.scorer(options)
@@ -380,7 +368,8 @@ class RewardModel:
             "max_length": scorer.options.max_length,
             "overlong": options.overlong,
         }
-        outputs = score_rows(scorer, rows, header=header, **how)
+        with self._lock:
+            outputs = score_rows(scorer, rows, header=header, **how)
         if outputs.overlong.any():
             fate = "left out" if options.overlong == "drop" else "cut at the beginning"
             warnings.warn(

@@ -4,8 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -22,25 +21,9 @@ from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
 from hidden_context.llm.tokens import TokenIds, tokenize
 
-
-@dataclass(frozen=True)
-class RawOutputs:
-    """Raw outputs in the order of the texts."""
-
-    raw: np.ndarray
-    """Shape `(n, num_outputs)`, float32; not a number where a text was dropped."""
-    overlong: np.ndarray
-    """Which texts were longer than `max_length`, shape `(n,)`, bool."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Texts that are tokenised and divided into batches together."""
-
-    texts: Sequence[Text | TokenIds]
-    """Prompt included."""
-    places: Sequence[str]
-    """What to call each in messages."""
+Chunk: TypeAlias = tuple[Sequence[Text | TokenIds], Sequence[str]]
+"""Texts, prompt included, that are tokenised and divided into batches together, and what to call
+each of them in messages."""
 
 
 class Scorer:
@@ -52,13 +35,9 @@ class Scorer:
     def __init__(
         self, model: Any, tokenizer: Any, num_outputs: int, options: ScoringOptions
     ) -> None:
-        """Prepare scoring.
+        """Prepare a model of `load_backbone`, in evaluation mode, with adapters or without.
 
-        Args:
-            model: Of `load_backbone`, with adapters or without, in evaluation mode.
-            tokenizer: Of the model.
-            num_outputs: Width of the head.
-            options: How texts are read, none of them longer than the model has positions.
+        By `options` no text is longer than the model has positions.
         """
         self._model, self._tokenizer, self.num_outputs = model, tokenizer, num_outputs
         self.options = options
@@ -79,28 +58,23 @@ class Scorer:
 
     def outputs_of_chunks(
         self, chunks: Iterable[Chunk], *, total: int, progress: bool = False
-    ) -> Iterator[RawOutputs]:
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Score one chunk of texts after another; the next is tokenised meanwhile.
 
         Within a chunk equal texts get equal scores, to the last bit, so that ties are ties.
+        `total` is the number of texts, for the bar.
 
-        Args:
-            chunks: Any number, taken as needed.
-            total: Number of texts, for the bar.
-            progress: Show a bar.
+        Yields:
+            Raw outputs of a chunk's n texts, in order, shape `(n, num_outputs)`, float32, not a
+            number where a text was dropped; and which were longer than `max_length`, `(n,)`, bool.
 
         Raises:
             UserError: The model gave a score that is not a number, or a text cannot be read.
         """
+        how: Any = {"max_length": self.options.max_length, "overlong": self.options.overlong}
         upcoming = (
-            tokenize(
-                self._tokenizer,
-                chunk.texts,
-                max_length=self.options.max_length,
-                overlong=self.options.overlong,
-                place=chunk.places.__getitem__,
-            )
-            for chunk in chunks
+            tokenize(self._tokenizer, texts, place=places.__getitem__, **how)
+            for texts, places in chunks
         )
         bar = tqdm(total=total, desc="scoring", unit="text", disable=not progress)
         with self, ThreadPoolExecutor(1) as pool, bar:
@@ -108,7 +82,7 @@ class Scorer:
             while (tokenized := pending.result()) is not None:
                 pending = pool.submit(next, upcoming, None)
                 raw = self.raw_outputs(tokenized.token_ids, bar.update)
-                yield RawOutputs(raw, tokenized.overlong)
+                yield raw, tokenized.overlong
 
     def raw_outputs(
         self,
@@ -117,9 +91,7 @@ class Scorer:
     ) -> np.ndarray:
         """Raw outputs for texts, shape `(n, num_outputs)`; not a number where there are no ids.
 
-        Args:
-            token_ids: Of texts that are divided into batches together.
-            progress: Called with the number of texts that were scored.
+        `progress` is called with the number of texts that each batch has scored.
         """
         raw = np.full((len(token_ids), self.num_outputs), np.nan, np.float32)
         distinct = _distinct(token_ids)

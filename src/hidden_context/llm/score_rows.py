@@ -13,7 +13,7 @@ import numpy as np
 
 from hidden_context.comparisons.schema import Text
 from hidden_context.journal import Journal
-from hidden_context.llm.score import Chunk, Scorer
+from hidden_context.llm.score import Scorer
 from hidden_context.llm.tokens import TokenIds
 
 ROWS_A_CHUNK = 512
@@ -51,16 +51,11 @@ def score_rows(
     header: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> OutputsOfRows:
-    """Score all rows, those that are not yet in the file `partial`.
+    """Score all rows, of at least one text each: those that are not yet in the file `partial`.
 
-    Args:
-        scorer: Of the model.
-        rows: The texts of each row, at least one.
-        place: What to call a text in messages, by the indices of row and text.
-        partial: File that each chunk is added to when it is scored, so that a run that was killed
-            goes on; it stays until whoever named it has saved the scores.
-        header: What the outputs depend on, beside the texts.
-        progress: Show a bar.
+    Each chunk is added to that file when it is scored, so that a run that was killed goes on; the
+    file stays until whoever named it has saved the scores. `header` is what the outputs depend on,
+    beside the texts; `place` says what to call a text in messages, by the indices of row and text.
 
     Raises:
         UserError: `partial` is of other work, or a text cannot be scored.
@@ -74,25 +69,32 @@ def score_rows(
     if done:
         logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
     chunks = (
-        Chunk(
+        (
             [text for _, texts in numbered for text in texts],
             [place(row, index) for row, texts in numbered for index in range(len(texts))],
         )
         for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
     )
-    total = sum(len(texts) for texts in islice(rows, done, None))
-    scored = scorer.outputs_of_chunks(chunks, total=total, progress=progress)
-    for texts_of_rows, outputs in zip(_chunked(islice(rows, done, None)), scored, strict=True):
-        ends = np.cumsum([len(texts) for texts in texts_of_rows])[:-1]
-        parts = zip(np.split(outputs.raw, ends), np.split(outputs.overlong, ends), strict=True)
+    sizes = [len(texts) for texts in islice(rows, done, None)]
+    scored = scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)
+    for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
+        parts = (np.split(output, np.cumsum(sizes_of_rows)[:-1]) for output in outputs)
         new = [
-            {"raw": [_json(row) for row in raw], "overlong": overlong.tolist()}
-            for raw, overlong in parts
+            {
+                "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in raw],
+                "overlong": overlong.tolist(),
+            }
+            for raw, overlong in zip(*parts, strict=True)
         ]
         if journal:
             journal.append(new)
         lines += new
-    return _outputs(lines, scorer.num_outputs)
+    dropped = [np.nan] * scorer.num_outputs
+    return OutputsOfRows(
+        np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
+        np.array([overlong for line in lines for overlong in line["overlong"]], bool),
+        np.array([len(line["raw"]) for line in lines]),
+    )
 
 
 def fingerprint(rows: Rows) -> str:
@@ -105,20 +107,6 @@ def fingerprint(rows: Rows) -> str:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else dict(value)
-
-
-def _outputs(lines: Sequence[Mapping[str, Any]], num_outputs: int) -> OutputsOfRows:
-    dropped = [np.nan] * num_outputs
-    raw = [outputs or dropped for line in lines for outputs in line["raw"]]
-    return OutputsOfRows(
-        np.array(raw, np.float32),
-        np.array([overlong for line in lines for overlong in line["overlong"]], bool),
-        np.array([len(line["raw"]) for line in lines]),
-    )
-
-
-def _json(raw: np.ndarray) -> list[float] | None:
-    return None if np.isnan(raw).any() else raw.tolist()
 
 
 def _chunked(rows: Iterable[T]) -> Iterator[list[T]]:

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,6 @@ def train(
         eval_data=eval_data,
         settings=given,
         config=config,
-        say=_warn_of_overlong,
         progress=progress,
     )
     return RewardModel.from_pretrained(output_dir, tokenizer_name=given.tokenizer_name)
@@ -98,13 +97,14 @@ def train_to(
     eval_data: Comparisons | None,
     settings: TrainingSettings,
     config: Mapping[str, Any],
-    say: Callable[[TokenizedObservations, str], None],
-    progress: bool,
+    progress: bool = False,
+    printing: bool = False,
 ) -> None:
     """Train the checkpoint `folder` without loading it again; see `train`.
 
-    `config` is recorded as the run's configuration, which a resumed run must have too. `say` is
-    told what became of the data, and of their account for the user.
+    `config` is recorded as the run's configuration, which a resumed run must have too. If
+    `printing`, as a command does, what became of the data is logged and losses are printed; else a
+    warning says what was over-long, and nothing else.
     """
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
     config = json.loads(json.dumps(config, default=str))
@@ -117,8 +117,14 @@ def train_to(
             data[name] = tokenize_observations(
                 part, tokenizer, max_length=max_length, overlong=settings.overlong
             )
-            say(data[name], data[name].account(name, max_length, settings.overlong))
+            account = data[name].account(name, max_length, settings.overlong)
+            if printing:
+                logger.info(account)
+            elif data[name].num_overlong:
+                warnings.warn(account, stacklevel=3)
     trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
+    if not printing:
+        trainer.remove_callback(PrinterCallback)
     if trainer.is_world_process_zero():
         write_json(steps_folder / "config.json", config)
     with refusing_full_disks(steps_folder):
@@ -129,16 +135,6 @@ def train_to(
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
-
-
-def log_account(data: TokenizedObservations, account: str) -> None:
-    """Say what became of the data, in any case."""
-    logger.info(account)
-
-
-def _warn_of_overlong(data: TokenizedObservations, account: str) -> None:
-    if data.num_overlong:
-        warnings.warn(account, stacklevel=4)
 
 
 def last_step(
@@ -199,7 +195,7 @@ def _trainer(
     arguments = _training_arguments(
         settings, steps_folder, bf16=bf16, evaluate=bool(test_data), progress=progress
     )
-    trainer = PreferenceTrainer(
+    return PreferenceTrainer(
         likelihood=likelihood,
         likelihood_learning_rate=settings.likelihood_learning_rate,
         pad_token_id=tokenizer.pad_token_id,
@@ -211,20 +207,19 @@ def _trainer(
         eval_dataset=test_data and test_data.observations,
         processing_class=tokenizer,
     )
-    trainer.remove_callback(PrinterCallback)  # which prints losses where there is no bar
-    return trainer
 
 
 def _training_arguments(
     settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool, progress: bool
 ) -> TrainingArguments:
-    given = {name: getattr(settings, name) for name in SHARED}
+    given: dict[str, Any] = {name: getattr(settings, name) for name in SHARED}
+    given["bf16"] = bf16
     if settings.lr_scheduler_type in SCHEDULES:
         given["lr_scheduler_type"] = "constant"
     with quietly():  # the checkpointing flag has a new name in later versions
         try:
             return TrainingArguments(
-                **{**given, "bf16": bf16},
+                **given,
                 output_dir=str(steps_folder),
                 use_cpu=default_device().type == "cpu",  # or processes would not find each other
                 eval_strategy="steps" if evaluate else "no",
