@@ -115,9 +115,11 @@ class Evaluation:
         """A line for each number: measure, value, low, high, how."""
         import pandas as pd
 
-        columns = ["measure", "value", "low", "high", "how"]
-        lines = [(name, of.value, of.low, of.high, of.how) for name, of in self.estimates()]
-        return pd.DataFrame(lines, columns=columns)
+        lines = [
+            (name, estimate.value, estimate.low, estimate.high, estimate.how)
+            for name, estimate in self.estimates()
+        ]
+        return pd.DataFrame(lines, columns=["measure", "value", "low", "high", "how"])
 
     def estimates(self) -> list[tuple[str, Estimate]]:
         """Every measure with its name, such as `explained_variance, pooled`; not the histograms."""

@@ -48,12 +48,12 @@ RATE_NAMES: Mapping[str, str] = {
 }
 
 
-def drawn(axes: "Axes | None", draw: Callable[..., None], *of: Any) -> "Axes":
+def drawn(axes: "Axes | None", draw: Callable[..., None], *arguments: Any) -> "Axes":
     """Draw on these axes, or on those of a figure of their own, which pyplot does not know."""
     from matplotlib.figure import Figure
 
     axes = axes or Figure(layout="constrained").add_subplot()
-    draw(axes, *of)
+    draw(axes, *arguments)
     return axes
 
 
@@ -246,7 +246,9 @@ def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -
         look = look_of(label)
         points = rates_by_level(evaluation, rate)
         rest = [
-            (level, of.value, of.low, of.high) for level, of in points if level < BESIDE_THE_LEVELS
+            (level, estimate.value, estimate.low, estimate.high)
+            for level, estimate in points
+            if level < BESIDE_THE_LEVELS
         ]
         if points[0][0] == BESIDE_THE_LEVELS:
             x = BESIDE_THE_LEVELS * SHIFT ** (number - (len(some) - 1) / 2)
