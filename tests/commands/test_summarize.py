@@ -10,7 +10,7 @@ from hidden_context.distributions import Categorical, Normal, Point
 from hidden_context.measures.evaluation import evaluation_from_dict
 from hidden_context.measures.models import models_of
 from hidden_context.records import CHECKPOINT_RECORD, read_json, read_jsonl, write_json, write_jsonl
-from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 
 
 @pytest.fixture(scope="module")

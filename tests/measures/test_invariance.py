@@ -16,7 +16,7 @@ from measures.normal_outputs import (
 )
 
 from hidden_context.measures.prompts import group_prompts
-from hidden_context.scores.score_files import find_jailbreaks
+from hidden_context.scores.data_dir import find_jailbreaks
 
 RAW, PROMPTS = example()
 MOVES: dict[str, Move] = {

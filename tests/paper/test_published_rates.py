@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hidden_context.measures.evaluate import evaluate
-from hidden_context.scores.score_files import find_jailbreaks
+from hidden_context.scores.data_dir import find_jailbreaks
 from hidden_context.scores.scores import Scores
 
 RATES = {

@@ -12,7 +12,7 @@ from hidden_context.measures.risk_levels import CURVES
 from hidden_context.report.read_results import as_results
 from hidden_context.report.results import Result
 from hidden_context.risk import parse_risks
-from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1"
 PRINTED = json.loads((GOLDEN / "summary.json").read_text())

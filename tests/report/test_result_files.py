@@ -16,7 +16,7 @@ from hidden_context.distributions import Categorical, Normal, Point
 from hidden_context.errors import UserError
 from hidden_context.records import meta_path, write_json, write_jsonl
 from hidden_context.report.result_files import ResultFiles, find_results
-from hidden_context.scores.score_files import evaluations_in, jailbreak_files_in
+from hidden_context.scores.data_dir import evaluations_in, jailbreak_files_in
 
 SUMMARY = {"risks": ["quantile:0.01"], "comparisons": [], "jailbreaks": [], "missing": []}
 

@@ -21,7 +21,8 @@ from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import ModelScores, missing_scores, models_of
 from hidden_context.measures.risk_levels import CURVES
-from hidden_context.scores.score_files import find_comparisons, find_jailbreaks, load_scores
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
+from hidden_context.scores.score_files import load_scores
 from hidden_context.scores.scores import Scores
 
 FOLDER = Path(__file__).parents[1] / "golden" / "v0.1"

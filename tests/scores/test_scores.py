@@ -19,15 +19,9 @@ from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 from hidden_context.records import meta_path, read_json, read_jsonl, write_json, write_jsonl
 from hidden_context.risk import Risk
-from hidden_context.scores.score_files import (
-    check_pairs,
-    columns_of,
-    find_comparisons,
-    find_jailbreaks,
-    load_scores,
-    write_scores,
-)
-from hidden_context.scores.scores import Scores, scores_of_comparisons
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
+from hidden_context.scores.score_files import columns_of, load_scores, write_scores
+from hidden_context.scores.scores import Scores, check_pairs, scores_of_comparisons
 
 RNG = np.random.default_rng(0)
 every_family = pytest.mark.parametrize("family", [make() for make in FAMILIES.values()], ids=repr)

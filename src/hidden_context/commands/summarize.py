@@ -113,7 +113,7 @@ def _check(config: Config) -> None:
 
 def _read(config: Config, folder: Path) -> "tuple[list[Scores], list[Scores]]":
     """Comparisons and jailbreaks."""
-    from hidden_context.scores.score_files import find_comparisons, find_jailbreaks
+    from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 
     comparisons, jailbreaks = find_comparisons(folder), find_jailbreaks(folder)
     if config.published_moments:

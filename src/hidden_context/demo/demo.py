@@ -23,7 +23,8 @@ from hidden_context.demo.truth import truth
 from hidden_context.errors import UserError
 from hidden_context.measures.models import models_of
 from hidden_context.records import provenance, write_json
-from hidden_context.scores.score_files import find_comparisons, find_jailbreaks, load_scores
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
+from hidden_context.scores.score_files import load_scores
 
 
 def run(config: Config, say: Callable[[str], None]) -> str:

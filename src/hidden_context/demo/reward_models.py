@@ -18,7 +18,8 @@ from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.train import train
 from hidden_context.published.run_names import run_name
 from hidden_context.records import read_jsonl
-from hidden_context.scores.score_files import EVAL_FILE, JAILBREAK_FILE, write_scores
+from hidden_context.scores.data_dir import EVAL_FILE, JAILBREAK_FILE
+from hidden_context.scores.score_files import write_scores
 
 AMONG_OTHERS_SCORES = f"jailbreaks_among_others_{SHARED_CONTEXT}.jsonl"
 

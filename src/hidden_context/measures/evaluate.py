@@ -27,8 +27,7 @@ from hidden_context.measures.prompts import group_prompts
 from hidden_context.measures.rates import agreement_of, rate_of_higher, wilson
 from hidden_context.measures.undecided import Undecided, undecided_kinds
 from hidden_context.risk import MEAN, PAPER_RISK, Risk, is_supported, parse_risk
-from hidden_context.scores.score_files import check_pairs
-from hidden_context.scores.scores import Scores
+from hidden_context.scores.scores import Scores, check_pairs
 
 MEASURES = (
     "accuracy",

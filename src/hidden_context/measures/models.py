@@ -12,7 +12,7 @@ from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.risk_levels import TOLERANCE, choose_level, refuse_shared_prompts
 from hidden_context.risk import Risk
-from hidden_context.scores.score_files import TRAINING_SETS
+from hidden_context.scores.data_dir import TRAINING_SETS
 from hidden_context.scores.scores import Scores
 
 

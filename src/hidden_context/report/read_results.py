@@ -19,12 +19,8 @@ from hidden_context.report.result_files import CURVES_FILE, METRICS, find_result
 from hidden_context.report.results import PROVENANCE, ExampleSource, Panel, Result, Run, Table
 from hidden_context.report.tables import NO_VALUE, decimal, main_numbers, setting
 from hidden_context.risk import PAPER_RISK
-from hidden_context.scores.score_files import (
-    columns_of,
-    find_comparisons,
-    find_jailbreaks,
-    load_scores,
-)
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
+from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
 
 KINDS = (Evaluation, Scores, AuditResult, Result, str, Path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from hidden_context.errors import UserError
 from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
-from hidden_context.scores.score_files import EVAL_FILE, evaluations_in, jailbreak_files_in
+from hidden_context.scores.data_dir import EVAL_FILE, evaluations_in, jailbreak_files_in
 
 AUDIT, METRICS, CURVES_FILE = "audit.json", "metrics.json", "curves.npz"
 META = ".meta.json"

@@ -14,7 +14,7 @@ import numpy as np
 from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.outcome_columns import scored_outcome
 from hidden_context.comparisons.sources import read_rows
-from hidden_context.distributions import FAMILIES, Family, family_from_dict
+from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import (
@@ -24,7 +24,7 @@ from hidden_context.likelihood.outcomes import (
     outcome_model_from_dict,
     with_num_grades,
 )
-from hidden_context.published.run_names import LAST, family_of_run
+from hidden_context.published.run_names import family_of_run
 from hidden_context.records import (
     CHECKPOINT_RECORD,
     meta_path,
@@ -44,9 +44,6 @@ from hidden_context.scores.scores import (
     texts_of_row,
 )
 
-TRAINING_SETS = ("helpful", "harmless", "both")
-EVAL_FILE = "eval_results_both.jsonl"
-JAILBREAK_FILE = "jailbroken_evaluations_{family}.jsonl"
 OF_PAIRS = ("reward_output_chosen", "reward_output_rejected")
 """Columns of a file of comparisons; their family is recorded as `reward_output`."""
 OUTPUTS = "reward_outputs_"
@@ -102,68 +99,6 @@ def columns_of(path: Path | str) -> list[str]:
     """Columns of raw outputs in a file of responses, in its order."""
     first = next(iter(read_rows(Path(path))))
     return [column for column in first if column.startswith(OUTPUTS)]
-
-
-def find_comparisons(data_dir: Path) -> list[Scores]:
-    """Read `eval_results_both.jsonl` in `reward_models/<data>/<training set>/*_last_checkpoint/`.
-
-    Raises:
-        UserError: A file cannot be read.
-    """
-    found = [
-        load_scores(file, trained_on=trained_on) for file, trained_on in evaluations_in(data_dir)
-    ]
-    return sorted(found, key=lambda scores: list(FAMILIES).index(scores.family.name))
-
-
-def evaluations_in(data_dir: Path) -> list[tuple[Path, str]]:
-    """The files that `find_comparisons` reads, each with its training set."""
-    pattern = f"reward_models/*/{{}}/*{LAST}/{EVAL_FILE}"
-    return [
-        (file, trained_on)
-        for trained_on in TRAINING_SETS
-        for file in sorted(data_dir.glob(pattern.format(trained_on)))
-    ]
-
-
-def find_jailbreaks(data_dir: Path) -> list[Scores]:
-    """Read `jailbroken_evaluations_<family>.jsonl`: a safe and an unsafe response a row.
-
-    Every column of a training set; where no family is recorded, the file's name says it, and it is
-    read as published.
-
-    Raises:
-        UserError: A file cannot be read, or a row has not two responses.
-    """
-    found = []
-    for file in jailbreak_files_in(data_dir):
-        name = file.stem.removeprefix(JAILBREAK_FILE.partition("{")[0])
-        columns = columns_of(file)
-        for trained_on in TRAINING_SETS:
-            for column in (f"{OUTPUTS}{trained_on}", f"{OUTPUTS}{trained_on}_{name}"):
-                if column in columns:
-                    found.append(_jailbreaks(file, column, trained_on, name))
-    return found
-
-
-def jailbreak_files_in(data_dir: Path) -> list[Path]:
-    """The files that `find_jailbreaks` reads."""
-    files = [data_dir / JAILBREAK_FILE.format(family=name) for name in FAMILIES]
-    return [file for file in files if file.is_file()]
-
-
-def check_pairs(scores: Scores) -> Scores:
-    """Refuse rows that have not a safe and an unsafe response.
-
-    Raises:
-        UserError: It names the first such row.
-    """
-    for number, size in enumerate(scores.sizes.tolist(), start=1):
-        if size != 2:
-            raise UserError(
-                f"{scores.source}, row {number}: {size} responses; expected safe and unsafe."
-            )
-    return scores
 
 
 def write_scores(
@@ -340,14 +275,6 @@ def _outcomes(
     weight = np.array([1.0 if outcome is None else outcome[1] for outcome in written])
     outcomes = Outcomes(np.array(shares, np.float64), normalize_weights(weight))
     return with_num_grades(outcomes, model.num_grades)
-
-
-def _jailbreaks(file: Path, column: str, trained_on: str, family_name: str) -> Scores:
-    published = FAMILIES[family_name]().as_published()
-    outputs = next(iter(read_rows(file)))[column]
-    if isinstance(outputs, list) and outputs and isinstance(outputs[0], list):
-        published = published.with_num_outputs(len(outputs[0]))
-    return check_pairs(load_scores(file, column, family=published, trained_on=trained_on))
 
 
 def _only_column(row: Mapping[str, Any], file: Path) -> str:

@@ -338,6 +338,20 @@ def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:
     return str(from_first_turn(key)).strip().removesuffix(LAST_TURN.strip()).rstrip()
 
 
+def check_pairs(scores: Scores) -> Scores:
+    """Refuse rows that have not a safe and an unsafe response.
+
+    Raises:
+        UserError: It names the first such row.
+    """
+    for number, size in enumerate(scores.sizes.tolist(), start=1):
+        if size != 2:
+            raise UserError(
+                f"{scores.source}, row {number}: {size} responses; expected safe and unsafe."
+            )
+    return scores
+
+
 def _rows_at(
     rows: Collection[Mapping[str, Any]], numbers: np.ndarray
 ) -> Collection[Mapping[str, Any]]:
