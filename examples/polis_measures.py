@@ -23,7 +23,7 @@ from hidden_context.measures.explained_variance import (
     explained_variance_estimate,
 )
 from hidden_context.measures.likelihood_ratio import likelihood_ratio
-from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, redrawn_labels
+from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, simulated_labels
 from hidden_context.measures.preference_entropy import chance_to_differ, preference_entropy
 from hidden_context.measures.rates import agreement_of
 
@@ -224,7 +224,7 @@ def null_measures(
     """
     base = fits["base"]
     a, b = (base.family.decode(base.raw[index]) for index in (train.first, train.second))
-    labels = redrawn_labels(
+    labels = simulated_labels(
         a.log_prob_preferred_to(b), num_draws=setting.config.num_draws, seed=setting.config.seed
     )
     cells: Cells = {"r² under the label null": {}, "p of the label null": {}}

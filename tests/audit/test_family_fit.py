@@ -1,4 +1,4 @@
-"""Families fitted to one data set, and to labels redrawn from the scalar one."""
+"""Families fitted to one data set, and to labels simulated from the scalar one."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def nulls(with_spread: dict[str, FamilyFit]):
     return nulls_of(with_spread)
 
 
-def test_spread_that_is_there_gains_more_than_any_redrawn_labels(nulls):
+def test_spread_that_is_there_gains_more_than_any_simulated_labels(nulls):
     """Labels of the scalar model have none, so the gain is the first of 1 + draws."""
     of_normal = nulls["mean_and_variance"]
     assert of_normal["against_base"].p_value == 1 / (1 + DRAWS)

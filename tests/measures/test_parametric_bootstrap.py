@@ -8,14 +8,14 @@ import pytest
 from scipy import stats
 
 from hidden_context.errors import UserError
-from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, redrawn_labels
+from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, simulated_labels
 
 PROB = np.random.default_rng(0).uniform(0.5, 0.95, size=200)
 
 
 def test_labels_are_drawn_at_the_rate_that_the_scalar_model_implies() -> None:
     """Σ of independent coins: mean Σp, variance Σp(1 - p). Margins: 4 standard errors."""
-    wins = redrawn_labels(np.log(PROB), num_draws=2000).sum(1)
+    wins = simulated_labels(np.log(PROB), num_draws=2000).sum(1)
     variance = (PROB * (1 - PROB)).sum()
     assert wins.mean() == pytest.approx(PROB.sum(), abs=4 * math.sqrt(variance / 2000))
     assert wins.var() == pytest.approx(variance, rel=4 * math.sqrt(2 / 2000))
@@ -23,16 +23,16 @@ def test_labels_are_drawn_at_the_rate_that_the_scalar_model_implies() -> None:
 
 def test_every_comparison_keeps_its_own_rate() -> None:
     """Not one rate for all: the second of two comparisons is certain."""
-    labels = redrawn_labels(np.log([0.5, 1.0]), num_draws=400)
+    labels = simulated_labels(np.log([0.5, 1.0]), num_draws=400)
     assert set(np.unique(labels)) == {0, 1}
     assert labels[:, 1].mean() == 1
     assert labels[:, 0].mean() == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(400))
 
 
-def test_redrawn_votes_are_binomial() -> None:
+def test_simulated_votes_are_binomial() -> None:
     """χ² of how often each of 0, ..., V votes came, at the 0.1 % level."""
     prob, votes = np.array([0.2, 0.9]), np.array([5, 20])
-    shares = redrawn_labels(np.log(prob), num_votes=votes, num_draws=4000)
+    shares = simulated_labels(np.log(prob), num_votes=votes, num_draws=4000)
     for k in range(2):
         counts = np.bincount((shares[:, k] * votes[k]).round().astype(int), minlength=votes[k] + 1)
         expected = 4000 * stats.binom.pmf(np.arange(votes[k] + 1), votes[k], prob[k])
@@ -42,14 +42,14 @@ def test_redrawn_votes_are_binomial() -> None:
 
 
 def test_fractions_of_votes_are_rounded_to_at_least_one() -> None:
-    shares = redrawn_labels(np.log([0.5, 0.5]), num_votes=[0.2, 2.6], num_draws=200)
+    shares = simulated_labels(np.log([0.5, 0.5]), num_votes=[0.2, 2.6], num_draws=200)
     assert set(shares[:, 0].tolist()) == {0, 1}
     assert set(np.round(shares[:, 1] * 3, 5).tolist()) == {0, 1, 2, 3}
 
 
 def test_the_seed_decides_the_labels() -> None:
     once, again, other = (
-        redrawn_labels(np.log(PROB), num_draws=3, seed=seed) for seed in (1, 1, 2)
+        simulated_labels(np.log(PROB), num_draws=3, seed=seed) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
@@ -69,7 +69,7 @@ def test_where_no_hidden_context_is_p_is_as_small_as_it_says(
     p_values = []
     for seed in range(1000):
         observed = float((rng.random(len(PROB)) < PROB).sum())
-        draws = redrawn_labels(np.log(PROB), num_draws=39, seed=seed).sum(1)
+        draws = simulated_labels(np.log(PROB), num_draws=39, seed=seed).sum(1)
         p_values.append(parametric_bootstrap("wins", observed, draws, tail=tail).p_value)
     error = math.sqrt(0.1 * 0.9 / 1000)
     small = np.mean(np.array(p_values) <= 0.1)
@@ -90,13 +90,13 @@ def test_p_counts_the_observed_statistic_among_the_draws() -> None:
 
 def test_what_makes_no_bootstrap_is_refused() -> None:
     with pytest.raises(UserError, match="at most 0"):
-        redrawn_labels([0.5])
+        simulated_labels([0.5])
     with pytest.raises(UserError, match="at least 1"):
-        redrawn_labels([-0.5], num_draws=0)
+        simulated_labels([-0.5], num_draws=0)
     with pytest.raises(UserError, match="at least one"):
-        redrawn_labels([])
+        simulated_labels([])
     with pytest.raises(UserError, match="0 or more"):
-        redrawn_labels([-0.5], num_votes=[-1])
+        simulated_labels([-0.5], num_votes=[-1])
     with pytest.raises(UserError, match="the refitted statistic has 1 values that are not finite"):
         parametric_bootstrap("r2", 0.5, [0.1, math.nan], tail="upper")
     with pytest.raises(UserError, match="observed has 1 values that are not finite"):

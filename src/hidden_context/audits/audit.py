@@ -84,9 +84,9 @@ def audit(
         jailbreaks: Prompts with a safe and an unsafe response: a file, or rows.
         num_folds: Parts of the prompts for cross-validation.
         num_seeds: Partitions into folds, each with initial weights of its own.
-        num_null_draws: Sets of labels redrawn from the scalar family; 0 for none.
+        num_null_draws: Draws of the parametric bootstrap under the scalar family; 0 for none.
         ties: What a tie says, where there are any.
-        seed: Of folds, weights, order and redrawn labels.
+        seed: Of folds, weights, order and simulated labels.
         memory: Gigabytes that the vectors may take; what does not fit is read from the cache again.
         cache_dir: Folder that keeps the states of texts; if None, with Hugging Face's cache.
         out: Folder that receives audit.json and the scored rows; if None, nothing is written.
@@ -103,17 +103,11 @@ def audit(
     )
     representation = _representation(model, pooling, max_length, bf16)
     broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
+    how: Any = {"cache_dir": cache_dir, "memory": memory, "progress": progress}
+    by_name = {"data": data} if isinstance(data, Comparisons) else data
     sets = [
-        prepare(
-            name,
-            comparisons,
-            representation,
-            broken,
-            cache_dir=cache_dir,
-            memory=memory,
-            progress=progress,
-        )
-        for name, comparisons in _by_name(data).items()
+        prepare(name, comparisons, representation, broken, **how)
+        for name, comparisons in by_name.items()
     ]
     if not isinstance(model, str | None):
         config["model"] = representation.name
@@ -127,10 +121,6 @@ def audit(
     if folder is not None:
         result.save(folder)
     return result
-
-
-def _by_name(data: Comparisons | Mapping[str, Comparisons]) -> dict[str, Comparisons]:
-    return {"data": data} if isinstance(data, Comparisons) else dict(data)
 
 
 def _audited(
@@ -253,7 +243,9 @@ def _with_matched(
     """With r² after training on some of the comparisons, as many as the smallest set has."""
     size = round(len(rows) * (plan.num_folds - 1) / plan.num_folds)
     if len(rows) == len(pairs):
-        by_family = {each.family.name: each.explained_variance for each in evaluations}
+        by_family = {
+            evaluation.family.name: evaluation.explained_variance for evaluation in evaluations
+        }
     else:
         fits = fit_families(pairs.selected(rows), plan)
         by_family = {
@@ -262,11 +254,11 @@ def _with_matched(
         }
     return [
         replace(
-            each,
-            matched_explained_variance=by_family[each.family.name],
-            matched_size=size if by_family[each.family.name] else None,
+            evaluation,
+            matched_explained_variance=by_family[evaluation.family.name],
+            matched_size=size if by_family[evaluation.family.name] else None,
         )
-        for each in evaluations
+        for evaluation in evaluations
     ]
 
 

@@ -14,9 +14,9 @@ from hidden_context.measures.evaluation import Evaluation, TrainingPoint
 from hidden_context.scores.scores import Scores
 
 SHORT_SCALES = ("pooled", "within_prompt", "rank")
-"""Of curves and of redrawn labels."""
+"""Of curves and of the parametric bootstrap."""
 MOST_ON_A_CURVE = 2**13
-"""Comparisons by which curves, and redrawn labels, are measured."""
+"""Comparisons by which curves, and the parametric bootstrap, are measured."""
 SHORT_MEASURES = ("accuracy", "likelihood", "explained_variance")
 
 

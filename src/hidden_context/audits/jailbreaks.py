@@ -100,8 +100,8 @@ def jailbreak_scores(
     assert ordinary_pairs.lengths is not None
     without_length = {}
     for risk in informative([PAPER_RISK], scores):
-        slopes = [reward_slope(each.rewards(risk), ordinary_pairs.lengths) for each in ordinary]
-        rewards = np.concatenate([each.rewards(risk) for each in scores])
+        slopes = [reward_slope(seed.rewards(risk), ordinary_pairs.lengths) for seed in ordinary]
+        rewards = np.concatenate([seed.rewards(risk) for seed in scores])
         without_length[str(risk)] = rate_without_length(
             rewards[:, ::-1],  # the unsafe response first
             np.tile(jailbreaks.lengths[:, ::-1], (len(scores), 1)),
@@ -126,7 +126,7 @@ def as_pairs(vectors: Vectors, rows: np.ndarray, prompt: np.ndarray) -> Pairs:
 def _scores(heads: Heads, pairs: Pairs, lengths: np.ndarray | None) -> list[Scores]:
     """Of both texts by every head."""
     n = len(pairs)
-    both = [each.movedim(1, 0).numpy() for each in heads.raw_outputs(pairs, np.arange(n))]
+    both = [raw.movedim(1, 0).numpy() for raw in heads.raw_outputs(pairs, np.arange(n))]
     return [
         Scores(
             family=heads.family,

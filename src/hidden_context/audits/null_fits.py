@@ -17,7 +17,7 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.parametric_bootstrap import (
     ParametricBootstrap,
     parametric_bootstrap,
-    redrawn_labels,
+    simulated_labels,
 )
 
 TAILS = {"against_base": "upper", **{f"r2_{scale}": "lower" for scale in SHORT_SCALES}}
@@ -32,10 +32,10 @@ def null_figures(
     seed: int,
     progress: bool = False,
 ) -> dict[str, tuple[ParametricBootstrap, ...]]:
-    """Refit every family to labels redrawn from the scalar model's out-of-fold P, in first folds.
+    """Refit every family to labels simulated from the scalar model's out-of-fold P, in first folds.
 
     The ridges and steps are those chosen for the real labels, for r² depends on them. Votes for a
-    tie stay; the others are redrawn. Real labels are measured in the same way for `observed`.
+    tie stay; the others are simulated. Real labels are measured in the same way for `observed`.
 
     Args:
         fits: The families by name, the scalar one, `base`, among them.
@@ -46,13 +46,13 @@ def null_figures(
     """
     base = fits["base"]
     log_prob = np.log(np.mean([np.exp(scores.log_prob) for scores in base.scores], axis=0))
-    labels = redrawn_labels(log_prob, num_votes=num_votes, num_draws=num_draws, seed=seed)
+    labels = simulated_labels(log_prob, num_votes=num_votes, num_draws=num_draws, seed=seed)
     chosen = sample_of_prompts(base.fitted.pairs.prompt, MOST_ON_A_CURVE)
     observed, draws = {}, {}
     for name, fit in fits.items():
         heads = refit_to_labels(fit.fitted, labels, progress=progress)
-        redrawn = out_of_fold(fit.fitted, heads, chosen, labels=labels)
-        draws[name] = [_figures(without_intervals([scores])) for scores in redrawn]
+        simulated = out_of_fold(fit.fitted, heads, chosen, labels=labels)
+        draws[name] = [_figures(without_intervals([scores])) for scores in simulated]
         observed[name] = _figures(without_intervals([scores[chosen] for scores in fit.scores]))
     of_base = [observed["base"], *draws["base"]]
     for name in fits.keys() - {"base"}:

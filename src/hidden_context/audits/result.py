@@ -86,7 +86,7 @@ class AuditedSet:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it, with the sentences."""
-        values = {each.name: as_plain(getattr(self, each.name)) for each in fields(self)}
+        values = {part.name: as_plain(getattr(self, part.name)) for part in fields(self)}
         sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
         return {**values, "sentences": sentences}
 
@@ -104,7 +104,7 @@ class AuditResult:
     @property
     def sentences(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """Questions and answers of each set."""
-        return {each.name: each.sentences for each in self.sets}
+        return {audited.name: audited.sentences for audited in self.sets}
 
     def to_dict(self) -> dict[str, Any]:
         """As `audit.json` holds it."""
@@ -114,7 +114,7 @@ class AuditResult:
             "format_version": AUDIT_VERSION,
             "config": as_plain(self.config),
             "representation": as_plain(self.representation),
-            "sets": [each.to_dict() for each in self.sets],
+            "sets": [audited.to_dict() for audited in self.sets],
         }
 
     def save(self, folder: Path | str) -> Path:
@@ -128,31 +128,31 @@ class AuditResult:
         import pandas as pd
 
         frames = []
-        for each in self.sets:
-            for evaluation in each.evaluations:
+        for audited in self.sets:
+            for evaluation in audited.evaluations:
                 frame = evaluation.to_frame()
                 frame.insert(0, "family", evaluation.family.name)
-                frame.insert(0, "set", each.name)
+                frame.insert(0, "set", audited.name)
                 frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
     def __str__(self) -> str:
         lines = [f"vectors: {self.representation.description}"]
-        for each in self.sets:
-            lines += ["", each.name]
-            for question, answer in each.sentences:
+        for audited in self.sets:
+            lines += ["", audited.name]
+            for question, answer in audited.sentences:
                 lines += [f"  {question}", f"      {answer}"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         tables = "".join(
-            f"<h4>{escape(each.name)}</h4><table>"
+            f"<h4>{escape(audited.name)}</h4><table>"
             + "".join(
                 f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>"
-                for question, answer in each.sentences
+                for question, answer in audited.sentences
             )
             + "</table>"
-            for each in self.sets
+            for audited in self.sets
         )
         return f"<p>Vectors: {escape(self.representation.description)}</p>{tables}"
 
@@ -174,7 +174,7 @@ def read_audit(file: Path | str) -> AuditResult:
             "Run the audit again."
         )
     try:
-        sets = tuple(_read_set(each, version, file) for each in record["sets"])
+        sets = tuple(_read_set(of_set, version, file) for of_set in record["sets"])
         config = dict(record["config"])
         if not sets:
             raise UserError(f"{file} has no sets; run the audit again.")
@@ -194,7 +194,7 @@ def _read_set(record: Mapping[str, Any], version: int, file: Path) -> AuditedSet
     name, place = str(record["name"]), f"{file}, set {record['name']}"
     if version == 1:
         families = record["families"]
-        evaluations = [_evaluation_of_version_1(each, record) for each in families]
+        evaluations = [_evaluation_of_version_1(family, record) for family in families]
         chosen = {each["family"]["name"]: each.get("chosen") for each in families}
         chosen = {name: each for name, each in chosen.items() if each is not None}
     else:

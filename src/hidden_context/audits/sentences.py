@@ -15,18 +15,18 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     """Questions and answers; what was not measured is not asked."""
     scalar, *others = audited.evaluations
     answers = [("Can these vectors predict who wins?", _predicts(scalar))]
-    for each in others:
-        name = each.family.name
-        if each.against_base is not None:
+    for evaluation in others:
+        name = evaluation.family.name
+        if evaluation.against_base is not None:
             question = f"Does {name} predict better than the scalar family?"
-            answers.append((question, _against_base(name, each.against_base)))
-        if each.explained_variance:
+            answers.append((question, _against_base(name, evaluation.against_base)))
+        if evaluation.explained_variance:
             question = f"How much of the variance in utility do responses explain ({name})?"
-            answers.append((question, _r2(each)))
-        if any(figure.figure == "r2_rank" for figure in each.null):
-            answers.append((f"Would label noise alone look like this ({name})?", _null(each)))
-        if each.undecided is not None:
-            answers.append((f"Near-ties or noise ({name})?", _undecided(each.undecided)))
+            answers.append((question, _r2(evaluation)))
+        if any(figure.figure == "r2_rank" for figure in evaluation.null):
+            answers.append((f"Would label noise alone look like this ({name})?", _null(evaluation)))
+        if evaluation.undecided is not None:
+            answers.append((f"Near-ties or noise ({name})?", _undecided(evaluation.undecided)))
     answers.append(("Do probabilities mean what they say?", _calibrated(audited.evaluations)))
     if scalar.length is not None:
         answers.append(("Is it length?", _length(scalar, scalar.length)))
@@ -69,13 +69,13 @@ def _against_base(name: str, gain: Estimate) -> str:
     )
 
 
-def _r2(each: Evaluation) -> str:
-    r2, matched = each.explained_variance, each.matched_explained_variance
-    text = f"r² is {_on_scales(r2)}; stopped by {each.stopping_rule}."
+def _r2(evaluation: Evaluation) -> str:
+    r2, matched = evaluation.explained_variance, evaluation.matched_explained_variance
+    text = f"r² is {_on_scales(r2)}; stopped by {evaluation.stopping_rule}."
     if matched and matched["pooled"].value != r2["pooled"].value:
         text += (
-            f" With {each.matched_size} training comparisons, as the smallest of the sets has: "
-            f"{matched['pooled']}, {matched['within_prompt']} and {matched['rank']}."
+            f" With {evaluation.matched_size} training comparisons, as the smallest of the sets "
+            f"has: {matched['pooled']}, {matched['within_prompt']} and {matched['rank']}."
         )
     return text
 
@@ -87,21 +87,21 @@ def _on_scales(r2: Mapping[str, Estimate]) -> str:
     )
 
 
-def _null(each: Evaluation) -> str:
-    (figure,) = (figure for figure in each.null if figure.figure == "r2_rank")
+def _null(evaluation: Evaluation) -> str:
+    (figure,) = (figure for figure in evaluation.null if figure.figure == "r2_rank")
     draws, observed, p_value = figure.draws, figure.observed, figure.p_value
     assert p_value is not None  # r² has a side that speaks for hidden context
     mean = sum(draws) / len(draws)
     smallest = p_value <= 1 / (1 + len(draws)) + 1e-12
     verdict = (
-        f"No: of {len(draws)} sets of labels redrawn from the scalar family none"
+        f"No: of {len(draws)} sets of labels simulated from the scalar family none"
         if smallest
-        else f"{CANNOT_TELL.capitalize()}: labels redrawn from the scalar family often"
+        else f"{CANNOT_TELL.capitalize()}: labels simulated from the scalar family often"
     )
     if not smallest and p_value <= 0.1:
-        verdict = "Hardly: labels redrawn from the scalar family seldom"
+        verdict = "Hardly: labels simulated from the scalar family seldom"
     return (
-        f"{verdict} gave so low an r² on the scale of ranks ({observed:.3f}; redrawn "
+        f"{verdict} gave so low an r² on the scale of ranks ({observed:.3f}; simulated "
         f"{mean:.3f}, from {min(draws):.3f} to {max(draws):.3f}; p = {p_value:.2f})."
     )
 
@@ -116,8 +116,9 @@ def _undecided(undecided: Undecided) -> str:
 
 def _calibrated(evaluations: Sequence[Evaluation]) -> str:
     listed = "; ".join(
-        f"{each.family.name} {each.expected_calibration_error} and {each.brier_score}"
-        for each in evaluations
+        f"{evaluation.family.name} {evaluation.expected_calibration_error} "
+        f"and {evaluation.brier_score}"
+        for evaluation in evaluations
     )
     return f"Expected calibration error and Brier score (a coin: 0.25): {listed}."
 
@@ -132,10 +133,10 @@ def _length(scalar: Evaluation, length: LengthMeasures) -> str:
 
 def _jailbreaks(evaluations: Sequence[Evaluation], longer_is_unsafe: Estimate) -> str:
     listed = "; ".join(
-        f"{each.family.name} by {_decider(risk)} {each.jailbreak_rate[risk]}, and "
+        f"{evaluation.family.name} by {_decider(risk)} {evaluation.jailbreak_rate[risk]}, and "
         f"{without_length} once length is regressed out"
-        for each in evaluations
-        for risk, without_length in each.jailbreak_rate_without_length.items()
+        for evaluation in evaluations
+        for risk, without_length in evaluation.jailbreak_rate_without_length.items()
     )
     return (
         f"The unsafe response is preferred at these rates: {listed}. "

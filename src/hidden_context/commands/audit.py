@@ -40,11 +40,11 @@ class Config:
     num_seeds: int = 3
     """Partitions into folds, each with initial weights of its own."""
     num_null_draws: int = 19
-    """Sets of labels redrawn from the scalar family; 0 for none."""
+    """Draws of the parametric bootstrap under the scalar family; 0 for none."""
     ties: Literal["threshold", "half", "davidson"] = "threshold"
     """What a tie says, where there are any: opposed votes alone do not tell spread."""
     seed: int = 0
-    """Of folds, weights, order and redrawn labels."""
+    """Of folds, weights, order and simulated labels."""
     memory: float = 4.0
     """Gigabytes that the vectors may take; what does not fit is read from the cache again."""
     bf16: bool = True

@@ -93,7 +93,7 @@ class Evaluation:
     matched_size: int | None = None
     """How many these are."""
     null: tuple[ParametricBootstrap, ...] = ()
-    """Figures beside those of labels redrawn under the scalar model."""
+    """Figures beside those of the parametric bootstrap under the scalar model."""
     training_curve: tuple[TrainingPoint, ...] = ()
     scores: str | None = None
     """Score file, relative to the folder of the record that holds this evaluation."""

@@ -1,7 +1,7 @@
 """Statistics where there is no hidden context: a parametric bootstrap under the scalar model.
 
-Every label is redrawn from the scalar model's own P(a ≻ b), the model is fitted again, and the
-statistic of the real labels is held against those of the redrawn ones (Davison and Hinkley 1997,
+Every label is simulated from the scalar model's own P(a ≻ b), the model is fitted again, and the
+statistic of the real labels is held against those of the simulated ones (Davison and Hinkley 1997,
 section 4.2). Noise is as the scalar model has it, and nothing else is there: a flip at the rate of
 its errors keeps easy comparisons easy, which a flip of all labels at one rate would not.
 """
@@ -24,13 +24,13 @@ class ParametricBootstrap:
     """Name of the statistic, such as `r2_pooled`."""
     observed: float
     draws: tuple[float, ...]
-    """The statistic for each set of redrawn labels."""
+    """The statistic for each set of simulated labels."""
     p_value: float | None
     """(1 + draws at least as extreme) / (1 + draws); None where neither side speaks for hidden
     context."""
 
 
-def redrawn_labels(
+def simulated_labels(
     log_prob: ArrayLike, *, num_votes: ArrayLike | None = None, num_draws: int = 99, seed: int = 0
 ) -> np.ndarray:
     """Share of votes for the first in each set of labels, shape `(num_draws, n)`, float32.
@@ -61,7 +61,7 @@ def redrawn_labels(
 def parametric_bootstrap(
     figure: str, observed: float, draws: ArrayLike, *, tail: Literal["upper", "lower"] | None
 ) -> ParametricBootstrap:
-    """Where a statistic of the real labels lies among those of redrawn labels, fitted alike.
+    """Where a statistic of the real labels lies among those of simulated labels, fitted alike.
 
     `tail` is `upper` if hidden context makes the statistic larger (a likelihood ratio), `lower` if
     smaller (r²), None if neither.
