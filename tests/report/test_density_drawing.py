@@ -60,10 +60,10 @@ def numbers_in(path: str) -> list[float]:
 @pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
 def test_a_density_holds_all_but_the_tails(name: str, scale: float):
     for seed in range(5):
-        found = density(random_pair(make_family(name), seed, scale))
-        mass = (found.values * np.diff(found.edges)).sum(1)
-        assert found.values.shape == (2, NUM_CELLS)
-        assert (found.values >= 0).all()
+        edges, densities = density(random_pair(make_family(name), seed, scale))
+        mass = (densities * np.diff(edges)).sum(1)
+        assert densities.shape == (2, NUM_CELLS)
+        assert (densities >= 0).all()
         assert (mass <= 1 + 1e-9).all()
         assert (mass >= 1 - 2 * TAIL - 1e-9).all()
 
@@ -74,9 +74,9 @@ def test_a_normal_density_is_the_closed_form_within_the_error_of_cell_averages()
     |f''| of a normal density is largest at the mean, 1 / (σ³ √(2π)).
     """
     mean, std = (-0.4, 1.1), (0.5, 1.7)
-    found = density(normals(mean, std))
-    middle, width = (found.edges[1:] + found.edges[:-1]) / 2, found.edges[1] - found.edges[0]
-    for values, location, scale in zip(found.values, mean, std, strict=True):
+    edges, densities = density(normals(mean, std))
+    middle, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
+    for values, location, scale in zip(densities, mean, std, strict=True):
         most = width**2 / (24 * scale**3 * math.sqrt(2 * math.pi))
         exact = scipy.stats.norm.pdf(middle, location, scale)
         np.testing.assert_allclose(values, exact, rtol=0, atol=1.001 * most)
@@ -86,33 +86,33 @@ def test_a_mixture_density_is_the_sum_of_its_components():
     raw = np.array([[0.3, -0.2, -2.0, 1.5, 0.1, 0.8], [0.0, 1.0, 0.2, 0.3, -0.5, 1.0]])
     family = Mixture(num_components=2)
     utility = family.decode(raw)
-    found = density(utility)
-    middle, width = (found.edges[1:] + found.edges[:-1]) / 2, found.edges[1] - found.edges[0]
+    edges, densities = density(utility)
+    middle, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     weights, means, stds = utility.components
     for k in range(2):
         curvature = (weights[k] / stds[k] ** 3).sum() / math.sqrt(2 * math.pi)
         density_of = scipy.stats.norm.pdf(middle[:, None], means[k], stds[k])
         exact = (weights[k] * density_of).sum(1)
         most = 1.001 * width**2 * curvature / 24
-        np.testing.assert_allclose(found.values[k], exact, rtol=0, atol=most)
+        np.testing.assert_allclose(densities[k], exact, rtol=0, atol=most)
 
 
 def test_a_categorical_density_is_a_histogram_of_its_masses():
     utility = make_family("categorical").decode(np.array([[3.0, *[0.0] * 9], [0.0] * 10]))
-    found = density(utility)
-    bins = np.minimum(np.clip(found.edges, 0, 1 - 1e-12) * 10, 9).astype(int)
-    whole = (bins[1:] == bins[:-1]) & (found.edges[:-1] >= 0) & (found.edges[1:] <= 1)
+    edges, densities = density(utility)
+    bins = np.minimum(np.clip(edges, 0, 1 - 1e-12) * 10, 9).astype(int)
+    whole = (bins[1:] == bins[:-1]) & (edges[:-1] >= 0) & (edges[1:] <= 1)
     assert whole.sum() > NUM_CELLS / 2
-    np.testing.assert_allclose(found.values[:, whole], 10 * utility.mass[:, bins[:-1][whole]])
+    np.testing.assert_allclose(densities[:, whole], 10 * utility.mass[:, bins[:-1][whole]])
 
 
 def test_a_point_of_probability_is_one_cell_that_holds_all_of_it():
     family = make_family("shared_context")
     raw = np.array([[-1.0, 2.0, 0.0, math.log(3)], [0.5, 0.5, 0.0, 0.0]])
-    found = density(family.decode(raw))
-    mass = found.values * np.diff(found.edges)
+    edges, densities = density(family.decode(raw))
+    mass = densities * np.diff(edges)
     for point, share in ((-1.0, 0.25), (2.0, 0.75)):
-        cell = np.searchsorted(found.edges, point) - 1
+        cell = np.searchsorted(edges, point) - 1
         assert mass[0, cell] == pytest.approx(share)
     assert mass[1].max() == pytest.approx(1)
 

@@ -107,7 +107,10 @@ def results_with(folder: Path, text: Callable[[int], str]) -> list[Result]:
         source=text(2),
         numbers=Table((text(0), text(1)), ((text(2), text(3)), (text(4), text(6)))),
         runs=(
-            Run(text(0), text(1), text(2), text(3), {text(4): text(6)}, {text(7): {text(8): 1}}),
+            Run(
+                *map(text, range(4)),
+                settings={"counts": {text(4): text(6)}, text(7): {text(8): 1}},
+            ),
         ),
         synthetic=(Panel(text(1), text(2), lambda axes: _named(axes, text(4))),),
         notes=tuple(map(text, range(len(HOSTILE)))),

@@ -35,8 +35,9 @@ def test_sentences_runs_and_the_representation_are_read(tmp_path: Path):
         assert (run.name, run.data_set) == (f"{name}.jsonl", name)
         assert run.family == "base, mean_and_variance, categorical"
         assert "categorical: categorical after 10 steps" in run.stopping_rule
-        assert run.configs == {"audit": AUDIT["config"]}
-        assert run.provenance == VERSIONS
+        assert list(run.settings) == ["counts", "audit", "made by"]
+        assert run.settings["audit"] == AUDIT["config"]
+        assert run.settings["made by"] == VERSIONS
 
 
 def test_score_files_that_are_missing_are_told(tmp_path: Path):

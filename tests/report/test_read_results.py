@@ -40,8 +40,10 @@ def test_comparisons_and_jailbreaks_of_one_model_are_one_evaluation(tmp_path: Pa
         "base_last_checkpoint",
         "mean_and_variance_last_checkpoint",
     ]
-    assert result.runs[0].configs == {"training": {"seed": 3}, "scoring": {"batch_size": 4}}
-    assert result.runs[0].counts["steps"] == 50
+    settings = result.runs[0].settings
+    assert list(settings) == ["counts", "training", "scoring", "made by"]
+    assert (settings["training"], settings["scoring"]) == ({"seed": 3}, {"batch_size": 4})
+    assert settings["counts"]["steps"] == 50
     assert result.numbers is not None
     assert [row[:2] for row in result.numbers.rows] == [
         ("base", "both"),

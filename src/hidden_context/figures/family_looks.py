@@ -15,19 +15,10 @@ class Look:
     line: str
 
 
-LOOKS = (
-    Look(GREY, "o", (":")),
-    Look(BLUE, "o", "-"),
-    Look(ORANGE, "s", "--"),
-    Look(GREEN, "^", "-."),
-    Look(PURPLE, "D", (":")),
-    Look(OCHRE, "v", "-"),
-    Look(SKY, "P", "--"),
-)
-LOOKS += tuple(
-    Look(look.color, marker, look.line) for look, marker in zip(LOOKS, "X*ph<>8", strict=True)
-)
-"""Of families beyond the seventh too, by markers of their own in colours that others have."""
+COLORS = (GREY, BLUE, ORANGE, GREEN, PURPLE, OCHRE, SKY)
+LINES = (":", "-", "--", "-.", ":", "-", "--")
+LOOKS = tuple(map(Look, COLORS * 2, "oos^DvPX*ph<>8", LINES * 2))
+"""Families beyond the seventh have markers of their own in colours that others have."""
 
 
 def look_of(family: str) -> Look:

@@ -27,37 +27,26 @@ COLOR_NAMES = {
 
 @dataclass(frozen=True)
 class FigureStyle:
-    """Sizes in inches, fonts and lines in points."""
+    """Sizes in inches, fonts and lines in points; those of the screen unless given."""
 
-    font_size: float
-    title_size: float
-    line_width: float
-    axes_line_width: float
-    marker_size: float
-    panel_inches: tuple[float, float]
+    font_size: float = 9
+    title_size: float = 11
+    line_width: float = 1.6
+    axes_line_width: float = 0.8
+    marker_size: float = 5
+    panel_inches: tuple[float, float] = (4.6, 3.3)
     """Of a figure of one panel: width and height."""
-    full_width: float
+    full_width: float = 10.5
     """Of a figure with several panels in a row."""
-    panels_per_row: int
-    row_inches: float
+    panels_per_row: int = 3
+    row_inches: float = 3.1
     """Height of a row of panels."""
-    has_titles: bool
+    has_titles: bool = True
     """Whether a figure of one panel has a title; on paper its caption says what it is."""
 
 
 STYLES: dict[StyleName, FigureStyle] = {
-    "screen": FigureStyle(
-        font_size=9,
-        title_size=11,
-        line_width=1.6,
-        axes_line_width=0.8,
-        marker_size=5,
-        panel_inches=(4.6, 3.3),
-        full_width=10.5,
-        panels_per_row=3,
-        row_inches=3.1,
-        has_titles=True,
-    ),
+    "screen": FigureStyle(),
     "paper": FigureStyle(
         font_size=8,
         title_size=8,
@@ -79,9 +68,7 @@ def settings(style: FigureStyle) -> dict[str, Any]:
     return {
         **dict.fromkeys(sizes, style.font_size),
         "font.family": "sans-serif",
-        "font.sans-serif": [
-            "DejaVu Sans"
-        ],  # comes with matplotlib, so figures are alike everywhere
+        "font.sans-serif": ["DejaVu Sans"],  # of matplotlib, so figures are alike everywhere
         "axes.titlesize": style.title_size,
         "axes.linewidth": style.axes_line_width,
         "axes.spines.top": False,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
@@ -36,18 +37,14 @@ def load_backbone(
     Raises:
         UserError: There is no such model, or it cannot be loaded.
     """
-    check_exists("model", model_name)
-    try:
-        with quietly():
-            model, loading = AutoModelForSequenceClassification.from_pretrained(
-                model_name,
-                num_labels=num_outputs,
-                dtype=dtype,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
+    with opening("model", model_name):
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            model_name,
+            num_labels=num_outputs,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
     head = head_name(model)
     fresh = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     lacking = sorted(key for key in fresh if not key.startswith(head) and "pooler" not in key)
@@ -65,13 +62,21 @@ def load_backbone(
     return model
 
 
-def check_exists(what: str, name: str) -> None:
-    """Refuse a name that is no folder here and cannot be one on the hub.
+@contextmanager
+def opening(what: str, name: str) -> Iterator[None]:
+    """Read from a folder or the hub, quietly; a name without a slash, such as gpt2, may be either.
 
-    A name without a slash, such as gpt2, may be either.
+    Raises:
+        UserError: The name is no folder here and cannot be one on the hub, or reading fails.
     """
     if not (Path(name).is_dir() or is_hub_name(name) or "/" not in name):
         raise UserError(f"{what} {name} is neither a folder nor the name of a model on the hub.")
+    try:
+        with quietly():
+            yield
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{what} {name} cannot be loaded: {reason}") from error
 
 
 def head_name(model: Any) -> str:
@@ -102,11 +107,8 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         UserError: There is no such tokenizer.
     """
-    check_exists("tokenizer", name)
-    try:
+    with opening("tokenizer", name):
         tokenizer: Any = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"tokenizer {name} cannot be loaded: {_first_line(error)}") from error
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         unknown = tokenizer.unk_token
         usable = unknown not in (None, tokenizer.eos_token, tokenizer.bos_token)
@@ -120,10 +122,8 @@ def load_config(model_name: str) -> Any:
     Raises:
         UserError: There is none.
     """
-    try:
+    with opening("model", model_name):
         return AutoConfig.from_pretrained(model_name)
-    except (OSError, ValueError) as error:
-        raise UserError(f"model {model_name} cannot be loaded: {_first_line(error)}") from error
 
 
 def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
@@ -168,16 +168,11 @@ def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[st
 
     What the padding is does not matter: it is masked, and texts are pooled by the mask.
     """
-    longest = max(len(ids) for ids in token_ids)
-    input_ids = np.full((len(token_ids), longest), pad_token_id or 0, dtype=np.int64)
-    attention_mask = np.zeros_like(input_ids)
-    for row, ids in enumerate(token_ids):
-        input_ids[row, : len(ids)] = ids
-        attention_mask[row, : len(ids)] = 1
-    return {
-        "input_ids": torch.from_numpy(input_ids),
-        "attention_mask": torch.from_numpy(attention_mask),
-    }
+    texts = [torch.tensor(ids, dtype=torch.int64) for ids in token_ids]
+    input_ids = pad_sequence(texts, batch_first=True, padding_value=pad_token_id or 0)
+    lengths = torch.tensor([len(ids) for ids in texts])
+    attention_mask = torch.arange(input_ids.shape[1]) < lengths[:, None]
+    return {"input_ids": input_ids, "attention_mask": attention_mask.long()}
 
 
 class _ReadsBatches:
@@ -206,11 +201,9 @@ class _ReadsBatches:
     ) -> SequenceClassifierOutput:
         """Raw outputs, shape `(texts, num_outputs)`.
 
-        Args:
-            input_ids: One padded batch, shape `(texts, longest)`.
-            attention_mask: Its mask.
-            batches: In its place, any number of batches, padded or packed.
-            places: Which of the batches' texts comes first, second and so on; if None, as they are.
+        The texts are one padded batch, `input_ids` and `attention_mask` of shape
+        `(texts, longest)`, or any number of `batches`, padded or packed. `places` says which of the
+        batches' texts comes first, second and so on; if None, they are in order.
         """
         if batches is None:
             batches = [{"input_ids": input_ids, "attention_mask": attention_mask}]
@@ -242,7 +235,3 @@ class _PooledAtLastToken(_ReadsBatches):
         mask = batch["attention_mask"]
         last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(-1)
         return states[torch.arange(len(last), device=states.device), last.to(states.device)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

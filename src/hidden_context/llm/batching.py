@@ -72,11 +72,8 @@ def divided(
 ) -> list[list[int]]:
     """Indices of the texts of each forward pass when scoring.
 
-    Args:
-        texts: Token ids.
-        batching: See `Batching`.
-        token_budget: Tokens a forward pass, for all but `padded`; a text with more is alone.
-        batch_size: Texts a forward pass, for `padded`.
+    A pass has `batch_size` texts where batching is `padded`, else `token_budget` tokens; a text
+    with more is alone.
     """
     lengths = [len(text) for text in texts]
     if batching == "shared_prefix":

@@ -49,9 +49,9 @@ def find_checkpoint(
         name: Folder, or name of a repository on the hub.
         model_name: Backbone of an adapter, where it is not at the recorded place; if its name is
             another than the recorded one, a warning says so.
-        num_outputs: Checked against the family if given.
+        num_outputs: Checked against the family.
         reward_model_type: Family of a checkpoint without a record; read as published.
-        link: Link in place of the recorded one.
+        link: In place of the recorded one.
 
     Raises:
         UserError: Nothing is there, its family is not known, or what is given contradicts it.
@@ -60,9 +60,8 @@ def find_checkpoint(
     is_adapter = (folder / "adapter_config.json").is_file()
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
-    recorded = (
-        read_json(folder / CHECKPOINT_RECORD) if (folder / CHECKPOINT_RECORD).is_file() else {}
-    )
+    record = folder / CHECKPOINT_RECORD
+    recorded = read_json(record) if record.is_file() else {}
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(
@@ -72,12 +71,13 @@ def find_checkpoint(
     outcome_model = DEFAULT_OUTCOME_MODEL
     if "outcome_model" in recorded:
         outcome_model = outcome_model_from_dict(recorded["outcome_model"])
+    backbone = str(folder)
     if is_adapter:
         backbone = _backbone(folder, recorded, model_name)
-        return CheckpointRecord(folder, family, backbone, True, outcome_model, recorded)
-    _warn_of_another(folder, recorded.get("model_name"), model_name)
-    _check_width(folder, family)
-    return CheckpointRecord(folder, family, str(folder), False, outcome_model, recorded)
+    else:
+        _warn_of_another(folder, recorded.get("model_name"), model_name)
+        _check_width(folder, family)
+    return CheckpointRecord(folder, family, backbone, is_adapter, outcome_model, recorded)
 
 
 def load_checkpoint(
@@ -89,11 +89,9 @@ def load_checkpoint(
 ) -> tuple[Any, Any]:
     """Load the model, in evaluation mode, and its tokenizer.
 
-    Args:
-        record: From `find_checkpoint`.
-        tokenizer_name: Where the tokenizer is, if neither in the folder nor with the backbone.
-        dtype: Of the weights; raw outputs are read in float32 in any case.
-        backbone: A loaded backbone to put an adapter on, instead of loading it again.
+    `tokenizer_name` is where that is, if neither in the folder nor with the backbone. `dtype` is of
+    the weights; raw outputs are read in float32 in any case. An adapter is put on `backbone`, if
+    one is loaded already.
     """
     num_outputs = record.family.num_outputs
     own = (record.folder / "tokenizer_config.json").is_file()
@@ -115,9 +113,8 @@ def refusing_full_disks(folder: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError) as error:
-        if not any(
-            sign in str(error) for sign in ("I/O error", "PytorchStreamWriter", "inline_container")
-        ):
+        signs = ("I/O error", "PytorchStreamWriter", "inline_container")
+        if not any(sign in str(error) for sign in signs):
             raise
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -135,12 +132,7 @@ def save_record(
 ) -> None:
     """Write the record that makes a folder of weights a checkpoint.
 
-    Args:
-        folder: With the weights.
-        family: How raw outputs are read.
-        model_name: Backbone.
-        outcome_model: How outcomes follow from utilities.
-        training: What is known of how it was made: docs/formats.md.
+    `training` is what is known of how it was made: docs/formats.md.
     """
     meaning = {"family": family.to_dict(), "outcome_model": outcome_model.to_dict()}
     record = {**meaning, "model_name": model_name, **training, **provenance()}

@@ -19,12 +19,10 @@ def whole_texts(
     *,
     vocabulary: int,
 ) -> tuple[list[list[GivenText]], bool]:
-    """Each prompt with its responses, as the texts that a model reads.
+    """Each prompt with its response or K responses, as the texts that a model reads.
 
-    Args:
-        prompts: n of them; whole texts if there are no responses.
-        responses: One for each prompt, or K for each.
-        vocabulary: Number of tokens that the model knows; ids are below it.
+    Without responses, prompts are whole texts. Token ids are below `vocabulary`, the number of
+    tokens that the model knows.
 
     Returns:
         The texts of each of n rows, and whether there are K responses for each prompt.

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, combinations, compress
 from typing import Any
 
 import numpy as np
@@ -35,25 +35,23 @@ class TokenizedObservations:
     @property
     def has_ties(self) -> bool:
         """Whether any vote is a tie."""
-        return any(seen.shares[self.num_grades] > 0 for seen in self.observations)
+        return any(one.shares[self.num_grades] > 0 for one in self.observations)
 
     def with_num_grades(self, num_grades: int) -> "TokenizedObservations":
         """The same for a model of `num_grades` strengths; see `outcomes.with_num_grades`."""
         if num_grades == self.num_grades:
             return self
-        shares = np.array([each.shares for each in self.observations])
+        shares = np.array([observation.shares for observation in self.observations])
         outcomes = with_num_grades(Outcomes(shares, np.ones(len(shares))), num_grades)
-        return replace(
-            self,
-            observations=[
-                replace(each, shares=tuple(found.tolist()))
-                for each, found in zip(self.observations, outcomes.shares, strict=True)
-            ],
-        )
+        observations = [
+            replace(observation, shares=tuple(shares))
+            for observation, shares in zip(self.observations, outcomes.shares.tolist(), strict=True)
+        ]
+        return replace(self, observations=observations)
 
     def unseen_strengths(self) -> list[int]:
         """Strengths without a vote: gaps below the greatest, or 1 where all votes are ties."""
-        votes = np.sum([each.shares for each in self.observations], axis=0)
+        votes = np.sum([observation.shares for observation in self.observations], axis=0)
         middle = self.num_grades
         either = votes[middle:] + votes[middle::-1]
         return [grade for grade in range(1, middle + 1) if either[grade] == 0]
@@ -62,11 +60,10 @@ class TokenizedObservations:
         """For all pairs that were compared, numbers of the two texts; equal texts have one."""
         numbers: dict[bytes, int] = {}
         ids = [
-            [numbers.setdefault(text.tobytes(), len(numbers)) for text in each.texts]
-            for each in self.observations
+            [numbers.setdefault(text.tobytes(), len(numbers)) for text in observation.texts]
+            for observation in self.observations
         ]
-        pairs = [(texts[i], texts[j]) for texts in ids for j in range(len(texts)) for i in range(j)]
-        first, second = np.array(pairs).T
+        first, second = np.array([pair for texts in ids for pair in combinations(texts, 2)]).T
         return first, second
 
     @property
@@ -94,11 +91,7 @@ class TokenizedObservations:
 
 
 def tokenize_observations(
-    comparisons: Comparisons,
-    tokenizer: Any,
-    *,
-    max_length: int,
-    overlong: Overlong,
+    comparisons: Comparisons, tokenizer: Any, *, max_length: int, overlong: Overlong
 ) -> TokenizedObservations:
     """Tokenise comparisons; see `tokenize_once`.
 
@@ -133,16 +126,12 @@ def tokenize_observations(
 def _observations(
     comparisons: Collection[Comparison], parts: list[tuple[np.ndarray, ...]], kept: list[bool]
 ) -> list[Observation]:
-    outcomes = outcomes_of(comparisons)
+    outcomes, whole = outcomes_of(comparisons), compress(parts, kept)
     if outcomes is None:
-        return [Observation(part) for part, keep in zip(parts, kept, strict=True) if keep]
-    weights = normalize_weights(outcomes.weight[np.array(kept)])
-    shares = outcomes.shares[np.array(kept)]
-    whole = (part for part, keep in zip(parts, kept, strict=True) if keep)
-    return [
-        Observation(part, tuple(share.tolist()), float(weight))
-        for part, share, weight in zip(whole, shares, weights, strict=True)
-    ]
+        return list(map(Observation, whole))
+    outcomes = outcomes[np.array(kept)]
+    shares = map(tuple, outcomes.shares.tolist())
+    return list(map(Observation, whole, shares, normalize_weights(outcomes.weight).tolist()))
 
 
 def _places(sizes: list[int]) -> Any:

@@ -6,11 +6,11 @@ scaled_dot_product_attention for each text.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,8 @@ from hidden_context.llm.packing import Group, PackedRow, Path
 
 PATHS = "packed_paths"
 """Name of the argument that carries `Paths` through a model to its attention."""
+AttentionInputs: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor | None]
+"""Query, key, value and mask, the latter None where attention is causal."""
 LARGEST_HEAD = 256
 """Of variable-length attention, in channels."""
 
@@ -87,19 +89,12 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Causal attention of each text along its path; the signature is that of transformers.
 
-    Args:
-        module: The attention layer.
-        query: Shape `(1, heads, queries, channels)`: all tokens of the row, or with `LastTokens`
-            the last token of each path.
-        key: Shape `(1, key heads, queries, channels)`.
-        value: As `key`.
-        attention_mask: None, since transformers makes no masks for a function that it does not
-            know.
-        packed_paths: Where each text's tokens are.
-        scaling: Factor of the scores; if None, one over the square root of channels.
-        dropout: Probability to drop a weight.
-        sliding_window: How many last tokens, its own among them, a token looks at.
-        softcap: Bound of the scores, by a hyperbolic tangent.
+    No mask is given, since transformers makes none for a function that it does not know. `query`,
+    `(1, heads, queries, channels)`, is of all tokens of the row, or with `LastTokens` of the last
+    one of each path; `key` and `value` are `(1, key heads, tokens, channels)`. Scores are
+    multiplied by `scaling` (if None, by one over the square root of channels) and bounded by
+    `softcap`, by a hyperbolic tangent; a weight is dropped with probability `dropout`. A token
+    looks at `sliding_window` last tokens, its own among them.
 
     Returns:
         Shape `(1, queries, heads, channels)`, and no weights.
@@ -108,18 +103,22 @@ def attend(
         raise RuntimeError("this model reads packed rows only; see hidden_context.llm.batching")
     if isinstance(packed_paths, OnlyKeysAndValues):
         raise Handover(key, value)
+    only_last = isinstance(packed_paths, LastTokens)
     if isinstance(packed_paths, LastTokens):
         paths, key, value = packed_paths.paths, packed_paths.key, packed_paths.value
     else:
         paths = packed_paths
-    only_last = isinstance(packed_paths, LastTokens)
     if dropout == 0 and softcap is None:
-        found = _by_varlen(paths, query, key, value, scaling, sliding_window, only_last=only_last)
-        if found is not None:
-            return found, None
+        attended = _by_varlen(
+            paths, query, key, value, scaling, sliding_window, only_last=only_last
+        )
+        if attended is not None:
+            return attended, None
+    parts = (_of_last_tokens if only_last else _of_all_tokens)(
+        paths, query, key, value, sliding_window
+    )
     options = {"scaling": scaling, "dropout": dropout, "softcap": softcap}
-    by_group = _of_last_tokens if only_last else _of_all_tokens
-    pieces = by_group(paths, query, key, value, sliding_window, options)
+    pieces = [_attention(*part, **options) for part in parts]
     return torch.cat(pieces, dim=2).transpose(1, 2), None
 
 
@@ -161,14 +160,6 @@ def varlen_options(
     return options
 
 
-def _suits_varlen(query: Tensor) -> bool:
-    return (
-        query.is_cuda
-        and query.dtype in (torch.float16, torch.bfloat16)
-        and query.shape[-1] <= LARGEST_HEAD
-    )
-
-
 def _by_varlen(
     paths: Paths,
     query: Tensor,
@@ -181,7 +172,8 @@ def _by_varlen(
 ) -> Tensor | None:
     """One call for all texts, with keys and values gathered by path; None if it cannot be made."""
     attention, names = varlen_attention()
-    if attention is None or not _suits_varlen(query):
+    suits = query.dtype in (torch.float16, torch.bfloat16) and query.shape[-1] <= LARGEST_HEAD
+    if attention is None or not query.is_cuda or not suits:
         return None
     grouped = query.shape[1] != key.shape[1]
     options = varlen_options(
@@ -224,14 +216,8 @@ def varlen_layout(
 
 
 def _of_all_tokens(
-    paths: Paths,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    window: int | None,
-    options: dict[str, Any],
-) -> list[Tensor]:
-    pieces = []
+    paths: Paths, query: Tensor, key: Tensor, value: Tensor, window: int | None
+) -> Iterator[AttentionInputs]:
     split = (x.split(paths.sizes, dim=2) for x in (query, key, value))
     for group, q, k, v in zip(paths.groups, *split, strict=True):
         for path in group.paths:
@@ -239,30 +225,18 @@ def _of_all_tokens(
             mask = None
             if new < length or (window is not None and window < length):
                 name = (new, length, window, q.dtype, q.device)
-                mask = paths.once(
-                    name, lambda n=new, m=length, like=q: lower_right_mask(n, m, window, like)
-                )
-            own = q[:, :, stop - new : stop]
-            pieces.append(_attention(own, _along(k, path), _along(v, path), mask, **options))
-    return pieces
+                mask = paths.once(name, partial(lower_right_mask, new, length, window, q))
+            yield q[:, :, stop - new : stop], _along(k, path), _along(v, path), mask
 
 
 def _of_last_tokens(
-    paths: Paths,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    window: int | None,
-    options: dict[str, Any],
-) -> list[Tensor]:
-    pieces = []
+    paths: Paths, query: Tensor, key: Tensor, value: Tensor, window: int | None
+) -> Iterator[AttentionInputs]:
     queries = query.split([len(group.paths) for group in paths.groups], dim=2)
     split = (x.split(paths.sizes, dim=2) for x in (key, value))
     for number, (group, q, k, v) in enumerate(zip(paths.groups, queries, *split, strict=True)):
         name = ("last", number, window, q.dtype, q.device)
-        mask = paths.once(name, lambda g=group, like=q: _mask_of_last(g, window, like))
-        pieces.append(_attention(q, k, v, mask, **options))
-    return pieces
+        yield q, k, v, paths.once(name, partial(_mask_of_last, group, window, q))
 
 
 def lower_right_mask(num_queries: int, num_keys: int, window: int | None, like: Tensor) -> Tensor:
@@ -300,30 +274,18 @@ def _attention(
     softcap: float | None,
 ) -> Tensor:
     """Attention under a mask, or causal without one."""
-    if softcap is not None:
-        return _capped_attention(query, key, value, mask, scaling, dropout, softcap)
-    return F.scaled_dot_product_attention(
-        query,
-        key,
-        value,
-        attn_mask=mask,
-        is_causal=mask is None,
-        scale=scaling,
-        dropout_p=dropout,
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
-
-
-def _capped_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scaling: float | None,
-    dropout: float,
-    softcap: float,
-) -> Tensor:
-    """With scores bounded by `softcap` (Gemma 2), which scaled_dot_product_attention lacks."""
+    if softcap is None:
+        return F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=scaling,
+            dropout_p=dropout,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+    # scores bounded by `softcap` (Gemma 2), which scaled_dot_product_attention lacks
     if mask is None:
         mask = lower_right_mask(query.shape[2], key.shape[2], None, query)
     repeats = query.shape[1] // key.shape[1]

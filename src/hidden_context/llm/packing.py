@@ -20,6 +20,8 @@ MIN_SHARED = 16
 """Tokens that two texts must share for it to pay: fewer cost more to look up than to compute."""
 ENOUGH = 0.5
 """Share of the token budget from which on a row may end early, where little is shared."""
+MAX_PADDING = 0.2
+"""Share of a padded batch's length that may be padding of a text."""
 
 Span = tuple[int, int]
 """First place in a group, and the place after the last."""
@@ -82,10 +84,9 @@ class PackedRow:
 
 
 def pack(texts: Sequence[np.ndarray]) -> PackedRow:
-    """Put texts in one row. Any list will do: pairs, candidates for a prompt, unrelated texts.
+    """Put texts, as token ids of length 1 and more, in one row.
 
-    Args:
-        texts: Token ids, each of its own length, at least 1.
+    Any list will do: pairs, candidates for a prompt, unrelated texts.
     """
     order = in_trie_order(texts)
     shared_lengths = shared_with_previous([texts[index] for index in order])
@@ -140,24 +141,16 @@ def rows_within_budget(texts: Sequence[np.ndarray], token_budget: int) -> list[l
     return rows
 
 
-def groups_of_like_length(
-    lengths: Sequence[int], *, token_budget: int, max_padding: float = 0.2
-) -> list[list[int]]:
-    """Divide texts among padded batches of like length, longest first.
+def groups_of_like_length(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
+    """Indices of texts in padded batches of like length, longest first; lengths are in tokens.
 
-    Args:
-        lengths: In tokens.
-        token_budget: Tokens of a batch at most, padding included, unless one text has more.
-        max_padding: Share of its length that a text may be padded by.
-
-    Returns:
-        Indices of the texts of each batch.
+    A batch has at most `token_budget` tokens, padding included, unless one text has more.
     """
     batches: list[list[int]] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         fits = batches and (len(batches[-1]) + 1) * longest <= token_budget
-        if fits and lengths[index] >= (1 - max_padding) * longest:
+        if fits and lengths[index] >= (1 - MAX_PADDING) * longest:
             batches[-1].append(index)
         else:
             batches.append([index])

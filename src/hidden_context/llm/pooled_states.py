@@ -14,13 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
-from hidden_context.llm.backbone import (
-    check_exists,
-    load_tokenizer,
-    longest_text,
-    padded,
-    quietly,
-)
+from hidden_context.llm.backbone import load_tokenizer, longest_text, opening, padded
 from hidden_context.llm.batching import default_token_budget
 from hidden_context.llm.packing import groups_of_like_length
 from hidden_context.llm.tokens import tokenize
@@ -45,30 +39,21 @@ class PooledStates:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Load the model.
+        """Load the model from a folder or the hub.
 
-        Args:
-            model_name: Folder or hub name.
-            pooling: `last` is the last token, which in a decoder has seen all others; `mean` is
-                over all tokens. If None, `mean` for encoders and `last` for decoders, which is how
-                a new head is trained on them.
-            max_length: In tokens; longer texts lose their beginning, and are counted.
-            device: Where to compute.
-            dtype: In which precision.
+        `pooling` `last` is the last token, which in a decoder has seen all others; `mean` is over
+        all tokens. If None, `mean` for encoders and `last` for decoders, which is how a new head is
+        trained on them. Texts of more than `max_length` tokens lose their beginning, and are
+        counted.
 
         Raises:
             UserError: The model or its tokenizer cannot be loaded.
         """
-        check_exists("model", model_name)
+        with opening("model", model_name):
+            model, loading = AutoModel.from_pretrained(
+                model_name, dtype=dtype, output_loading_info=True
+            )
         self._tokenizer = load_tokenizer(model_name)
-        try:
-            with quietly():
-                model, loading = AutoModel.from_pretrained(
-                    model_name, dtype=dtype, output_loading_info=True
-                )
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"model {model_name} cannot be loaded: {reason}") from error
         self._new = {*loading["missing_keys"]}
         """Weights that the checkpoint lacks; only those of a pooler, which is not used."""
         if model.config.is_encoder_decoder:
@@ -103,12 +88,12 @@ class PooledStates:
             place=lambda index: f"text {str(texts[index])[:60]!r}",
         )
         self.num_overlong += int(tokenized.overlong.sum())
-        found = np.empty((len(texts), self.width), np.float32)
+        states = np.empty((len(texts), self.width), np.float32)
         lengths = [len(ids) for ids in tokenized.token_ids]
         budget = default_token_budget(self._device)
         for group in groups_of_like_length(lengths, token_budget=budget):
-            found[group] = self._pooled([tokenized.token_ids[index] for index in group])
-        return found
+            states[group] = self._pooled([tokenized.token_ids[index] for index in group])
+        return states
 
     @torch.inference_mode()
     def _pooled(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
@@ -142,7 +127,7 @@ def _without_origin(config: Any) -> Any:
     """A configuration, or a part of it, without what changes no state."""
     if not isinstance(config, dict):
         return config if isinstance(config, (int, float, list)) else str(config)
-    return {name: _without_origin(each) for name, each in config.items() if name not in ORIGIN}
+    return {name: _without_origin(value) for name, value in config.items() if name not in ORIGIN}
 
 
 def _is_decoder(model: Any) -> bool:

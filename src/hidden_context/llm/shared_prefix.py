@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.utils import send_to_device
+from accelerate.utils import recursively_apply, send_to_device
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
@@ -24,12 +24,7 @@ from hidden_context.llm.packed_attention import (
     Paths,
     attend,
 )
-from hidden_context.llm.packing import (
-    MIN_SHARED,
-    in_trie_order,
-    pack,
-    shared_with_previous,
-)
+from hidden_context.llm.packing import MIN_SHARED, in_trie_order, pack, shared_with_previous
 
 ATTENTION = "hidden_context_shared_prefix"
 """Name of the attention function in transformers."""
@@ -102,7 +97,9 @@ def share_again(model: Any) -> None:
 def separate_prefixes(model: Any) -> None:
     """Undo `share_prefixes`, if it was done: the model reads padded batches as before."""
     reward = unwrapped(model)
-    _remove_hooks(reward)
+    for hook in reward.last_layer_hooks:
+        hook.remove()
+    reward.last_layer_hooks = ()
     if reward.stock_attention is not None:
         reward.set_attn_implementation(reward.stock_attention)
         reward.stock_attention = None
@@ -167,8 +164,11 @@ def compute_only_last(
         key, value = handover.args
     else:
         raise RuntimeError(f"{type(layer).__name__} did not call its attention")
-    num_tokens = sum(paths.sizes)
-    args, kwargs = _at_last((args, kwargs), paths, num_tokens)
+    args, kwargs = recursively_apply(
+        lambda tensor: tensor.index_select(1, paths.last.to(tensor.device, non_blocking=True)),
+        (args, kwargs),
+        test_type=lambda x: isinstance(x, Tensor) and x.shape[:2] == (1, sum(paths.sizes)),
+    )
     return args, {**kwargs, PATHS: LastTokens(paths, key, value)}
 
 
@@ -184,23 +184,6 @@ def put_back(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     row = states.new_zeros(1, sum(asked.paths.sizes), states.shape[-1])
     row = row.index_copy(1, asked.paths.last.to(row.device, non_blocking=True), states)
     return (row, *output[1:]) if isinstance(output, tuple) else row
-
-
-def _remove_hooks(reward: Any) -> None:
-    for hook in reward.last_layer_hooks:
-        hook.remove()
-    reward.last_layer_hooks = ()
-
-
-def _at_last(value: Any, paths: Paths, num_tokens: int) -> Any:
-    """Whatever has one entry for each token of the row, at the last tokens alone."""
-    if isinstance(value, Tensor) and value.shape[:2] == (1, num_tokens):
-        return value.index_select(1, paths.last.to(value.device, non_blocking=True))
-    if isinstance(value, tuple):
-        return tuple(_at_last(each, paths, num_tokens) for each in value)
-    if isinstance(value, dict):
-        return {name: _at_last(each, paths, num_tokens) for name, each in value.items()}
-    return value
 
 
 def _difference(reward: Any, texts: Sequence[np.ndarray], expected: Tensor) -> str:

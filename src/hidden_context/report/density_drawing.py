@@ -1,7 +1,7 @@
 """Two utility densities as one small inline SVG, drawn from the distribution function alone."""
 
 import re
-from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from markupsafe import Markup
@@ -16,27 +16,21 @@ TAIL = 0.001
 NAMES = ("chosen", "rejected")
 
 
-@dataclass(frozen=True)
-class Density:
-    """Mean density of utility in equal cells."""
-
-    edges: np.ndarray
-    """Shape `(NUM_CELLS + 1,)`."""
-    values: np.ndarray
-    """Of two responses, shape `(2, NUM_CELLS)`, 1/utility."""
-
-
-def density(utility: UtilityDistribution) -> Density:
-    """Of a batch of 2, over the cells of an axis that holds both.
+def density(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
+    """Mean densities of a batch of 2 in equal cells of an axis that holds both.
 
     The sum over cells times their width is what the axis holds: at least 1 - 2 `TAIL`, points on
     its ends apart. See `UtilityDistribution.density`.
+
+    Returns:
+        Edges of the cells, shape `(NUM_CELLS + 1,)`, and densities, shape `(2, NUM_CELLS)`,
+        1/utility.
     """
     low = float(np.min(np.asarray(utility.quantile(TAIL))))
     high = float(np.max(np.asarray(utility.quantile(1 - TAIL))))
     margin = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
     edges = np.linspace(low - margin, high + margin, NUM_CELLS + 1)
-    return Density(edges, np.asarray(utility.density(edges), np.float64))
+    return edges, np.asarray(utility.density(edges), np.float64)
 
 
 def drawing(utility: UtilityDistribution) -> Markup:
@@ -51,17 +45,15 @@ def drawing(utility: UtilityDistribution) -> Markup:
         ends = float(mean.min() - margin), float(mean.max() + margin)
         areas = ""
     else:
-        found = density(utility)
-        ends = float(found.edges[0]), float(found.edges[-1])
-        tallest = found.values.max() or 1.0
+        edges, densities = density(utility)
+        ends = float(edges[0]), float(edges[-1])
+        heights = densities / (densities.max() or 1.0)
         areas = "".join(
-            f'<path class="density {name}" d="{_area(found.edges, values / tallest, ends)}"/>'
-            for name, values in zip(NAMES, found.values, strict=True)
+            f'<path class="density {name}" d="{_area(edges, height, ends)}"/>'
+            for name, height in zip(NAMES, heights, strict=True)
         )
-    marks = "".join(
-        _mark(name, _x(mean[k], ends), None if utility.is_scalar else _x(low[k], ends))
-        for k, name in enumerate(NAMES)
-    )
+    lows = [None if utility.is_scalar else _x(value, ends) for value in low]
+    marks = "".join(_mark(name, _x(mean[k], ends), lows[k]) for k, name in enumerate(NAMES))
     labels = "".join(
         f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="{anchor}">{decimal(end, 2)}</text>'
         for x, anchor, end in ((MARGIN, "start", ends[0]), (WIDTH - MARGIN, "end", ends[1]))
@@ -76,16 +68,15 @@ def drawing(utility: UtilityDistribution) -> Markup:
 
 def description(utility: UtilityDistribution) -> str:
     """The drawing in words."""
-    mean = np.asarray(utility.mean, np.float64)
-    std = np.asarray(utility.std, np.float64)
-    low = np.asarray(utility.quantile(0.01), np.float64)
-    if utility.is_scalar:
-        return "; ".join(f"{name}: utility {decimal(mean[k])}" for k, name in enumerate(NAMES))
-    return "; ".join(
-        f"{name}: mean {decimal(mean[k])}, standard deviation {decimal(std[k])}, "
-        f"0.01-quantile {decimal(low[k])}"
-        for k, name in enumerate(NAMES)
-    )
+    measures = {"utility": utility.mean}
+    if not utility.is_scalar:
+        measures = {"mean": utility.mean, "standard deviation": utility.std}
+        measures["0.01-quantile"] = utility.quantile(0.01)
+    sides = []
+    for k, name in enumerate(NAMES):
+        listed = [f"{what} {decimal(float(values[k]))}" for what, values in measures.items()]
+        sides.append(f"{name}: {', '.join(listed)}")
+    return "; ".join(sides)
 
 
 def _x(value: float, ends: tuple[float, float]) -> float:
@@ -95,13 +86,12 @@ def _x(value: float, ends: tuple[float, float]) -> float:
 
 def _area(edges: np.ndarray, heights: np.ndarray, ends: tuple[float, float]) -> str:
     """Steps of the cells; equal neighbours are one."""
-    top = BASELINE - heights * (BASELINE - MARGIN)
     path = f"M{_x(edges[0], ends):.1f} {BASELINE}"
-    for k, y in enumerate(top):
-        if k == 0 or f"{y:.1f}" != f"{top[k - 1]:.1f}":
-            path += f"V{y:.1f}"
-        if k + 1 == len(top) or f"{top[k + 1]:.1f}" != f"{y:.1f}":
-            path += f"H{_x(edges[k + 1], ends):.1f}"
+    tops = [f"{BASELINE - height * (BASELINE - MARGIN):.1f}" for height in heights]
+    end = 0
+    for top, cells in groupby(tops):
+        end += len(list(cells))
+        path += f"V{top}H{_x(edges[end], ends):.1f}"
     return re.sub(r"\.0(?=[A-Z]|$)", "", f"{path}V{BASELINE}Z")
 
 

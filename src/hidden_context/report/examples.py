@@ -1,6 +1,6 @@
 """Comparisons that people should look at, chosen by their scores."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,11 +47,11 @@ def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
         scores: Of comparisons.
         num_examples: Of each kind, at most.
     """
-    kinds = _scalar_kinds if scores.utility.is_scalar else _distributional_kinds
-    chosen = [
-        (title, explanation, _without_copies(order, scores.by_row, num_examples), len(order))
-        for title, explanation, order in kinds(scores)
-    ]
+    chosen = []
+    for title, explanation, places in _orders(scores):
+        order = np.argsort(places, kind="stable")[: np.sum(places < np.inf)]
+        rows = _without_copies(order, scores.by_row, num_examples)
+        chosen.append((title, explanation, rows, len(order)))
     wanted = {row for _, _, rows, _ in chosen for row in rows}
     up_to_last = islice(enumerate(scores.rows), max(wanted, default=-1) + 1)
     texts = {number: row for number, row in up_to_last if number in wanted}
@@ -73,39 +73,37 @@ def is_scalar_family(family: Family) -> bool:
 
 
 Order = tuple[str, str, np.ndarray]
-"""Title, explanation, and row numbers, the most typical first."""
+"""Title, explanation, and a number for each row: the lowest is the most typical, ∞ is none."""
 
 
-def _distributional_kinds(scores: Scores) -> Iterator[Order]:
+def _orders(scores: Scores) -> list[Order]:
     utility = scores.utility
     mean, low, variance = (
         np.asarray(values, np.float64)
         for values in (utility.mean, utility.quantile(LOW_LEVEL), utility.variance)
     )
-    spread = variance.sum(1)
-    yield (
-        "Most contested",
-        "largest spread: the sum of the variances of both utilities",
-        np.argsort(-spread, kind="stable"),
-    )
-    yield "Most certain", "smallest spread", np.argsort(spread, kind="stable")
-    by_mean, by_low = mean[:, 0] - mean[:, 1], low[:, 0] - low[:, 1]
-    disagree = np.flatnonzero(by_mean * by_low < 0)
-    clarity = np.minimum(np.abs(by_mean), np.abs(by_low))[disagree]
-    yield (
-        "Mean and 0.01-quantile disagree",
-        "one response has the higher mean, the other the higher 0.01-quantile: who is wary of the "
-        "worst cases decides otherwise",
-        disagree[np.argsort(-clarity, kind="stable")],
-    )
-
-
-def _scalar_kinds(scores: Scores) -> Iterator[Order]:
-    """A scalar family knows no spread: only how far apart two utilities are."""
-    mean = np.asarray(scores.utility.mean, np.float64)
-    gap = np.abs(mean[:, 0] - mean[:, 1])
-    yield "Closest", "smallest difference of the utilities", np.argsort(gap, kind="stable")
-    yield "Most decided", "largest difference of the utilities", np.argsort(-gap, kind="stable")
+    by_mean, by_low, spread = mean[:, 0] - mean[:, 1], low[:, 0] - low[:, 1], variance.sum(1)
+    if utility.is_scalar:  # it knows no spread: only how far apart two utilities are
+        gap = np.abs(by_mean)
+        return [
+            ("Closest", "smallest difference of the utilities", gap),
+            ("Most decided", "largest difference of the utilities", -gap),
+        ]
+    clarity = np.minimum(np.abs(by_mean), np.abs(by_low))
+    return [
+        (
+            "Most contested",
+            "largest spread: the sum of the variances of both utilities",
+            -spread,
+        ),
+        ("Most certain", "smallest spread", spread),
+        (
+            "Mean and 0.01-quantile disagree",
+            "one response has the higher mean, the other the higher 0.01-quantile: who is wary of "
+            "the worst cases decides otherwise",
+            np.where(by_mean * by_low < 0, -clarity, np.inf),
+        ),
+    ]
 
 
 def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:

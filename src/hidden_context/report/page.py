@@ -3,41 +3,25 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from hidden_context import __version__
-from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
 from hidden_context.report.density_drawing import description, drawing
-from hidden_context.report.examples import Kind, examples_of, is_scalar_family
+from hidden_context.report.examples import examples_of, is_scalar_family
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
-from hidden_context.report.results import ExampleSource, Panel, Result, Table
-from hidden_context.report.sections import Section, sections_of
+from hidden_context.report.results import ExampleSource, Panel, Result
+from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
 from hidden_context.report.tables import decimal, predictions, setting
 
 TEMPLATE = "report.html"
 TITLE = "Hidden context in preference data"
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """Everything that the page has of one result."""
-
-    id: str
-    result: Result
-    predictions: Table | None
-    sections: tuple[tuple[Section, list[Markup]], ...]
-    """Each with the drawings of its panels."""
-    examples: tuple[tuple[Evaluation, list[Kind]], ...]
-    """Comparisons of each data set that people should look at, with the model that chose them."""
 
 
 def write_page(
@@ -107,21 +91,22 @@ def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
     return max(sources, key=worth)
 
 
-def _chapter(number: int, result: Result, num_examples: int) -> Chapter:
+def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
+    """What the template is given of one result."""
     names = (f"f{number}-{count}" for count in itertools.count(1))
     by_data_set: dict[str, list[ExampleSource]] = {}
     for source in result.examples if num_examples > 0 else ():
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chosen = map(model_for_examples, by_data_set.values())
-    return Chapter(
-        id=f"{number}-{file_name(result.title)}",
-        result=result,
-        predictions=predictions(result.evaluations),
-        sections=tuple(
+    return {
+        "id": f"{number}-{file_name(result.title)}",
+        "result": result,
+        "predictions": predictions(result.evaluations),
+        "sections": [
             (section, [as_svg(panel, next(names)) for panel in section.panels])
             for section in sections_of(result)
-        ),
-        examples=tuple(
+        ],
+        "examples": [
             (source.evaluation, examples_of(source.load(), num_examples)) for source in chosen
-        ),
-    )
+        ],
+    }

@@ -5,6 +5,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import matplotlib
@@ -46,15 +47,16 @@ def write_figures(panels: Sequence[Panel], folder: Path, style: FigureStyle) -> 
     """Each panel as `<title>.png` and `.pdf`, equal for equal panels."""
     written: list[Path] = []
     for panel in panels:
-        stem = file_name(panel.title)
+        name = file_name(panel.title)
+        numbered = chain([name], (f"{name}_{number}" for number in count(2)))
         taken = {path.stem for path in written}
-        number = next(k for k in range(1, len(panels) + 2) if _numbered(stem, k) not in taken)
+        stem = next(candidate for candidate in numbered if candidate not in taken)
         with in_style(style):
             figure = figure_of(panel, style, has_title=style.has_titles)
-            for kind in UNDATED:
-                path = folder / f"{_numbered(stem, number)}.{kind}"
+            for kind, metadata in UNDATED.items():
+                path = folder / f"{stem}.{kind}"
                 with atomic_write(path) as file:
-                    figure.savefig(file, format=kind, metadata=UNDATED[kind])
+                    figure.savefig(file, format=kind, metadata=metadata)
                 written.append(path)
     return written
 
@@ -63,10 +65,6 @@ def file_name(title: str) -> str:
     """Letters, digits and underscores."""
     plain = title.lower().replace("²", "2")
     return re.sub(r"[^a-z0-9]+", "_", plain)[:LONGEST_NAME].strip("_") or "figure"
-
-
-def _numbered(stem: str, number: int) -> str:
-    return stem if number == 1 else f"{stem}_{number}"
 
 
 def figure_of(panel: Panel, style: FigureStyle, *, has_title: bool) -> Figure:

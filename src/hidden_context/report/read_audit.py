@@ -6,7 +6,7 @@ from pathlib import Path
 from hidden_context.audits import result as audit_result
 from hidden_context.audits.result import AuditResult
 from hidden_context.records import as_plain
-from hidden_context.report.results import PROVENANCE, ExampleSource, Result, Run
+from hidden_context.report.results import ExampleSource, Result, Run, made_by
 from hidden_context.report.tables import NO_VALUE, jailbreaks
 from hidden_context.scores.score_files import load_scores
 
@@ -55,9 +55,11 @@ def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = 
                 stopping_rule="; ".join(
                     f"{one.family.name}: {one.stopping_rule}" for one in audited_set.evaluations
                 ),
-                counts=audited_set.counts,
-                configs={"audit": as_plain(audited.config)},
-                provenance={name: audited.made_by.get(name) for name in PROVENANCE},
+                settings={
+                    "counts": audited_set.counts,
+                    "audit": as_plain(audited.config),
+                    "made by": made_by(audited.made_by),
+                },
             )
             for audited_set in audited.sets
         ),

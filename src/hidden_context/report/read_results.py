@@ -1,6 +1,7 @@
 """Whatever a page can be made of (values in memory, files, folders) to what it shows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from hidden_context.records import CHECKPOINT_RECORD, read_json
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
-from hidden_context.report.results import PROVENANCE, ExampleSource, Panel, Result, Run, Table
-from hidden_context.report.tables import NO_VALUE, decimal, main_numbers, setting
-from hidden_context.risk import PAPER_RISK
+from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table, made_by
+from hidden_context.report.tables import decimal, main_numbers, setting
 from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
@@ -52,8 +52,7 @@ def as_results(given: Any) -> list[Result]:
     if evaluations:
         several = len(evaluations) > 1
         title = "Evaluations" if several else f"Evaluation of {labels_of(evaluations)[0]}"
-        risks = [str(PAPER_RISK)]
-        results.append(result_of(evaluations, title=title, source="in memory", risks=risks))
+        results.append(result_of(evaluations, title=title, source="in memory"))
     if scores:
         results.append(_of_scores(scores, "Scores", "in memory"))
     if paths:
@@ -137,15 +136,17 @@ def _run(scores: Scores) -> Run:
     """What the score file and the checkpoint beside it say of themselves."""
     file = Path(scores.source).parent / CHECKPOINT_RECORD
     checkpoint: Mapping[str, Any] = read_json(file) if file.is_file() else {}
-    configs = {"training": checkpoint.get("config"), "scoring": scores.record.get("config")}
     return Run(
         name=scores.name,
         family=scores.family.name,
         data_set=scores.trained_on,
         stopping_rule=str(scores.record.get("stopping_rule", "")),
-        counts={**scores.record.get("counts", {}), **checkpoint.get("training", {})},
-        configs={step: config for step, config in configs.items() if config},
-        provenance={name: scores.record.get(name, checkpoint.get(name)) for name in PROVENANCE},
+        settings={
+            "counts": {**scores.record.get("counts", {}), **checkpoint.get("training", {})},
+            "training": checkpoint.get("config") or {},
+            "scoring": scores.record.get("config") or {},
+            "made by": made_by({**checkpoint, **scores.record}),
+        },
     )
 
 
@@ -153,45 +154,37 @@ def _read_synthetic(folder: Path) -> Result:
     """metrics.json of a synthetic experiment, and its figures."""
     file = folder / METRICS
     record = read_json(file)
+    headers = ("family", "expected loss, nats", "Spearman with Borda count", "with E[u]")
     try:
         config = record["config"]
         models: Mapping[str, Any] = record["models"]
-        rows = [("exact", record["exact"]), *models.items()]
-        numbers = Table(
-            (
-                *("family", "expected loss, nats", "Spearman with Borda count", "with E[u]"),
-                "r² of ranks",
-            ),
-            tuple((name, *_answers(each)) for name, each in rows),
-        )
+        rows = [_answers("exact", record["exact"]), *starmap(_answers, models.items())]
         env = setting(config["env"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{file} is damaged: {type(error).__name__} {error}.") from error
+    run = Run(
+        name=f"synthetic {env}",
+        family=", ".join(models),
+        data_set="generated",
+        settings={"experiment": config, "made by": made_by(record)},
+    )
     return Result(
         title=f"Synthetic experiment {env}",
         source=str(folder),
-        numbers=numbers,
-        runs=(
-            Run(
-                name=f"synthetic {env}",
-                family=", ".join(models),
-                data_set="generated",
-                configs={"experiment": config},
-                provenance={name: record.get(name) for name in PROVENANCE},
-            ),
-        ),
+        numbers=Table((*headers, "r² of ranks"), tuple(rows)),
+        runs=(run,),
         synthetic=tuple(_synthetic_panels(folder)),
     )
 
 
-def _answers(measured: Mapping[str, Any]) -> tuple[str, ...]:
+def _answers(name: str, measured: Mapping[str, Any]) -> tuple[str, ...]:
     order = measured.get("ordering")
     with_exact = [
-        decimal(order[what]["spearman"]) if order else NO_VALUE
+        decimal(order[what]["spearman"] if order else None)
         for what in ("borda_count", "expected_utility")
     ]
     r2 = measured.get("rank_explained_variance")
-    return (decimal(measured["expected_loss"], 4), *with_exact, decimal(r2))
+    return (name, decimal(measured["expected_loss"], 4), *with_exact, decimal(r2))
 
 
 def _synthetic_panels(folder: Path) -> list[Panel]:

@@ -11,6 +11,7 @@ from hidden_context.measures.plots import data_set_of, labels_of, level_of
 from hidden_context.records import read_json
 from hidden_context.report.results import Result, Run
 from hidden_context.report.tables import main_numbers
+from hidden_context.risk import PAPER_RISK
 
 KNOWN_VERSIONS = (1, 2)
 
@@ -51,7 +52,7 @@ def result_of(
     *,
     title: str,
     source: str,
-    risks: Sequence[str],
+    risks: Sequence[str] = (str(PAPER_RISK),),
     notes: Sequence[str] = (),
 ) -> Result:
     """Evaluations alone, as the page shows them; `risks` are of its table, beside the mean."""
@@ -67,7 +68,7 @@ def result_of(
             family=evaluation.family.name,
             data_set=data_set_of(evaluation),
             stopping_rule=evaluation.stopping_rule,
-            counts={name: count for name, count in counts.items() if count},
+            settings={"counts": {name: count for name, count in counts.items() if count}},
         )
         runs.append(run)
     all_risks = [risk for evaluation in evaluations for risk in evaluation.risks]

@@ -10,9 +10,6 @@ from hidden_context.scores.scores import Scores
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PROVENANCE = ("hidden_context", "commit", "versions")
-"""Fields of a record that say what made it."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -22,16 +19,8 @@ class Run:
     family: str
     data_set: str
     stopping_rule: str = ""
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By step: audit, training, scoring."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Version, commit and versions of the stack."""
-
-    @property
-    def settings(self) -> dict[str, Mapping[str, Any]]:
-        """Everything to be listed, by heading."""
-        return {"counts": self.counts, **self.configs, "made by": self.provenance}
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By heading: counts, configurations by step (audit, training, scoring), made by."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +66,8 @@ class Result:
     synthetic: tuple[Panel, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+
+
+def made_by(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What made a file, as its record says: version, commit and versions of the stack."""
+    return {name: record.get(name) for name in ("hidden_context", "commit", "versions")}

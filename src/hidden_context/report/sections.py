@@ -89,7 +89,7 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
     if len(rules) == 1 and "" not in rules:
         text += f" Training stopped by: {rules.pop()}."
     elif rules - {""}:
-        text += " The stopping rule of each is in the table of runs."
+        text += " The stopping rule of each is among the runs below."
     return text
 
 

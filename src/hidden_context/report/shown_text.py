@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -49,12 +50,11 @@ class ShownText:
 def with_visible_controls(text: object) -> Markup:
     """Escaped for HTML, with control characters, and those that turn or hide text, by number."""
     whole = str(text).replace("\r\n", "\n")
-    return Markup(
-        _UNSEEN.sub(
-            lambda found: f'<span class="unseen">U+{ord(found.group()):04X}</span>',
-            str(escape(whole)),
-        )
-    )
+    return Markup(_UNSEEN.sub(_span_of_number, str(escape(whole))))
+
+
+def _span_of_number(character: re.Match[str]) -> str:
+    return f'<span class="unseen">U+{ord(character.group()):04X}</span>'
 
 
 def without_unseen(page: str) -> str:
@@ -65,23 +65,21 @@ def without_unseen(page: str) -> str:
 def split_prompt(chosen: Text, rejected: Text, prompt: Any) -> tuple[Text | None, Text, Text]:
     """The prompt that two texts share, if it can be told, and what remains of each."""
     if isinstance(chosen, list) and isinstance(rejected, list):
-        shared = 0
-        while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
-            shared += 1
-        before = _messages_before(chosen[:shared], prompt)
-        return ([*before, *chosen[:shared]] or None), chosen[shared:], rejected[shared:]
+        both = zip(chosen[:-1], rejected[:-1], strict=False)  # a response remains of each
+        shared = [turn for turn, _ in takewhile(lambda turns: turns[0] == turns[1], both)]
+        before = [*_messages_before(shared, prompt), *shared]
+        return before or None, chosen[len(shared) :], rejected[len(shared) :]
     if not isinstance(chosen, str) or not isinstance(rejected, str):
         return prompt or None, chosen, rejected
-    if isinstance(prompt, str) and prompt:
-        both = chosen, rejected
-        if all(text.startswith(prompt) for text in both):
-            return prompt, *(text[len(prompt) :] for text in both)  # type: ignore[return-value]
     if prompt:
-        return prompt, chosen, rejected
-    opening, turn, ending = chosen.rpartition(LAST_TURN)
-    other_opening, other_turn, other_ending = rejected.rpartition(LAST_TURN)
-    if turn and turn == other_turn and opening == other_opening:
-        return opening + LAST_TURN, ending, other_ending
+        is_part = isinstance(prompt, str) and chosen.startswith(prompt)
+        start = len(prompt) if is_part and rejected.startswith(prompt) else 0
+        return prompt, chosen[start:], rejected[start:]
+    (*opening, ending), (*other_opening, other_ending) = (
+        text.rpartition(LAST_TURN) for text in (chosen, rejected)
+    )
+    if opening == other_opening and LAST_TURN in opening:
+        return "".join(opening), ending, other_ending
     return None, chosen, rejected
 
 

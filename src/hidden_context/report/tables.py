@@ -1,7 +1,7 @@
 """Numbers, settings and tables as the page writes them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
@@ -12,6 +12,8 @@ from hidden_context.risk import PAPER_RISK
 NO_VALUE = "–"
 GAIN = "more than scalar"
 """Header of a column of small numbers, which need a digit more."""
+Row: TypeAlias = dict[str, str | Estimate | None]
+"""Names and numbers by the headers of their columns."""
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -46,55 +48,52 @@ def setting(value: Any) -> str:
 
 def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
     """How well held-out comparisons are predicted."""
-    return _table(
-        {"data set": list(map(data_set_of, evaluations)), "family": labels_of(evaluations)},
+    rows: list[Row] = [
         {
-            "log-likelihood, nats per vote": [each.log_likelihood for each in evaluations],
-            GAIN: [each.against_base for each in evaluations],
-            "accuracy": [
-                each.log_likelihood and each.accuracy.get("mean", each.accuracy_by_probability)
-                for each in evaluations
-            ],
-            "with length regressed out": [
-                each.length.without_length if each.length else None for each in evaluations
-            ],
-            "the longer wins": [
-                each.length.longer_wins if each.length else None for each in evaluations
-            ],
-            "expected calibration error": [each.expected_calibration_error for each in evaluations],
-            "Brier score": [each.brier_score for each in evaluations],
-        },
-    )
+            "data set": data_set_of(each),
+            "family": label,
+            "log-likelihood, nats per vote": each.log_likelihood,
+            GAIN: each.against_base,
+            "accuracy": each.log_likelihood
+            and each.accuracy.get("mean", each.accuracy_by_probability),
+            "with length regressed out": each.length.without_length if each.length else None,
+            "the longer wins": each.length.longer_wins if each.length else None,
+            "expected calibration error": each.expected_calibration_error,
+            "Brier score": each.brier_score,
+        }
+        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
+    ]
+    return _table(rows)
 
 
 def main_numbers(
     evaluations: Sequence[Evaluation], risks: Sequence[str] = (str(PAPER_RISK),)
 ) -> Table | None:
     """r² and both rates of each model, by the mean and by each risk."""
-    r2, jailbreak_rates, accuracies = (
-        [getattr(each, measure) for each in evaluations]
-        for measure in ("explained_variance", "jailbreak_rate", "helpfulness_accuracy")
-    )
-    columns = {"r², pooled": [scales.get("pooled") for scales in r2]}
-    for name, of_models in (("jailbreak rate", jailbreak_rates), ("accuracy", accuracies)):
-        for risk in dict.fromkeys(["mean", *risks]):
-            columns[f"{name}, {risk}"] = [rates.get(risk) for rates in of_models]
-    names = {"family": labels_of(evaluations), "trained on": list(map(data_set_of, evaluations))}
-    return _table(names, columns)
+    rows: list[Row] = []
+    for label, each in zip(labels_of(evaluations), evaluations, strict=True):
+        row: Row = {"family": label, "trained on": data_set_of(each)}
+        row["r², pooled"] = each.explained_variance.get("pooled")
+        measures = {"jailbreak rate": each.jailbreak_rate, "accuracy": each.helpfulness_accuracy}
+        for name, rates in measures.items():
+            row |= {f"{name}, {risk}": rates.get(risk) for risk in ("mean", *risks)}
+        rows.append(row)
+    return _table(rows)
 
 
-def _table(
-    names: Mapping[str, Sequence[str]], columns: Mapping[str, Sequence[Estimate | None]]
-) -> Table | None:
-    """Columns that are known of none are left out; None if these are all."""
-    known = {
-        header: [with_interval(estimate, 4 if header == GAIN else 3) for estimate in column]
-        for header, column in columns.items()
-        if any(column)
-    }
-    if not known:
+def _table(rows: Sequence[Row]) -> Table | None:
+    """Columns that are known of none are left out; None if no number is known."""
+    if not any(isinstance(cell, Estimate) for row in rows for cell in row.values()):
         return None
-    return Table((*names, *known), tuple(zip(*names.values(), *known.values(), strict=True)))
+    headers = [header for header in rows[0] if any(row[header] is not None for row in rows)]
+    return Table(
+        tuple(headers), tuple(tuple(_cell(row, header) for header in headers) for row in rows)
+    )
+
+
+def _cell(row: Row, header: str) -> str:
+    cell = row[header]
+    return cell if isinstance(cell, str) else with_interval(cell, 4 if header == GAIN else 3)
 
 
 def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
