@@ -1,9 +1,7 @@
 """Comparisons that people should look at, chosen by their scores."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from hidden_context.scores.scores import Scores, texts_of_row
 
 LOW_LEVEL = 0.01
 """Of the risk-averse quantile, as in the paper."""
+NO_TEXT = "(the text is not in the file)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,20 @@ def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
         chosen.append((title, explanation, rows, len(order)))
     wanted = {row for _, _, rows, _ in chosen for row in rows}
     up_to_last = islice(enumerate(scores.rows), max(wanted, default=-1) + 1)
-    texts = {number: row for number, row in up_to_last if number in wanted}
+    rows_read = {number: row for number, row in up_to_last if number in wanted}
     prob = np.exp(scores.log_prob)
 
-    def example(row: int) -> Example:
-        return _example(row, texts.get(row, {}), scores.utility[row], float(prob[row]))
+    def example(number: int) -> Example:
+        prompt, texts = texts_of_row(rows_read.get(number, {}))
+        chosen, rejected = (NO_TEXT if text is None else text for text in texts)
+        prompt, chosen, rejected = split_prompt(chosen, rejected, prompt)
+        return Example(
+            row=number + 1,
+            prompt=shown(prompt) if prompt else None,
+            texts=(shown(chosen), shown(rejected)),
+            utility=scores.utility[number],
+            prob=float(prob[number]),
+        )
 
     return [
         Kind(title, explanation, tuple(map(example, rows)), num_eligible)
@@ -114,18 +122,3 @@ def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:
             break
         rows.setdefault(raw[row].tobytes(), row)
     return list(rows.values())
-
-
-def _example(
-    number: int, row: Mapping[str, Any], utility: UtilityDistribution, prob: float
-) -> Example:
-    prompt, texts = texts_of_row(row)
-    chosen, rejected = ("(the text is not in the file)" if text is None else text for text in texts)
-    prompt, *rest = split_prompt(chosen, rejected, prompt)
-    return Example(
-        row=number + 1,
-        prompt=shown(prompt) if prompt else None,
-        texts=(shown(rest[0]), shown(rest[1])),
-        utility=utility,
-        prob=prob,
-    )

@@ -6,22 +6,8 @@ from functools import partial
 
 import numpy as np
 
+from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
-from hidden_context.measures.plots import (
-    RATE_NAMES,
-    SCALE_NAMES,
-    RateName,
-    data_set_of,
-    draw_explained_variance,
-    draw_reliability,
-    draw_risk,
-    draw_std,
-    draw_training_curve,
-    labels_of,
-    published,
-    rate_of_longer,
-    rates_by_level,
-)
 from hidden_context.report.results import Panel, Result
 
 
@@ -83,7 +69,7 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
     if sizes:
         listed = " or ".join(map(str, sorted(sizes)))
         text += f" Hollow: trained on {listed} comparisons, as many as the smallest set has."
-    if published(list(map(data_set_of, some)), [each.family.name for each in some]):
+    if plots.published(list(map(plots.data_set_of, some)), [each.family.name for each in some]):
         text += " Dashes: as published for Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."
     rules = {each.stopping_rule for each in some}
     if len(rules) == 1 and "" not in rules:
@@ -95,17 +81,17 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
 
 def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each scale: a mark with its interval for every training set and family."""
-    labelled = list(zip(labels_of(evaluations), evaluations, strict=True))
+    labelled = list(zip(plots.labels_of(evaluations), evaluations, strict=True))
     panels = []
-    for scale, name in SCALE_NAMES.items():
+    for scale, name in plots.SCALE_NAMES.items():
         values = "; ".join(
-            f"{label} on {data_set_of(each)} {each.explained_variance[scale].value:.3f}"
+            f"{label} on {plots.data_set_of(each)} {each.explained_variance[scale].value:.3f}"
             for label, each in labelled
             if scale in each.explained_variance
         )
         if values:
             text = f"1: no spread was learned; 0: nothing but spread. {values}."
-            draw = partial(draw_explained_variance, evaluations=evaluations, scale=scale)
+            draw = partial(plots.draw_explained_variance, evaluations=evaluations, scale=scale)
             panels.append(Panel(f"r² {name}", text, draw))
     return panels
 
@@ -122,9 +108,9 @@ def _panels_by_set(
 ) -> list[Panel]:
     """One for each data set of which there is something to say, told by what is said of it."""
     panels = []
-    for data_set in dict.fromkeys(map(data_set_of, evaluations)):
-        of_set = [each for each in evaluations if data_set_of(each) == data_set]
-        text = in_words(list(zip(labels_of(of_set), of_set, strict=True)))
+    for data_set in dict.fromkeys(map(plots.data_set_of, evaluations)):
+        of_set = [each for each in evaluations if plots.data_set_of(each) == data_set]
+        text = in_words(list(zip(plots.labels_of(of_set), of_set, strict=True)))
         if text:
             panels.append(Panel(f"{title} {data_set}", text, partial(draw, evaluations=of_set)))
     return panels
@@ -143,31 +129,32 @@ def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         )
         return f"Held-out r² as training goes on. {last}." if curves else ""
 
-    return _panels_by_set(evaluations, "r² against training,", draw_training_curve, in_words)
+    return _panels_by_set(evaluations, "r² against training,", plots.draw_training_curve, in_words)
 
 
 def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One for each rate and training set, where it was measured at several levels."""
-    rates: tuple[RateName, ...] = ("jailbreak_rate", "helpfulness_accuracy")
+    rates: tuple[plots.RateName, ...] = ("jailbreak_rate", "helpfulness_accuracy")
     panels = []
     for rate in rates:
-        what = RATE_NAMES[rate][0].upper() + RATE_NAMES[rate][1:]
-        draw, in_words = partial(draw_risk, rate=rate), partial(_rates_in_words, what, rate)
+        what = plots.RATE_NAMES[rate][0].upper() + plots.RATE_NAMES[rate][1:]
+        draw, in_words = partial(plots.draw_risk, rate=rate), partial(_rates_in_words, what, rate)
         panels += _panels_by_set(evaluations, f"{what}, trained on", draw, in_words)
     return panels
 
 
-def _rates_in_words(what: str, rate: RateName, labelled: Labelled) -> str:
-    by_level = {label: rates_by_level(each, rate) for label, each in labelled}
-    if max(map(len, by_level.values())) <= 2:
+def _rates_in_words(what: str, rate: plots.RateName, labelled: Labelled) -> str:
+    by_level = [(label, plots.rates_by_level(each, rate)) for label, each in labelled]
+    measured = [(label, levels) for label, levels in by_level if levels]
+    if all(len(levels) <= 2 for _, levels in measured):
         return ""  # the tables say as much as two points
     texts = []
-    for label, levels in by_level.items():
-        for _, mean in levels[:1]:
-            texts.append(f"{label} {mean.value:.3f} by the mean")
-        for level, lowest in levels[1:][-1:]:
-            texts[-1] += f", {lowest.value:.3f} by the {level:g}-quantile"
-    longer = rate_of_longer([each for _, each in labelled], rate)
+    for label, [(_, mean), *rest] in measured:
+        text = f"{label} {mean.value:.3f} by the mean"
+        for level, lowest in rest[-1:]:
+            text += f", {lowest.value:.3f} by the {level:g}-quantile"
+        texts.append(text)
+    longer = plots.rate_of_longer([each for _, each in labelled], rate)
     texts += [] if longer is None else [f"the longer text {longer:.3f}"]
     return f"{what}, by the mean and by quantiles: {'; '.join(texts)}."
 
@@ -189,7 +176,7 @@ def reliability_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         )
         return f"{text} Expected calibration error: {errors}." if errors else text
 
-    return _panels_by_set(evaluations, "Reliability,", draw_reliability, in_words)
+    return _panels_by_set(evaluations, "Reliability,", plots.draw_reliability, in_words)
 
 
 def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
@@ -201,7 +188,7 @@ def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         text = "Shares of the responses; all that lie beyond the right end are in the last bin."
         return f"{text} Median: {medians}." if stds else ""
 
-    return _panels_by_set(evaluations, "Learned standard deviations,", draw_std, in_words)
+    return _panels_by_set(evaluations, "Learned standard deviations,", plots.draw_std, in_words)
 
 
 def _median(histogram: Histogram) -> float:

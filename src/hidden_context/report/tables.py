@@ -38,7 +38,7 @@ def setting(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {setting(each)}" for name, each in value.items()) or "none"
+        return ", ".join(f"{name}: {setting(part)}" for name, part in value.items()) or "none"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(setting, value)) or "none"
     if isinstance(value, int):
@@ -81,6 +81,23 @@ def main_numbers(
     return _table(rows)
 
 
+def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
+    """Rates by each risk, with length regressed out, and of the longer response."""
+    rows: list[Row] = [
+        {
+            "data set": data_set_of(each),
+            "family": label,
+            "decided by": risk,
+            "jailbreak rate": rate,
+            "with length regressed out": each.jailbreak_rate_without_length.get(risk),
+            "the longer wins": each.longer_is_unsafe,
+        }
+        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
+        for risk, rate in each.jailbreak_rate.items()
+    ]
+    return _table(rows)
+
+
 def _table(rows: Sequence[Row]) -> Table | None:
     """Columns that are known of none are left out; None if no number is known."""
     if not any(isinstance(cell, Estimate) for row in rows for cell in row.values()):
@@ -94,22 +111,3 @@ def _table(rows: Sequence[Row]) -> Table | None:
 def _cell(row: Row, header: str) -> str:
     cell = row[header]
     return cell if isinstance(cell, str) else with_interval(cell, 4 if header == GAIN else 3)
-
-
-def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
-    """Rates by each risk, with length regressed out, and of the longer response."""
-    rows = [
-        (
-            data_set_of(each),
-            label,
-            risk,
-            with_interval(rate),
-            with_interval(each.jailbreak_rate_without_length.get(risk)),
-            with_interval(each.longer_is_unsafe),
-        )
-        for label, each in zip(labels_of(evaluations), evaluations, strict=True)
-        for risk, rate in each.jailbreak_rate.items()
-    ]
-    headers = ("data set", "family", "decided by", "jailbreak rate")
-    headers += ("with length regressed out", "the longer wins")
-    return Table(headers, tuple(rows)) if rows else None

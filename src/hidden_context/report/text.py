@@ -82,16 +82,12 @@ def render_curves(evaluations: Sequence[Evaluation], risks: Sequence[str], style
     sections = []
     for each in evaluations:
         rows = [
-            [
-                risk,
-                _interval(each.jailbreak_rate.get(risk)),
-                _interval(each.helpfulness_accuracy.get(risk)),
-            ]
+            [risk, *_both_rates(each, risk)]
             for risk in ["mean", *risks]
             if risk in each.jailbreak_rate or risk in each.helpfulness_accuracy
         ]
         if rows:
-            rows.append(["longer", _number(each.longer_is_unsafe), _number(each.longer_is_helpful)])
+            rows.append(["longer", *_both_longer(each)])
             title = f"By level of risk: {each.family.name}, trained on {each.trained_on}"
             sections.append(_section(title, rows, style, ["risk", "jailbreak rate", "accuracy"]))
     return "\n\n".join([*sections, f"Ties count half. {RATES}"])
@@ -101,16 +97,10 @@ def render_choices(choices: Sequence[LevelChoice], tolerance: float, style: Styl
     """The risk that was chosen on the validation data for each model, and its test figures."""
     rows = []
     for choice in choices:
-        both = (choice.validation, choice.test)
+        model, both = _model(choice.test), (choice.validation, choice.test)
         for risk, label in {"mean": "mean", choice.risk: f"chosen: {choice.risk}"}.items():
-            rates = [
-                of.get(risk)
-                for each in both
-                for of in (each.jailbreak_rate, each.helpfulness_accuracy)
-            ]
-            rows.append([*_model(choice.test), label, *map(_interval, rates)])
-        longer = [of for each in both for of in (each.longer_is_unsafe, each.longer_is_helpful)]
-        rows.append([*_model(choice.test), "longer", *map(_number, longer)])
+            rows.append([*model, label, *(cell for of in both for cell in _both_rates(of, risk))])
+        rows.append([*model, "longer", *(cell for of in both for cell in _both_longer(of))])
     headers = ["family", "trained on", "risk", "validation: jailbreak rate", "accuracy"]
     headers += ["test: jailbreak rate", "accuracy"]
     rule = (
@@ -215,6 +205,17 @@ def _rates(rates: Mapping[str, Rate], risks: Sequence[str]) -> list[object]:
         rate = rates.get(risk)
         cells += [NO_VALUE if rate is None else f"{rate.published:.4f}", _interval(rate)]
     return [*cells, rates["mean"].n]
+
+
+def _both_rates(evaluation: Evaluation, risk: str) -> list[str]:
+    """Jailbreak rate and accuracy."""
+    rates = evaluation.jailbreak_rate, evaluation.helpfulness_accuracy
+    return [_interval(by_risk.get(risk)) for by_risk in rates]
+
+
+def _both_longer(evaluation: Evaluation) -> list[str]:
+    """The same of the longer text."""
+    return [_number(evaluation.longer_is_unsafe), _number(evaluation.longer_is_helpful)]
 
 
 def _number(value: Estimate | float | None) -> str:
