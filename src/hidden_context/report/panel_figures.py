@@ -82,7 +82,7 @@ def inline_svg(figure: Figure, *, name: str, description: str) -> Markup:
     """The figure with a transparent ground, equal for equal figures.
 
     Ink, and what is black by default, becomes the page's text colour, and the colours of
-    `figure_style` CSS variables, so that it can be read on light and dark. Texts stay texts.
+    `figures.style` CSS variables, so that it can be read on light and dark. Texts stay texts.
 
     Args:
         figure: Drawn already.

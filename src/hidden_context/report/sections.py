@@ -127,7 +127,8 @@ def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
             for label, points in curves
             if "pooled" in points[-1].r2
         )
-        return f"Held-out r² as training goes on. {last}." if curves else ""
+        text = "Held-out r² as training goes on."
+        return (f"{text} {last}." if last else text) if curves else ""
 
     return _panels_by_set(evaluations, "r² against training,", plots.draw_training_curve, in_words)
 
