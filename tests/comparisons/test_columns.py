@@ -226,6 +226,15 @@ def test_comparisons_of_one_prompt_share_a_key():
         (A_B | {"winner_model_a": 1, "winner_model_b": 1, "winner_tie": 0}, "one 1 and two 0"),
         (ONE_TWO | ZERO_ONE | {"winner": 1}, "are three responses"),
         ({"responses": ["A", "B", "C"], "winner": 1}, "about two responses, but there are 3"),
+        (
+            {"responses": ["A", "B", "C"], "winner_model_a": 1, "winner_model_b": 0}
+            | {"winner_tie": 0},
+            "winner_model_a is about two responses, but there are 3",
+        ),
+        (
+            {"responses": ["A", "B", "C"], "outcome": {"shares": [0, 0, 1], "weight": 1}},
+            "outcome is about two responses, but there are 3",
+        ),
         ({"responses": ["A", "B", "C"], "ranking": [1, 2, 3]}, "expected the indices 0 to 2"),
         ({"responses": ["A", "B", "C"], "ranks": [1, 1, 2]}, "each once .give ties as comparisons"),
         ({"responses": ["A"], "winner": 0}, "'responses' is not a list of at least two"),

@@ -10,6 +10,7 @@ from hidden_context.comparisons.outcome_columns import (
     Observed,
     Row,
     Votes,
+    read_outcome,
 )
 from hidden_context.errors import UserError
 
@@ -60,7 +61,7 @@ class Layout:
             return responses, Observed({1: 1.0})
         columns = self.described or self.responses
         spoken_of = _responses(row, columns, place) if self.described else responses
-        observed = READERS[self.outcome](row, _names(columns, len(spoken_of)), place)
+        observed = read_outcome(row, self.outcome, _names(columns, len(spoken_of)), place)
         if self.described:
             observed = _oriented(responses, spoken_of, observed, self, place)
         return responses, observed

@@ -55,11 +55,26 @@ class Observed:
     """Indices of the responses, best first."""
 
 
-Reader: TypeAlias = Callable[[Row, Sequence[str], str], Observed]
-"""Of a row, with what each of its responses is called, and of the place for messages."""
+Reader: TypeAlias = Callable[[Row, Sequence[str], Sequence[str], str], Observed]
+"""Of a row, with the columns of its outcome, what each of its responses is called, and the place
+for messages."""
 
 
-def _scored_outcome(row: Row, names: Sequence[str], place: str) -> Observed:
+def read_outcome(row: Row, columns: tuple[str, ...], names: Sequence[str], place: str) -> Observed:
+    """What `columns`, a key of `READERS`, say of the responses called `names`.
+
+    Raises:
+        UserError: They hold something else, or speak of two responses where there are more.
+    """
+    if len(names) != 2 and columns not in OF_ANY_NUMBER:
+        raise UserError(
+            f"{place}: {columns[0]} is about two responses, but there are {len(names)}; give "
+            "'ranking' or 'ranks'."
+        )
+    return READERS[columns](row, columns, names, place)
+
+
+def _scored_outcome(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     """Shares of grades and, in `weight`, votes times the row's own weight."""
     shares, weight = scored_outcome(row, place) or WON
     own = number(row, WEIGHT, place) if WEIGHT in row else 1.0
@@ -113,94 +128,76 @@ def number(row: Row, column: str, place: str, *, most: float = math.inf) -> floa
     return found
 
 
-def _probability(column: str) -> Reader:
-    def read(row: Row, names: Sequence[str], place: str) -> Observed:
-        _two(names, column, place)
-        share = number(row, column, place, most=1.0)
-        return Observed({1: share, -1: 1 - share})
-
-    return read
+def _probability(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    share = number(row, columns[0], place, most=1.0)
+    return Observed({1: share, -1: 1 - share})
 
 
-def _votes(columns: tuple[str, ...]) -> Reader:
-    role = {ROLES[column]: column for column in columns}
-
-    def read(row: Row, names: Sequence[str], place: str) -> Observed:
-        _two(names, columns[0], place)
-        given = {name: number(row, column, place) for name, column in role.items()}
-        wins, ties = given["wins"], given.get("ties", 0.0)
-        losses = given.get("losses", given.get("votes", 0.0) - wins - ties)
-        votes = given.get("votes", wins + losses + ties)
-        if not (losses >= 0 and math.isclose(wins + ties + losses, votes)):
-            raise UserError(
-                f"{place}: {role['wins']} {wins:g}, ties {ties:g} and "
-                f"losses {max(losses, 0.0):g} are not {role['votes']} {votes:g} in all."
-            )
-        if votes == 0:
-            raise UserError(
-                f"{place}: nobody voted ({columns[0]}, ... are all 0); leave the row out."
-            )
-        return Observed({1: wins, -1: losses, 0: ties})
-
-    return read
+def _votes(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    called = {ROLES[column]: column for column in columns}
+    given = {role: number(row, column, place) for role, column in called.items()}
+    wins, ties = given["wins"], given.get("ties", 0.0)
+    losses = given.get("losses", given.get("votes", 0.0) - wins - ties)
+    votes = given.get("votes", wins + losses + ties)
+    if not (losses >= 0 and math.isclose(wins + ties + losses, votes)):
+        raise UserError(
+            f"{place}: {called['wins']} {wins:g}, ties {ties:g} and "
+            f"losses {max(losses, 0.0):g} are not {called['votes']} {votes:g} in all."
+        )
+    if votes == 0:
+        raise UserError(f"{place}: nobody voted ({columns[0]}, ... are all 0); leave the row out.")
+    return Observed({1: wins, -1: losses, 0: ties})
 
 
-def _winner(column: str, strength: str | None = None) -> Reader:
-    def read(row: Row, names: Sequence[str], place: str) -> Observed:
-        _two(names, column, place)
-        given = str(row[column]).strip().lower()
-        named = given.removeprefix("model_").removeprefix("response_").removeprefix("response")
-        if given.split(" ")[0] in TIE_WORDS:
-            return Observed({0: 1.0})
-        if named not in names:
-            raise UserError(
-                f"{place}: {column} is {row[column]!r}; expected {', '.join(names)} or tie."
-            )
-        sign = 1 if named == names[0] else -1
-        grade = _grade(row, strength, place) if strength else 1
-        return Observed({sign * grade: 1.0})
-
-    return read
+def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    column, *strength = columns
+    given = str(row[column]).strip().lower()
+    named = given.removeprefix("model_").removeprefix("response_").removeprefix("response")
+    if given.split(" ")[0] in TIE_WORDS:
+        return Observed({0: 1.0})
+    if named not in names:
+        raise UserError(
+            f"{place}: {column} is {row[column]!r}; expected {', '.join(names)} or tie."
+        )
+    sign = 1 if named == names[0] else -1
+    return Observed({sign * (_grade(row, place) if strength else 1): 1.0})
 
 
-def _strength(row: Row, names: Sequence[str], place: str) -> Observed:
+def _strength(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     if tuple(names) != ("chosen", "rejected"):
         raise UserError(
             f"{place}: 'strength' does not say which response is better; add a column 'winner', "
             "or call the columns chosen and rejected."
         )
-    return Observed({_grade(row, "strength", place): 1.0})
+    return Observed({_grade(row, place): 1.0})
 
 
-def _one_hot(row: Row, names: Sequence[str], place: str) -> Observed:
-    names = ("winner_model_a", "winner_model_b", "winner_tie")
-    values = [number(row, name, place, most=1.0) for name in names]
+def _one_hot(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    values = [number(row, column, place, most=1.0) for column in columns]
     if sum(values) != 1 or max(values) != 1:
-        raise UserError(f"{place}: {', '.join(names)} are {values}; expected one 1 and two 0.")
+        raise UserError(f"{place}: {', '.join(columns)} are {values}; expected one 1 and two 0.")
     return Observed({(1, -1, 0)[values.index(1.0)]: 1.0})
 
 
-def _signed(column: str, *, first_is: int) -> Reader:
-    def read(row: Row, names: Sequence[str], place: str) -> Observed:
-        _two(names, column, place)
-        value = row[column]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-            raise UserError(f"{place}: {column} is {value!r}; expected a whole number.")
-        return Observed({first_is * int(value): 1.0})
-
-    return read
+def _negative_if_first(
+    row: Row, columns: Sequence[str], names: Sequence[str], place: str
+) -> Observed:
+    value = row[columns[0]]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise UserError(f"{place}: {columns[0]} is {value!r}; expected a whole number.")
+    return Observed({-int(value): 1.0})
 
 
-def _label(row: Row, names: Sequence[str], place: str) -> Observed:
+def _label(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     if names[0] != "0":
         raise UserError(
             f"{place}: a 'label' of responses {' and '.join(names)} may be an index, or say that "
             "the first was preferred; use 'winner' or 'probability'."
         )
-    return _winner("label")(row, names, place)
+    return _winner(row, columns, names, place)
 
 
-def _ranking(row: Row, names: Sequence[str], place: str) -> Observed:
+def _ranking(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     order, count = row["ranking"], len(names)
     if not _is_order(order, range(count)):
         raise UserError(
@@ -210,7 +207,7 @@ def _ranking(row: Row, names: Sequence[str], place: str) -> Observed:
     return Observed(order=tuple(map(int, order)))
 
 
-def _ranks(row: Row, names: Sequence[str], place: str) -> Observed:
+def _ranks(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     ranks, count = row["ranks"], len(names)
     if not _is_order(ranks, range(1, count + 1)):
         raise UserError(
@@ -225,37 +222,29 @@ def _is_order(values: Any, numbers: range) -> bool:
     return isinstance(values, list) and sorted(map(str, values)) == sorted(map(str, numbers))
 
 
-def _grade(row: Row, column: str, place: str) -> int:
-    value = row[column]
+def _grade(row: Row, place: str) -> int:
+    value = row["strength"]
     grade = STRENGTHS.get(value.strip().lower()) if isinstance(value, str) else value
     if isinstance(grade, bool) or not isinstance(grade, (int, float)) or grade not in range(10):
         known = ", ".join(STRENGTHS)
         raise UserError(
-            f"{place}: {column} is {value!r}; expected a whole number from 0 (tie) to 9, or one "
+            f"{place}: strength is {value!r}; expected a whole number from 0 (tie) to 9, or one "
             f"of {known}."
         )
     return int(grade)
 
 
-def _two(names: Sequence[str], column: str, place: str) -> None:
-    if len(names) != 2:
-        raise UserError(
-            f"{place}: {column} is about two responses, but there are {len(names)}; give 'ranking' "
-            "or 'ranks'."
-        )
-
-
 READERS: dict[tuple[str, ...], Reader] = {
-    ("probability",): _probability("probability"),
-    ("soft_label",): _probability("soft_label"),
-    **{columns: _votes(columns) for columns in VOTES},
-    ("winner",): _winner("winner"),
-    ("winner", "strength"): _winner("winner", "strength"),
+    ("probability",): _probability,
+    ("soft_label",): _probability,
+    **dict.fromkeys(VOTES, _votes),
+    ("winner",): _winner,
+    ("winner", "strength"): _winner,
     ("strength",): _strength,
-    ("better_response_id",): _winner("better_response_id"),
+    ("better_response_id",): _winner,
     ("winner_model_a", "winner_model_b", "winner_tie"): _one_hot,
-    ("overall_preference",): _signed("overall_preference", first_is=-1),
-    ("preference_strength",): _signed("preference_strength", first_is=-1),
+    ("overall_preference",): _negative_if_first,
+    ("preference_strength",): _negative_if_first,
     ("ranking",): _ranking,
     ("ranks",): _ranks,
     ("label",): _label,
@@ -265,3 +254,5 @@ READERS: dict[tuple[str, ...], Reader] = {
 response; `wins` are its votes; `overall_preference` and `preference_strength` are HelpSteer's,
 negative where the first is better; `better_response_id` is that of PKU-SafeRLHF; `outcome` is that
 of a file of scores."""
+OF_ANY_NUMBER = (("ranking",), ("ranks",))
+"""Those that speak of any number of responses; the others speak of two."""
