@@ -1,5 +1,6 @@
 """Results written as work goes on, so that a run that was killed continues where it stopped."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,19 +20,16 @@ class Journal:
     def __init__(self, path: Path, header: Mapping[str, Any], *, chunk_size: int) -> None:
         """Continue the journal at `path`, or begin it.
 
-        Args:
-            path: The file.
-            header: What the lines depend on, as JSON can hold it.
-            chunk_size: Lines of a chunk; work is cut into the same chunks again.
+        The lines depend on what `header` says. Work is cut into the same chunks again, of
+        `chunk_size` lines.
 
         Raises:
             UserError: The journal that is there is of other work.
         """
         self.path = path
-        self.num_done = 0
-        """Lines that are there from before, a multiple of `chunk_size`."""
         header = json.loads(json_text(header, default=str))
         self.num_done, end = _whole_chunks(path, chunk_size)
+        """Lines that are there from before, a multiple of `chunk_size`."""
         if not self.num_done:
             write_jsonl(path, [header])
             return
@@ -64,6 +62,18 @@ def identity(path: Path, suffixes: tuple[str, ...]) -> list[list[Any]]:
         for file in files
         if file.is_file() and file.name.endswith(suffixes)
     ]
+
+
+def fingerprint(parts: Iterable[Any]) -> str:
+    """A name for values (of JSON, arrays or mappings): other values have another name."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(json.dumps(part, sort_keys=True, default=_plain).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else dict(value)
 
 
 def _whole_chunks(path: Path, chunk_size: int) -> tuple[int, int]:

@@ -9,7 +9,6 @@ import torch
 from hidden_context.llm.packed_attention import (
     Handover,
     LastTokens,
-    OnlyKeysAndValues,
     Paths,
     attend,
     varlen_attention,
@@ -91,7 +90,7 @@ def test_a_token_attends_to_its_own_text_alone(
     expected = dense(paths, query, key, value, window=window, softcap=softcap, **given)
     asked: Any = paths
     if only_last:
-        asked = LastTokens(paths, key, value)
+        asked = LastTokens(paths, (key, value))
         query, expected = query[:, :, paths.last], expected[:, paths.last]
     found, weights = attend(
         torch.nn.Identity(),
@@ -118,7 +117,7 @@ def test_keys_and_values_are_handed_over_before_any_attention():
     paths = Paths.of(pack(make_texts()))
     query, key, value = tensors(sum(paths.sizes), 2, 2)
     with pytest.raises(Handover) as handover:
-        attend(torch.nn.Identity(), query, key, value, None, packed_paths=OnlyKeysAndValues(paths))
+        attend(torch.nn.Identity(), query, key, value, None, packed_paths=LastTokens(paths))
     assert handover.value.args == (key, value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tiny_models import make_tokenizer
 
 from hidden_context.llm import token_cache
-from hidden_context.llm.token_cache import fingerprint, tokenize_once
+from hidden_context.llm.token_cache import name_of, tokenize_once
 from hidden_context.llm.tokens import Overlong, TokenizedTexts
 
 TEXTS = ["bread", "mix flour, water, salt and yeast", "salt"]
@@ -51,15 +51,15 @@ def test_whatever_changes_them_is_noticed(calls: list[int]):
     ids([*TEXTS[:2], "sal", "t"])
     assert len(calls) == 4
     tokenizer = make_tokenizer()
-    names = {fingerprint(tokenizer, TEXTS, {})}
+    names = {name_of(tokenizer, TEXTS, {})}
     tokenizer(TEXTS, truncation=True, max_length=3)
-    names.add(fingerprint(tokenizer, TEXTS, {}))  # what a call leaves behind does not matter
+    names.add(name_of(tokenizer, TEXTS, {}))  # what a call leaves behind does not matter
     assert len(names) == 1
     tokenizer.chat_template = "{{ messages }}"
-    names.add(fingerprint(tokenizer, TEXTS, {}))
+    names.add(name_of(tokenizer, TEXTS, {}))
     tokenizer.add_tokens(["bread"])
-    names.add(fingerprint(tokenizer, TEXTS, {}))
-    names.add(fingerprint(tokenizer, [[{"role": "user", "content": "bread"}]], {}))
+    names.add(name_of(tokenizer, TEXTS, {}))
+    names.add(name_of(tokenizer, [[{"role": "user", "content": "bread"}]], {}))
     assert len(names) == 4
 
 

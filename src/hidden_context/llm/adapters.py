@@ -52,7 +52,7 @@ def merged(model: Any) -> Iterator[None]:
 
     layers: list[Any] = []
     if isinstance(model, PeftModel) and isinstance(model.base_model, LoraModel):
-        layers = [each for each in model.modules() if isinstance(each, LoraLayer)]
+        layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
     weights = [layer.get_base_layer().weight for layer in layers]
     if not all(weight.dtype in (torch.float32, torch.float64) for weight in weights):
         layers, weights = [], []

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +13,11 @@ from hidden_context.llm.backbone import padded, unwrapped
 from hidden_context.llm.packing import Batching, groups_of_like_length, rows_within_budget
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
-TOKEN_BUDGETS = {"cpu": 2048, "mps": 4096, "cuda": 16384}
-"""Tokens a forward pass when scoring, by kind of device (others: as CUDA).
+TOKEN_BUDGETS = defaultdict(lambda: 16384, cpu=2048, mps=4096)
+"""Tokens a forward pass when scoring, by kind of device; as many on CUDA as on any other.
 
 Fewer cut groups apart or leave a GPU idle; more gain nothing.
 """
-
-
-def default_token_budget(device: torch.device) -> int:
-    """See `TOKEN_BUDGETS`."""
-    return TOKEN_BUDGETS.get(device.type, TOKEN_BUDGETS["cuda"])
 
 
 def choose_batching(

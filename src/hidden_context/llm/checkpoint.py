@@ -71,11 +71,8 @@ def find_checkpoint(
     outcome_model = DEFAULT_OUTCOME_MODEL
     if "outcome_model" in recorded:
         outcome_model = outcome_model_from_dict(recorded["outcome_model"])
-    backbone = str(folder)
-    if is_adapter:
-        backbone = _backbone(folder, recorded, model_name)
-    else:
-        _warn_of_another(folder, recorded.get("model_name"), model_name)
+    backbone = _backbone(folder, recorded, model_name, is_adapter=is_adapter)
+    if not is_adapter:
         _check_width(folder, family)
     return CheckpointRecord(folder, family, backbone, is_adapter, outcome_model, recorded)
 
@@ -184,19 +181,20 @@ def _family(
     return family_from_dict({**family.to_dict(), "link": link})
 
 
-def _backbone(folder: Path, recorded: Mapping[str, Any], given: str | None) -> str:
-    """The backbone of an adapter: the one given, or the one it was made from."""
-    adapter = read_json(folder / "adapter_config.json")
-    made_from = recorded.get("model_name") or adapter.get("base_model_name_or_path")
-    if given is None and made_from is None:
-        raise UserError(f"{folder} does not say which model it was made from; give model_name.")
-    _warn_of_another(folder, made_from, given)
-    return given or made_from
-
-
-def _warn_of_another(folder: Path, made_from: str | None, given: str | None) -> None:
+def _backbone(
+    folder: Path, recorded: Mapping[str, Any], given: str | None, *, is_adapter: bool
+) -> str:
+    """The backbone of an adapter: the one given, or the one it was made from; else the folder."""
+    made_from = recorded.get("model_name")
+    if is_adapter and not made_from:
+        made_from = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
         warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
+    if not is_adapter:
+        return str(folder)
+    if given is None and made_from is None:
+        raise UserError(f"{folder} does not say which model it was made from; give model_name.")
+    return given or str(made_from)
 
 
 def _check_width(folder: Path, family: Family) -> None:

@@ -32,14 +32,14 @@ def whole_texts(
     """
     prompts = _several("prompts", prompts)
     if responses is None:
-        rows = [[_checked(prompt, f"prompt {i}", vocabulary)] for i, prompt in _numbered(prompts)]
-        return rows, False
+        texts = [_checked(text, f"prompt {i}", vocabulary) for i, text in enumerate(prompts, 1)]
+        return [[text] for text in texts], False
     responses = _several("responses", responses)
     if len(prompts) != len(responses):
         raise UserError(f"{len(prompts)} prompts but {len(responses)} responses; give one of each.")
     several = not _is_text(responses[0])
     rows = []
-    for (number, prompt), row in zip(_numbered(prompts), responses, strict=True):
+    for (number, prompt), row in zip(enumerate(prompts, start=1), responses, strict=True):
         place = f"prompt {number}"
         if several is _is_text(row):
             kinds = ("one response", "a list of them")
@@ -54,14 +54,10 @@ def whole_texts(
         rows.append(
             [
                 _joined(whole, _checked(candidate, f"{place}, response {k}", vocabulary), place)
-                for k, candidate in _numbered(candidates)
+                for k, candidate in enumerate(candidates, start=1)
             ]
         )
     return rows, several
-
-
-def _numbered(values: Sequence[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(values, start=1))
 
 
 def _several(what: str, given: Any) -> list[Any]:

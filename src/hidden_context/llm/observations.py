@@ -1,14 +1,13 @@
 """Comparisons and rankings as token ids for training, with an account of every one left out."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
-from itertools import accumulate, combinations, compress
+from itertools import accumulate, combinations, compress, islice
 from typing import Any
 
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.schema import Comparison, count_identical, outcomes_of
+from hidden_context.comparisons.schema import count_identical, outcomes_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights, with_num_grades
@@ -81,12 +80,10 @@ class TokenizedObservations:
         """One line for the user."""
         fate = "left out" if overlong == "drop" else "cut at the beginning"
         counts = self.counts
-        kinds = f"{counts['comparisons']} comparisons"
-        if counts["rankings"]:
-            kinds += f" and {counts['rankings']} rankings"
+        rankings = f" and {counts['rankings']} rankings" if counts["rankings"] else ""
         return (
-            f"{name}: {kinds} ({self.num_identical} with equal texts); "
-            f"{self.num_overlong} over {max_length} tokens, {fate}"
+            f"{name}: {counts['comparisons']} comparisons{rankings} ({counts['equal_texts']} with "
+            f"equal texts); {counts['overlong']} over {max_length} tokens, {fate}"
         )
 
 
@@ -105,33 +102,23 @@ def tokenize_observations(
     tokenized = tokenize_once(
         tokenizer, texts, max_length=max_length, overlong=overlong, place=_places(sizes)
     )
-    ends = list(accumulate(sizes))
-    parts = [
-        tuple(tokenized.token_ids[end - size : end]) for end, size in zip(ends, sizes, strict=True)
-    ]
+    token_ids = iter(tokenized.token_ids)
+    parts = [tuple(islice(token_ids, size)) for size in sizes]
     kept = [all(map(len, part)) for part in parts]
     if not any(kept):
         raise UserError(
             f"{comparisons.source}: all {len(comparisons)} comparisons are over {max_length} "
             "tokens; raise max_length, or give overlong truncate_left."
         )
-    overlong_rows = np.add.reduceat(tokenized.overlong, [0, *ends[:-1]]) > 0
-    return TokenizedObservations(
-        _observations(comparisons, parts, kept),
-        count_identical(comparisons),
-        int(overlong_rows.sum()),
-    )
-
-
-def _observations(
-    comparisons: Collection[Comparison], parts: list[tuple[np.ndarray, ...]], kept: list[bool]
-) -> list[Observation]:
-    outcomes, whole = outcomes_of(comparisons), compress(parts, kept)
-    if outcomes is None:
-        return list(map(Observation, whole))
-    outcomes = outcomes[np.array(kept)]
-    shares = map(tuple, outcomes.shares.tolist())
-    return list(map(Observation, whole, shares, normalize_weights(outcomes.weight).tolist()))
+    starts = [0, *accumulate(sizes[:-1])]
+    num_overlong = np.logical_or.reduceat(tokenized.overlong, starts).sum()
+    observations = list(map(Observation, compress(parts, kept)))
+    if (outcomes := outcomes_of(comparisons)) is not None:
+        outcomes = outcomes[np.array(kept)]
+        weights = normalize_weights(outcomes.weight).tolist()
+        shares = map(tuple, outcomes.shares.tolist())
+        observations = list(map(Observation, compress(parts, kept), shares, weights))
+    return TokenizedObservations(observations, count_identical(comparisons), int(num_overlong))
 
 
 def _places(sizes: list[int]) -> Any:

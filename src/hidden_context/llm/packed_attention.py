@@ -55,22 +55,15 @@ class Paths:
 
 @dataclass(frozen=True, eq=False)
 class LastTokens:
-    """Paths of which only the last tokens ask, with the keys and values of the whole row."""
+    """Paths of which only the last tokens ask."""
 
     paths: Paths
-    key: Tensor
-    value: Tensor
+    asked: tuple[Tensor, Tensor] | None = None
+    """Keys and values of the whole row; if None, attention hands over those that it is given."""
 
 
 class Handover(BaseException):
     """Not an error: carries `(key, value)` of a layer out of it before it goes on."""
-
-
-@dataclass(frozen=True, eq=False)
-class OnlyKeysAndValues:
-    """Paths for which attention raises `Handover`."""
-
-    paths: Paths
 
 
 def attend(
@@ -80,7 +73,7 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    packed_paths: Paths | LastTokens | OnlyKeysAndValues | None = None,
+    packed_paths: Paths | LastTokens | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -101,22 +94,18 @@ def attend(
     """
     if packed_paths is None:
         raise RuntimeError("this model reads packed rows only; see hidden_context.llm.batching")
-    if isinstance(packed_paths, OnlyKeysAndValues):
-        raise Handover(key, value)
     only_last = isinstance(packed_paths, LastTokens)
+    paths = packed_paths.paths if isinstance(packed_paths, LastTokens) else packed_paths
     if isinstance(packed_paths, LastTokens):
-        paths, key, value = packed_paths.paths, packed_paths.key, packed_paths.value
-    else:
-        paths = packed_paths
+        if packed_paths.asked is None:
+            raise Handover(key, value)
+        key, value = packed_paths.asked
     if dropout == 0 and softcap is None:
-        attended = _by_varlen(
-            paths, query, key, value, scaling, sliding_window, only_last=only_last
-        )
-        if attended is not None:
-            return attended, None
-    parts = (_of_last_tokens if only_last else _of_all_tokens)(
-        paths, query, key, value, sliding_window
-    )
+        varlen = _by_varlen(paths, query, key, value, scaling, sliding_window, only_last=only_last)
+        if varlen is not None:
+            return varlen, None
+    by_text = _of_last_tokens if only_last else _of_all_tokens
+    parts = by_text(paths, query, key, value, sliding_window)
     options = {"scaling": scaling, "dropout": dropout, "softcap": softcap}
     pieces = [_attention(*part, **options) for part in parts]
     return torch.cat(pieces, dim=2).transpose(1, 2), None
@@ -181,11 +170,10 @@ def _by_varlen(
     )
     if options is None:
         return None
-    layout = paths.once(
+    places, *cumulative_and_largest = paths.once(
         ("varlen", only_last, query.device),
-        lambda: varlen_layout(paths, query.device, only_last=only_last),
+        partial(varlen_layout, paths, query.device, only_last=only_last),
     )
-    places, *cumulative_and_largest = layout
     keys, values = (x[0].transpose(0, 1).index_select(0, places) for x in (key, value))
     queries = query[0].transpose(0, 1).contiguous()
     return attention(queries, keys, values, *cumulative_and_largest, **options)[None]

@@ -123,18 +123,15 @@ def rows_within_budget(texts: Sequence[np.ndarray], token_budget: int) -> list[l
     """
     order = in_trie_order(texts)
     shared = shared_with_previous([texts[index] for index in order])
-    lengths = [len(texts[index]) for index in order]
+    lengths = np.array([len(texts[index]) for index in order])
+    new = np.cumsum(lengths - shared)
     rows, start = [], 0
     while start < len(order):
-        sizes = [lengths[start]]  # of the row, if it ends after each text
-        for length, common in zip(lengths[start + 1 :], shared[start + 1 :], strict=True):
-            if sizes[-1] + length - common > token_budget:
-                break
-            sizes.append(sizes[-1] + length - common)
-        stop = start + len(sizes)
+        sizes = lengths[start] + new[start:] - new[start]  # of the row, if it ends after each text
+        stop = start + max(1, int(np.searchsorted(sizes, token_budget, side="right")))
         if stop < len(order):
-            full = [i for i in range(len(sizes)) if sizes[i] >= ENOUGH * token_budget]
-            ends = [start + 1 + i for i in full] or [stop]
+            full = np.flatnonzero(sizes[: stop - start] >= ENOUGH * token_budget)
+            ends = (start + 1 + full).tolist() or [stop]
             stop = min(ends, key=lambda end: (shared[end], -end))
         rows.append(order[start:stop])
         start = stop

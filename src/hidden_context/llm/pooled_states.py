@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import load_tokenizer, longest_text, opening, padded
-from hidden_context.llm.batching import default_token_budget
+from hidden_context.llm.batching import TOKEN_BUDGETS
 from hidden_context.llm.packing import groups_of_like_length
 from hidden_context.llm.tokens import tokenize
 
@@ -67,7 +67,9 @@ class PooledStates:
         self._max_length = longest_text(model.config, self._tokenizer, max_length)
         self._model: Any = model.eval().to(device)
         self._device = device
-        self._pooling = pooling or ("last" if _is_decoder(model) else "mean")
+        # no masked language model has the architecture of a decoder
+        is_encoder = model.config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+        self._pooling = pooling or ("mean" if is_encoder else "last")
         self.name = model_name
         self.width = int(model.config.get_text_config().hidden_size)
         self.num_overlong = 0
@@ -90,7 +92,7 @@ class PooledStates:
         self.num_overlong += int(tokenized.overlong.sum())
         states = np.empty((len(texts), self.width), np.float32)
         lengths = [len(ids) for ids in tokenized.token_ids]
-        budget = default_token_budget(self._device)
+        budget = TOKEN_BUDGETS[self._device.type]
         for group in groups_of_like_length(lengths, token_budget=budget):
             states[group] = self._pooled([tokenized.token_ids[index] for index in group])
         return states
@@ -128,8 +130,3 @@ def _without_origin(config: Any) -> Any:
     if not isinstance(config, dict):
         return config if isinstance(config, (int, float, list)) else str(config)
     return {name: _without_origin(value) for name, value in config.items() if name not in ORIGIN}
-
-
-def _is_decoder(model: Any) -> bool:
-    """Whether tokens see only those before them: no masked language model has this architecture."""
-    return model.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES

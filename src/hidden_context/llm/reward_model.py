@@ -334,11 +334,6 @@ class RewardModel:
         training = self.record.get("training")
         return stopping_rule(training) if training else UNRECORDED
 
-    @property
-    def trained_on(self) -> str:
-        """The training set, if the checkpoint says which, or else the checkpoint's name."""
-        return self.record.get("config", {}).get("data_subset") or self.name
-
     def scorer(self, options: ScoringOptions) -> Scorer:
         """What makes raw outputs of token ids, once it is entered; made once for equal options."""
         longest = longest_text(self.model.config, self.tokenizer, options.max_length)
@@ -353,7 +348,7 @@ class RewardModel:
         return {
             "outcome_model": self.outcome_model,
             "name": self.name,
-            "trained_on": self.trained_on,
+            "trained_on": self.record.get("config", {}).get("data_subset") or self.name,
             "stopping_rule": self.stopping_rule,
             "record": {"counts": counts},
         }

@@ -15,7 +15,7 @@ from hidden_context.comparisons.schema import Text
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
-from hidden_context.llm.batching import choose_batching, default_token_budget, divided, model_inputs
+from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided, model_inputs
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
@@ -44,7 +44,7 @@ class Scorer:
         self._entered = ExitStack()
         self._batching: Batching | None = None
         self._warned = False
-        self._token_budget = options.token_budget or default_token_budget(model.device)
+        self._token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
 
     def __enter__(self) -> Self:
         self._entered.enter_context(merged(self._model))
@@ -94,7 +94,11 @@ class Scorer:
         `progress` is called with the number of texts that each batch has scored.
         """
         raw = np.full((len(token_ids), self.num_outputs), np.nan, np.float32)
-        distinct = _distinct(token_ids)
+        places: dict[bytes, list[int]] = {}  # equal texts together
+        for index, ids in enumerate(token_ids):
+            if len(ids):
+                places.setdefault(ids.tobytes(), []).append(index)
+        distinct = list(places.values())
         progress(len(raw) - sum(map(len, distinct)))
         if not distinct:
             return raw
@@ -139,12 +143,3 @@ class Scorer:
                 f"({self._model.config.name_or_path}) are damaged, or do not suit bf16."
             )
         return raw
-
-
-def _distinct(token_ids: Sequence[np.ndarray]) -> list[list[int]]:
-    """Indices of the texts that were not dropped, equal texts together."""
-    places: dict[bytes, list[int]] = {}
-    for index, ids in enumerate(token_ids):
-        if len(ids):
-            places.setdefault(ids.tobytes(), []).append(index)
-    return list(places.values())

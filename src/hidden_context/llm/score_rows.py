@@ -1,18 +1,16 @@
 """Scoring of rows of texts, as many as there are, each chunk kept as soon as it is scored."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from hidden_context.comparisons.schema import Text
-from hidden_context.journal import Journal
+from hidden_context.journal import Journal, fingerprint
 from hidden_context.llm.score import Scorer
 from hidden_context.llm.tokens import TokenIds
 
@@ -20,7 +18,6 @@ ROWS_A_CHUNK = 512
 """Enough for texts with shared beginnings to meet, little enough to lose in a kill."""
 
 Rows = Collection[Sequence[Text | TokenIds]]
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -62,7 +59,7 @@ def score_rows(
     """
     journal = None
     if partial is not None:
-        depends_on = {**(header or {}), "rows": len(rows), "texts": fingerprint(rows)}
+        depends_on = {**(header or {}), "rows": len(rows), "texts": fingerprint(map(list, rows))}
         journal = Journal(partial, depends_on, chunk_size=ROWS_A_CHUNK)
     lines = list(journal) if journal else []
     done = len(lines)
@@ -97,19 +94,7 @@ def score_rows(
     )
 
 
-def fingerprint(rows: Rows) -> str:
-    """A name for texts: other texts have another name."""
-    digest = hashlib.blake2b(digest_size=16)
-    for texts in rows:
-        digest.update(json.dumps(list(texts), default=_plain).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else dict(value)
-
-
-def _chunked(rows: Iterable[T]) -> Iterator[list[T]]:
+def _chunked(rows: Iterable[Any]) -> Iterator[list[Any]]:
     iterator = iter(rows)
     while chunk := list(islice(iterator, ROWS_A_CHUNK)):
         yield chunk

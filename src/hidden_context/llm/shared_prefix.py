@@ -5,8 +5,8 @@ transformers, and a hook lets the last layer compute only the tokens that are re
 exact for a backbone is tried out on its own texts.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from hidden_context.llm.backbone import padded, quietly, unwrapped
-from hidden_context.llm.packed_attention import (
-    PATHS,
-    Handover,
-    LastTokens,
-    OnlyKeysAndValues,
-    Paths,
-    attend,
-)
+from hidden_context.llm.packed_attention import PATHS, Handover, LastTokens, Paths, attend
 from hidden_context.llm.packing import MIN_SHARED, in_trie_order, pack, shared_with_previous
 
 ATTENTION = "hidden_context_shared_prefix"
@@ -45,14 +38,10 @@ class NotExactError(Exception):
 def share_prefixes(
     model: Any, texts: Sequence[np.ndarray], pad_token_id: int | None, *, longest: int
 ) -> None:
-    """Let a model read packed rows, after it has scored some texts in both ways.
+    """Let a model read packed rows, after it has scored some of the texts in both ways.
 
-    Args:
-        model: Of `load_backbone`, with adapters or without, on the device where it will run and
-            under the autocast in which it will.
-        texts: Token ids of texts that it will read, of which a few are taken.
-        pad_token_id: For the reference.
-        longest: Tokens of the longest text that it may read.
+    The model is one of `load_backbone`, with adapters or without, on the device where it will run
+    and under the autocast in which it will. It may read texts of up to `longest` tokens.
 
     Raises:
         NotExactError: The two ways differ, or one is impossible; the model is as it was.
@@ -66,7 +55,9 @@ def share_prefixes(
         raise NotExactError(f"does not know layers of kind {', '.join(kinds - KNOWN_LAYERS)}")
     separate_prefixes(model)
     tried = texts_to_try(texts, longest, getattr(config, "sliding_window", None))
-    with torch.no_grad(), quietly(), _evaluating(model):
+    with torch.no_grad(), quietly(), ExitStack() as afterwards:
+        afterwards.callback(model.train, model.training)
+        model.eval()
         batch = send_to_device(padded(tried, pad_token_id), reward.device)
         expected = reward.pooled_states(**batch)
         reason = ""
@@ -119,10 +110,7 @@ def packed_inputs(texts: Sequence[np.ndarray]) -> tuple[dict[str, Any], Tensor]:
 def texts_to_try(texts: Sequence[np.ndarray], longest: int, window: int | None) -> list[np.ndarray]:
     """Two groups that share their beginnings, of usual length, and one that is made to share.
 
-    Args:
-        texts: Those to take them from.
-        longest: Tokens of the longest text there may be.
-        window: Of sliding attention; if a text may be longer, one that is so is made and tried too.
+    If a text may be longer than the `window` of sliding attention, one that is so is made too.
     """
     order = in_trie_order(texts)
     shared = shared_with_previous([texts[index] for index in order])
@@ -159,7 +147,7 @@ def compute_only_last(
     if not isinstance(paths, Paths):
         return None
     try:
-        layer.forward(*args, **{**kwargs, PATHS: OnlyKeysAndValues(paths)})
+        layer.forward(*args, **{**kwargs, PATHS: LastTokens(paths)})
     except Handover as handover:
         key, value = handover.args
     else:
@@ -169,7 +157,7 @@ def compute_only_last(
         (args, kwargs),
         test_type=lambda x: isinstance(x, Tensor) and x.shape[:2] == (1, sum(paths.sizes)),
     )
-    return args, {**kwargs, PATHS: LastTokens(paths, key, value)}
+    return args, {**kwargs, PATHS: LastTokens(paths, (key, value))}
 
 
 def put_back(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
@@ -194,10 +182,8 @@ def _difference(reward: Any, texts: Sequence[np.ndarray], expected: Tensor) -> s
         states = states[places.to(states.device)]
     except Exception as error:  # whatever a model raises, it cannot do this
         return f"fails for {reward.config.model_type} ({type(error).__name__}: {error})"
-    if torch.is_autocast_enabled(expected.device.type):
-        tolerance = HALF_TOLERANCE
-    else:
-        tolerance = TOLERANCES.get(reward.dtype, HALF_TOLERANCE)
+    in_half = torch.is_autocast_enabled(expected.device.type)
+    tolerance = HALF_TOLERANCE if in_half else TOLERANCES.get(reward.dtype, HALF_TOLERANCE)
     difference = (states - expected).double().norm(dim=-1) / expected.double().norm(dim=-1)
     if bool((difference <= tolerance).all()):
         return ""
@@ -205,13 +191,3 @@ def _difference(reward: Any, texts: Sequence[np.ndarray], expected: Tensor) -> s
         f"changes the states of {reward.config.model_type} by up to "
         f"{difference.max().item():.2g} of their size (rounding: {tolerance:.2g})"
     )
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

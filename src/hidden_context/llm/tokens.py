@@ -40,13 +40,9 @@ def tokenize(
 ) -> TokenizedTexts:
     """Tokenise texts with the tokenizer's special tokens, conversations by its chat template.
 
-    Args:
-        tokenizer: Of transformers.
-        texts: Plain texts, conversations, or token ids, which stay as they are.
-        max_length: In tokens, special tokens included.
-        overlong: `drop` leaves the ids empty, `truncate_left` loses the oldest tokens and keeps
-            special tokens and the response, `error` refuses.
-        place: What to call a text in messages, by its index.
+    Token ids stay as they are. Special tokens count in `max_length`. Of longer texts `drop` leaves
+    the ids empty, `truncate_left` loses the oldest tokens and keeps special tokens and the
+    response, `error` refuses. `place` is what to call a text in messages, by its index.
 
     Raises:
         UserError: A text is over-long and may not be, is empty, or needs a chat template that the

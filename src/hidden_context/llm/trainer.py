@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import reduce
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, Trainer
@@ -48,14 +49,6 @@ class Observation:
     weight: float = 1.0
     """1 on average over a data set."""
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether simply the first text was preferred to the second."""
-        return self.shares == (0.0, 0.0, 1.0) and self.weight == 1
-
-
-Inputs: TypeAlias = dict[str, Any]
-
 
 class PreferenceTrainer(Trainer):
     """A Trainer whose batches are comparisons or rankings, and whose loss is their likelihood."""
@@ -73,17 +66,11 @@ class PreferenceTrainer(Trainer):
         schedule: Callable[[float], float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Make a trainer.
+        """Make a trainer; what is not named here is the Trainer's.
 
-        Args:
-            likelihood: How raw outputs and outcomes are read.
-            likelihood_learning_rate: Of its parameters: these few numbers are not at the scale of
-                weights.
-            pad_token_id: What to pad with; it is masked.
-            batching: See `choose_batching`; the loss is the same, but for dropout.
-            schedule: Multiple of the learning rate by the share of steps done; if not given, the
-                Trainer's own schedule.
-            kwargs: See `transformers.Trainer`.
+        The parameters of the likelihood have a learning rate of their own: these few numbers are
+        not at the scale of weights. For `batching` see `choose_batching`: the loss is the same, but
+        for dropout. `schedule` gives the multiple of the learning rate by the share of steps done.
         """
         args = copy(kwargs.pop("args"))
         args._n_gpu = min(1, args.n_gpu)  # DataParallel cannot split rows
@@ -104,8 +91,8 @@ class PreferenceTrainer(Trainer):
         self._share_among_processes()
         observed = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
         self._most_texts = max(len(observation.texts) for observation in observed)
-        ordinary = all(observation.is_plain for observation in observed)
-        self._with_outcomes = likelihood.fitted()[1] != DEFAULT_OUTCOME_MODEL or not ordinary
+        of_wins = all((one.shares, one.weight) == ((0.0, 0.0, 1.0), 1) for one in observed)
+        self._with_outcomes = likelihood.fitted()[1] != DEFAULT_OUTCOME_MODEL or not of_wins
         tried = [text for observation in observed[:NUM_TRIED] for text in observation.texts]
         longest = max(len(text) for observation in observed for text in observation.texts)
         with self.accelerator.autocast():
@@ -118,7 +105,7 @@ class PreferenceTrainer(Trainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: Inputs,
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
@@ -149,7 +136,9 @@ class PreferenceTrainer(Trainer):
                 "bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
-            self._remember(rows.detach()[:, 0], rows.detach()[:, 1])
+            decode, raw_of_pair = self.likelihood.family.decode, rows.detach()
+            margin = decode(raw_of_pair[:, 0]).mean - decode(raw_of_pair[:, 1]).mean
+            self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
         return (loss, rows) if return_outputs else loss
 
     def prediction_step(
@@ -213,12 +202,7 @@ class PreferenceTrainer(Trainer):
         self.likelihood.to(for_loss(torch.zeros(1, device=self.args.device)).device)
         if self.args.world_size > 1:
             for parameter in parameters:
-                parameter.register_hook(self._mean_over_processes)
-
-    def _mean_over_processes(self, gradient: torch.Tensor) -> torch.Tensor:
-        summed = gradient.clone()
-        torch.distributed.all_reduce(summed)
-        return summed / self.args.world_size
+                parameter.register_hook(lambda gradient: reduce(gradient, "mean"))
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Six operations for each weight and token (Kaplan et al. 2020, table 1)."""
@@ -246,11 +230,6 @@ class PreferenceTrainer(Trainer):
             self._since_log.clear()
         super().log(logs, start_time)
 
-    def _remember(self, chosen: torch.Tensor, rejected: torch.Tensor) -> None:
-        family = self.likelihood.family
-        margin = family.decode(chosen).mean - family.decode(rejected).mean
-        self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
-
 
 def collate(
     observations: Sequence[Observation],
@@ -258,13 +237,13 @@ def collate(
     pad_token_id: int | None,
     *,
     with_outcomes: bool = False,
-) -> Inputs:
+) -> dict[str, Any]:
     """Observations as `model_inputs`, one text after the other.
 
     `sizes` is the number of texts of each; `outcomes` are shares and weights, where wanted.
     """
     texts = [text for observation in observations for text in observation.texts]
-    inputs: Inputs = model_inputs(texts, batching, pad_token_id)
+    inputs: dict[str, Any] = model_inputs(texts, batching, pad_token_id)
     inputs["sizes"] = [len(observation.texts) for observation in observations]
     if with_outcomes:
         shares = torch.tensor([observation.shares for observation in observations])
@@ -278,11 +257,8 @@ def evaluation_metrics(
 ) -> dict[str, float]:
     """Metrics over all observations, rankings as all their pairs.
 
-    Args:
-        family: How raw outputs are read.
-        outcome_model: How outcomes follow from two utilities.
-        prediction: Raw outputs, shape `(n, texts, num_outputs)`, not a number where a ranking has
-            fewer texts, and as labels shares and weights, or zeros; see `prediction_step`.
+    Predicted are raw outputs, `(n, texts, num_outputs)`, not a number where a ranking has fewer
+    texts; labels are shares and weights, or zeros: see `prediction_step`.
     """
     raw, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
     outcomes = None if labels.ndim == 1 else Outcomes(labels[:, :-1], labels[:, -1])
@@ -293,10 +269,8 @@ def evaluation_metrics(
     )
 
 
-def pairs_of_rankings(
-    raw: np.ndarray, outcomes: Outcomes | None
-) -> tuple[np.ndarray, Outcomes | None]:
-    """All pairs of rankings of K texts, each of weight 2/K, as comparisons.
+def pairs_of_rankings(raw: np.ndarray, outcomes: Outcomes | None) -> tuple[np.ndarray, Outcomes]:
+    """All pairs of n rankings of K texts, each of weight 2/K, as comparisons.
 
     Args:
         raw: Shape `(n, texts, num_outputs)`, not a number where a ranking has fewer.
@@ -305,15 +279,15 @@ def pairs_of_rankings(
     Returns:
         Raw outputs, shape `(pairs, 2, num_outputs)`, and their outcomes.
     """
+    if outcomes is None:
+        outcomes = Outcomes(np.tile([0.0, 0.0, 1.0], (len(raw), 1)), np.ones(len(raw)))
     first, second = np.triu_indices(raw.shape[1], k=1)
     pairs = np.stack([raw[:, first], raw[:, second]], axis=2)
     there = ~np.isnan(pairs).any((2, 3))
+    ranking = np.nonzero(there)[0]
     num_texts = (~np.isnan(raw[..., 0])).sum(1)
-    weight = np.ones(len(raw)) if outcomes is None else outcomes.weight
-    weight = np.broadcast_to((weight * 2 / num_texts)[:, None], there.shape)[there]
-    shares = np.array([0.0, 0.0, 1.0]) if outcomes is None else outcomes.shares[:, None]
-    shares = np.broadcast_to(shares, (*there.shape, shares.shape[-1]))[there]
-    return pairs[there], Outcomes(shares, weight * len(weight) / weight.sum())
+    weight = (outcomes.weight * 2 / num_texts)[ranking]
+    return pairs[there], Outcomes(outcomes.shares[ranking], weight * len(weight) / weight.sum())
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
