@@ -21,9 +21,10 @@ from hidden_context.comparisons.schema import (
     read_comparisons,
 )
 from hidden_context.comparisons.sources import Rows, Split, load_rows
-from hidden_context.comparisons.streamed import Streamed, selected
+from hidden_context.comparisons.streamed import Streamed, rows_at
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.records import as_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,14 +105,7 @@ class Comparisons(Streamed[Comparison]):
         numbers = np.arange(len(self))[index]
         if numbers.ndim == 0:
             return next(islice(iter(self), int(numbers), None))
-        if (np.diff(numbers) > 0).all():
-            keep = np.zeros(len(self), bool)
-            keep[numbers] = True
-            chosen = selected(self._comparisons, keep.tolist())
-        else:
-            every = list(self)
-            chosen = [every[number] for number in numbers]
-        return Comparisons(chosen, self.source, self.columns)
+        return Comparisons(rows_at(self._comparisons, numbers), self.source, self.columns)
 
     def pairs(self) -> Iterator[Pair]:
         """All pairs, equal texts with them; see `pairs_of`."""
@@ -238,8 +232,7 @@ def load_comparisons(
 def _rows_in_memory(source: Any, split: Split) -> Rows:
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
-        records = source.to_dict("records")
-        return [{name: _plain(value) for name, value in row.items()} for row in records]
+        return as_plain(source.to_dict("records"))
     if library == "datasets" and isinstance(source, Mapping):
         if split not in source:
             raise UserError(f"no split {split!r}; the data set has {', '.join(source)}.")
@@ -252,13 +245,6 @@ def _rows_in_memory(source: Any, split: Split) -> Rows:
         f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
         f"Dataset; this is a {type(source).__name__}."
     )
-
-
-def _plain(value: Any) -> Any:
-    """A cell with lists in place of NumPy arrays, as other files have them."""
-    if isinstance(value, np.ndarray | list):
-        return [_plain(part) for part in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _line(pair: Pair) -> dict[str, Any]:

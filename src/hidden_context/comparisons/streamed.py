@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import compress
 from typing import TypeVar
 
+import numpy as np
+
 T = TypeVar("T", covariant=True)
 S = TypeVar("S")
 
@@ -28,7 +30,7 @@ class Streamed(Collection[T]):
         return self._count
 
     def __contains__(self, wanted: object) -> bool:
-        return any(each == wanted for each in self)
+        return any(row == wanted for row in self)
 
 
 def mapped(function: Callable[[T], S], rows: Collection[T]) -> Collection[S]:
@@ -43,6 +45,16 @@ def selected(rows: Collection[T], keep: Collection[bool]) -> Collection[T]:
     if isinstance(rows, Streamed):
         return Streamed(lambda: compress(rows, keep), sum(keep))
     return list(compress(rows, keep))
+
+
+def rows_at(rows: Collection[T], numbers: np.ndarray) -> Collection[T]:
+    """The rows of these numbers, counted from 0; streamed if `rows` are and the order stays."""
+    keep = np.isin(np.arange(len(rows)), numbers)
+    kept = selected(rows, keep.tolist())
+    if (np.diff(numbers) > 0).all():
+        return kept
+    by_number = dict(zip(np.flatnonzero(keep).tolist(), kept, strict=True))
+    return [by_number[number] for number in numbers.tolist()]
 
 
 def chained(parts: Iterable[Collection[T]]) -> Collection[T]:

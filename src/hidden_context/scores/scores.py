@@ -1,19 +1,20 @@
 """`Scores`: the raw outputs of one model, the family that reads them, what they are scores of."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
+from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.pairs import Pair, response_lengths
 from hidden_context.comparisons.responses import from_first_turn
 from hidden_context.comparisons.schema import LAST_TURN, Comparison, Outcome, Text, prompt_key
-from hidden_context.comparisons.streamed import Streamed, selected
+from hidden_context.comparisons.streamed import Streamed, mapped, rows_at
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL, log_likelihood
@@ -107,27 +108,22 @@ class Scores:
         sizes, starts = self.sizes[keep], (np.cumsum(self.sizes) - self.sizes)[keep]
         of_response = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
 
-        def of_rows(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[keep]
+        def of_rows(values: Any) -> Any:
+            return values[keep] if np.ndim(values) else values  # not None, nor one for all rows
 
-        outcomes = self.outcomes
-        if outcomes is not None:
-            outcomes = Outcomes(outcomes.shares[keep], outcomes.weight[keep])
-        edges: tuple[Any, ...] = self.outcome_model.thresholds
-        thresholds = tuple(edge[keep] if np.ndim(edge) else edge for edge in edges)
-        davidson: Any = self.outcome_model.davidson
+        model = self.outcome_model
         return replace(
             self,
             raw=self.raw[of_response],
             sizes=sizes,
             prompt=self.prompt[keep],
-            rows=_rows_at(self.rows, keep) if self.rows else self.rows,
+            rows=rows_at(self.rows, keep) if self.rows else self.rows,
             lengths=None if self.lengths is None else self.lengths[of_response],
-            outcomes=outcomes,
+            outcomes=None if self.outcomes is None else self.outcomes[keep],
             outcome_model=replace(
-                self.outcome_model,
-                thresholds=thresholds,
-                davidson=davidson[keep] if np.ndim(davidson) else davidson,  # pyrefly: ignore
+                model,
+                thresholds=tuple(map(of_rows, model.thresholds)),
+                davidson=of_rows(model.davidson),
             ),
             objective=of_rows(self.objective),
             training=of_rows(self.training),
@@ -175,14 +171,18 @@ class Scores:
     @property
     def log_prob(self) -> np.ndarray:
         """log P(first ≻ second) of each row of two, nats, shape `(n,)`."""
-        first, second = (self.family.decode(self._of_two[:, k]) for k in range(2))
-        return np.minimum(np.asarray(first.log_prob_preferred_to(second), np.float64), 0.0)
+        return self._log_prob_of(0, 1)
 
     @property
     def log_reverse(self) -> np.ndarray:
         """log P(second ≻ first): 1 - P cancels where P is near 1."""
-        first, second = (self.family.decode(self._of_two[:, k]) for k in range(2))
-        return np.minimum(np.asarray(second.log_prob_preferred_to(first), np.float64), 0.0)
+        return self._log_prob_of(1, 0)
+
+    def _log_prob_of(self, preferred: int, other: int) -> np.ndarray:
+        pair = self._of_two
+        utility = self.family.decode(pair[:, preferred])
+        log_prob = utility.log_prob_preferred_to(self.family.decode(pair[:, other]))
+        return np.minimum(np.asarray(log_prob, np.float64), 0.0)
 
     @property
     def log_likelihood(self) -> np.ndarray:
@@ -268,36 +268,30 @@ def scores_of_comparisons(
     lengths: list[float] = []
     shares: list[tuple[float, ...]] = []
     weights: list[float] = []
-    objectives: dict[str, list[str]] = {column: [] for column in OBJECTIVE_COLUMNS}
+    objectives: list[str] = []
+    column = objective_column(mapped(attrgetter("row"), comparisons))
     for pair in comparisons.pairs():
-        for column, values in objectives.items():
-            if column in pair.comparison.row:
-                values.append(str(pair.comparison.row[column]))
+        if column is not None:
+            objectives.append(str(pair.comparison.row[column]))
         prompt.append(prompt_label(pair.comparison.prompt, list(pair.comparison.texts)))
         lengths.extend(pair.lengths)
         shares.append(pair.comparison.outcome.shares)
         weights.append(pair.weight)
     plain = all(share == Outcome().shares for share in shares) and set(weights) <= {1.0}
     outcomes = None if plain else Outcomes(np.array(shares), normalize_weights(np.array(weights)))
-    complete = (values for values in objectives.values() if len(values) == len(prompt))
-    objective = next(complete, None)
     return Scores(
         family=family,
         raw=np.asarray(raw, np.float32).reshape(2 * len(prompt), -1),
         sizes=np.full(len(prompt), 2),
         prompt=np.array(prompt),
         kind="comparisons",
-        rows=Streamed(lambda: _rows_of(comparisons), len(prompt)),
+        rows=Streamed(lambda: map(row_of_pair, comparisons.pairs()), len(prompt)),
         lengths=np.array(lengths, float),
         outcomes=outcomes,
-        objective=None if objective is None else np.array(objective),
+        objective=None if column is None else np.array(objectives),
         source=comparisons.source,
         **fields,
     )
-
-
-def _rows_of(comparisons: Comparisons) -> Iterator[dict[str, Any]]:
-    return map(row_of_pair, comparisons.pairs())
 
 
 def row_of_pair(pair: Pair) -> dict[str, Any]:
@@ -350,18 +344,6 @@ def check_pairs(scores: Scores) -> Scores:
                 f"{scores.source}, row {number}: {size} responses; expected safe and unsafe."
             )
     return scores
-
-
-def _rows_at(
-    rows: Collection[Mapping[str, Any]], numbers: np.ndarray
-) -> Collection[Mapping[str, Any]]:
-    """The rows of these numbers, streamed where they are and the order stays."""
-    keep = np.isin(np.arange(len(rows)), numbers)
-    kept = selected(rows, keep.tolist())
-    if (np.diff(numbers) > 0).all():
-        return kept
-    by_number = dict(zip(np.flatnonzero(keep).tolist(), kept, strict=True))
-    return [by_number[number] for number in numbers.tolist()]
 
 
 def _or_nan(scores: Scores) -> np.ndarray:
