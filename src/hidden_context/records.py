@@ -49,7 +49,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented."""
     with atomic_write(path) as file:
-        file.write(_encode(value, indent=2, default=str))
+        file.write(json_line(value, indent=2, default=str))
 
 
 def read_json(path: Path) -> Any:
@@ -76,9 +76,15 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             file.writelines(map(json_line, rows))
 
 
-def json_line(row: Mapping[str, Any]) -> bytes:
-    """One row as a line of UTF-8; lone surrogates are escaped rather than refused."""
-    return _encode(row)
+def json_line(value: Any, **options: Any) -> bytes:
+    """A value as a line of UTF-8; lone surrogates are escaped rather than refused.
+
+    For `options` see `json_text`; with an indent it is several lines.
+    """
+    try:
+        return (json_text(value, ensure_ascii=False, **options) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json_text(value, **options) + "\n").encode()
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -150,9 +156,7 @@ def provenance() -> dict[str, Any]:
 def json_text(value: Any, **options: Any) -> str:
     """JSON, in which numbers that it does not have (NaN and the infinities) are null.
 
-    Args:
-        value: What JSON can hold.
-        options: Of `json.dumps`.
+    `options` are those of `json.dumps`.
     """
     try:
         return json.dumps(value, allow_nan=False, **options)
@@ -168,25 +172,18 @@ def _with_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _encode(value: Any, **options: Any) -> bytes:
-    try:
-        return (json_text(value, ensure_ascii=False, **options) + "\n").encode()
-    except UnicodeEncodeError:
-        return (json_text(value, **options) + "\n").encode()
-
-
 def as_plain(value: Any) -> Any:
     """Dataclasses, families, arrays and paths within a value, as JSON can hold them."""
     if hasattr(value, "to_dict") and not isinstance(value, type):
         value = value.to_dict()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): as_plain(each) for name, each in value.items()}
+        return {str(name): as_plain(part) for name, part in value.items()}
     if hasattr(value, "tolist"):  # NumPy
         return as_plain(value.tolist())
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [as_plain(each) for each in value]
+        return [as_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
@@ -222,8 +219,8 @@ def _commit() -> str | None:
     source = Path(__file__).parent
     command = ["git", "-C", str(source), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     tracked = (source.parents[1] / ".git").exists()
-    return found.stdout.strip() if found.returncode == 0 and tracked else None
+    return answer.stdout.strip() if answer.returncode == 0 and tracked else None

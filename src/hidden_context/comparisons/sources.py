@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from hidden_context.comparisons.objectives import Subset, select_objective
 from hidden_context.comparisons.streamed import Streamed, chained, mapped
 from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl, read_jsonl
+from hidden_context.records import iterate_jsonl
 
 Split: TypeAlias = Literal["train", "test"]
 Rows: TypeAlias = Collection[Mapping[str, Any]]
@@ -59,18 +59,15 @@ def read_rows(path: Path) -> Rows:
     Raises:
         UserError: The suffix is unknown, or the file cannot be read.
     """
-    if path.name.endswith((".jsonl", ".jsonl.gz", ".json")):
-        if not path.is_file() or path.stat().st_size <= LARGEST_IN_MEMORY:
-            return list(read_jsonl(path))
-        return Streamed(partial(iterate_jsonl, path), sum(1 for _ in iterate_jsonl(path)))
     if not path.is_file():
-        raise UserError(f"{path} does not exist.")
-    if path.suffix not in (".parquet", ".csv"):
+        raise UserError(f"{path} does not exist; give a file of {', '.join(SUFFIXES)}.")
+    if not path.name.endswith(SUFFIXES):
         raise UserError(f"{path}: cannot read {path.suffix!r}; give one of {', '.join(SUFFIXES)}.")
-    is_large = path.stat().st_size > LARGEST_IN_MEMORY
-    rows: Rows = [] if is_large else list(_iterate_table(path))
-    if is_large:
-        rows = Streamed(partial(_iterate_table, path), sum(1 for _ in _iterate_table(path)))
+    iterate = _iterate_table if path.suffix in (".parquet", ".csv") else iterate_jsonl
+    if path.stat().st_size > LARGEST_IN_MEMORY:
+        rows: Rows = Streamed(partial(iterate, path), sum(1 for _ in iterate(path)))
+    else:
+        rows = list(iterate(path))
     if not len(rows):
         raise UserError(f"{path} has no rows.")
     return rows

@@ -13,6 +13,7 @@ import numpy as np
 
 from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.outcome_columns import scored_outcome
+from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.sources import read_rows
 from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
@@ -39,7 +40,6 @@ from hidden_context.scores.scores import (
     UNRECORDED,
     Kind,
     Scores,
-    lengths_of_row,
     prompt_label,
     texts_of_row,
 )
@@ -97,8 +97,11 @@ def load_scores(
 
 def columns_of(path: Path | str) -> list[str]:
     """Columns of raw outputs in a file of responses, in its order."""
-    first = next(iter(read_rows(Path(path))))
-    return [column for column in first if column.startswith(OUTPUTS)]
+    return _columns_of(next(iter(read_rows(Path(path)))))
+
+
+def _columns_of(row: Mapping[str, Any]) -> list[str]:
+    return [column for column in row if column.startswith(OUTPUTS)]
 
 
 def write_scores(
@@ -121,13 +124,13 @@ def write_scores(
     file, first = Path(path), scores[0]
     if first.kind == "comparisons" and len(scores) > 1:
         raise UserError(f"a file of comparisons holds the scores of one model, not {len(scores)}.")
-    for each in scores:
-        if len(each.rows) != len(each):
+    for of_model in scores:
+        if len(of_model.rows) != len(of_model):
             raise UserError(
-                f"{each!r} has {len(each.rows)} rows of texts to write beside its outputs; give "
-                "rows, one mapping for each."
+                f"{of_model!r} has {len(of_model.rows)} rows of texts to write beside its outputs; "
+                "give rows, one mapping for each."
             )
-    columns = {_column(each): each for each in scores}
+    columns = {_column(of_model): of_model for of_model in scores}
     if len(columns) < len(scores):
         raise UserError(f"two models are called {first.name!r}; give each a name of its own.")
     write_jsonl(file, _rows(columns, risks, utilities))
@@ -135,7 +138,7 @@ def write_scores(
         **first.record,
         **(record or {}),
         "kind": first.kind,
-        "families": {column: each.family.to_dict() for column, each in columns.items()},
+        "families": {column: of_model.family.to_dict() for column, of_model in columns.items()},
         "outcome_model": _plain(first.outcome_model).to_dict(),
         "stopping_rule": first.stopping_rule,
         "risks": [str(risk) for risk in risks],
@@ -171,7 +174,7 @@ def _added(
     if utilities is not None:
         statistics = {"mean": utility.mean, "std": utility.std}
         statistics |= {f"quantile:{level}": utility.quantile(level) for level in utilities}
-        statistics = {name: np.split(np.asarray(each), ends) for name, each in statistics.items()}
+        statistics = {name: np.split(np.asarray(of), ends) for name, of in statistics.items()}
     for number, raw in enumerate(np.split(scores.raw, ends)):
         outputs: dict[str, Any] = {column: raw.tolist()}
         if is_pair:
@@ -199,10 +202,14 @@ def _read(
     for number, row in enumerate(rows, start=1):
         outputs = [row[column] for column in columns] if len(columns) > 1 else row[columns[0]]
         raw.append(_outputs(outputs, family, f"{file}, row {number}"))
-        lengths += lengths_of_row(row)
-        prompts.append(prompt_label(*texts_of_row(row)) or json.dumps(outputs))
-    sizes = np.array([len(outputs) for outputs in raw])
-    _check_sizes(rows, sizes, file)
+        prompt, texts = texts_of_row(row)
+        if len(texts) != len(raw[-1]):
+            raise UserError(
+                f"{file}, row {number}: outputs of {len(raw[-1])} responses, but {len(texts)} "
+                "texts."
+            )
+        lengths += response_lengths(texts, prompt)
+        prompts.append(prompt_label(prompt, texts) or json.dumps(outputs))
     kind: Kind = "comparisons" if len(columns) > 1 else "responses"
     model = DEFAULT_OUTCOME_MODEL
     outcomes = None
@@ -214,7 +221,7 @@ def _read(
     return Scores(
         family=family,
         raw=np.concatenate(raw).astype(np.float32),
-        sizes=sizes,
+        sizes=np.array([len(outputs) for outputs in raw]),
         prompt=np.array(prompts, str),
         kind=kind,
         rows=rows,
@@ -245,15 +252,6 @@ def _outputs(outputs: Any, family: Family, place: str) -> np.ndarray:
     return raw
 
 
-def _check_sizes(rows: Iterable[Mapping[str, Any]], sizes: np.ndarray, file: Path) -> None:
-    for number, (row, size) in enumerate(zip(rows, sizes.tolist(), strict=True), start=1):
-        responses = texts_of_row(row)[1]
-        if len(responses) != size:
-            raise UserError(
-                f"{file}, row {number}: outputs of {size} responses, but {len(responses)} texts."
-            )
-
-
 def _outcomes(
     rows: Iterable[Mapping[str, Any]], file: Path, model: OutcomeModel
 ) -> Outcomes | None:
@@ -278,7 +276,7 @@ def _outcomes(
 
 
 def _only_column(row: Mapping[str, Any], file: Path) -> str:
-    columns = [column for column in row if column.startswith(OUTPUTS)]
+    columns = _columns_of(row)
     if len(columns) != 1:
         listed = ", ".join(columns) or "none"
         raise UserError(
