@@ -28,9 +28,8 @@ class Journal:
         """
         self.path = path
         header = json.loads(json_text(header, default=str))
-        self.num_done, end = _whole_chunks(path, chunk_size)
-        """Lines that are there from before, a multiple of `chunk_size`."""
-        if not self.num_done:
+        end = _end_of_whole_chunks(path, chunk_size) if path.exists() else 0
+        if not end:
             write_jsonl(path, [header])
             return
         _check_same(path, next(iterate_jsonl(path)), header)
@@ -48,10 +47,6 @@ class Journal:
         lines = iterate_jsonl(self.path)
         next(lines)
         return lines
-
-    def remove(self) -> None:
-        """Remove the file: the work is done, and its results are elsewhere."""
-        self.path.unlink()
 
 
 def identity(path: Path, suffixes: tuple[str, ...]) -> list[list[Any]]:
@@ -76,16 +71,14 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else dict(value)
 
 
-def _whole_chunks(path: Path, chunk_size: int) -> tuple[int, int]:
-    """Lines in whole chunks after the header, and the byte where they end."""
-    num_done = end = 0
-    if not path.exists():
-        return num_done, end
+def _end_of_whole_chunks(path: Path, chunk_size: int) -> int:
+    """The byte where the last whole chunk after the header ends; 0 if there is none."""
+    end = 0
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if number and number % chunk_size == 0 and line.endswith(b"\n"):
-                num_done, end = number, file.tell()
-    return num_done, end
+                end = file.tell()
+    return end
 
 
 def _check_same(path: Path, before: Mapping[str, Any], header: Mapping[str, Any]) -> None:

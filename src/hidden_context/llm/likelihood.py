@@ -35,8 +35,8 @@ def likelihood_of_data(
         _check_outcomes_identified(train_data, ties)
     if "correlation" in settings.learn:
         first, second = train_data.compared_texts()
-        seen = ties == "threshold" and train_data.has_ties
-        check_correlation_identified(first, second, ties_observed=seen)
+        ties_observed = ties == "threshold" and train_data.has_ties
+        check_correlation_identified(first, second, ties_observed=ties_observed)
     if model.thresholds or ties == "davidson":
         logger.info("outcomes: %s%s", model, " to begin with, then learned" if learned else "")
     return LearnedLikelihood(family, model, learn_outcomes=learned, options=settings.learn)

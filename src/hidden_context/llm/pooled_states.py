@@ -92,8 +92,7 @@ class PooledStates:
         self.num_overlong += int(tokenized.overlong.sum())
         states = np.empty((len(texts), self.width), np.float32)
         lengths = [len(ids) for ids in tokenized.token_ids]
-        budget = TOKEN_BUDGETS[self._device.type]
-        for group in groups_of_like_length(lengths, token_budget=budget):
+        for group in groups_of_like_length(lengths, token_budget=TOKEN_BUDGETS[self._device.type]):
             states[group] = self._pooled([tokenized.token_ids[index] for index in group])
         return states
 

@@ -338,11 +338,8 @@ class RewardModel:
         """What makes raw outputs of token ids, once it is entered; made once for equal options."""
         longest = longest_text(self.model.config, self.tokenizer, options.max_length)
         options = replace(options, max_length=longest)
-        if options not in self._scorers:
-            self._scorers[options] = Scorer(
-                self.model, self.tokenizer, self.family.num_outputs, options
-            )
-        return self._scorers[options]
+        fresh = Scorer(self.model, self.tokenizer, self.family.num_outputs, options)
+        return self._scorers.setdefault(options, fresh)
 
     def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
         return {

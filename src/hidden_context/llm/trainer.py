@@ -118,11 +118,11 @@ class PreferenceTrainer(Trainer):
         batch = {name: inputs[name] for name in inputs if name not in ("sizes", "outcomes")}
         outputs = model(**batch).logits
         raw = for_loss(outputs)
-        seen = None if outcomes is None else Outcomes(*map(for_loss, outcomes))
+        observed = None if outcomes is None else Outcomes(*map(for_loss, outcomes))
         family, outcome_model = self.likelihood()
         rows = pad_sequence(list(raw.split(sizes)), batch_first=True, padding_value=NOT_THERE)
         rows = pad(rows, (0, 0, 0, self._most_texts - rows.shape[1]), value=NOT_THERE)
-        likelihood, regularize = (seen, outcome_model), model.training
+        likelihood, regularize = (observed, outcome_model), model.training
         if set(sizes) == {2}:
             chosen, rejected = rows[:, 0], rows[:, 1]
             loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
