@@ -54,9 +54,10 @@ def test_vectors_that_do_not_predict_make_no_claim():
 
 
 def test_the_null_is_rejected_only_where_no_draw_is_as_low():
-    assert "none gave so low an r²" in text(p_value=0.05)
-    assert "seldom gave so low" in text(p_value=0.1)
-    assert f"{CANNOT_TELL.capitalize()}: labels" in text(p_value=0.4)
+    low = "sets of labels simulated from the scalar family gave so low an r²"
+    assert f"No: none of 19 {low}" in text(p_value=1 / 20)
+    assert f"Hardly: 1 of 19 {low}" in text(p_value=2 / 20)
+    assert f"{CANNOT_TELL.capitalize()}: 19 of 19 {low}" in text(p_value=20 / 20)
 
 
 def test_the_length_baseline_stands_beside_the_accuracy():

@@ -71,7 +71,7 @@ def _against_base(name: str, gain: Estimate) -> str:
 
 def _r2(evaluation: Evaluation) -> str:
     r2, matched = evaluation.explained_variance, evaluation.matched_explained_variance
-    text = f"r² is {_on_scales(r2)}; stopped by {evaluation.stopping_rule}."
+    text = f"r² is {_on_scales(r2)} (training: {evaluation.stopping_rule})."
     if matched and matched["pooled"].value != r2["pooled"].value:
         text += (
             f" With {evaluation.matched_size} training comparisons, as the smallest of the sets "
@@ -92,17 +92,13 @@ def _null(evaluation: Evaluation) -> str:
     draws, observed, p_value = figure.draws, figure.observed, figure.p_value
     assert p_value is not None  # r² has a side that speaks for hidden context
     mean = sum(draws) / len(draws)
-    smallest = p_value <= 1 / (1 + len(draws)) + 1e-12
-    verdict = (
-        f"No: of {len(draws)} sets of labels simulated from the scalar family none"
-        if smallest
-        else f"{CANNOT_TELL.capitalize()}: labels simulated from the scalar family often"
-    )
-    if not smallest and p_value <= 0.1:
-        verdict = "Hardly: labels simulated from the scalar family seldom"
+    num_as_low = round(p_value * (1 + len(draws))) - 1
+    verdict = "Hardly" if p_value <= 0.1 else CANNOT_TELL.capitalize()
     return (
-        f"{verdict} gave so low an r² on the scale of ranks ({observed:.3f}; simulated "
-        f"{mean:.3f}, from {min(draws):.3f} to {max(draws):.3f}; p = {p_value:.2f})."
+        f"{'No' if num_as_low == 0 else verdict}: {num_as_low or 'none'} of {len(draws)} sets of "
+        "labels simulated from the scalar family gave so low an r² on the scale of ranks "
+        f"({observed:.3f}; simulated {mean:.3f}, from {min(draws):.3f} to {max(draws):.3f}; "
+        f"p = {p_value:.2f})."
     )
 
 

@@ -73,7 +73,7 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
         text += " Dashes: as published for Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."
     rules = {each.stopping_rule for each in some}
     if len(rules) == 1 and "" not in rules:
-        text += f" Training stopped by: {rules.pop()}."
+        text += f" Training: {rules.pop()}."
     elif rules - {""}:
         text += " The stopping rule of each is among the runs below."
     return text
