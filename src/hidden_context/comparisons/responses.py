@@ -15,9 +15,8 @@ FIRST_TURN = "Human: "
 def texts_of_responses(rows: Collection[Mapping[str, Any]], source: str) -> Collection[list[Text]]:
     """The texts to score for each row, all of them checked: its prompt with each response.
 
-    Args:
-        rows: With `prompt` and `responses`; rows are counted from 1 in messages.
-        source: Where they are from, for messages.
+    Rows have `prompt` and `responses`. Messages count them from 1 and say that they are from
+    `source`.
 
     Raises:
         UserError: A column is missing, or holds something else.

@@ -95,11 +95,8 @@ def read_comparisons(
     """Check all rows, of any layout that `columns` knows, with or without `prompt`.
 
     Responses may be texts or lists of messages. A `prompt` is put before them, unless they begin
-    with it in every row (as in HH-RLHF, where they are whole dialogues).
-
-    Args:
-        rows: In order; rows are counted from 1 in messages.
-        source: Where they are from, for messages.
+    with it in every row (as in HH-RLHF, where they are whole dialogues). Messages count rows from
+    1 and say that they are from `source`.
 
     Raises:
         UserError: No rows, a missing column, a value that is not what its column should hold, or

@@ -14,12 +14,7 @@ class Streamed(Collection[T]):
     """A collection that holds nothing but how to go through it."""
 
     def __init__(self, read: Callable[[], Iterable[T]], count: int) -> None:
-        """Make one.
-
-        Args:
-            read: Starts at the beginning each time that it is called.
-            count: How many there are.
-        """
+        """Of `count` things; `read` starts at the beginning each time that it is called."""
         self._read = read
         self._count = count
 

@@ -84,10 +84,7 @@ class Scores:
     def of_pairs(cls, family: Family, raw: np.ndarray, **fields: Any) -> "Scores":
         """Scores of n comparisons without texts, each of a prompt of its own if none are given.
 
-        Args:
-            family: How the outputs are read.
-            raw: Raw outputs of both responses, shape `(n, 2, num_outputs)`.
-            fields: Further fields.
+        `raw` are outputs of both responses, shape `(n, 2, num_outputs)`; `fields` further fields.
         """
         n = len(raw)
         fields = {"prompt": np.arange(n), **fields}
@@ -258,11 +255,8 @@ def scores_of_comparisons(
 ) -> Scores:
     """Scores of the pairs of comparisons, a ranking being all its pairs.
 
-    Args:
-        comparisons: What was scored.
-        raw: Raw outputs of both responses of every pair, in order, `(pairs, 2, num_outputs)`.
-        family: How they are read.
-        fields: Further fields of `Scores`.
+    `raw` are outputs of both responses of every pair, in order, shape `(pairs, 2, num_outputs)`;
+    `fields` are further fields of `Scores`.
     """
     prompt: list[str] = []
     lengths: list[float] = []
