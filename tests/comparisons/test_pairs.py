@@ -10,7 +10,8 @@ from hidden_context.audits.comparison_table import read_table
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.distributions import Point
-from hidden_context.scores.scores import lengths_of_row, scores_of_comparisons
+from hidden_context.scores.row_texts import texts_of_row
+from hidden_context.scores.scores import scores_of_comparisons
 
 USER = {"role": "user", "content": "What is the capital of France?"}
 PARIS = {"role": "assistant", "content": "Paris"}
@@ -61,7 +62,8 @@ def test_audit_scores_frame_and_raw_row_have_one_length(row: dict[str, Any]):
     assert scores.lengths_of_pairs.tolist() == [expected]
     frame = comparisons.to_frame()
     assert frame[["length_chosen", "length_rejected"]].to_numpy().tolist() == [expected]
-    assert lengths_of_row(row) == expected
+    of_row, texts = texts_of_row(row)
+    assert response_lengths(texts, of_row) == expected
 
 
 def test_a_ranking_is_all_its_pairs_of_two_over_its_size_times_weight():

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.comparisons.schema import count_identical
 from hidden_context.comparisons.streamed import mapped
@@ -34,14 +35,9 @@ from hidden_context.llm.score import Scorer
 from hidden_context.llm.score_rows import OutputsOfRows, Rows, score_rows
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.risk import check_supported, parse_risk
+from hidden_context.scores.row_texts import prompt_label
 from hidden_context.scores.score_files import stopping_rule
-from hidden_context.scores.scores import (
-    UNRECORDED,
-    Scores,
-    lengths_of_row,
-    prompt_label,
-    scores_of_comparisons,
-)
+from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_comparisons
 
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
 """Files of a checkpoint that its scores depend on."""
@@ -293,13 +289,16 @@ class RewardModel:
             progress=progress,
         )
         labels = [prompt_label(row["prompt"], row["responses"]) for row in rows]
+        lengths = [
+            length for row in rows for length in response_lengths(row["responses"], row["prompt"])
+        ]
         return Scores(
             family=self.family,
             raw=outputs.raw,
             sizes=outputs.sizes,
             prompt=np.array(labels),
             rows=rows,
-            lengths=np.array([length for row in rows for length in lengths_of_row(row)]),
+            lengths=np.array(lengths),
             source=source,
             **self._fields_of_scores(
                 {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}

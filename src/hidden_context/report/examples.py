@@ -7,7 +7,8 @@ import numpy as np
 
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.report.shown_text import ShownText, shown, split_prompt
-from hidden_context.scores.scores import Scores, texts_of_row
+from hidden_context.scores.row_texts import texts_of_row
+from hidden_context.scores.scores import Scores
 
 LOW_LEVEL = 0.01
 """Of the risk-averse quantile, as in the paper."""

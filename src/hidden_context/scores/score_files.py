@@ -36,13 +36,8 @@ from hidden_context.records import (
     write_jsonl,
 )
 from hidden_context.risk import Risk
-from hidden_context.scores.scores import (
-    UNRECORDED,
-    Kind,
-    Scores,
-    prompt_label,
-    texts_of_row,
-)
+from hidden_context.scores.row_texts import prompt_label, texts_of_row
+from hidden_context.scores.scores import UNRECORDED, Kind, Scores
 
 OF_PAIRS = ("reward_output_chosen", "reward_output_rejected")
 """Columns of a file of comparisons; their family is recorded as `reward_output`."""

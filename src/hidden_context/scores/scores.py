@@ -1,6 +1,5 @@
 """`Scores`: the raw outputs of one model, the family that reads them, what they are scores of."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,15 +10,15 @@ import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.objectives import objective_column
-from hidden_context.comparisons.pairs import Pair, response_lengths
-from hidden_context.comparisons.responses import from_first_turn
-from hidden_context.comparisons.schema import LAST_TURN, Comparison, Outcome, Text, prompt_key
+from hidden_context.comparisons.pairs import Pair
+from hidden_context.comparisons.schema import Outcome
 from hidden_context.comparisons.streamed import Streamed, mapped, rows_at
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL, log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, normalize_weights
 from hidden_context.risk import Risk
+from hidden_context.scores.row_texts import prompt_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,33 +296,6 @@ def row_of_pair(pair: Pair) -> dict[str, Any]:
     if comparison.outcome != Outcome() or pair.weight != 1:
         row["outcome"] = {"shares": list(comparison.outcome.shares), "weight": pair.weight}
     return row
-
-
-def texts_of_row(row: Mapping[str, Any]) -> tuple[Text | None, list[Text | None]]:
-    """Prompt and responses of a row of a score file, None where they are not in it."""
-    if "responses" in row and "chosen" not in row:
-        return row.get("prompt"), list(row["responses"])
-    return row.get("prompt"), [row.get("chosen"), row.get("rejected")]
-
-
-def lengths_of_row(row: Mapping[str, Any]) -> list[float]:
-    """Characters of each response alone; NaN where its text is missing."""
-    prompt, responses = texts_of_row(row)
-    return response_lengths(responses, prompt)
-
-
-def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:
-    """What rows of one prompt have in common; see `prompt_key`. Empty where nothing says it.
-
-    A dialogue counts from its first `Human: ` on, as it is scored, without the last `Assistant:`.
-    """
-    if not prompt and None in texts:
-        return ""
-    given: Any = tuple(texts)
-    key = json.loads(prompt_key(Comparison(given, {}, prompt=prompt or None)))
-    if not isinstance(key, str):
-        return json.dumps(key)
-    return str(from_first_turn(key)).strip().removesuffix(LAST_TURN.strip()).rstrip()
 
 
 def check_pairs(scores: Scores) -> Scores:

@@ -1,0 +1,29 @@
+"""Texts of a row of a score file, and what names its prompt."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hidden_context.comparisons.responses import from_first_turn
+from hidden_context.comparisons.schema import LAST_TURN, Comparison, Text, prompt_key
+
+
+def texts_of_row(row: Mapping[str, Any]) -> tuple[Text | None, list[Text | None]]:
+    """Prompt and responses of a row of a score file, None where they are not in it."""
+    if "responses" in row and "chosen" not in row:
+        return row.get("prompt"), list(row["responses"])
+    return row.get("prompt"), [row.get("chosen"), row.get("rejected")]
+
+
+def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:
+    """What rows of one prompt have in common; see `prompt_key`. Empty where nothing says it.
+
+    A dialogue counts from its first `Human: ` on, as it is scored, without the last `Assistant:`.
+    """
+    if not prompt and None in texts:
+        return ""
+    given: Any = tuple(texts)
+    key = json.loads(prompt_key(Comparison(given, {}, prompt=prompt or None)))
+    if not isinstance(key, str):
+        return json.dumps(key)
+    return str(from_first_turn(key)).strip().removesuffix(LAST_TURN.strip()).rstrip()
