@@ -33,7 +33,9 @@ def make_pairs(num_pairs: int, width: int) -> Pairs:
     first, second = np.arange(num_pairs), np.arange(num_pairs) + num_pairs
     won = rng.random(num_pairs) < 1 / (1 + np.exp(utility[second] - utility[first]))
     shares = np.stack([~won, np.zeros(num_pairs), won], axis=1).astype(np.float32)
-    vectors = make_vectors(states, find_axes(states, first, second), memory=2**33)
+    vectors = make_vectors(
+        states, find_axes(states, first, second), np.arange(len(states)), memory=2**33
+    )
     outcomes = Outcomes(shares, np.ones(num_pairs, np.float32))
     return Pairs(vectors, first, second, outcomes, first // 2)
 

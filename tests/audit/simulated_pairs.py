@@ -1,10 +1,10 @@
 """Comparisons of random vectors whose utilities are known."""
 
 import numpy as np
+import torch
 from scipy.special import ndtr
 
 from hidden_context.audits.heads import Pairs
-from hidden_context.audits.vectors import Vectors
 from hidden_context.likelihood.outcomes import Outcomes
 
 WIDTH = 6
@@ -23,5 +23,5 @@ def simulated_pairs(num_pairs: int, *, spread: bool, seed: int = 0, per_prompt: 
     won = rng.random(num_pairs) < ndtr(z)
     shares = np.stack([~won, np.zeros(num_pairs), won], axis=1).astype(np.float32)
     outcomes = Outcomes(shares, np.ones(num_pairs, np.float32))
-    scaled = vectors / WIDTH**0.5
-    return Pairs(Vectors(scaled, None, WIDTH), first, second, outcomes, first // per_prompt)
+    scaled = torch.from_numpy(vectors / np.float32(WIDTH**0.5))
+    return Pairs(scaled, first, second, outcomes, first // per_prompt)

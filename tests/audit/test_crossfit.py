@@ -13,7 +13,7 @@ from hidden_context.audits.crossfit import (
     refit_to_labels,
 )
 from hidden_context.audits.folds import Partitions, make_partitions
-from hidden_context.audits.heads import BATCH_SIZE, NOT_HELD_OUT, HeadSet, Pairs, fit
+from hidden_context.audits.heads import BATCH_SIZE, HeadsToFit, Pairs, fit
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
@@ -142,10 +142,10 @@ def test_a_head_for_other_texts_is_fitted_to_everything():
     (alone,) = fit(
         make_family("base"),
         pairs,
-        HeadSet(
+        HeadsToFit(
             Partitions(np.zeros((200, 2), np.int8), partitions.seeds, num_folds=4),
             seed=np.arange(2),
-            held_out=np.full((2, 2), NOT_HELD_OUT),
+            held_out=np.empty((2, 0), int),
             ridge=np.full(2, np.median(fitted.ridge)),
         ),
         outcome_model=PLAIN,

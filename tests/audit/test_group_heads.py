@@ -11,7 +11,6 @@ from hidden_context.audits.group_heads import (
     shuffled,
 )
 from hidden_context.audits.heads import Pairs
-from hidden_context.audits.vectors import Vectors
 from hidden_context.likelihood.outcomes import Outcomes
 
 RNG = np.random.default_rng(0)
@@ -49,15 +48,15 @@ def test_prompts_of_one_label_each_are_shuffled_whole():
 
 
 def test_a_vector_is_the_text_and_its_part_under_its_label_alone():
-    of_texts = Vectors(RNG.normal(size=(4, 3)).astype(np.float32), None, 3)
+    of_texts = torch.from_numpy(RNG.normal(size=(4, 3)).astype(np.float32))
     vectors = LabelledVectors(of_texts, num_labels=2)
     texts, labels = np.array([0, 3, 2]), np.array([-1, 0, 1])
     nothing = Outcomes(np.zeros((3, 3)), np.zeros(3))
     judged = vectors.judged(Pairs(of_texts, texts, texts[::-1], nothing, texts), labels)
     assert judged.vectors is vectors
     found = vectors[judged.first]
-    assert torch.equal(vectors[judged.second][:, :3], of_texts[texts[::-1]])
-    assert found.shape == (3, vectors.width)
+    assert torch.equal(vectors[judged.second][:, :3], of_texts[texts[::-1].copy()])
+    assert found.shape == (3, vectors.shape[1])
     common, own = found[:, :3], found[:, 3:].unflatten(1, (2, 4))
     assert torch.equal(common, of_texts[texts])
     assert (own[0] == 0).all()

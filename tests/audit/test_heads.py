@@ -5,36 +5,36 @@ from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
 from hidden_context.audits.folds import Partitions
-from hidden_context.audits.heads import NOT_HELD_OUT, HeadSet, fit, relabelled
+from hidden_context.audits.heads import HeadsToFit, fit, relabelled
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 
-def head_set_of(
-    num_pairs: int, ridges: list[float], held_out: int = NOT_HELD_OUT, seed: int = 0
-) -> HeadSet:
+def heads_to_fit(
+    num_pairs: int, ridges: list[float], held_out: tuple[int, ...] = (), seed: int = 0
+) -> HeadsToFit:
     fold = (np.arange(num_pairs) // 2 % 5)[:, None].astype(np.int8)
-    return HeadSet(
+    return HeadsToFit(
         Partitions(fold, (seed,), num_folds=5),
         seed=np.zeros(len(ridges), int),
-        held_out=np.tile([held_out, NOT_HELD_OUT], (len(ridges), 1)),
+        held_out=np.tile(np.array(held_out, int), (len(ridges), 1)),
         ridge=np.array(ridges),
     )
 
 
-@pytest.mark.parametrize("held_out", [NOT_HELD_OUT, 2])
+@pytest.mark.parametrize("held_out", [(), (2,)])
 def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
     pairs = simulated_pairs(600, spread=False)
     ridges = [1.0, 30.0]
-    head_set = head_set_of(600, ridges, held_out)
+    to_fit = heads_to_fit(600, ridges, held_out)
     *_, heads = fit(
         make_family("base"),
         pairs,
-        head_set,
+        to_fit,
         outcome_model=OutcomeModel(),
         checkpoints=[300],
     )
-    seen = head_set.fitted_to(np.arange(600))[:, 0]
+    seen = to_fit.fitted_to(np.arange(600))[:, 0]
     difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()[seen]
     won = pairs.outcomes.shares[seen, 2] > 0
     for number, ridge in enumerate(ridges):
@@ -48,9 +48,9 @@ def test_a_head_is_the_same_alone_and_among_others(name):
     pairs = simulated_pairs(200, spread=True)
     arguments = {"outcome_model": OutcomeModel(), "checkpoints": [20]}
     (together,) = fit(
-        make_family(name), pairs, head_set_of(200, [1.0, 10.0, 100.0], seed=3), **arguments
+        make_family(name), pairs, heads_to_fit(200, [1.0, 10.0, 100.0], seed=3), **arguments
     )
-    (alone,) = fit(make_family(name), pairs, head_set_of(200, [10.0], seed=3), **arguments)
+    (alone,) = fit(make_family(name), pairs, heads_to_fit(200, [10.0], seed=3), **arguments)
     torch.testing.assert_close(together.weight[:, [1]], alone.weight, atol=1e-5, rtol=1e-4)
 
 
@@ -69,7 +69,7 @@ def test_every_head_learns_its_own_threshold():
     (heads,) = fit(
         make_family("base"),
         tied,
-        head_set_of(300, [1.0, 300.0]),
+        heads_to_fit(300, [1.0, 300.0]),
         outcome_model=model,
         checkpoints=[150],
     )
@@ -90,7 +90,7 @@ def test_heads_start_at_the_scale_that_their_family_says():
     (heads,) = fit(
         make_family("shared_context"),
         pairs,
-        head_set_of(50, [1.0] * 40),
+        heads_to_fit(50, [1.0] * 40),
         outcome_model=OutcomeModel(),
         checkpoints=[0],
     )

@@ -52,7 +52,7 @@ def test_a_state_that_never_changes_within_a_comparison_is_refused_if_all_are_so
 def test_memory_changes_nothing():
     states = states_of(100, 8)
     axes = find_axes(states, *halves(states), most=5)
-    rows = np.array([3, 99, 0])
-    kept = make_vectors(states, axes, memory=2**20)[rows]
-    made = make_vectors(states, axes, memory=100)[rows]
+    every, rows = np.arange(100), np.array([3, 99, 0])
+    kept = make_vectors(states, axes, every, memory=2**20)[rows]
+    made = make_vectors(states, axes, every, memory=100)[rows]
     np.testing.assert_allclose(kept.numpy(), made.numpy(), atol=1e-5)

@@ -61,23 +61,23 @@ def test_score_files_that_are_missing_are_told(tmp_path: Path):
         (lambda audit: audit["sets"][0]["families"][1].pop("accuracy"), "KeyError 'accuracy'"),
         (
             lambda audit: audit["sets"][0]["families"][1].update(family={"name": "new"}),
-            "set helpful: field family .*'new'",
+            "set helpful: field evaluations.1.family .*'new'",
         ),
         (
             lambda audit: audit["sets"][1]["families"][1]["accuracy"].update(value="0.5"),
-            "set both: field accuracy.mean.value is '0.5'",
+            "set both: field evaluations.1.accuracy.mean.value is '0.5'",
         ),
         (
             lambda audit: audit["sets"][1]["families"][1]["explained_variance"][0].pop("value"),
-            "field explained_variance.pooled.value",
+            "field evaluations.1.explained_variance.pooled.value",
         ),
         (
             lambda audit: audit["sets"][1]["families"][1]["std"].update(counts=["a"]),
-            "field std.counts.0 is 'a'",
+            "field evaluations.1.std.counts.0 is 'a'",
         ),
         (
             lambda audit: audit["sets"][1]["families"][0]["reliability"][0].update(observed=None),
-            "field reliability.0.observed",
+            "field evaluations.0.reliability.0.observed",
         ),
     ],
 )

@@ -1,23 +1,29 @@
 """`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hidden_context.audits.comparison_table import differing_pairs
+from hidden_context.audits.comparison_table import ComparisonTable, differing_pairs
 from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
-from hidden_context.audits.jailbreaks import Jailbreaks, jailbreak_scores, read_jailbreaks
+from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
 from hidden_context.audits.null_fits import null_figures
 from hidden_context.audits.prepared_set import PreparedSet, prepare
-from hidden_context.audits.result import AuditedSet, AuditResult, Chosen, RepresentationRecord
-from hidden_context.audits.state_cache import Representation
+from hidden_context.audits.result import (
+    AuditedSet,
+    AuditResult,
+    BetweenGroups,
+    Chosen,
+    RepresentationRecord,
+)
+from hidden_context.audits.state_cache import Representation, StateCache
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
@@ -39,7 +45,7 @@ AUDIT_MEASURES = tuple(name for name in MEASURES if name != "entropy")
 
 @dataclass(frozen=True)
 class Plan:
-    """How a set is audited."""
+    """How a set is audited, and where its scores are written."""
 
     families: tuple[Family, ...]
     """The scalar one first."""
@@ -49,6 +55,14 @@ class Plan:
     ties: Ties
     seed: int
     progress: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Options of `audit`, as its record holds them."""
+
+    @property
+    def out(self) -> Path | None:
+        """Folder that receives what is written, if there is one."""
+        out = self.config.get("out")
+        return None if out is None else Path(out)
 
 
 def audit(
@@ -97,46 +111,35 @@ def audit(
     """
     config = {name: value for name, value in locals().items() if name not in ("data", "progress")}
     _check(config)
-    names = ["base", *(name for name in dict.fromkeys(families) if name != "base")]
-    plan = Plan(
-        tuple(map(make_family, names)), num_folds, num_seeds, num_null_draws, ties, seed, progress
-    )
+    names = dict.fromkeys(["base", *families])
+    chosen = tuple(map(make_family, names))
     representation = _representation(model, pooling, max_length, bf16)
     broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
-    how: Any = {"cache_dir": cache_dir, "memory": memory, "progress": progress}
+    cache = StateCache(cache_dir, representation)
     by_name = {"data": data} if isinstance(data, Comparisons) else data
     sets = [
-        prepare(name, comparisons, representation, broken, **how)
+        prepare(name, comparisons, cache, broken, memory=memory, progress=progress)
         for name, comparisons in by_name.items()
     ]
-    if not isinstance(model, str | None):
-        config["model"] = representation.name
-    if not isinstance(jailbreaks, Path | str | None):
-        config["jailbreaks"] = f"{len(jailbreaks)} rows in memory"
-    made_by = RepresentationRecord(
-        representation.name, representation.width, representation.description
-    )
-    folder = None if out is None else Path(out)
-    result = AuditResult(made_by, config, _audited(sets, plan, broken, folder, config))
-    if folder is not None:
-        result.save(folder)
-    return result
+    config = _recordable(config, representation)
+    plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config)
+    return _audited(sets, plan, representation)
 
 
 def _audited(
-    sets: Sequence[PreparedSet],
-    plan: Plan,
-    jailbreaks: Jailbreaks | None,
-    out: Path | None,
-    config: Mapping[str, Any],
-) -> tuple[AuditedSet, ...]:
-    """Each set, and several at the size of the smallest too."""
+    sets: Sequence[PreparedSet], plan: Plan, representation: Representation
+) -> AuditResult:
+    """Each set, and several at the size of the smallest too; written where the plan says."""
     prompts = {prepared.name: prepared.pairs.prompt for prepared in sets}
     matched = match_sizes(prompts) if len(sets) > 1 else {}
-    return tuple(
-        _audit_set(prepared, plan, jailbreaks, matched.get(prepared.name), out, config)
-        for prepared in sets
+    audited = tuple(_audit_set(prepared, plan, matched.get(prepared.name)) for prepared in sets)
+    made_by = RepresentationRecord(
+        representation.name, representation.width, representation.description
     )
+    result = AuditResult(made_by, plan.config, audited)
+    if plan.out is not None:
+        result.save(plan.out)
+    return result
 
 
 def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
@@ -154,50 +157,15 @@ def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
     }
 
 
-def _audit_set(
-    prepared: PreparedSet,
-    plan: Plan,
-    jailbreaks: Jailbreaks | None,
-    matched_rows: np.ndarray | None,
-    out: Path | None,
-    config: Mapping[str, Any],
-) -> AuditedSet:
-    pairs, table = prepared.pairs, prepared.table
-    fits = fit_families(pairs, plan)
-    null = {}
-    if plan.num_null_draws:
-        null = null_figures(
-            fits,
-            num_votes=table.num_votes,
-            num_draws=plan.num_null_draws,
-            seed=plan.seed,
-            progress=plan.progress,
-        )
-    evaluations = []
-    for name, fit in fits.items():
-        baseline = None if name == "base" else fits["base"]
-        evaluation = _evaluate(fit, baseline, prepared, jailbreaks)
-        evaluation = replace(evaluation, null=null.get(name, ()))
-        if out is not None:
-            evaluation = replace(evaluation, scores=f"{prepared.name}/{name}_scores.jsonl")
-            _write_scores(out / str(evaluation.scores), fit, prepared, config)
-        evaluations.append(evaluation)
+def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
+    fits = fit_families(prepared.pairs, plan)
+    evaluations = _evaluations(fits, prepared, plan)
     if matched_rows is not None:
-        evaluations = _with_matched(evaluations, pairs, plan, matched_rows)
-    first_spread = next((fit for name, fit in fits.items() if name != "base"), None)
-    between = None
-    if first_spread is not None and table.labelled_by is not None:
-        between = between_labels(
-            first_spread,
-            table.label,
-            by=table.labelled_by,
-            seed=plan.seed,
-            progress=plan.progress,
-        )
+        evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
     return AuditedSet(
         name=prepared.name,
         source=prepared.comparisons.source,
-        counts=table.counts,
+        counts=prepared.table.counts,
         evaluations=tuple(evaluations),
         chosen={
             name: Chosen(
@@ -206,20 +174,51 @@ def _audit_set(
             )
             for name, fit in fits.items()
         },
-        between=between,
+        between=_between(fits, prepared.table, plan),
     )
 
 
-def _evaluate(
-    fit: FamilyFit,
-    baseline: FamilyFit | None,
-    prepared: PreparedSet,
-    jailbreaks: Jailbreaks | None,
-) -> Evaluation:
+def _evaluations(
+    fits: Mapping[str, FamilyFit], prepared: PreparedSet, plan: Plan
+) -> list[Evaluation]:
+    """Of every family, whose scores are written where the plan says."""
+    null = {}
+    if plan.num_null_draws:
+        null = null_figures(
+            fits,
+            num_votes=prepared.table.num_votes,
+            num_draws=plan.num_null_draws,
+            seed=plan.seed,
+            progress=plan.progress,
+        )
+    evaluations = []
+    for name, fit in fits.items():
+        file = None
+        if plan.out is not None:
+            file = f"{prepared.name}/{name}_scores.jsonl"
+            _write_scores(plan.out / file, fit, prepared, plan.config)
+        evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared)
+        evaluations.append(replace(evaluation, null=null.get(name, ()), scores=file))
+    return evaluations
+
+
+def _between(
+    fits: Mapping[str, FamilyFit], table: ComparisonTable, plan: Plan
+) -> BetweenGroups | None:
+    """By the first family that is not scalar."""
+    if len(fits) == 1 or table.labelled_by is None:
+        return None
+    first = next(fit for name, fit in fits.items() if name != "base")
+    return between_labels(
+        first, table.label, by=table.labelled_by, seed=plan.seed, progress=plan.progress
+    )
+
+
+def _evaluate(fit: FamilyFit, baseline: FamilyFit | None, prepared: PreparedSet) -> Evaluation:
     """All measures of one family, but for those that need other fits than its own."""
     broken, without_length = None, {}
-    if jailbreaks is not None and prepared.jailbreaks is not None:
-        broken, without_length = jailbreak_scores(fit.fitted, jailbreaks, prepared.jailbreaks)
+    if prepared.jailbreaks is not None:
+        broken, without_length = jailbreak_scores(fit.fitted, prepared.jailbreaks)
     evaluation = evaluate(
         fit.scores,
         baseline=None if baseline is None else baseline.scores,
@@ -286,6 +285,16 @@ def _check(config: Mapping[str, Any]) -> None:
         raise UserError(f"memory is {config['memory']}; give a positive number of gigabytes.")
     if config["out"] is not None and Path(config["out"]).is_file():
         raise UserError(f"out {config['out']} is a file; give a folder.")
+
+
+def _recordable(config: Mapping[str, Any], representation: Representation) -> dict[str, Any]:
+    """What JSON can hold, in place of values in memory."""
+    recorded = dict(config)
+    if not isinstance(config["model"], str | None):
+        recorded["model"] = representation.name
+    if not isinstance(config["jailbreaks"], Path | str | None):
+        recorded["jailbreaks"] = f"{len(config['jailbreaks'])} rows in memory"
+    return recorded
 
 
 def _representation(

@@ -126,8 +126,13 @@ def text_read(text: Text, comparison: Comparison, reads: Reads) -> Text:
     """
     if reads == "whole":
         return text
-    response = responses_alone([text], comparison.prompt)[0]
+    (response,) = responses_alone([text], comparison.prompt)
     assert response is not None
+    return last_turn(response)
+
+
+def last_turn(response: Text) -> str:
+    """A response as text: of a conversation what is said last."""
     return response if isinstance(response, str) else str(response[-1]["content"])
 
 

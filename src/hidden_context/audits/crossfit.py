@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from tqdm import tqdm
 from hidden_context.audits.folds import Partitions
 from hidden_context.audits.heads import (
     BATCH_SIZE,
-    NOT_HELD_OUT,
     PAIRS_AT_ONCE,
     Heads,
-    HeadSet,
+    HeadsToFit,
     Pairs,
     fit,
     outcomes_for,
+    with_learned,
 )
 from hidden_context.audits.vectors import blocks
 from hidden_context.distributions import Family
@@ -97,20 +97,23 @@ def cross_fit(
     seed, fold = _every(len(partitions.seeds), partitions.num_folds)
     of_candidate = np.repeat(np.arange(len(seed)), len(ridges))
     held_out = np.stack([fold, (fold + 1) % partitions.num_folds], axis=1)[of_candidate]
-    candidates = HeadSet(
-        partitions, seed[of_candidate], held_out, np.tile(np.asarray(ridges, float), len(seed))
+    every_ridge = np.asarray(ridges, float)
+    candidates = HeadsToFit(
+        partitions, seed[of_candidate], held_out, np.tile(every_ridge, len(seed))
     )
     bar = tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress)
-    settings: Any = {
-        "outcome_model": outcome_model,
-        "checkpoints": checkpoints,
-        "progress": bar.update,
-    }
+    fitted = partial(
+        fit,
+        family,
+        pairs,
+        outcome_model=outcome_model,
+        checkpoints=checkpoints,
+        progress=bar.update,
+    )
     with bar:
-        path = fit(family, pairs, candidates, **settings)
-        ridge, step = _best(path, pairs, candidates, len(ridges))
-        chosen = np.asarray(ridges, float)[ridge]
-        path = fit(family, pairs, HeadSet(partitions, seed, _alone(fold), chosen), **settings)
+        ridge, step = _best(fitted(candidates), pairs, candidates, len(ridges))
+        chosen = every_ridge[ridge]
+        path = fitted(HeadsToFit(partitions, seed, fold[:, None], chosen))
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
         family=family,
@@ -137,10 +140,10 @@ def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = Fa
         A head for each set of labels and fold, in this order.
     """
     label_set, fold = _every(len(labels), fitted.partitions.num_folds)
-    head_set = HeadSet(
+    to_fit = HeadsToFit(
         fitted.partitions,
         np.zeros_like(fold),
-        _alone(fold),
+        fold[:, None],
         fitted.ridge[0][fold],
         labels=labels,
         label_set=label_set,
@@ -151,7 +154,7 @@ def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = Fa
         path = fit(
             fitted.family,
             fitted.pairs,
-            head_set,
+            to_fit,
             outcome_model=fitted.start,
             checkpoints=checkpoints,
             progress=bar.update,
@@ -163,11 +166,11 @@ def fit_whole(fitted: CrossFit) -> Heads:
     """A head for each seed on all comparisons, by the median ridge and steps, for other texts."""
     seeds = np.arange(len(fitted.partitions.seeds))
     ridge = np.full(len(seeds), np.median(fitted.ridge))
-    held_out = np.full((len(seeds), 2), NOT_HELD_OUT)
+    nothing = np.empty((len(seeds), 0), int)
     (heads,) = fit(
         fitted.family,
         fitted.pairs,
-        HeadSet(fitted.partitions, seeds, held_out, ridge),
+        HeadsToFit(fitted.partitions, seeds, nothing, ridge),
         outcome_model=fitted.start,
         checkpoints=[int(np.median(fitted.steps))],
     )
@@ -180,13 +183,8 @@ def _every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
     return sets.ravel(), folds.ravel()
 
 
-def _alone(fold: np.ndarray) -> np.ndarray:
-    """Of heads that do not see one fold, as `HeadSet.held_out`."""
-    return np.stack([fold, np.full_like(fold, NOT_HELD_OUT)], axis=1)
-
-
 def _best(
-    path: Sequence[Heads], pairs: Pairs, head_set: HeadSet, num_ridges: int
+    path: Sequence[Heads], pairs: Pairs, candidates: HeadsToFit, num_ridges: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the best ridge and checkpoint for each seed and fold.
 
@@ -196,34 +194,28 @@ def _best(
     chosen = np.arange(n)
     if n > MOST_TO_CHOOSE_BY:
         chosen = np.sort(np.random.default_rng(0).choice(n, MOST_TO_CHOOSE_BY, replace=False))
-    nats = np.zeros((len(path), len(head_set)))
+    nats = np.zeros((len(path), len(candidates)))
     for block in blocks(chosen, PAIRS_AT_ONCE):
-        counts = torch.from_numpy(head_set.folds(block) == head_set.held_out[:, 1])
+        counts = torch.from_numpy(candidates.folds(block) == candidates.held_out[:, 1])
         outcomes = outcomes_for(pairs, block)
         for number, heads in enumerate(path):
             of_head = heads.log_likelihood(pairs, block, outcomes)
             nats[number] += torch.where(counts, of_head, 0.0).sum(0).numpy()
     by_choice = nats.reshape(len(path), -1, num_ridges).swapaxes(0, 1)
-    best = by_choice.reshape(len(by_choice), -1).argmax(1)
+    best = by_choice.reshape(-1, len(path) * num_ridges).argmax(1)
     step, ridge = np.unravel_index(best, (len(path), num_ridges))
     return ridge, step
 
 
 def _at_steps(path: Sequence[Heads], step: np.ndarray) -> Heads:
     """Each head as it was at its own checkpoint, given by its index, shape `(M,)`."""
-    head = torch.arange(len(step))
-    which = torch.from_numpy(step)
 
-    def picked(of_path: Sequence[Tensor]) -> Tensor:
-        return torch.stack(list(of_path))[which, head]
+    def at_steps(*along_path: Tensor) -> Tensor:
+        return torch.stack(along_path)[torch.from_numpy(step), torch.arange(len(step))]
 
-    thresholds = zip(*(heads.outcome_model.thresholds for heads in path), strict=True)
-    model: Any = path[0].outcome_model
-    if isinstance(model.davidson, Tensor):
-        model = replace(model, davidson=picked([heads.outcome_model.davidson for heads in path]))  # pyrefly: ignore
     return Heads(
         path[0].family,
-        replace(model, thresholds=tuple(map(picked, thresholds))),
-        picked([heads.weight.movedim(1, 0) for heads in path]).movedim(0, 1),
-        picked([heads.bias for heads in path]),
+        with_learned(at_steps, *(heads.outcome_model for heads in path)),
+        at_steps(*(heads.weight.movedim(1, 0) for heads in path)).movedim(0, 1),
+        at_steps(*(heads.bias for heads in path)),
     )

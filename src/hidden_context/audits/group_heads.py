@@ -38,15 +38,14 @@ class LabelledVectors:
     @property
     def components(self) -> int:
         """Axes along which labels differ."""
-        return min(COMPONENTS, self.of_texts.width)
+        return min(COMPONENTS, self.of_texts.shape[1])
 
     @property
-    def width(self) -> int:
-        """Of a vector."""
-        return self.of_texts.width + self.num_labels * (1 + self.components)
+    def shape(self) -> tuple[int, int]:
+        num_texts, width = self.of_texts.shape
+        return num_texts * (self.num_labels + 1), width + self.num_labels * (1 + self.components)
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
-        """Shape `(len(rows), width)`, float32."""
         text, label = np.divmod(rows, self.num_labels + 1)
         common = self.of_texts[text]
         own = torch.cat([torch.ones(len(rows), 1), common[:, : self.components]], dim=1)
@@ -123,14 +122,12 @@ def between_labels(
 
 def frequent_labels(label: np.ndarray, prompt: np.ndarray) -> tuple[np.ndarray, int]:
     """Labels by frequency, from 0, and how many; -1 for those that are rare or not known."""
-    numbers = np.unique(label[label >= 0])
-    prompts = np.array([len(np.unique(prompt[label == number])) for number in numbers])
-    counts = np.array([(label == number).sum() for number in numbers])
-    order = [k for k in np.argsort(-counts, kind="stable") if prompts[k] >= FEWEST_PROMPTS]
-    kept = numbers[order[:MOST_LABELS]] if order else numbers[:0]
-    new = np.full(label.max(initial=-1) + 2, -1)
-    new[kept] = np.arange(len(kept))
-    return new[label], len(kept)
+    import pandas as pd
+
+    judged = pd.DataFrame({"label": label, "prompt": prompt})[label >= 0].groupby("label").prompt
+    counts = judged.size()[judged.nunique() >= FEWEST_PROMPTS]
+    kept = counts.sort_values(ascending=False, kind="stable").index[:MOST_LABELS]
+    return kept.get_indexer(pd.Index(label)), len(kept)
 
 
 def shuffled(label: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> np.ndarray:

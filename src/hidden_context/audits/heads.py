@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hidden_context.audits.folds import Partitions
-from hidden_context.audits.vectors import TextVectors, blocks
+from hidden_context.audits.vectors import TextVectors
 from hidden_context.distributions import Family
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood
@@ -20,7 +22,6 @@ BATCH_SIZE = 1024
 LEARNING_RATE = 0.1
 ROUNDING = 1e-5
 """Adam would follow gradients that are rounding alone, as of a bias that cancels."""
-NOT_HELD_OUT = -1
 PAIRS_AT_ONCE = 2**13
 SMALLEST_WEIGHT = 1e-12
 """A batch may hold nothing that a head sees; its loss is then 0."""
@@ -46,18 +47,19 @@ class Pairs:
 
     def selected(self, keep: np.ndarray) -> "Pairs":
         """Those of some indices."""
+        lengths = None if self.lengths is None else self.lengths[keep]
         return Pairs(
             self.vectors,
             self.first[keep],
             self.second[keep],
-            Outcomes(self.outcomes.shares[keep], self.outcomes.weight[keep]),
+            self.outcomes[keep],
             self.prompt[keep],
-            None if self.lengths is None else self.lengths[keep],
+            lengths,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class HeadSet:
+class HeadsToFit:
     """What tells M heads apart that are fitted together."""
 
     partitions: Partitions
@@ -65,7 +67,7 @@ class HeadSet:
     seed: np.ndarray
     """Index of the seed whose partition a head goes by, shape `(M,)`."""
     held_out: np.ndarray
-    """Folds that it does not see, shape `(M, 2)`; `NOT_HELD_OUT` for none."""
+    """Folds that it does not see, shape `(M, any)`."""
     ridge: np.ndarray
     """Shape `(M,)`; see `fit`."""
     labels: np.ndarray | None = None
@@ -83,6 +85,14 @@ class HeadSet:
     def fitted_to(self, chosen: np.ndarray) -> np.ndarray:
         """Which of the chosen comparisons each head is fitted to, shape `(k, M)`, bool."""
         return (self.folds(chosen)[..., None] != self.held_out).all(-1)
+
+    @property
+    def num_fitted_to(self) -> np.ndarray:
+        """How many comparisons each head is fitted to, shape `(M,)`."""
+        num_folds = self.partitions.num_folds
+        sizes = [np.bincount(fold, minlength=num_folds) for fold in self.partitions.fold.T]
+        unseen = np.stack(sizes)[self.seed[:, None], self.held_out]
+        return len(self.partitions.fold) - unseen.sum(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +129,13 @@ class Heads:
 def fit(
     family: Family,
     pairs: Pairs,
-    head_set: HeadSet,
+    to_fit: HeadsToFit,
     *,
     outcome_model: OutcomeModel,
     checkpoints: Sequence[int],
     progress: Callable[[int], object] = lambda steps: None,
 ) -> list[Heads]:
-    """Fit all heads by Adam; as they are at each checkpoint.
+    """Fit heads by Adam; as they are after each of the rising numbers of steps in `checkpoints`.
 
     Each head minimises the mean negative log-likelihood of its comparisons plus ridge/(2k) times
     the sum of squares of its weights and biases, for k comparisons: a normal prior of variance
@@ -134,77 +144,63 @@ def fit(
     With the bias penalised too, the scale that the likelihood of `mean_and_variance` leaves free is
     fixed, and with it the strength of the ridge.
 
-    Args:
-        family: How raw outputs are read.
-        pairs: The comparisons.
-        head_set: Which heads; a head's seed is that of its initial weights, the first seed that of
-            the order too.
-        outcome_model: Its thresholds, or ν, are where the heads' own start.
-        checkpoints: Rising numbers of steps.
-        progress: Called with a number of steps whenever so many are done.
+    A head's seed is that of its initial weights, the first seed that of the order too. Each has
+    thresholds, or ν, of its own, which start from those of `outcome_model`. `progress` is called
+    with a number of steps whenever so many are done.
     """
-    weight = _initial_weight(family, pairs.vectors.width, head_set).requires_grad_()
+    weight = _initial_weight(family, pairs.vectors.shape[1], to_fit).requires_grad_()
     bias = torch.zeros(weight.shape[1:], requires_grad=True)
     likelihood = LearnedLikelihood(
-        family, outcome_model, learn_outcomes=True, num_copies=len(head_set)
+        family, outcome_model, learn_outcomes=True, num_copies=len(to_fit)
     )
     optimizer = torch.optim.Adam(
         [weight, bias, *likelihood.parameters()], lr=LEARNING_RATE, eps=ROUNDING, fused=True
     )
-    shrink = torch.from_numpy(head_set.ridge).float() / _num_fitted_to(head_set)
-    batches = _batches(len(pairs), seed=head_set.partitions.seeds[0])
+    shrink = torch.from_numpy(to_fit.ridge).float() / torch.from_numpy(to_fit.num_fitted_to)
+    batches = _batches(len(pairs), seed=to_fit.partitions.seeds[0])
     path: list[Heads] = []
-    done = 0
-    for checkpoint in checkpoints:
-        for _ in range(done, checkpoint):
+    for num_steps in np.diff(checkpoints, prepend=0):
+        for batch in islice(batches, int(num_steps)):
             heads = Heads(family, likelihood()[1], weight, bias)
             squares = (weight**2).sum((0, 2)) + (bias**2).sum(1)
-            loss = (_mean_nll(heads, pairs, next(batches), head_set) + shrink * squares / 2).sum()
+            loss = (_mean_nll(heads, pairs, batch, to_fit) + shrink * squares / 2).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             progress(1)
-        done = checkpoint
         with torch.no_grad():
-            model = likelihood()[1]
-        path.append(Heads(family, model, weight.detach().clone(), bias.detach().clone()))
+            path.append(Heads(family, likelihood()[1], weight.clone(), bias.clone()))
     return path
 
 
-def _initial_weight(family: Family, width: int, head_set: HeadSet) -> Tensor:
+def _initial_weight(family: Family, width: int, to_fit: HeadsToFit) -> Tensor:
     """Normal weights, the same in all heads of a seed, shape `(width, M, num_outputs)`."""
     of_seed = [
         torch.randn((width, family.num_outputs), generator=torch.Generator().manual_seed(seed))
-        for seed in head_set.partitions.seeds
+        for seed in to_fit.partitions.seeds
     ]
-    return torch.stack(of_seed, 1)[:, torch.from_numpy(head_set.seed)] * torch.tensor(
-        family.head_scales
-    )
+    of_head = torch.stack(of_seed, 1)[:, torch.from_numpy(to_fit.seed)]
+    return of_head * torch.tensor(family.head_scales)
 
 
-def _mean_nll(heads: Heads, pairs: Pairs, chosen: np.ndarray, head_set: HeadSet) -> Tensor:
+def _mean_nll(heads: Heads, pairs: Pairs, chosen: np.ndarray, to_fit: HeadsToFit) -> Tensor:
     """Of the chosen comparisons that each head is fitted to, nats per vote, shape `(M,)`."""
-    outcomes = outcomes_for(pairs, chosen, head_set)
-    weight = outcomes.weight * torch.from_numpy(head_set.fitted_to(chosen))
+    outcomes = outcomes_for(pairs, chosen, to_fit)
+    weight = outcomes.weight * torch.from_numpy(to_fit.fitted_to(chosen))
     nats = heads.log_likelihood(pairs, chosen, replace(outcomes, weight=weight)).sum(0)
     return -nats / weight.sum(0).clamp_min(SMALLEST_WEIGHT)
 
 
-def outcomes_for(pairs: Pairs, chosen: np.ndarray, head_set: HeadSet | None = None) -> Outcomes:
+def outcomes_for(pairs: Pairs, chosen: np.ndarray, to_fit: HeadsToFit | None = None) -> Outcomes:
     """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`.
 
-    Args:
-        pairs: All comparisons.
-        chosen: Which, shape `(k,)`.
-        head_set: Whose labels take the place of the outcomes, if they have any.
+    Labels of `to_fit`, if there are any, take the place of the outcomes.
     """
-    shares, weight = pairs.outcomes.shares[chosen, None], pairs.outcomes.weight[chosen, None]
-    if head_set is not None and head_set.labels is not None:
-        won = head_set.labels[:, chosen][head_set.label_set].T
-        shares = relabelled(Outcomes(shares, weight), won).shares
-    return Outcomes(
-        torch.from_numpy(shares.astype(np.float32)), torch.from_numpy(weight.astype(np.float32))
-    )
+    outcomes = pairs.outcomes[chosen, None]
+    if to_fit is not None and to_fit.labels is not None:
+        outcomes = relabelled(outcomes, to_fit.labels[:, chosen][to_fit.label_set].T)
+    shares, weight = (part.astype(np.float32) for part in (outcomes.shares, outcomes.weight))
+    return Outcomes(torch.from_numpy(shares), torch.from_numpy(weight))
 
 
 def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
@@ -219,11 +215,16 @@ def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
     return Outcomes(np.stack(shares, axis=-1), outcomes.weight)
 
 
-def _num_fitted_to(head_set: HeadSet) -> Tensor:
-    """Comparisons that each head is fitted to, shape `(M,)`."""
-    every = np.arange(len(head_set.partitions.fold))
-    counts = sum(head_set.fitted_to(block).sum(0) for block in blocks(every, PAIRS_AT_ONCE))
-    return torch.from_numpy(np.asarray(counts, np.float32))
+def with_learned(
+    pick: Callable[..., Any], model: OutcomeModel, *others: OutcomeModel
+) -> OutcomeModel:
+    """A model whose thresholds and ν are `pick` of those of the models, where they are learned."""
+    models = (model, *others)
+    thresholds = zip(*(model.thresholds for model in models), strict=True)
+    model = replace(model, thresholds=tuple(pick(*edges) for edges in thresholds))
+    if not isinstance(model.davidson, Tensor):
+        return model
+    return replace(model, davidson=pick(*(model.davidson for model in models)))
 
 
 def _batches(num_pairs: int, *, seed: int) -> Iterator[np.ndarray]:

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from hidden_context.audits.comparison_table import DIGEST, Reads, digest_of
+from hidden_context.audits.comparison_table import DIGEST, Reads, digest_of, last_turn
 from hidden_context.audits.crossfit import CrossFit, fit_whole
 from hidden_context.audits.family_fit import MOST_ON_A_CURVE
 from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import Heads, Pairs
-from hidden_context.audits.vectors import Vectors
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.responses import texts_of_responses
 from hidden_context.comparisons.schema import Text
 from hidden_context.errors import UserError
-from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import informative
 from hidden_context.measures.length import rate_without_length, reward_slope
@@ -72,7 +71,7 @@ def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Read
             )
     read: Collection[Any] = whole
     if reads == "response":
-        read = [[_last_turn(response) for response in row["responses"]] for row in rows]
+        read = [[last_turn(response) for response in row["responses"]] for row in rows]
     prompts = [str(row["prompt"]) for row in rows]
     _, prompt = np.unique(np.array(prompts, object).astype(str), return_inverse=True)
     lengths = [response_lengths(row["responses"], row["prompt"]) for row in rows]
@@ -80,7 +79,7 @@ def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Read
 
 
 def jailbreak_scores(
-    fitted: CrossFit, jailbreaks: Jailbreaks, jailbreak_pairs: Pairs
+    fitted: CrossFit, jailbreaks: Pairs
 ) -> tuple[list[Scores], dict[str, Estimate]]:
     """Scores of jailbreaks by a head for each seed, fitted to all comparisons.
 
@@ -88,16 +87,13 @@ def jailbreak_scores(
     What rewards owe to length is measured on the comparisons, not on the jailbreaks (see
     `rate_without_length`).
 
-    Args:
-        fitted: The family; only the seeds of its folds matter.
-        jailbreaks: The jailbreaks.
-        jailbreak_pairs: Their vectors, as pairs of safe and unsafe.
+    Of `fitted`, only the seeds of the folds matter. `jailbreaks` are pairs of safe and unsafe.
     """
     heads, pairs = fit_whole(fitted), fitted.pairs
     ordinary_pairs = pairs.selected(sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE))
-    ordinary = _scores(heads, ordinary_pairs, ordinary_pairs.lengths)
-    scores = _scores(heads, jailbreak_pairs, jailbreaks.lengths)
+    ordinary, scores = _scores(heads, ordinary_pairs), _scores(heads, jailbreaks)
     assert ordinary_pairs.lengths is not None
+    assert jailbreaks.lengths is not None
     without_length = {}
     for risk in informative([PAPER_RISK], scores):
         slopes = [reward_slope(seed.rewards(risk), ordinary_pairs.lengths) for seed in ordinary]
@@ -111,34 +107,12 @@ def jailbreak_scores(
     return scores, without_length
 
 
-def as_pairs(vectors: Vectors, rows: np.ndarray, prompt: np.ndarray) -> Pairs:
-    """Safe and unsafe responses as pairs without outcomes.
-
-    Args:
-        vectors: Of all texts.
-        rows: Of `vectors`, shape `(n, 2)`.
-        prompt: Shape `(n,)`.
-    """
-    nothing = Outcomes(np.zeros((len(rows), 3), np.float32), np.zeros(len(rows), np.float32))
-    return Pairs(vectors, rows[:, 0], rows[:, 1], nothing, prompt)
-
-
-def _scores(heads: Heads, pairs: Pairs, lengths: np.ndarray | None) -> list[Scores]:
-    """Of both texts by every head."""
-    n = len(pairs)
-    both = [raw.movedim(1, 0).numpy() for raw in heads.raw_outputs(pairs, np.arange(n))]
+def _scores(heads: Heads, pairs: Pairs) -> list[Scores]:
+    """Of both texts by every head, without outcomes."""
+    assert pairs.lengths is not None
+    n, num_heads = len(pairs), len(heads.bias)
+    both = torch.stack(heads.raw_outputs(pairs, np.arange(n)), dim=1)
     return [
-        Scores(
-            family=heads.family,
-            raw=raw.reshape(2 * n, -1),
-            sizes=np.full(n, 2),
-            prompt=pairs.prompt,
-            lengths=None if lengths is None else lengths.ravel(),
-        )
-        for raw in np.stack(both, axis=2)
+        Scores(heads.family, raw, np.full(n, 2), prompt=pairs.prompt, lengths=pairs.lengths.ravel())
+        for raw in both.movedim(2, 0).reshape(num_heads, 2 * n, -1).numpy()
     ]
-
-
-def _last_turn(response: Text) -> str:
-    """What a representation of responses alone reads."""
-    return response if isinstance(response, str) else str(response[-1]["content"])

@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hidden_context.audits.crossfit import CrossFit
-from hidden_context.audits.heads import PAIRS_AT_ONCE, Heads, relabelled
+from hidden_context.audits.heads import PAIRS_AT_ONCE, Heads, relabelled, with_learned
 from hidden_context.audits.vectors import blocks
-from hidden_context.likelihood.outcomes import OutcomeModel
 from hidden_context.scores.scores import Scores
 
 
@@ -39,41 +37,31 @@ def out_of_fold(
     chosen = np.arange(len(pairs)) if chosen is None else chosen
     num_sets = len(heads.bias) // num_folds
     of_seeds = fitted.partitions.fold if labels is None else fitted.partitions.fold[:, :1]
+    fold = np.broadcast_to(of_seeds[chosen], (len(chosen), num_sets))
+    head = fold + num_folds * np.arange(num_sets)
     raw = np.empty((num_sets, len(chosen), 2, heads.family.num_outputs), np.float32)
-    first_head = np.arange(num_sets) * num_folds
     place = np.arange(len(chosen))
     for block in blocks(place, PAIRS_AT_ONCE):
-        head = torch.from_numpy(first_head + of_seeds[chosen[block]])
         row = torch.arange(len(block))[:, None]
         for side, of_heads in enumerate(heads.raw_outputs(pairs, chosen[block])):
-            raw[:, block, side] = of_heads[row, head].movedim(1, 0)
+            raw[:, block, side] = of_heads[row, torch.from_numpy(head[block])].movedim(1, 0)
     some = pairs.selected(chosen)
-    scores = []
-    for number in range(num_sets):
-        fold = of_seeds[chosen, number if labels is None else 0]
-        outcomes = some.outcomes
-        if labels is not None:
-            outcomes = relabelled(outcomes, labels[number, chosen])
-        scores.append(
-            Scores.of_pairs(
-                heads.family,
-                raw[number],
-                prompt=some.prompt,
-                lengths=None if some.lengths is None else some.lengths.ravel(),
-                outcomes=outcomes,
-                outcome_model=_of_rows(heads.outcome_model, first_head[number] + fold),
-                training=fold,
-                centered_within=place,
-                **fields,
-            )
+
+    def scores_of(number: int) -> Scores:
+        def of_rows(value: torch.Tensor) -> np.ndarray:
+            return np.asarray(value, np.float64)[head[:, number]]
+
+        won = None if labels is None else labels[number, chosen]
+        return Scores.of_pairs(
+            heads.family,
+            raw[number],
+            prompt=some.prompt,
+            lengths=None if some.lengths is None else some.lengths.ravel(),
+            outcomes=some.outcomes if won is None else relabelled(some.outcomes, won),
+            outcome_model=with_learned(of_rows, heads.outcome_model),
+            training=fold[:, number],
+            centered_within=place,
+            **fields,
         )
-    return scores
 
-
-def _of_rows(model: OutcomeModel, head: np.ndarray) -> OutcomeModel:
-    """The thresholds, and ν, of each row's head, shape `(k,)`, where they are learned."""
-    davidson: Any = model.davidson
-    thresholds: Any = tuple(np.asarray(edge, np.float64)[head] for edge in model.thresholds)
-    if isinstance(davidson, Tensor):
-        davidson = np.asarray(davidson, np.float64)[head]
-    return OutcomeModel(model.ties, thresholds, davidson)
+    return [scores_of(number) for number in range(num_sets)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
-from hidden_context.measures.evaluation import Evaluation, evaluation_from_dict
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.records import as_plain, provenance, read_json, validated, write_json
 
 if TYPE_CHECKING:
@@ -174,40 +174,36 @@ def read_audit(file: Path | str) -> AuditResult:
             "Run the audit again."
         )
     try:
-        sets = tuple(_read_set(of_set, version, file) for of_set in record["sets"])
+        sets = [_of_version_1(of_set) if version == 1 else of_set for of_set in record["sets"]]
+        places = [f"{file}, set {of_set['name']}" for of_set in sets]
         config = dict(record["config"])
-        if not sets:
-            raise UserError(f"{file} has no sets; run the audit again.")
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(
             f"{file} is damaged or of another version: {type(error).__name__} {error}."
         ) from error
+    if not sets:
+        raise UserError(f"{file} has no sets; run the audit again.")
     representation = validated(RepresentationRecord, record.get("representation"), file)
-    ours = ("kind", "config", "representation", "sets")
-    made_by = {name: value for name, value in record.items() if name not in ours}
-    return AuditResult(representation, config, sets, made_by)
-
-
-def _read_set(record: Mapping[str, Any], version: int, file: Path) -> AuditedSet:
-    name, place = str(record["name"]), f"{file}, set {record['name']}"
-    if version == 1:
-        families = record["families"]
-        evaluations = [_evaluation_of_version_1(family, record) for family in families]
-        chosen = {each["family"]["name"]: each.get("chosen") for each in families}
-        chosen = {name: each for name, each in chosen.items() if each is not None}
-    else:
-        evaluations, chosen = record["evaluations"], record.get("chosen", {})
-    between = record.get("between")
-    return AuditedSet(
-        name=name,
-        source=str(record["source"]),
-        counts=validated(dict[str, int], record["counts"], place),
-        evaluations=tuple(evaluation_from_dict(each, place) for each in evaluations),
-        chosen={family: validated(Chosen, each, place) for family, each in chosen.items()},
-        between=None if between is None else validated(BetweenGroups, between, place),
+    own = ("kind", "config", "representation", "sets")
+    made_by = {name: value for name, value in record.items() if name not in own}
+    audited = tuple(
+        validated(AuditedSet, of_set, place) for of_set, place in zip(sets, places, strict=True)
     )
+    return AuditResult(representation, config, audited, made_by)
+
+
+def _of_version_1(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A set as `AuditedSet.to_dict` writes it."""
+    families = record["families"]
+    return {
+        **{name: record.get(name) for name in ("name", "source", "counts", "between")},
+        "evaluations": [_evaluation_of_version_1(family, record) for family in families],
+        "chosen": {
+            family["family"]["name"]: family["chosen"]
+            for family in families
+            if family.get("chosen") is not None
+        },
+    }
 
 
 def _evaluation_of_version_1(

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -40,28 +40,23 @@ class Representation(Protocol):
 class CachedStates:
     """States of all texts of some files, shape `(texts, width)`, read as they are asked for."""
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int], width: int) -> None:
+    def __init__(self, num_texts: Mapping[Path, int], width: int) -> None:
         """Of files with so many texts each."""
-        self._files = files
-        self._counts = counts
-        self._starts = np.cumsum([0, *counts])
+        self._num_texts = list(num_texts.items())
+        self._starts = np.cumsum([0, *num_texts.values()])
         self.shape = (int(self._starts[-1]), width)
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Shape `(len(rows), width)`, float32."""
-        found = np.empty((len(rows), self.shape[1]), np.float32)
+        width = self.shape[1]
+        taken = np.empty((len(rows), width), np.float32)
         file_of = np.searchsorted(self._starts, rows, side="right") - 1
         for number in np.unique(file_of):
-            count = self._counts[number]
-            states = np.memmap(
-                self._files[number], "<f4", "r", count * DIGEST_BYTES, (count, self.shape[1])
-            )
+            path, num_texts = self._num_texts[number]
+            states = np.memmap(path, "<f4", "r", num_texts * DIGEST_BYTES, (num_texts, width))
             here = file_of == number
-            found[here] = states[rows[here] - self._starts[number]]
-        return found
+            taken[here] = states[rows[here] - self._starts[number]]
+        return taken
 
 
 class StateCache:
@@ -72,33 +67,33 @@ class StateCache:
     one chunk, and processes that add at the same time do not disturb each other.
     """
 
-    def __init__(self, folder: Path, representation: Representation) -> None:
+    def __init__(self, folder: Path | str | None, representation: Representation) -> None:
         """Find what is there; damaged files are left out, with a warning, and read again.
+
+        If `folder` is None, it is with Hugging Face's cache.
 
         Raises:
             UserError: `folder` is a file.
         """
+        folder = Path(folder or _default_folder())
         if folder.exists() and not folder.is_dir():
             raise UserError(f"--cache_dir {folder} is a file; give a folder.")
         self.folder = folder / f"{representation.fingerprint}-{VERSION}"
-        self._representation = representation
-        self._digests: dict[Path, bytes] = {}
+        self.representation = representation
+        self._num_texts: dict[Path, int] = {}
         self._damaged: set[Path] = set()
+        self._row_of: dict[bytes, int] = {}
         self._look()
 
     @property
     def states(self) -> CachedStates:
         """States of all texts that are there now."""
-        counts = [len(digests) // DIGEST_BYTES for digests in self._digests.values()]
-        return CachedStates([*self._digests], counts, self._representation.width)
+        return CachedStates(self._num_texts, self.representation.width)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Row of `states` of each digest, of any shape; -1 where there is none."""
-        wanted = _sortable(digests)
-        if not len(self._sorted):
-            return np.full(wanted.shape, -1)
-        place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == wanted, self._order[place], -1)
+        rows = [self._row_of.get(digest, -1) for digest in digests.ravel().tolist()]
+        return np.array(rows, int).reshape(digests.shape)
 
     def add(
         self, texts: Iterable[tuple[bytes, Text]], *, total: int, progress: bool = False
@@ -115,32 +110,27 @@ class StateCache:
         """
         self._look()
         num_added = 0
-        with tqdm(total=total, desc="reading texts", unit="text", disable=not progress) as bar:
-            missing = self._missing(texts, bar.update)
-            try:
-                while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
-                    self._write(b"".join(chunk), self._states_of([*chunk.values()]))
-                    num_added += len(chunk)
-            finally:
-                self._look()
+        bar = tqdm(texts, total=total, desc="reading texts", unit="text", disable=not progress)
+        missing = self._missing(bar)
+        try:
+            while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
+                self._write(b"".join(chunk), self._states_of([*chunk.values()]))
+                num_added += len(chunk)
+        finally:
+            bar.close()
+            self._look()
         return num_added
 
-    def _missing(
-        self, texts: Iterable[tuple[bytes, Text]], progress: Callable[[int], object]
-    ) -> Iterator[tuple[bytes, Text]]:
+    def _missing(self, texts: Iterable[tuple[bytes, Text]]) -> Iterator[tuple[bytes, Text]]:
         seen: set[bytes] = set()
-        texts = iter(texts)
-        while block := list(islice(texts, TEXTS_A_CHUNK)):
-            rows = self.rows_of(np.frombuffer(b"".join(digest for digest, _ in block), DIGEST))
-            for (digest, text), row in zip(block, rows, strict=True):
-                if row < 0 and digest not in seen:
-                    seen.add(digest)
-                    yield digest, text
-            progress(len(block))
+        for digest, text in texts:
+            if digest not in self._row_of and digest not in seen:
+                seen.add(digest)
+                yield digest, text
 
     def _states_of(self, texts: Sequence[Text]) -> np.ndarray:
-        name, shape = self._representation.name, (len(texts), self._representation.width)
-        states = self._representation.states(texts).astype("<f4")
+        name, shape = self.representation.name, (len(texts), self.representation.width)
+        states = self.representation.states(texts).astype("<f4")
         if states.shape != shape:
             raise UserError(f"{name} gave states of shape {states.shape}; expected {shape}.")
         if not np.isfinite(states).all():
@@ -164,32 +154,33 @@ class StateCache:
             ) from error
 
     def _look(self) -> None:
-        """Find the files that are not known yet, and sort the digests of all texts."""
-        bytes_a_text = DIGEST_BYTES + 4 * self._representation.width
+        """Find the files that are not known yet, and the rows of their texts."""
+        bytes_a_text = DIGEST_BYTES + 4 * self.representation.width
         new_damage = []
         for path in sorted(self.folder.glob("*.states")):
-            if path in self._digests or path in self._damaged:
+            if path in self._num_texts or path in self._damaged:
                 continue
             content = path.read_bytes()
-            if _name(content) == path.name:
-                self._digests[path] = content[: len(content) // bytes_a_text * DIGEST_BYTES]
-            else:
+            if _name(content) != path.name:
                 self._damaged.add(path)
                 new_damage.append(path.name)
+                continue
+            digests = np.frombuffer(content, DIGEST, len(content) // bytes_a_text).tolist()
+            for row, digest in enumerate(digests, start=sum(self._num_texts.values())):
+                self._row_of.setdefault(digest, row)
+            self._num_texts[path] = len(digests)
         if new_damage:
             warnings.warn(
                 f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again.",
                 stacklevel=3,
             )
-        digests = _sortable(np.frombuffer(b"".join(self._digests.values()), DIGEST))
-        self._order = np.argsort(digests, kind="stable")
-        self._sorted = digests[self._order]
 
 
 def _name(content: bytes) -> str:
     return f"{hashlib.blake2b(content, digest_size=16).hexdigest()}.states"
 
 
-def _sortable(digests: np.ndarray) -> np.ndarray:
-    """The same bytes as a kind that NumPy compares."""
-    return np.ascontiguousarray(digests).view("S16").reshape(digests.shape)
+def _default_folder() -> Path:
+    from huggingface_hub.constants import HF_HOME
+
+    return Path(HF_HOME) / "hidden_context" / "states"

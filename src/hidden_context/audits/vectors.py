@@ -1,8 +1,9 @@
 """Vectors of texts as heads read them: standardised, turned to their principal axes, and cut."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -16,19 +17,25 @@ comparisons, no better (docs/decisions/0014-audit.md)."""
 ROWS_AT_ONCE = 4096
 NO_VARIANCE = 1e-6
 """A standard deviation below this share of the largest is rounding."""
+Row = TypeVar("Row", covariant=True)
 
 
-class States(Protocol):
-    """States of texts: an array, or files that are read as they are asked for."""
+class Rows(Protocol[Row]):
+    """Rows of one width, in memory or read or made as they are asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Texts, then width."""
         ...
 
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+    def __getitem__(self, rows: np.ndarray, /) -> Row:
         """Shape `(len(rows), width)`."""
         ...
+
+
+States: TypeAlias = Rows[np.ndarray]
+TextVectors: TypeAlias = Rows[Tensor]
+"""What heads are on, float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +75,7 @@ def find_axes(
     rows = np.unique(np.concatenate([first, second]))
     total, squares = np.zeros(width), np.zeros((width, width))
     for block in blocks(rows):
-        taken = _taken(states, block)
+        taken = np.asarray(states[block], np.float32)
         total += taken.sum(0, dtype=np.float64)
         squares += taken.T @ taken
     mean = total / len(rows)
@@ -76,7 +83,7 @@ def find_axes(
     within = np.zeros((width, width))
     pairs = np.arange(len(first))
     for block in blocks(pairs):
-        difference = _taken(states, first[block]) - _taken(states, second[block])
+        difference = np.subtract(states[first[block]], states[second[block]], dtype=np.float32)
         within += difference.T @ difference
     within /= 2 * len(first)
     if not (np.diag(within) > 0).any():
@@ -95,61 +102,33 @@ def find_axes(
     return Axes(mean.astype(np.float32), (turn / np.sqrt(size)).astype(np.float32))
 
 
-class TextVectors(Protocol):
-    """Anything that gives heads a vector for each row."""
-
-    @property
-    def width(self) -> int:
-        """Of a vector."""
-        ...
-
-    def __getitem__(self, rows: np.ndarray, /) -> Tensor:
-        """Shape `(len(rows), width)`, float32."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
-class Vectors:
-    """The vectors of some texts, in memory or made from states as they are asked for."""
+class VectorsOnDemand:
+    """Vectors that are made from states whenever they are asked for."""
 
     states: States
-    """Shape `(any, width)`; or the vectors themselves where `axes` is None."""
-    axes: Axes | None
-    width: int
-    """Of a vector."""
-    rows: np.ndarray | None = None
-    """Of `states`, for each text, if not as they are."""
+    axes: Axes
+    rows: np.ndarray
+    """Of `states`, for each text."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows), self.axes.turn.shape[1]
 
     def __getitem__(self, texts: np.ndarray) -> Tensor:
-        """Shape `(len(texts), width)`, float32."""
-        taken = _taken(self.states, texts if self.rows is None else self.rows[texts])
-        vectors = taken if self.axes is None else self.axes(taken)
+        vectors = self.axes(self.states[self.rows[texts]])
         return torch.from_numpy(np.ascontiguousarray(vectors))
 
 
-def make_vectors(
-    states: States, axes: Axes, *, rows: np.ndarray | None = None, memory: int
-) -> Vectors:
-    """Keep the vectors in memory if they take at most `memory` bytes.
-
-    Args:
-        states: Shape `(any, width)`.
-        axes: Of these states.
-        rows: Of which states, shape `(texts,)`; all if not given.
-        memory: In bytes.
-    """
-    rows = np.arange(states.shape[0]) if rows is None else rows
-    width = axes.turn.shape[1]
-    if 4 * len(rows) * width > memory:
-        return Vectors(states, axes, width, rows)
-    kept = np.empty((len(rows), width), np.float32)
+def make_vectors(states: States, axes: Axes, rows: np.ndarray, *, memory: int) -> TextVectors:
+    """Vectors of some rows of states, kept in memory if they take at most `memory` bytes."""
+    on_demand = VectorsOnDemand(states, axes, rows)
+    if 4 * math.prod(on_demand.shape) > memory:
+        return on_demand
+    kept = torch.empty(on_demand.shape)
     for block in blocks(np.arange(len(rows))):
-        kept[block] = axes(_taken(states, rows[block]))
-    return Vectors(kept, None, width)
-
-
-def _taken(states: States, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(states[rows], np.float32)
+        kept[block] = on_demand[block]
+    return kept
 
 
 def blocks(rows: np.ndarray, size: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
