@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -45,6 +46,13 @@ def test_generated_pairs_have_the_lengths_of_the_real_ones():
     lengths = [len(pair[side]) for pair in pairs for side in ("chosen", "rejected")]
     assert np.mean(shared) == pytest.approx(133, abs=4 * 140 / 2000**0.5)
     assert np.mean(lengths) == pytest.approx(184, abs=4 * 150 / 2000**0.5)
+
+
+def test_ours_and_the_peer_start_from_the_same_weights():
+    make_model = program("workload").make_model
+    ours, peer = make_model().state_dict(), make_model(ours=False).state_dict()
+    assert ours.keys() == peer.keys()
+    assert all(torch.equal(ours[name], peer[name]) for name in ours)
 
 
 def test_operations_are_counted_as_by_hand():

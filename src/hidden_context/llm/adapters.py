@@ -29,7 +29,7 @@ def with_adapters(model: Any) -> Any:
         lora_alpha=ALPHA,
         lora_dropout=DROPOUT,
         target_modules=None if known else "all-linear",
-        modules_to_save=["pooler"] if model.has_new_pooler else None,  # beside the head
+        modules_to_save=["pooler"] if getattr(model, "has_new_pooler", False) else None,
         fan_in_fan_out=model.config.model_type == "gpt2",
     )
     with quietly():
