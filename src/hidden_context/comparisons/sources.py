@@ -12,6 +12,8 @@ from hidden_context.records import iterate_jsonl
 
 Split: TypeAlias = Literal["train", "test"]
 Rows: TypeAlias = Collection[Mapping[str, Any]]
+Part: TypeAlias = tuple[str | None, Any]
+"""The objective by which all rows were judged, or None if they say it; a file, or a `Dataset`."""
 
 HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
 """Folders of Anthropic/hh-rlhf, by objective."""
@@ -36,16 +38,14 @@ def load_rows(data_path: str, subset: Subset, split: Split) -> Rows:
         UserError: Nothing is there, or it cannot be read or selected from.
     """
     path = Path(data_path)
-    if path.is_file():
-        return select_objective(read_rows(path), subset, str(path))
+    parts: list[Part] = [(None, path)]
     if path.is_dir():
-        return _load_folder(path, subset, split)
-    if is_hub_name(data_path):
-        return _load_hub(data_path, subset, split)
-    raise UserError(
-        f"--data_path {data_path} is neither a file nor a folder, nor a hub name such as "
-        "Anthropic/hh-rlhf."
-    )
+        parts = _parts_of_folder(path, subset, split)
+    elif not path.is_file():
+        parts = _parts_on_hub(data_path, subset, split)
+    rows = chained(_rows_of(part, objective) for objective, part in parts)
+    is_selected = all(objective is not None for objective, _ in parts)
+    return rows if is_selected else select_objective(rows, subset, data_path)
 
 
 def is_hub_name(name: str) -> bool:
@@ -99,64 +99,74 @@ def _batches(path: Path) -> Iterator[Any]:
         yield from file
 
 
-def _load_folder(folder: Path, subset: Subset, split: Split) -> Rows:
-    for name in (subset, HH_RLHF_FOLDERS.get(subset, "")):
-        if name and (folder / name).is_dir():
-            return _read_split(folder / name, split, None if subset == "both" else subset)
-    parts = {
+def _parts_of_folder(folder: Path, subset: Subset, split: Split) -> list[Part]:
+    of_objective = {
         objective: folder / name
         for objective, hh_name in HH_RLHF_FOLDERS.items()
-        for name in (objective, hh_name)
+        for name in (hh_name, objective)  # its own name counts, if both are there
         if (folder / name).is_dir()
     }
-    if subset == "both" and len(parts) == len(HH_RLHF_FOLDERS):
-        return chained(_read_split(part, split, name) for name, part in parts.items())
-    if parts and subset != "both":
-        raise UserError(f"{folder} has no folder {subset} (it has {', '.join(parts)}).")
-    return select_objective(_read_split(folder, split), subset, str(folder))
+    whole = folder
+    if subset == "both":
+        if (folder / subset).is_dir():
+            whole = folder / subset
+        elif len(of_objective) == len(HH_RLHF_FOLDERS):
+            return [
+                (objective, file)
+                for objective, part in of_objective.items()
+                for file in _files(part, split)
+            ]
+    elif subset in of_objective:
+        return [(subset, file) for file in _files(of_objective[subset], split)]
+    elif of_objective:
+        raise UserError(f"{folder} has no folder {subset} (it has {', '.join(of_objective)}).")
+    return [(None, file) for file in _files(whole, split)]
 
 
-def _read_split(folder: Path, split: Split, objective: str | None = None) -> Rows:
+def _files(folder: Path, split: Split) -> list[Path]:
     files = sorted(
         file
         for file in folder.iterdir()
         if file.name.startswith(split) and file.name.endswith(SUFFIXES)
     )
     if not files:
-        found = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
-        raise UserError(f"{folder} has no file {split}.jsonl (.gz, .parquet, .csv); found {found}.")
-    return mapped(partial(_with_objective, objective), chained(map(read_rows, files)))
+        present = ", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "nothing"
+        raise UserError(
+            f"{folder} has no file {split}.jsonl (.gz, .parquet, .csv); found {present}."
+        )
+    return files
 
 
-def _load_hub(name: str, subset: Subset, split: Split) -> Rows:
+def _parts_on_hub(name: str, subset: Subset, split: Split) -> list[Part]:
+    if not is_hub_name(name):
+        raise UserError(
+            f"--data_path {name} is neither a file nor a folder, nor a hub name such as "
+            "Anthropic/hh-rlhf."
+        )
     import datasets
 
     try:
         if name != "Anthropic/hh-rlhf":
-            rows = datasets.load_dataset(name, split=split)
-            return select_objective(_streamed(rows), subset, name)
-        return chained(
-            mapped(
-                partial(_with_objective, objective),
-                _streamed(datasets.load_dataset(name, data_dir=folder, split=split)),
-            )
+            return [(None, datasets.load_dataset(name, split=split))]
+        return [
+            (objective, datasets.load_dataset(name, data_dir=folder, split=split))
             for objective, folder in HH_RLHF_FOLDERS.items()
             if subset in ("both", objective)
-        )
+        ]
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        if isinstance(error, UserError):
-            raise
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{name}: no such file or folder, nor on the hub: {reason}") from error
 
 
-def _streamed(dataset: Any) -> Rows:
-    """The rows of a data set that the library has mapped from its cache."""
-    return Streamed(partial(iter, dataset), len(dataset))
+def _rows_of(part: Any, objective: str | None) -> Rows:
+    """Of a file, or of a data set that the library has mapped from its cache."""
+    is_file = isinstance(part, Path)
+    rows = read_rows(part) if is_file else Streamed(partial(iter, part), len(part))
+    return rows if objective is None else mapped(partial(_with_objective, objective), rows)
 
 
-def _with_objective(objective: str | None, row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_objective(objective: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say in `data_subset` where a row came from, where it does not say so itself."""
-    if objective is None or "data_subset" in row or "objective" in row:
+    if "data_subset" in row or "objective" in row:
         return row
     return {**row, "data_subset": objective}
