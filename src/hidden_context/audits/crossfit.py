@@ -84,7 +84,6 @@ def cross_fit(
     partitions: Partitions,
     *,
     outcome_model: OutcomeModel,
-    ridges: Sequence[float] = RIDGES,
     progress: bool = False,
 ) -> CrossFit:
     """Fit heads so that no prompt is on two sides of anything.
@@ -95,12 +94,9 @@ def cross_fit(
     """
     checkpoints = checkpoints_for(len(pairs))
     seed, fold = _every(len(partitions.seeds), partitions.num_folds)
-    of_candidate = np.repeat(np.arange(len(seed)), len(ridges))
+    of_candidate = np.repeat(np.arange(len(seed)), len(RIDGES))
     held_out = np.stack([fold, (fold + 1) % partitions.num_folds], axis=1)[of_candidate]
-    every_ridge = np.asarray(ridges, float)
-    candidates = HeadsToFit(
-        partitions, seed[of_candidate], held_out, np.tile(every_ridge, len(seed))
-    )
+    candidates = HeadsToFit(partitions, seed[of_candidate], held_out, np.tile(RIDGES, len(seed)))
     bar = tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress)
     fitted = partial(
         fit,
@@ -111,8 +107,8 @@ def cross_fit(
         progress=bar.update,
     )
     with bar:
-        ridge, step = _best(fitted(candidates), pairs, candidates, len(ridges))
-        chosen = every_ridge[ridge]
+        ridge, step = _best(fitted(candidates), pairs, candidates)
+        chosen = np.asarray(RIDGES)[ridge]
         path = fitted(HeadsToFit(partitions, seed, fold[:, None], chosen))
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
@@ -184,7 +180,7 @@ def _every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _best(
-    path: Sequence[Heads], pairs: Pairs, candidates: HeadsToFit, num_ridges: int
+    path: Sequence[Heads], pairs: Pairs, candidates: HeadsToFit
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the best ridge and checkpoint for each seed and fold.
 
@@ -201,9 +197,9 @@ def _best(
         for number, heads in enumerate(path):
             of_head = heads.log_likelihood(pairs, block, outcomes)
             nats[number] += torch.where(counts, of_head, 0.0).sum(0).numpy()
-    by_choice = nats.reshape(len(path), -1, num_ridges).swapaxes(0, 1)
-    best = by_choice.reshape(-1, len(path) * num_ridges).argmax(1)
-    step, ridge = np.unravel_index(best, (len(path), num_ridges))
+    by_choice = nats.reshape(len(path), -1, len(RIDGES)).swapaxes(0, 1)
+    best = by_choice.reshape(-1, len(path) * len(RIDGES)).argmax(1)
+    step, ridge = np.unravel_index(best, (len(path), len(RIDGES)))
     return ridge, step
 
 

@@ -1,6 +1,6 @@
 """Jailbreaks: how often heads fitted to all of a data set prefer the unsafe response, and why."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,13 @@ class Jailbreaks:
     @property
     def digest(self) -> np.ndarray:
         """Of both texts, shape `(n, 2)`, `DIGEST`."""
-        digests = b"".join(digest for digest, _ in self.with_digests())
+        digests = b"".join(digest for digest, _ in self.with_digests)
         return np.frombuffer(digests, DIGEST).reshape(-1, 2)
 
-    def with_digests(self) -> Iterator[tuple[bytes, Text]]:
+    @property
+    def with_digests(self) -> list[tuple[bytes, Text]]:
         """Every text with its digest, row by row, safe then unsafe."""
-        for both in self.texts:
-            for text in both:
-                yield digest_of(text), text
+        return [(digest_of(text), text) for both in self.texts for text in both]
 
 
 def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Reads) -> Jailbreaks:

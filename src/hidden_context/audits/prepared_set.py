@@ -61,7 +61,7 @@ def prepare(
     pairs = Pairs(vectors, first, second, table.outcomes, table.prompt, table.lengths)
     jailbreak_pairs = None
     if jailbreaks is not None:
-        cache.add(jailbreaks.with_digests(), total=2 * len(jailbreaks.texts), progress=progress)
+        cache.add(jailbreaks.with_digests, total=2 * len(jailbreaks.texts), progress=progress)
         digest = jailbreaks.digest
         safe, unsafe = np.arange(digest.size).reshape(-1, 2).T
         jailbreak_pairs = Pairs(

@@ -1,7 +1,7 @@
 """`AuditResult`: what an audit found, as a typed value, and the file that holds it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,9 +86,8 @@ class AuditedSet:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it, with the sentences."""
-        values = {part.name: as_plain(getattr(self, part.name)) for part in fields(self)}
         sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
-        return {**values, "sentences": sentences}
+        return {**as_plain(vars(self)), "sentences": sentences}
 
 
 @dataclass(frozen=True)
@@ -145,16 +144,13 @@ class AuditResult:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        tables = "".join(
-            f"<h4>{escape(audited.name)}</h4><table>"
-            + "".join(
-                f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>"
-                for question, answer in audited.sentences
-            )
-            + "</table>"
-            for audited in self.sets
-        )
-        return f"<p>Vectors: {escape(self.representation.description)}</p>{tables}"
+        parts = [f"<p>Vectors: {escape(self.representation.description)}</p>"]
+        for audited in self.sets:
+            parts.append(f"<h4>{escape(audited.name)}</h4><table>")
+            for question, answer in audited.sentences:
+                parts.append(f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>")
+            parts.append("</table>")
+        return "".join(parts)
 
 
 def read_audit(file: Path | str) -> AuditResult:

@@ -80,20 +80,22 @@ class StateCache:
             raise UserError(f"--cache_dir {folder} is a file; give a folder.")
         self.folder = folder / f"{representation.fingerprint}-{VERSION}"
         self.representation = representation
-        self._num_texts: dict[Path, int] = {}
+        self._digests: dict[Path, np.ndarray] = {}
         self._damaged: set[Path] = set()
-        self._row_of: dict[bytes, int] = {}
         self._look()
 
     @property
     def states(self) -> CachedStates:
         """States of all texts that are there now."""
-        return CachedStates(self._num_texts, self.representation.width)
+        num_texts = {path: len(digests) for path, digests in self._digests.items()}
+        return CachedStates(num_texts, self.representation.width)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Row of `states` of each digest, of any shape; -1 where there is none."""
-        rows = [self._row_of.get(digest, -1) for digest in digests.ravel().tolist()]
-        return np.array(rows, int).reshape(digests.shape)
+        if not len(self._sorted):
+            return np.full(digests.shape, -1)
+        place = np.minimum(np.searchsorted(self._sorted, digests), len(self._sorted) - 1)
+        return np.where(self._sorted[place] == digests, self._order[place], -1)
 
     def add(
         self, texts: Iterable[tuple[bytes, Text]], *, total: int, progress: bool = False
@@ -123,10 +125,13 @@ class StateCache:
 
     def _missing(self, texts: Iterable[tuple[bytes, Text]]) -> Iterator[tuple[bytes, Text]]:
         seen: set[bytes] = set()
-        for digest, text in texts:
-            if digest not in self._row_of and digest not in seen:
-                seen.add(digest)
-                yield digest, text
+        texts = iter(texts)
+        while block := list(islice(texts, TEXTS_A_CHUNK)):
+            rows = self.rows_of(np.frombuffer(b"".join(digest for digest, _ in block), DIGEST))
+            for (digest, text), row in zip(block, rows, strict=True):
+                if row < 0 and digest not in seen:
+                    seen.add(digest)
+                    yield digest, text
 
     def _states_of(self, texts: Sequence[Text]) -> np.ndarray:
         name, shape = self.representation.name, (len(texts), self.representation.width)
@@ -154,26 +159,27 @@ class StateCache:
             ) from error
 
     def _look(self) -> None:
-        """Find the files that are not known yet, and the rows of their texts."""
+        """Find the files that are not known yet, and sort the digests of all texts."""
         bytes_a_text = DIGEST_BYTES + 4 * self.representation.width
         new_damage = []
         for path in sorted(self.folder.glob("*.states")):
-            if path in self._num_texts or path in self._damaged:
+            if path in self._digests or path in self._damaged:
                 continue
             content = path.read_bytes()
-            if _name(content) != path.name:
+            if _name(content) == path.name:
+                num_texts = len(content) // bytes_a_text
+                self._digests[path] = np.frombuffer(content, DIGEST, num_texts).copy()
+            else:
                 self._damaged.add(path)
                 new_damage.append(path.name)
-                continue
-            digests = np.frombuffer(content, DIGEST, len(content) // bytes_a_text).tolist()
-            for row, digest in enumerate(digests, start=sum(self._num_texts.values())):
-                self._row_of.setdefault(digest, row)
-            self._num_texts[path] = len(digests)
         if new_damage:
             warnings.warn(
                 f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again.",
                 stacklevel=3,
             )
+        digests = np.concatenate([np.empty(0, DIGEST), *self._digests.values()])
+        self._order = np.argsort(digests, kind="stable")
+        self._sorted = digests[self._order]
 
 
 def _name(content: bytes) -> str:
