@@ -127,13 +127,8 @@ def cross_fit(
 def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = False) -> Heads:
     """Heads for other labels, in the first seed's folds, with the ridges and steps chosen there.
 
-    Args:
-        fitted: To the real labels.
-        labels: Share of votes for the first, shape `(label sets, n)`.
-        progress: Show a bar.
-
-    Returns:
-        A head for each set of labels and fold, in this order.
+    `labels` are shares of votes for the first, shape `(label sets, n)`. There is a head for each
+    set of them and fold, in this order.
     """
     label_set, fold = _every(len(labels), fitted.partitions.num_folds)
     to_fit = HeadsToFit(

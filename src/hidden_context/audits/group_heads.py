@@ -71,17 +71,12 @@ def between_labels(
 ) -> BetweenGroups | None:
     """Fit heads with the labels, and with shuffled ones, in the first seed's folds.
 
-    One ridge is on the common head and on what a label adds to it, chosen on other folds.
+    One ridge is on the common head and on what a label adds to it, chosen on other folds. None
+    where there are no two labels of enough prompts.
 
-    Args:
-        fit: The family without labels, to compare with.
-        label: Number of who judged each, shape `(n,)`; -1 where it is not known.
-        by: What labels are: group or annotator.
-        seed: Of the shuffled labels.
-        progress: Show a bar.
-
-    Returns:
-        None where there are no two labels of enough prompts.
+    `fit` is without labels, to compare with. `label` is the number of who judged each, shape
+    `(n,)`, -1 where it is not known; `by` says what that is, group or annotator. `seed` is that of
+    the shuffled labels.
     """
     plain, pairs = fit.fitted, fit.fitted.pairs
     labels, num_labels = frequent_labels(label, pairs.prompt)

@@ -48,14 +48,8 @@ class Pairs:
     def selected(self, keep: np.ndarray) -> "Pairs":
         """Those of some indices."""
         lengths = None if self.lengths is None else self.lengths[keep]
-        return Pairs(
-            self.vectors,
-            self.first[keep],
-            self.second[keep],
-            self.outcomes[keep],
-            self.prompt[keep],
-            lengths,
-        )
+        first, second, prompt = self.first[keep], self.second[keep], self.prompt[keep]
+        return Pairs(self.vectors, first, second, self.outcomes[keep], prompt, lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +111,7 @@ class Heads:
     def log_likelihood(self, pairs: Pairs, chosen: np.ndarray, outcomes: Outcomes) -> Tensor:
         """Of some comparisons under every head, nats times weight, shape `(k, M)`.
 
-        Args:
-            pairs: All comparisons.
-            chosen: Which, shape `(k,)`.
-            outcomes: Theirs, of shapes that broadcast: `(k, 1 or M, grades)` and `(k, 1 or M)`.
+        Shapes of their outcomes broadcast: `(k, 1 or M, grades)` and `(k, 1 or M)`.
         """
         responses = self.raw_outputs(pairs, chosen)
         return log_likelihood(self.family, responses, outcomes, self.outcome_model)
@@ -206,9 +197,7 @@ def outcomes_for(pairs: Pairs, chosen: np.ndarray, to_fit: HeadsToFit | None = N
 def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
     """Other labels for the votes that are no ties; these stay.
 
-    Args:
-        outcomes: Of shapes that broadcast with `won`.
-        won: Share of these votes for the first.
+    `won` is the share of these votes for the first; shapes broadcast.
     """
     tied = np.asarray(outcomes.shares[..., outcomes.num_grades])
     shares = [(1 - tied) * (1 - won), np.broadcast_to(tied, won.shape), (1 - tied) * won]

@@ -49,11 +49,7 @@ class Jailbreaks:
 
 
 def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Reads) -> Jailbreaks:
-    """Read rows of `prompt` and `responses`, a safe one and an unsafe one, in this order.
-
-    Args:
-        given: A file of such rows, or the rows.
-        reads: What the representation reads.
+    """Read rows, or a file of rows, of `prompt` and `responses`: a safe one and an unsafe one.
 
     Raises:
         UserError: A row is damaged or has not two responses.

@@ -34,12 +34,7 @@ def null_figures(
     The ridges and steps are those chosen for the real labels, for r² depends on them. Votes for a
     tie stay; the others are simulated. Real labels are measured in the same way for `observed`.
 
-    Args:
-        fits: The families by name, the scalar one, `base`, among them.
-        num_votes: Votes of each comparison, shape `(n,)`.
-        num_draws: Sets of labels.
-        seed: Of the labels.
-        progress: Show a bar.
+    `fits` are by name of the family, with `base`, the scalar one. `num_votes` has shape `(n,)`.
     """
     import pandas as pd
 

@@ -38,13 +38,7 @@ def prepare(
 ) -> PreparedSet:
     """Read all texts, those whose states are not in the cache by its representation.
 
-    Args:
-        name: Of the set.
-        comparisons: The set.
-        cache: Of the representation that makes a vector of a text.
-        jailbreaks: To be scored by the heads of this set.
-        memory: Gigabytes that vectors may take.
-        progress: Show a bar.
+    `memory` is in gigabytes: what vectors may take.
     """
     reads = cache.representation.reads
     table = read_table(comparisons, reads)
