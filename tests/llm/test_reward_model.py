@@ -96,7 +96,9 @@ def test_candidates_are_read_as_rows_of_their_prompt(tmp_path: Path, name: str):
 
 def test_lengths_are_those_of_the_responses_that_are_scored(model: RewardModel):
     rows = [{"prompt": "Q", "responses": ["a", "bcd"], "chosen": "another text", "rejected": "x"}]
-    assert model.score_responses(rows, "rows").lengths.tolist() == [1, 3]
+    lengths = model.score_responses(rows, "rows").lengths
+    assert lengths is not None
+    assert lengths.tolist() == [1, 3]
 
 
 def test_a_risk_that_the_family_lacks_is_refused_before_scoring(model: RewardModel):

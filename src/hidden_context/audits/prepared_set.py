@@ -40,13 +40,15 @@ def prepare(
 
     `memory` is in gigabytes: what vectors may take.
     """
-    reads = cache.representation.reads
+    representation = cache.representation
+    reads, overlong_before = representation.reads, getattr(representation, "num_overlong", 0)
     table = read_table(comparisons, reads)
     num_read = cache.add(
         texts_of(comparisons, reads), total=2 * len(table.digest), progress=progress
     )
     table.counts["texts_read_now"] = num_read
-    table.counts["overlong_texts_read_now"] = getattr(cache.representation, "num_overlong", 0)
+    num_overlong = getattr(representation, "num_overlong", 0) - overlong_before
+    table.counts["overlong_texts_read_now"] = num_overlong
     rows = cache.rows_of(table.digest)
     axes = find_axes(cache.states, *rows.T)
     used, places = np.unique(rows, return_inverse=True)

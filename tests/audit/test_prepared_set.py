@@ -1,0 +1,40 @@
+"""A set made ready: its counts are of its own texts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hidden_context.audits.comparison_table import Reads
+from hidden_context.audits.prepared_set import PreparedSet, prepare
+from hidden_context.audits.state_cache import StateCache
+from hidden_context.comparisons.comparisons import load_comparisons
+from hidden_context.comparisons.schema import Text
+
+
+class Lengths:
+    """Reads a text as its length; texts of more than three characters are over-long."""
+
+    name = description = fingerprint = "lengths"
+    reads: Reads = "whole"
+    width = 2
+
+    def __init__(self) -> None:
+        self.num_overlong = 0
+
+    def states(self, texts: Sequence[Text]) -> np.ndarray:
+        self.num_overlong += sum(len(text) > 3 for text in texts)
+        return np.array([[len(text), str(text).count("a")] for text in texts], np.float32)
+
+
+def prepared(texts: list[str], cache: StateCache) -> PreparedSet:
+    rows = [{"chosen": text, "rejected": "a"} for text in texts]
+    return prepare("set", load_comparisons(rows), cache, None, memory=1.0, progress=False)
+
+
+def test_over_long_texts_are_counted_for_the_set_that_has_them(tmp_path):
+    cache = StateCache(tmp_path, Lengths())
+    first = prepared(["long text", "b", "another one"], cache)
+    second = prepared(["bb", "longest", "ccc"], cache)
+    assert first.table.counts["overlong_texts_read_now"] == 2
+    assert second.table.counts["overlong_texts_read_now"] == 1
+    assert second.table.counts["texts_read_now"] == 3  # "a" was read for the first set
