@@ -72,6 +72,25 @@ def test_a_folder_that_is_not_of_a_demo_is_refused(
     assert "not of an earlier demo" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("train_size", "-1", "train_size is -1; give at least 1"),
+        ("num_jailbreaks", "0", "num_jailbreaks is 0; give at least 1"),
+        ("pretrain_steps", "-1", "pretrain_steps is -1; give at least 0"),
+        ("learning_rate", "nan", "learning_rate is nan; give a number above 0"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_leaves_an_earlier_demo_alone(
+    flag: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = tmp_path / "demo.json"
+    earlier.write_text("{}")
+    assert main(["--out_dir", str(tmp_path), f"--{flag}={value}"]) == 2
+    assert message in capsys.readouterr().err
+    assert earlier.read_text() == "{}"
+
+
 def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
     assert Finding("claim", "family", 0.1, 0.2).holds
     assert not Finding("claim", "family", 0.2, 0.2).holds

@@ -35,6 +35,15 @@ class Config:
         return self.out_dir / "data"
 
 
+LEAST = {
+    "seed": 0,
+    "train_size": 1,
+    "test_size": 1,
+    "num_jailbreaks": 1,
+    "pretrain_steps": 0,
+    "batch_size": 1,
+}
+"""The smallest of each setting that can be used."""
 MODEL_NAME = "tiny_llama"
 RECORD = "demo.json"
 """Configuration and versions; also marks a folder as one that a demo may replace."""

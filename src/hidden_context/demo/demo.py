@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 
-from hidden_context.demo.config import RECORD, Config
+from hidden_context.demo.config import LEAST, RECORD, Config
 from hidden_context.demo.findings import findings_about_judges, findings_of_the_paper
 from hidden_context.demo.generated_data import GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
@@ -46,8 +46,15 @@ def make_room(config: Config) -> None:
     """Remove what an earlier demo left, and record the configuration.
 
     Raises:
-        UserError: The folder holds anything but an earlier demo.
+        UserError: The folder holds anything but an earlier demo, or a setting cannot be used; then
+            nothing is removed.
     """
+    for name, least in LEAST.items():
+        if getattr(config, name) < least:
+            raise UserError(f"{name} is {getattr(config, name)}; give at least {least}.")
+    for name in ("num_train_epochs", "learning_rate"):
+        if not getattr(config, name) > 0:
+            raise UserError(f"{name} is {getattr(config, name)}; give a number above 0.")
     folder = config.out_dir
     if folder.exists():
         if not folder.is_dir() or (any(folder.iterdir()) and not (folder / RECORD).is_file()):
