@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
-from hidden_context.comparisons.responses import texts_of_responses
+from hidden_context.comparisons.responses import read_responses
 from hidden_context.comparisons.sources import load_rows, read_rows
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import read_in_batches
@@ -90,7 +90,7 @@ def make_jailbreak_texts() -> tuple[list[np.ndarray], str]:
             ]
         return texts, "generated jailbreaks: 187 of 30 templates"
     rows = read_rows(folder / "jailbroken_responses.jsonl")
-    texts = [str(text) for texts in texts_of_responses(rows, "") for text in texts]
+    texts = [str(text) for read in read_responses(rows, "") for text in read.texts]
     split = load_rows(str(folder / "relabeled_hh_rlhf"), "both", "test")
     ids = _token_ids(texts, train_on=[row["chosen"] for row in split])
     return [each[-MAX_LENGTH:] for each in ids], "the 187 published jailbreak rows"

@@ -8,7 +8,7 @@ from hidden_context.audits.comparison_table import Reads
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.state_cache import StateCache
 from hidden_context.comparisons.comparisons import load_comparisons
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 
 
 class Lengths:

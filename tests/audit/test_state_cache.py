@@ -8,7 +8,7 @@ import pytest
 from hidden_context.audits.comparison_table import Reads, digest_of
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.state_cache import StateCache
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 
 TEXTS = [f"text number {number}" for number in range(1200)]

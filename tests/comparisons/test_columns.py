@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.schema import (
-    Comparison,
-    outcomes_of,
-    prompt_key,
-)
+from hidden_context.comparisons.schema import Comparison, outcomes_of, prompt_key
 from hidden_context.errors import UserError
 
 A_B = {"response_a": "A", "response_b": "B"}
@@ -214,7 +210,7 @@ def test_comparisons_of_one_prompt_share_a_key():
         (A_B | {"label": 1}, "may be an index, or say that the first was preferred"),
         (A_B | {"strength": 2}, "'strength' does not say which response is better"),
         (A_B | {"probability": 1.2}, "row 1: probability is 1.2; expected from 0 to 1"),
-        (A_B | {"probability": float("nan")}, "probability is nan; expected from 0 to 1"),
+        (A_B | {"probability": float("nan")}, "'probability' has no value in any row"),
         (A_B | {"soft_label": "often"}, "soft_label is 'often'; expected from 0 to 1"),
         (A_B | {"wins": -1, "losses": 2}, "wins is -1; expected a number that is not negative"),
         (A_B | {"wins": 0, "losses": 0}, "nobody voted"),

@@ -39,7 +39,15 @@ def test_all_sources_give_the_same_comparisons(tmp_path: Path, monkeypatch: pyte
 
 def test_the_account_says_what_was_read_and_what_was_not():
     rows = [
-        {"prompt": "Q", "chosen": "a", "rejected": "a", "winner": "tie", "worker_id": 1, "note": 2},
+        {
+            "prompt": "Q",
+            "chosen": "a",
+            "rejected": "a",
+            "winner": "tie",
+            "worker_id": 1,
+            "note": 2,
+            "weight": 1,
+        },
         {"prompt": "Q", "chosen": "a", "rejected": "b", "winner": "chosen", "weight": 2},
     ]
     account = Comparisons.from_rows([rows[0], rows[1] | {"extra": 0}], "rows").account

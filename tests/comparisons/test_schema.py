@@ -6,8 +6,7 @@ import pytest
 
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.objectives import select_objective, take_stratified
-from hidden_context.comparisons.responses import texts_of_responses
-from hidden_context.comparisons.schema import count_identical
+from hidden_context.comparisons.responses import read_responses
 from hidden_context.errors import UserError
 
 USER = {"role": "user", "content": "Hi"}
@@ -58,9 +57,9 @@ def test_a_conversation_may_have_a_prompt_in_text():
     [
         (
             {"chosen": "A", "answer": "B"},
-            "row 1: no column 'rejected'; columns present: chosen, an",
+            "data: no column 'rejected'; columns present: chosen, an",
         ),
-        ({"chosen": "A", "rejected": None}, "row 1, column 'rejected': expected text .* NoneType"),
+        ({"chosen": "A", "rejected": None}, "no column 'rejected'; .* any row: rejected"),
         ({"chosen": 3, "rejected": "B"}, "column 'chosen': expected text"),
         ({"chosen": [{"role": "user"}], "rejected": "B"}, "list of messages with role and content"),
         ({"chosen": [], "rejected": "B"}, "column 'chosen'"),
@@ -74,11 +73,6 @@ def test_unusable_rows_are_refused_by_number_and_column(row: dict[str, Any], mes
 def test_an_empty_data_set_is_refused():
     with pytest.raises(UserError, match="data has no rows"):
         texts()
-
-
-def test_equal_texts_are_counted():
-    rows = [{"chosen": "A", "rejected": "A"}, {"chosen": "A", "rejected": "B"}]
-    assert count_identical(Comparisons.from_rows(rows, "data")) == 1
 
 
 ROWS = [
@@ -123,9 +117,12 @@ def test_more_rows_than_there_are_is_refused():
         take_stratified([ROWS[0], ROWS[2], ROWS[2], ROWS[1]], 4)
 
 
-def test_prompts_of_responses_are_scored_from_their_first_turn_on():
-    row = {"prompt": "\n\nHuman: Hi Human: x\n\nAssistant: ", "responses": ["A", "B", "C"]}
-    assert next(iter(texts_of_responses([row], "file")))[1] == "Human: Hi Human: x\n\nAssistant: B"
+def test_prompts_of_responses_are_read_from_their_first_turn_on_only_if_asked_for():
+    row = {"prompt": "Be kind. Human: Hi Human: x\n\nAssistant: ", "responses": ["A", "B", "C"]}
+    (whole,) = read_responses([row], "file")
+    assert whole.texts[1] == "Be kind. Human: Hi Human: x\n\nAssistant: B"
+    (cut,) = read_responses([row], "file", first_turn_on=True)
+    assert cut.texts[1] == "Human: Hi Human: x\n\nAssistant: B"
 
 
 @pytest.mark.parametrize(
@@ -139,4 +136,4 @@ def test_prompts_of_responses_are_scored_from_their_first_turn_on():
 )
 def test_unusable_responses_are_refused(row: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
-        texts_of_responses([row], "file")
+        read_responses([row], "file")

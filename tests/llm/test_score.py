@@ -32,7 +32,7 @@ def padded(batch_size: int) -> ScoringOptions:
 
 
 def score(model: RewardModel, texts: list[str], options: ScoringOptions) -> np.ndarray:
-    ((raw, _),) = model.scorer(options).outputs_of_chunks([(texts, texts)], total=len(texts))
+    ((raw, *_),) = model.scorer(options).outputs_of_chunks([(texts, texts)], total=len(texts))
     return raw
 
 
@@ -111,7 +111,7 @@ def test_chunks_are_tokenised_while_others_are_scored(monkeypatch: pytest.Monkey
     rest = list(scored)
     monkeypatch.undo()
     expected = score(model, TEXTS[:4], padded(1))
-    raw = np.concatenate([raw for raw, _ in (first, *rest)])
+    raw = np.concatenate([raw for raw, *_ in (first, *rest)])
     np.testing.assert_allclose(raw, expected, atol=1e-5)
 
 
@@ -155,7 +155,7 @@ def test_equal_texts_have_equal_scores_to_the_last_bit():
 def test_dropped_texts_have_no_score():
     model = reward_model("llama")
     scorer = model.scorer(ScoringOptions(max_length=30, overlong="drop"))
-    ((raw, overlong),) = scorer.outputs_of_chunks([(TEXTS, TEXTS)], total=len(TEXTS))
+    ((raw, overlong, _),) = scorer.outputs_of_chunks([(TEXTS, TEXTS)], total=len(TEXTS))
     assert np.isnan(raw[:, 0]).tolist() == [False, True, False, False, False]
     assert overlong.tolist() == [False, True, False, False, False]
 

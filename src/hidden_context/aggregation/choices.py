@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hidden_context.aggregation.evidence import Evidence
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 
 TOO_FEW = "with fewer than two alternatives"
 ONE_GROUP = "that fewer than two groups judged"

@@ -10,7 +10,8 @@ from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, C
 from hidden_context.aggregation.evidence import evidence_from_comparisons, group_names
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pair_weight, responses_alone
-from hidden_context.comparisons.schema import Comparison, Text, prompt_key
+from hidden_context.comparisons.schema import Comparison, prompt_key
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from hidden_context.aggregation.choices import Choices
 from hidden_context.aggregation.disagreement import Decision, Disagreement
 from hidden_context.aggregation.rule_table import RULES
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 
 WIDTH = 60
 """Characters of a text that are shown."""

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from hidden_context.comparisons.pairs import Pair, pairs_of, responses_alone
-from hidden_context.comparisons.schema import Comparison, Text, prompt_key
+from hidden_context.comparisons.schema import Comparison, prompt_key
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 

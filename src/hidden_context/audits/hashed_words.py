@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audits.comparison_table import Reads
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 
 WIDTH = 1024
 """Of 512 to 4096, with and without pairs of words or characters, the settings here predicted the

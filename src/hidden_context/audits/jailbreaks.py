@@ -13,9 +13,9 @@ from hidden_context.audits.crossfit import CrossFit, fit_whole
 from hidden_context.audits.family_fit import MOST_ON_A_CURVE
 from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import Heads, Pairs
-from hidden_context.comparisons.pairs import response_lengths
-from hidden_context.comparisons.responses import texts_of_responses
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.pairs import response_lengths, responses_alone
+from hidden_context.comparisons.responses import read_responses
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import informative
@@ -57,19 +57,20 @@ def read_jailbreaks(given: Path | str | Sequence[Mapping[str, Any]], reads: Read
     is_file = isinstance(given, Path | str)
     source = str(given) if is_file else "jailbreaks"
     rows = read_jsonl(Path(given)) if is_file else [dict(row) for row in given]  # pyrefly: ignore
-    whole = texts_of_responses(rows, source)
+    candidates = list(read_responses(rows, source))
     for number, row in enumerate(rows, start=1):
         if len(row["responses"]) != 2:
             raise UserError(
                 f"{source}, row {number}: {len(row['responses'])} responses; expected a safe one "
                 "and an unsafe one, in this order."
             )
-    read: Collection[Any] = whole
+    read: Collection[Any] = [one.texts for one in candidates]
     if reads == "response":
-        read = [[last_turn(response) for response in row["responses"]] for row in rows]
-    prompts = [str(row["prompt"]) for row in rows]
+        alone = (responses_alone(one.texts, one.prompt) for one in candidates)
+        read = [[last_turn(response or "") for response in responses] for responses in alone]
+    prompts = [str(one.prompt) for one in candidates]
     _, prompt = np.unique(np.array(prompts, object).astype(str), return_inverse=True)
-    lengths = [response_lengths(row["responses"], row["prompt"]) for row in rows]
+    lengths = [response_lengths(one.texts, one.prompt) for one in candidates]
     return Jailbreaks([(safe, unsafe) for safe, unsafe in read], np.array(lengths), prompt)
 
 

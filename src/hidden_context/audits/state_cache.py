@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hidden_context.audits.comparison_table import DIGEST, Reads
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write
 

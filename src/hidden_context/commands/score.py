@@ -26,6 +26,8 @@ class Config(ScoringFlags):
     """Folders (or hub names) of checkpoints; a backbone that they share is loaded once."""
     reward_model_names: tuple[str, ...]
     """A name for each checkpoint, in the same order."""
+    from_first_turn: bool = False
+    """Read a plain prompt from its first "Human: " on, without what comes before, as published."""
     overlong: Literal["truncate_left", "error"] = "truncate_left"
     """Longer texts: cut at the beginning, or refused; all counted."""
 
@@ -33,13 +35,13 @@ class Config(ScoringFlags):
 def run(config: Config) -> None:
     """Check everything that can be checked, score with one model after another, write, print."""
     _check_names(config)
-    from hidden_context.comparisons.responses import texts_of_responses
+    from hidden_context.comparisons.responses import read_responses
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.scores.score_files import OUTPUTS, write_scores
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
-    texts_of_responses(rows, source)  # checks them
+    read_responses(rows, source)  # checks them
     names = config.reward_model_names
     partial = {
         name: config.output.with_name(f"{config.output.name}.{name}.partial") for name in names
@@ -47,7 +49,12 @@ def run(config: Config) -> None:
     scored = []
     for name, model in zip(names, config.models(records), strict=True):
         scores = model.score_responses(
-            rows, source, partial=partial[name], progress=True, **config.options()
+            rows,
+            source,
+            first_turn_on=config.from_first_turn,
+            partial=partial[name],
+            progress=True,
+            **config.options(),
         )
         scored.append(replace(scores, name=name, trained_on=name))
         print(

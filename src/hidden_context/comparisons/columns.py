@@ -1,28 +1,38 @@
 """Column conventions: which columns hold the responses, and which say what was observed of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hidden_context.comparisons.outcome_columns import (
+    OF_ONE_LAYOUT,
     READERS,
     SCORED_OUTCOME,
     Observed,
     Row,
     Votes,
+    bare_name,
     read_outcome,
 )
+from hidden_context.comparisons.prompt_columns import PromptColumns, prompt_columns
+from hidden_context.comparisons.survey import Column, is_empty
+from hidden_context.comparisons.texts import is_list_of_texts, parsed, read_text
 from hidden_context.errors import UserError
 
 RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("chosen", "rejected"),
     ("response_a", "response_b"),
+    ("response_A", "response_B"),
     ("response_1", "response_2"),
     ("response_0", "response_1"),
     ("response1", "response2"),
+    ("conversation_a", "conversation_b"),
+    ("human_ref_A", "human_ref_B"),
     ("responses",),
+    ("answers",),
 )
-"""Where responses are; the first of these that a row has counts."""
+"""Where responses are; the first of these that a data set has counts."""
+IN_ONE_LIST = (("responses",), ("answers",))
 PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
 CHOSEN_REJECTED = ("chosen", "rejected")
@@ -32,7 +42,7 @@ GROUP_COLUMNS = ("group", "group_id", "annotator_group")
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a data set hold responses and outcomes."""
+    """Which columns of a data set hold prompts, responses and outcomes."""
 
     responses: tuple[str, ...]
     outcome: tuple[str, ...]
@@ -40,6 +50,7 @@ class Layout:
     described: tuple[str, ...] = ()
     """Columns of the same two responses, of which the outcome speaks, where these are not
     `responses`."""
+    prompt: PromptColumns = field(default_factory=PromptColumns)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -51,36 +62,58 @@ class Layout:
         )
 
     def read(self, row: Row, place: str) -> tuple[list[Any], Observed]:
-        """Responses of a row, and what it says of them.
+        """Responses of a row and what it says of them; a list of texts is left as it is.
 
         Raises:
             UserError: A value is not what its column should hold; the message names `place`.
         """
-        responses = _responses(row, self.responses, place)
+        responses = self._values(row, self.responses, place)
         if not self.outcome:
             return responses, Observed({1: 1.0})
         columns = self.described or self.responses
-        spoken_of = _responses(row, columns, place) if self.described else responses
+        spoken_of = self._values(row, columns, place) if self.described else responses
         observed = read_outcome(row, self.outcome, _names(columns, len(spoken_of)), place)
         if self.described:
             observed = _oriented(responses, spoken_of, observed, self, place)
         return responses, observed
 
+    def _values(self, row: Row, columns: tuple[str, ...], place: str) -> list[Any]:
+        values = [self.prompt.value(row, name, place) for name in columns]
+        if columns in IN_ONE_LIST:
+            (values,) = values
+            if isinstance(values, str) and values.lstrip().startswith("["):
+                values = parsed(values, f"{place}, column {columns[0]!r}")
+            if not isinstance(values, list) or len(values) < 2:
+                raise UserError(f"{place}: {columns[0]!r} is not a list of at least two responses.")
+            if columns == ("answers",):
+                values = [one.get("answer") if isinstance(one, Mapping) else one for one in values]
+            columns *= len(values)
+        return [
+            value if is_list_of_texts(value) else read_text(value, f"{place}, column {name!r}")
+            for name, value in zip(columns, values, strict=True)
+        ]
 
-def layout_of(row: Row, source: str) -> Layout:
-    """The layout that a first row has.
+
+def layout_of(
+    columns: Mapping[str, Column], empty: Collection[str], source: str, *, is_scored: bool
+) -> Layout:
+    """The layout of a data set whose rows have these columns between them.
+
+    Others are `empty` in all rows. `is_scored` says that they are those of a file of scores; see
+    `is_scored_row`.
 
     Raises:
-        UserError: It has no responses or several kinds of them, no outcome, or several columns
-            that say the outcome.
+        UserError: It has no responses or several kinds of them, no outcome, several columns that
+            say the outcome, or a column that can neither be read nor be left unread.
     """
-    has = [columns for columns in RESPONSE_COLUMNS if all(name in row for name in columns)]
+    has = [names for names in RESPONSE_COLUMNS if all(name in columns for name in names)]
     if not has:
-        known = "; ".join(", ".join(columns) for columns in RESPONSE_COLUMNS)
-        lacking = " or ".join(repr(name) for name in ("chosen", "rejected") if name not in row)
+        known = "; ".join(", ".join(names) for names in RESPONSE_COLUMNS)
+        lacking = " or ".join(repr(name) for name in CHOSEN_REJECTED if name not in columns)
+        without_value = f"; without a value in any row: {', '.join(empty)}" if empty else ""
         raise UserError(
-            f"{source}, row 1: no column {lacking}; columns present: {', '.join(map(str, row))} "
-            f"(responses are read from one of: {known})."
+            f"{source}: no column {lacking}; columns present: {', '.join(map(str, columns))}"
+            f"{without_value} (responses are read from one of: {known})."
         )
     responses = has[0]
     if ("response_1", "response_2") in has and ("response_0", "response_1") in has:
@@ -88,31 +121,70 @@ def layout_of(row: Row, source: str) -> Layout:
             f"{source}: response_0, response_1 and response_2 are three responses; put them in a "
             "list 'responses' with their 'ranking'."
         )
-    if _is_scored(row):
-        return Layout(responses, (SCORED_OUTCOME,))
-    known = [columns for columns in READERS if columns != (SCORED_OUTCOME,)]
-    found = [columns for columns in known if all(name in row for name in columns)]
-    found = [  # (wins, losses, ties) has more than (wins, losses)
-        columns for columns in found if not any(set(columns) < set(other) for other in found)
-    ]
-    if len(found) > 1:
-        named = " and ".join("/".join(columns) for columns in found)
-        raise UserError(
-            f"{source}: {named} both say what was observed, so which is meant is ambiguous; "
-            "remove all but one."
-        )
+    serialized = [name for name, column in columns.items() if column.is_serialized]
+    prompt = prompt_columns(columns, serialized, source)
+    if is_scored:
+        return Layout(responses, (SCORED_OUTCOME,), prompt=prompt)
+    _refuse_by_name(columns, empty, source)
+    outcome = _outcome_columns(columns, responses, source)
     if responses == CHOSEN_REJECTED:
-        return _layout_with_chosen(row, found[0] if found else (), has[1:], source)
-    if not found:
-        listed = "; ".join("/".join(columns) for columns in known)
+        others = [names for names in has[1:] if names != ("answers",)]
+        return _layout_with_chosen(columns, outcome, others, prompt, source)
+    if not outcome:
+        listed = "; ".join("/".join(names) for names in READERS if names != (SCORED_OUTCOME,))
         raise UserError(
             f"{source}: no column says which response was preferred (read are: {listed})."
         )
-    return Layout(responses, found[0])
+    return Layout(responses, outcome, prompt=prompt)
+
+
+def _refuse_by_name(columns: Collection[str], empty: Collection[str], source: str) -> None:
+    """Refuse columns that say something of the outcome which is not what they seem to say."""
+    of_outcomes = {name for names in READERS for name in names} - {SCORED_OUTCOME}
+    without_value = sorted(of_outcomes.intersection(empty))
+    if without_value:
+        raise UserError(
+            f"{source}: {without_value[0]!r} has no value in any row, so what was observed is "
+            "unknown; fill it, or leave it out (ignore_columns)."
+        )
+    if "margin" in columns:
+        raise UserError(
+            f"{source}: 'margin' asks for a utility greater by so much, which no likelihood here "
+            "has; give grades of preference as 'strength', or leave it out (ignore_columns)."
+        )
+    if "safer_response_id" in columns and "better_response_id" not in columns:
+        raise UserError(
+            f"{source}: 'safer_response_id' says which response is safer, and no "
+            "'better_response_id' which is better; rename it to what is to be learned."
+        )
+
+
+def _outcome_columns(
+    columns: Collection[str], responses: tuple[str, ...], source: str
+) -> tuple[str, ...]:
+    if responses in OF_ONE_LAYOUT:
+        return OF_ONE_LAYOUT[responses]
+    known = [names for names in READERS if names != (SCORED_OUTCOME,)]
+    known = [names for names in known if names not in OF_ONE_LAYOUT.values()]
+    present = [names for names in known if all(name in columns for name in names)]
+    present = [  # (wins, losses, ties) has more than (wins, losses)
+        names for names in present if not any(set(names) < set(other) for other in present)
+    ]
+    if len(present) > 1:
+        named = " and ".join("/".join(names) for names in present)
+        raise UserError(
+            f"{source}: {named} both say what was observed, so which is meant is ambiguous; "
+            "remove all but one (ignore_columns)."
+        )
+    return present[0] if present else ()
 
 
 def _layout_with_chosen(
-    row: Row, outcome: tuple[str, ...], others: list[tuple[str, ...]], source: str
+    present: Collection[str],
+    outcome: tuple[str, ...],
+    others: list[tuple[str, ...]],
+    prompt: PromptColumns,
+    source: str,
 ) -> Layout:
     """Of columns `chosen` and `rejected` with an outcome and, perhaps, responses under other names.
 
@@ -121,19 +193,20 @@ def _layout_with_chosen(
     """
     named = "/".join(outcome)
     if not outcome:
-        parts = [name for columns in READERS for name in columns if name != SCORED_OUTCOME]
-        left = next((name for name in parts if name in row), None)
+        unread = (SCORED_OUTCOME, *sum(OF_ONE_LAYOUT.values(), ()))
+        parts = [name for columns in READERS for name in columns if name not in unread]
+        left = next((name for name in parts if name in present), None)
         if left is not None:
             whole = " or ".join("/".join(columns) for columns in READERS if left in columns)
             raise UserError(
                 f"{source}: {left!r} beside chosen, rejected says something of the outcome, but "
                 f"not all (read are: {whole}); add the other columns, or remove it."
             )
-        return Layout(CHOSEN_REJECTED, ())
+        return Layout(CHOSEN_REJECTED, (), prompt=prompt)
     plain = outcome[0] in PLAIN_BESIDE_CHOSEN
     if not others:
         if plain:
-            return Layout(CHOSEN_REJECTED, outcome)
+            return Layout(CHOSEN_REJECTED, outcome, prompt=prompt)
         raise UserError(
             f"{source}: chosen, rejected and {named} both say which response was preferred, and "
             f"how {named} is meant beside them is ambiguous; remove {named}, or give 'probability' "
@@ -145,23 +218,14 @@ def _layout_with_chosen(
             f"{', '.join(others[0])}, so of which {named} speaks is "
             "ambiguous; remove the columns of one."
         )
-    return Layout(CHOSEN_REJECTED, outcome, others[0])
+    return Layout(CHOSEN_REJECTED, outcome, others[0], prompt)
 
 
 def _names(columns: tuple[str, ...], count: int) -> list[str]:
     """What responses are called by a `winner`: a, b; 1, 2; chosen, rejected; an index from 0."""
-    if columns == ("responses",):
+    if columns in IN_ONE_LIST:
         return [str(index) for index in range(count)]
-    return [name.removeprefix("response_").removeprefix("response") for name in columns]
-
-
-def _responses(row: Row, columns: tuple[str, ...], place: str) -> list[Any]:
-    if columns != ("responses",):
-        return [row[name] for name in columns]
-    responses = row["responses"]
-    if not isinstance(responses, list) or len(responses) < 2:
-        raise UserError(f"{place}: 'responses' is not a list of at least two responses.")
-    return responses
+    return [bare_name(name) for name in columns]
 
 
 def _oriented(
@@ -214,7 +278,7 @@ def _ends_with(text: Any, response: Any) -> bool:
     return list(text[-len(response) :]) == list(response)
 
 
-def _is_scored(row: Row) -> bool:
+def is_scored_row(row: Row) -> bool:
     """Whether a row is of a file of scores, whose `outcome` says all; without it the first won."""
     outcome = row.get(SCORED_OUTCOME)
     is_ours = isinstance(outcome, Mapping) and {"shares", "weight"} <= outcome.keys()
@@ -227,9 +291,11 @@ def _is_scored(row: Row) -> bool:
     return is_ours or is_scored
 
 
-def annotator_of(row: Row) -> str | None:
+def annotator_of(row: Row, place: str) -> str | None:
     """Who judged, where one of `ANNOTATOR_COLUMNS` says it."""
-    return next((str(row[name]) for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name))), None)
+    filled = (name for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name)))
+    column = next(filled, None)
+    return None if column is None else _name_in(row, column, place)
 
 
 def group_of(row: Row, place: str) -> str | None:
@@ -242,10 +308,20 @@ def group_of(row: Row, place: str) -> str | None:
         if column in row:
             if is_empty(row[column]):
                 raise UserError(f"{place}: column {column!r} is empty; fill it, or leave it out.")
-            return str(row[column])
+            return _name_in(row, column, place)
     return None
 
 
-def is_empty(value: Any) -> bool:
-    """Whether a cell holds nothing, as files of several kinds write it."""
-    return value is None or str(value).strip() in ("", "nan")
+def _name_in(row: Row, column: str, place: str) -> str:
+    """A name or number as text, without what no file could hold.
+
+    Raises:
+        UserError: It is something else.
+    """
+    value = row[column]
+    if not isinstance(value, (str, int, float)):
+        raise UserError(
+            f"{place}: {column} is a {type(value).__name__} {str(value)[:40]!r}; expected a name "
+            "or a number."
+        )
+    return str(value).encode("utf-8", "replace").decode()

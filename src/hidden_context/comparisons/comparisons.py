@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from html import escape
 from itertools import islice
@@ -21,7 +21,8 @@ from hidden_context.comparisons.schema import (
     read_comparisons,
 )
 from hidden_context.comparisons.sources import Rows, Split, load_rows
-from hidden_context.comparisons.streamed import Streamed, rows_at
+from hidden_context.comparisons.streamed import Streamed, mapped, rows_at
+from hidden_context.comparisons.texts import in_turns
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.records import as_plain
@@ -56,6 +57,8 @@ class Account:
         }
         if self.columns.puts_prompt_before:
             columns["responses"] += " (the prompt is put before them)"
+        if self.columns.num_without_prompt:
+            columns["prompt"] += f" (empty in {self.columns.num_without_prompt} rows)"
         if not self.columns.by_role["outcome"]:
             columns["outcome"] = "the chosen response is the better one"
         return {
@@ -64,7 +67,15 @@ class Account:
             f"{self.num_prompts} prompts",
             "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
             **columns,
-            "not read": ", ".join(self.columns.carried) or "no column",
+            "carried along, not read": ", ".join(self.columns.carried) or "no column",
+            **{
+                name: ", ".join(columns)
+                for name, columns in {
+                    "ignored, as asked": self.columns.ignored,
+                    "without a value": self.columns.empty,
+                }.items()
+                if columns
+            },
         }
 
     def __str__(self) -> str:
@@ -89,9 +100,15 @@ class Comparisons(Streamed[Comparison]):
         """Which columns were read."""
 
     @classmethod
-    def from_rows(cls, rows: Collection[Mapping[str, Any]], source: str) -> "Comparisons":
+    def from_rows(
+        cls,
+        rows: Collection[Mapping[str, Any]],
+        source: str,
+        *,
+        ignore_columns: Collection[str] = (),
+    ) -> "Comparisons":
         """Check and read rows; see `read_comparisons`."""
-        comparisons, columns = read_comparisons(rows, source)
+        comparisons, columns = read_comparisons(rows, source, ignored=ignore_columns)
         return cls(comparisons, source, columns)
 
     @overload
@@ -106,6 +123,11 @@ class Comparisons(Streamed[Comparison]):
         if numbers.ndim == 0:
             return next(islice(iter(self), int(numbers), None))
         return Comparisons(rows_at(self._comparisons, numbers), self.source, self.columns)
+
+    def in_turns(self) -> "Comparisons":
+        """Plain prompts with plain responses as conversations; all others as they are."""
+        turned = mapped(_in_turns, self._comparisons)
+        return Comparisons(turned, self.source, self.columns)
 
     def pairs(self) -> Iterator[Pair]:
         """All pairs, equal texts with them; see `pairs_of`."""
@@ -208,7 +230,12 @@ class Comparisons(Streamed[Comparison]):
 
 
 def load_comparisons(
-    source: Any, *, split: Split = "train", subset: Subset = "both", size: int = 0
+    source: Any,
+    *,
+    split: Split = "train",
+    subset: Subset = "both",
+    size: int = 0,
+    ignore_columns: Collection[str] = (),
 ) -> Comparisons:
     """Read preference data of any layout; print the result to see what was read.
 
@@ -218,6 +245,7 @@ def load_comparisons(
         split: Of a hub name, a folder or a DatasetDict; other sources are their own split.
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
+        ignore_columns: Columns to carry along unread, whatever they say.
 
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
@@ -226,7 +254,8 @@ def load_comparisons(
         name, rows = str(source), load_rows(str(source), subset, split)
     else:
         name, rows = IN_MEMORY, select_objective(_rows_in_memory(source, split), subset, IN_MEMORY)
-    return Comparisons.from_rows(take_stratified(rows, size), name)
+    taken = take_stratified(rows, size)
+    return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
 
 
 def _rows_in_memory(source: Any, split: Split) -> Rows:
@@ -245,6 +274,13 @@ def _rows_in_memory(source: Any, split: Split) -> Rows:
         f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
         f"Dataset; this is a {type(source).__name__}."
     )
+
+
+def _in_turns(comparison: Comparison) -> Comparison:
+    if not comparison.is_joined:
+        return comparison
+    texts, prompt = in_turns(comparison.texts, comparison.prompt, is_joined=True)
+    return replace(comparison, texts=tuple(texts), prompt=prompt, is_joined=False)
 
 
 def _line(pair: Pair) -> dict[str, Any]:

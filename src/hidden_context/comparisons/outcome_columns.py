@@ -4,6 +4,7 @@ What a row says is read as votes for grades: 1 where the first response is bette
 second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all responses.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ STRENGTHS = {
     "significantly better": 3,
 }
 """Grades of strengths in words."""
-TIE_WORDS = ("tie", "both", "neither", "equal", "same")
+TIE_WORDS = ("tie", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b")
+MOST_GRADES = 9
+"""Strengths of preference in numbers; more are another scale, such as percent."""
 VOTES = (
     ("wins", "losses"),
     ("wins", "losses", "ties"),
@@ -151,8 +154,10 @@ def _votes(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -
 
 def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     column, *strength = columns
-    given = str(row[column]).strip().lower()
-    named = given.removeprefix("model_").removeprefix("response_").removeprefix("response")
+    value = row[column]
+    whole = None if isinstance(value, bool) else whole_number(value)
+    given = str(value if whole is None else whole).strip().lower()
+    named = {"a>b": "a", "b>a": "b"}.get(given, bare_name(given))
     if given.split(" ")[0] in TIE_WORDS:
         return Observed({0: 1.0})
     if named not in names:
@@ -182,14 +187,17 @@ def _one_hot(row: Row, columns: Sequence[str], names: Sequence[str], place: str)
 def _negative_if_first(
     row: Row, columns: Sequence[str], names: Sequence[str], place: str
 ) -> Observed:
-    value = row[columns[0]]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise UserError(f"{place}: {columns[0]} is {value!r}; expected a whole number.")
-    return Observed({-int(value): 1.0})
+    value = whole_number(row[columns[0]])
+    if value is None or abs(value) > MOST_GRADES:
+        raise UserError(
+            f"{place}: {columns[0]} is {row[columns[0]]!r}; expected a whole number from "
+            f"-{MOST_GRADES} to {MOST_GRADES}."
+        )
+    return Observed({-value: 1.0})
 
 
 def _label(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
-    if names[0] != "0":
+    if names[0] != "0" and str(row["label"]).strip().upper() not in ("A>B", "B>A", "A=B"):
         raise UserError(
             f"{place}: a 'label' of responses {' and '.join(names)} may be an index, or say that "
             "the first was preferred; use 'winner' or 'probability'."
@@ -198,40 +206,87 @@ def _label(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -
 
 
 def _ranking(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
-    order, count = row["ranking"], len(names)
-    if not _is_order(order, range(count)):
+    given, count = _listed(row["ranking"]), len(names)
+    order = _numbers(given)
+    if sorted(order) != list(range(count)):
         raise UserError(
-            f"{place}: ranking is {order!r}; expected the indices 0 to {count - 1} of the "
+            f"{place}: ranking is {given!r}; expected the indices 0 to {count - 1} of the "
             "responses, best first (for ranks from 1, call the column 'ranks')."
         )
-    return Observed(order=tuple(map(int, order)))
+    return Observed(order=tuple(order))
 
 
 def _ranks(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
-    ranks, count = row["ranks"], len(names)
-    if not _is_order(ranks, range(1, count + 1)):
+    return _order_by_rank(_listed(row["ranks"]), len(names), place)
+
+
+def _answers(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    return _order_by_rank([one.get("rank") for one in _listed(row["answers"])], len(names), place)
+
+
+def _order_by_rank(given: Any, count: int, place: str) -> Observed:
+    ranks = _numbers(given)
+    if sorted(ranks) != list(range(1, count + 1)):
         raise UserError(
-            f"{place}: ranks are {ranks!r}; expected a rank for each response, 1 for the best, "
+            f"{place}: ranks are {given!r}; expected a rank for each response, 1 for the best, "
             f"to {count}, each once (give ties as comparisons)."
         )
-    return Observed(order=tuple(sorted(range(count), key=lambda index: int(ranks[index]))))
+    return Observed(order=tuple(sorted(range(count), key=ranks.__getitem__)))
 
 
-def _is_order(values: Any, numbers: range) -> bool:
-    """Whether values are a list of these numbers, each once, in any order."""
-    return isinstance(values, list) and sorted(map(str, values)) == sorted(map(str, numbers))
+def _listed(value: Any) -> Any:
+    """A list, also where it was written as text."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _numbers(values: Any) -> list[int]:
+    """Whole numbers; nothing where they are not all such."""
+    numbers = [whole_number(value) for value in values] if isinstance(values, list) else []
+    return [] if None in numbers else [number for number in numbers if number is not None]
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number that a cell holds as int, float or text; None where it holds another thing."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+        return int(number) if number == int(number) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def bare_name(name: str) -> str:
+    """What a response is called, without what it is: a of response_a or model_a."""
+    name = name.lower()
+    for kind in ("model_", "response_", "response", "conversation_", "human_ref_"):
+        name = name.removeprefix(kind)
+    return name
+
+
+def _shp_labels(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    share = number(row, columns[0], place, most=1.0)
+    if share not in (0.0, 1.0):
+        raise UserError(f"{place}: labels is {share:g}; expected 1 (the first won) or 0.")
+    return Observed({1: share, -1: 1 - share})
 
 
 def _grade(row: Row, place: str) -> int:
     value = row["strength"]
-    grade = STRENGTHS.get(value.strip().lower()) if isinstance(value, str) else value
-    if isinstance(grade, bool) or not isinstance(grade, (int, float)) or grade not in range(10):
+    in_words = STRENGTHS.get(value.strip().lower()) if isinstance(value, str) else None
+    grade = whole_number(value) if in_words is None else in_words
+    if grade is None or not 0 <= grade <= MOST_GRADES:
         known = ", ".join(STRENGTHS)
         raise UserError(
-            f"{place}: strength is {value!r}; expected a whole number from 0 (tie) to 9, or one "
-            f"of {known}."
+            f"{place}: strength is {value!r}; expected a whole number from 0 (tie) to "
+            f"{MOST_GRADES}, or one of {known}."
         )
-    return int(grade)
+    return grade
 
 
 READERS: dict[tuple[str, ...], Reader] = {
@@ -248,11 +303,15 @@ READERS: dict[tuple[str, ...], Reader] = {
     ("ranking",): _ranking,
     ("ranks",): _ranks,
     ("label",): _label,
+    ("labels",): _shp_labels,
+    ("answers",): _answers,
     (SCORED_OUTCOME,): _scored_outcome,
 }
 """Columns of an outcome, and how they are read. `probability` and `soft_label` are of the first
 response; `wins` are its votes; `overall_preference` and `preference_strength` are HelpSteer's,
 negative where the first is better; `better_response_id` is that of PKU-SafeRLHF; `outcome` is that
 of a file of scores."""
-OF_ANY_NUMBER = (("ranking",), ("ranks",))
+OF_ANY_NUMBER = (("ranking",), ("ranks",), ("answers",))
 """Those that speak of any number of responses; the others speak of two."""
+OF_ONE_LAYOUT = {("human_ref_A", "human_ref_B"): ("labels",), ("answers",): ("answers",)}
+"""By columns of responses (SHP, Nectar): outcomes whose name means this beside these alone."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from hidden_context.comparisons.schema import LAST_TURN, Comparison, Text, begins_with
+from hidden_context.comparisons.schema import Comparison
+from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, opening_of
 
 Texts = Sequence[Text | None]
 
@@ -66,9 +67,7 @@ def responses_alone(texts: Texts, prompt: Text | None) -> list[Text | None]:
 
 
 def _after(text: Text, prompt: Text) -> Text:
-    if isinstance(text, str):
-        return text[len(prompt) :]
-    return text[1 if isinstance(prompt, str) else len(prompt) :]
+    return text[opening_of(text, prompt) :]
 
 
 def _shared_turns(conversations: Sequence[Sequence[Any]]) -> int:

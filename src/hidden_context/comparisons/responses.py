@@ -1,45 +1,77 @@
 """Rows of a prompt and any number of responses, such as jailbreaks."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from hidden_context.comparisons.schema import Text, check_text, joined
+from hidden_context.comparisons.prompt_columns import PromptColumns, prompt_columns
 from hidden_context.comparisons.streamed import mapped
+from hidden_context.comparisons.survey import survey
+from hidden_context.comparisons.texts import Text, joined, read_text
+from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
 
 FIRST_TURN = "Human: "
-"""A dialogue in text form is scored from here on, as published."""
+"""How a turn of the user begins in a dialogue in text form."""
 
 
-def texts_of_responses(rows: Collection[Mapping[str, Any]], source: str) -> Collection[list[Text]]:
-    """The texts to score for each row, all of them checked: its prompt with each response.
+@dataclass(frozen=True)
+class Candidates:
+    """Responses to one prompt."""
 
-    Rows have `prompt` and `responses`. Messages count them from 1 and say that they are from
-    `source`.
+    texts: tuple[Text, ...]
+    """The prompt with each response."""
+    prompt: Text | None
+    """How the texts begin."""
+    is_joined: bool
+    """Whether prompt and responses are both plain, and put together."""
+
+
+def read_responses(
+    rows: Collection[Mapping[str, Any]], source: str, *, first_turn_on: bool = False
+) -> Collection[Candidates]:
+    """The texts to score of rows that have a prompt and `responses`, all of them checked.
+
+    The prompt is read as in comparisons, and is put before plain responses. If `first_turn_on`, a
+    plain prompt is read from its first `Human: ` on, as in the published code; what comes before is
+    lost. Messages count rows from 1 and say that they are from `source`.
 
     Raises:
         UserError: A column is missing, or holds something else.
     """
-    require_columns(rows, ("prompt", "responses"), source)
+    present, _ = survey(rows)
+    serialized = [name for name, column in present.items() if column.is_serialized]
+    columns = prompt_columns(present, serialized, source)
+    require_columns(rows, columns.prompt or ("prompt",), source)
+    read = partial(_candidates, columns, first_turn_on)
     for number, row in enumerate(rows, start=1):
-        place = f"{source}, row {number}"
-        prompt, responses = row["prompt"], row["responses"]
-        check_text(prompt, f"{place}, column 'prompt'")
-        if not isinstance(responses, list) or not responses:
-            raise UserError(f"{place}: 'responses' is not a list of at least one response.")
-        for response in responses:
-            check_text(response, f"{place}, column 'responses'")
-    return mapped(_texts, rows)
+        require_columns([row], ("responses",), source, first=number)
+        read(row, f"{source}, row {number}")
+    return mapped(partial(read, place=source), rows)
 
 
-def _texts(row: Mapping[str, Any]) -> list[Text]:
-    prompt = from_first_turn(row["prompt"])
-    return [joined(prompt, response) for response in row["responses"]]
+def _candidates(
+    columns: PromptColumns, first_turn_on: bool, row: Mapping[str, Any], place: str
+) -> Candidates:
+    responses = columns.value(row, "responses", place)
+    if not isinstance(responses, list) or not responses:
+        raise UserError(f"{place}: 'responses' is not a list of at least one response.")
+    texts, prompt, is_plain = texts_and_prompt(
+        row,
+        [read_text(response, f"{place}, column 'responses'") for response in responses],
+        columns,
+        place,
+    )
+    if is_plain:
+        plain = prompt or ""
+        assert isinstance(plain, str)
+        prompt = from_first_turn(plain) if first_turn_on else plain
+        texts = [joined(prompt, text) for text in texts]
+    return Candidates(tuple(texts), prompt, is_plain and bool(prompt))
 
 
-def from_first_turn(prompt: Text) -> Text:
-    """A text prompt from its first `Human: ` on, without what comes before; others as they are."""
-    if not isinstance(prompt, str):
-        return prompt
+def from_first_turn(prompt: str) -> str:
+    """A prompt from its first `Human: ` on, without what comes before."""
     return prompt[max(0, prompt.find(FIRST_TURN)) :]

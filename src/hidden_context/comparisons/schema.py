@@ -1,10 +1,11 @@
 """The schema of preference data: rows of any accepted form become `Comparison`s."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +16,18 @@ from hidden_context.comparisons.columns import (
     Layout,
     annotator_of,
     group_of,
+    is_scored_row,
     layout_of,
 )
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import WEIGHT, Observed, number
 from hidden_context.comparisons.streamed import mapped
+from hidden_context.comparisons.survey import Column, survey
+from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, joined
+from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 from hidden_context.records import require_columns
-
-Message: TypeAlias = Mapping[str, Any]
-"""One turn of a conversation, with `role` and `content`."""
-Text: TypeAlias = str | Sequence[Message]
-"""What a reward model reads: plain text, or a conversation for the tokenizer's chat template."""
-LAST_TURN = "\n\nAssistant:"
-"""What a response in a dialogue in text form comes after."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,9 @@ class Comparison:
     group: str | None = None
     """To which group those belong who judged."""
     prompt: Text | None = None
-    """The prompt alone, where the row has it."""
+    """How the texts begin, where the row says it: the prompt, with what is before it."""
+    is_joined: bool = False
+    """Whether prompt and responses were in columns apart, both plain, and put together."""
 
     @property
     def chosen(self) -> Text:
@@ -87,66 +87,105 @@ class ColumnsRead:
     """Carried along and not read."""
     puts_prompt_before: bool
     """Whether the prompt was put before the responses."""
+    empty: tuple[str, ...] = ()
+    """Without a value in any row."""
+    ignored: tuple[str, ...] = ()
+    """Not read because it was asked for."""
+    num_without_prompt: int = 0
+    """Rows whose prompt is empty, where others have one."""
 
 
 def read_comparisons(
-    rows: Collection[Mapping[str, Any]], source: str
+    rows: Collection[Mapping[str, Any]], source: str, *, ignored: Collection[str] = ()
 ) -> tuple[Collection[Comparison], ColumnsRead]:
-    """Check all rows, of any layout that `columns` knows, with or without `prompt`.
+    """Check all rows, of any layout that `columns` knows, with or without a prompt.
 
-    Responses may be texts or lists of messages. A `prompt` is put before them, unless they begin
-    with it in every row (as in HH-RLHF, where they are whole dialogues). Messages count rows from
-    1 and say that they are from `source`.
+    Responses may be texts or conversations. A prompt in text is put before texts, unless they begin
+    with it in every row (as in HH-RLHF, where they are whole dialogues); for conversations see
+    `texts_and_prompt`. Messages count rows from 1 and say that they are from `source`. Columns that
+    are `ignored` are carried along, whatever they say.
 
     Raises:
-        UserError: No rows, a missing column, a value that is not what its column should hold, or
-            columns from which the outcome cannot be told without guessing.
+        UserError: No rows, a missing column or value, a value that is not what its column should
+            hold, or columns from which texts or outcome cannot be told without guessing.
     """
     if not rows:
         raise UserError(f"{source} has no rows.")
-    layout = layout_of(next(iter(rows)), source)
-    num_grades, columns = _checked(rows, layout, source)
+    present, empty = survey(rows, ignored)
+    is_scored = is_scored_row(next(iter(rows)))
+    layout = layout_of(present, empty, source, is_scored=is_scored)
+    checked = _checked(mapped(partial(_without, ignored), rows), layout, present, source)
 
     def comparison(row: Mapping[str, Any]) -> Comparison:
-        responses, observed = layout.read(row, source)
-        prompt = row.get("prompt") or None
-        if columns.puts_prompt_before and prompt:
-            responses = [joined(prompt, response) for response in responses]
-        order, outcome = _in_order(observed, num_grades)
+        seen = _without(ignored, row)
+        responses, observed = layout.read(seen, source)
+        texts, prompt, is_plain = texts_and_prompt(seen, responses, layout.prompt, source)
+        is_joined = is_plain and checked.puts_before and bool(prompt)
+        if is_joined:
+            texts = [joined(prompt or "", text) for text in texts]
+        order, outcome = _in_order(observed, checked.num_grades)
         if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
             order, outcome = (0, 1), replace(outcome, shares=outcome.shares[::-1])
         return Comparison(
-            texts=tuple(responses[index] for index in order),
+            texts=tuple(texts[index] for index in order),
             row=row,
             outcome=outcome,
-            weight=_weight(row, source),
-            annotator=annotator_of(row),
-            group=group_of(row, source),
+            weight=_weight(row, source) if WEIGHT in present else 1.0,
+            annotator=annotator_of(seen, source),
+            group=group_of(seen, source),
             prompt=prompt,
+            is_joined=is_joined,
         )
 
-    return mapped(comparison, rows), columns
+    read = _columns_read(present, layout, checked)
+    if checked.num_without_prompt == len(rows) and not is_scored:
+        _refuse_unread_texts(present, read, checked, source)
+    return mapped(comparison, rows), replace(read, empty=empty, ignored=tuple(ignored))
+
+
+def _without(ignored: Collection[str], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in row.items() if name not in ignored} if ignored else row
+
+
+@dataclass
+class _Checked:
+    """What all rows say together."""
+
+    num_grades: int = 1
+    """The greatest strength of preference."""
+    puts_before: bool = False
+    num_without_prompt: int = 0
+    num_alone: int = 0
+    """Rows of plain responses that show nothing of what was asked."""
 
 
 def _checked(
-    rows: Collection[Mapping[str, Any]], layout: Layout, source: str
-) -> tuple[int, ColumnsRead]:
-    """The number of strengths in all rows, and which columns they have."""
-    present: dict[str, None] = {}
-    names = layout.responses if len(layout.responses) > 1 else ("responses", "responses")
-    whole, num_grades = [], 1
+    rows: Collection[Mapping[str, Any]],
+    layout: Layout,
+    present: Mapping[str, Column],
+    source: str,
+) -> _Checked:
+    required = (*layout.required, *(name for name in (WEIGHT, *GROUP_COLUMNS) if name in present))
+    checked = _Checked()
+    whole: list[bool] = []
+    repeated: list[bool] = []
     for row_number, row in enumerate(rows, start=1):
         place = f"{source}, row {row_number}"
-        require_columns([row], layout.required, source, first=row_number)
-        present |= dict.fromkeys(row)
+        require_columns([row], required, source, first=row_number)
         responses, observed = layout.read(row, place)
-        for index, response in enumerate(responses):
-            check_text(response, f"{place}, column {names[min(index, 1)]!r}")
-        _weight(row, place)
+        texts, prompt, is_plain = texts_and_prompt(row, responses, layout.prompt, place)
+        if WEIGHT in present:
+            _weight(row, place)
+        annotator_of(row, place)
         group_of(row, place)
-        num_grades = max([num_grades, *map(abs, observed.votes or ())])
-        if row.get("prompt"):
-            whole.append(all(begins_with(response, row["prompt"]) for response in responses))
+        checked.num_grades = max([checked.num_grades, *map(abs, observed.votes or ())])
+        checked.num_without_prompt += not prompt
+        checked.num_alone += is_plain and not all(LAST_TURN in str(text) for text in texts)
+        if is_plain and prompt:
+            whole.append(all(begins_with(text, prompt) for text in texts))
+        elif prompt and all(isinstance(response, str) for response in responses):
+            asked = str(prompt[-1]["content"])  # pyrefly: ignore
+            repeated.append(all(response.startswith(asked) for response in responses))
     if 2 * sum(whole) > len(whole) > sum(whole):
         first_other = 1 + whole.index(False)
         raise UserError(
@@ -154,14 +193,33 @@ def _checked(
             f"rows but not in all (first: row {first_other}); make them whole texts, or responses "
             "without the prompt."
         )
-    return num_grades, _columns_read(present, layout, bool(whole) and not all(whole))
+    if 2 * sum(repeated) > len(repeated):
+        raise UserError(
+            f"{source}: {' and '.join(layout.responses)} begin with the prompt, which has turns of "
+            "its own; give the responses without the prompt."
+        )
+    checked.puts_before = bool(whole) and not all(whole)
+    return checked
 
 
-def _columns_read(present: Collection[str], layout: Layout, puts_before: bool) -> ColumnsRead:
+def _refuse_unread_texts(
+    present: Mapping[str, Column], read: ColumnsRead, checked: _Checked, source: str
+) -> None:
+    """Refuse texts that may be the prompt of responses that have none."""
+    texts = [name for name in read.carried if present[name].is_text]
+    if texts and checked.num_alone:
+        raise UserError(
+            f"{source}: no column says what was asked, and {', '.join(map(repr, texts))} holds "
+            "texts that are not read; call the prompt's column 'prompt', and name those that are "
+            "to be carried along in ignore_columns."
+        )
+
+
+def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Checked) -> ColumnsRead:
     candidates = {
         "responses": layout.responses,
         "outcome": layout.outcome,
-        "prompt": ("prompt",),
+        "prompt": layout.prompt.read_columns,
         "weight": (WEIGHT,),
         "annotator": ANNOTATOR_COLUMNS,
         "group": GROUP_COLUMNS,
@@ -172,7 +230,12 @@ def _columns_read(present: Collection[str], layout: Layout, puts_before: bool) -
     }
     by_role |= {role: by_role[role][:1] for role in ("group", "objective")}  # the first counts
     used = {*layout.described}.union(*by_role.values())
-    return ColumnsRead(by_role, tuple(name for name in present if name not in used), puts_before)
+    return ColumnsRead(
+        by_role,
+        carried=tuple(name for name in present if name not in used),
+        puts_prompt_before=checked.puts_before,
+        num_without_prompt=checked.num_without_prompt if layout.prompt.prompt else 0,
+    )
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:
@@ -230,49 +293,3 @@ def _in_order(observed: Observed, num_grades: int) -> tuple[tuple[int, ...], Out
     if sum(shares[:num_grades]) > sum(shares[num_grades + 1 :]):
         return (1, 0), Outcome(tuple(reversed(shares)), total)
     return (0, 1), Outcome(tuple(shares), total)
-
-
-def check_text(value: Any, place: str) -> None:
-    """Refuse what is neither a text nor a conversation.
-
-    Raises:
-        UserError: `value` is of another kind; the message names `place`.
-    """
-    if isinstance(value, str):
-        return
-    is_messages = isinstance(value, Sequence) and all(
-        isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in value
-    )
-    if not (is_messages and value):
-        raise UserError(
-            f"{place}: expected text or a list of messages with role and content, "
-            f"found {type(value).__name__} {str(value)[:40]!r}."
-        )
-
-
-def count_identical(comparisons: Iterable[Comparison]) -> int:
-    """How many comparisons are between two equal texts (no model can do better than half)."""
-    return sum(comparison.chosen == comparison.rejected for comparison in comparisons)
-
-
-def begins_with(text: Text, prompt: Text) -> bool:
-    """Whether a text or conversation begins with its prompt; a prompt in text may be a turn."""
-    if isinstance(text, str):
-        return isinstance(prompt, str) and text.startswith(prompt)
-    if isinstance(prompt, str):
-        return len(text) > 1 and text[0]["role"] == "user" and text[0]["content"] == prompt
-    return list(text[: len(prompt)]) == list(prompt)
-
-
-def joined(prompt: Text, response: Text) -> Text:
-    """Prompt and response as one text or conversation; a text is a turn of its role.
-
-    Examples: `"Q: " + "A"`, `[user turn] + [assistant turn]`, `[user turn] + "A"`.
-    """
-    if isinstance(prompt, str) and isinstance(response, str):
-        return prompt + response
-    if isinstance(prompt, str):
-        prompt = [{"role": "user", "content": prompt}]
-    if isinstance(response, str):
-        response = [{"role": "assistant", "content": response}]
-    return [*prompt, *response]

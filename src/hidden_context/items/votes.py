@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 

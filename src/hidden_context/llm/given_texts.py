@@ -5,8 +5,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hidden_context.comparisons.schema import Text, check_text, joined
+from hidden_context.comparisons.texts import Text, as_turns, begins_with, joined, read_text
 from hidden_context.errors import UserError
+from hidden_context.llm.rendering import Render
 from hidden_context.llm.tokens import TokenIds
 
 GivenText: TypeAlias = Text | TokenIds
@@ -18,11 +19,13 @@ def whole_texts(
     responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None,
     *,
     vocabulary: int,
+    render: Render = "plain",
 ) -> tuple[list[list[GivenText]], bool]:
     """Each prompt with its response or K responses, as the texts that a model reads.
 
-    Without responses, prompts are whole texts. Token ids are below `vocabulary`, the number of
-    tokens that the model knows.
+    Without responses, prompts are whole texts. A plain prompt and a plain response are two turns if
+    `render` is chat. A response that is a conversation from the user's turn on is whole. Token ids
+    are below `vocabulary`, the number of tokens that the model knows.
 
     Returns:
         The texts of each of n rows, and whether there are K responses for each prompt.
@@ -53,7 +56,9 @@ def whole_texts(
         whole = _checked(prompt, place, vocabulary)
         rows.append(
             [
-                _joined(whole, _checked(candidate, f"{place}, response {k}", vocabulary), place)
+                _joined(
+                    whole, _checked(candidate, f"{place}, response {k}", vocabulary), place, render
+                )
                 for k, candidate in enumerate(candidates, start=1)
             ]
         )
@@ -92,16 +97,26 @@ def _is_text(value: Any) -> bool:
 
 def _checked(text: Any, place: str, vocabulary: int) -> GivenText:
     if not _is_ids(text):
-        check_text(text, place)
-        return text
+        return read_text(text, place)
     ids = np.asarray(text)
     if ids.dtype.kind not in "iu" or not ((ids >= 0) & (ids < vocabulary)).all():
         raise UserError(f"{place}: token ids are whole numbers from 0 to {vocabulary - 1}.")
     return ids.astype(np.int32)
 
 
-def _joined(prompt: Any, response: Any, place: str) -> GivenText:
+def _joined(prompt: Any, response: Any, place: str, render: Render) -> GivenText:
     of_ids = isinstance(prompt, np.ndarray) + isinstance(response, np.ndarray)
     if of_ids == 1:
         raise UserError(f"{place}: prompt and response are both token ids, or neither is.")
-    return np.concatenate([prompt, response]) if of_ids else joined(prompt, response)
+    if of_ids:
+        return np.concatenate([prompt, response])
+    if isinstance(prompt, str) and isinstance(response, str) and render == "chat":
+        prompt = as_turns(prompt, "user")
+    if not isinstance(response, str) and response[0]["role"] != "assistant":
+        if not begins_with(response, prompt):
+            raise UserError(
+                f"{place}: a response is a conversation that does not begin with the prompt; give "
+                "what the assistant says, or whole conversations without responses."
+            )
+        return response
+    return joined(prompt, response)

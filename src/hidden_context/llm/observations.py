@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.schema import count_identical, outcomes_of
+from hidden_context.comparisons.schema import outcomes_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights, with_num_grades
 from hidden_context.llm.token_cache import tokenize_once
-from hidden_context.llm.tokens import Overlong
+from hidden_context.llm.tokens import Overlong, numbered
 from hidden_context.llm.trainer import Observation
 
 
@@ -22,7 +22,7 @@ class TokenizedObservations:
 
     observations: list[Observation]
     num_identical: int
-    """Observations among equal texts, which are kept."""
+    """Kept observations of which the first and the last text have the same token ids."""
     num_overlong: int
     """Observations with a text over the limit: left out, or cut."""
 
@@ -57,11 +57,9 @@ class TokenizedObservations:
 
     def compared_texts(self) -> tuple[np.ndarray, np.ndarray]:
         """For all pairs that were compared, numbers of the two texts; equal texts have one."""
-        numbers: dict[bytes, int] = {}
-        ids = [
-            [numbers.setdefault(text.tobytes(), len(numbers)) for text in observation.texts]
-            for observation in self.observations
-        ]
+        sizes = [len(observation.texts) for observation in self.observations]
+        texts = [text for observation in self.observations for text in observation.texts]
+        ids = np.split(np.array(numbered(texts)), np.cumsum(sizes)[:-1])
         first, second = np.array([pair for texts in ids for pair in combinations(texts, 2)]).T
         return first, second
 
@@ -118,7 +116,8 @@ def tokenize_observations(
         weights = normalize_weights(outcomes.weight).tolist()
         shares = map(tuple, outcomes.shares.tolist())
         observations = list(map(Observation, compress(parts, kept), shares, weights))
-    return TokenizedObservations(observations, count_identical(comparisons), int(num_overlong))
+    num_identical = sum(np.array_equal(part[0], part[-1]) for part in compress(parts, kept))
+    return TokenizedObservations(observations, num_identical, int(num_overlong))
 
 
 def _places(sizes: list[int]) -> Any:

@@ -12,7 +12,7 @@ from accelerate.utils import send_to_device
 from transformers import AutoModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import load_tokenizer, longest_text, opening, padded
 from hidden_context.llm.batching import TOKEN_BUDGETS

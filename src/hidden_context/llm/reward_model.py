@@ -1,8 +1,10 @@
 """`RewardModel`: a trained language model with the family that reads its outputs."""
 
+import logging
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import combinations, compress
 from pathlib import Path
 from threading import Lock
@@ -13,9 +15,9 @@ import torch
 
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import response_lengths
-from hidden_context.comparisons.responses import texts_of_responses
-from hidden_context.comparisons.schema import count_identical
+from hidden_context.comparisons.responses import Candidates, read_responses
 from hidden_context.comparisons.streamed import mapped
+from hidden_context.comparisons.texts import Text, in_turns
 from hidden_context.device import default_device, scoring_dtype
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
@@ -31,17 +33,20 @@ from hidden_context.llm.checkpoint import (
     save_record,
 )
 from hidden_context.llm.given_texts import GivenText, whole_texts
+from hidden_context.llm.rendering import Render, date_of, example_line
 from hidden_context.llm.score import Scorer
 from hidden_context.llm.score_rows import OutputsOfRows, Rows, score_rows
 from hidden_context.llm.scoring_options import ScoringOptions
+from hidden_context.llm.tokens import tokenize
 from hidden_context.risk import check_supported, parse_risk
 from hidden_context.scores.row_texts import prompt_label
 from hidden_context.scores.score_files import stopping_rule
 from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_comparisons
 
+logger = logging.getLogger(__name__)
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
 """Files of a checkpoint that its scores depend on."""
-OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "training")
+OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "reading", "training")
 """Fields of a checkpoint's record that say how it was trained."""
 
 
@@ -128,6 +133,9 @@ class RewardModel:
             model, tokenizer = load_checkpoint(
                 checkpoint, tokenizer_name=tokenizer_name, dtype=dtype, backbone=backbone
             )
+            reading = checkpoint.recorded.get("reading", {})
+            if "template_date" in reading:
+                tokenizer.template_date = date.fromisoformat(reading["template_date"])
             made_from = None if checkpoint.is_adapter else checkpoint.recorded.get("model_name")
             yield cls(
                 model.to(device),
@@ -178,8 +186,9 @@ class RewardModel:
             UserError: A text cannot be read, or prompts have different numbers of responses.
         """
         vocabulary = self.model.get_input_embeddings().num_embeddings
-        rows, several = whole_texts(prompts, responses, vocabulary=vocabulary)
         options_given = ScoringOptions(**options)
+        render = self._render(options_given)
+        rows, several = whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
         if options_given.overlong == "drop":
             raise UserError("a text that is left out has no utility; give another overlong.")
         outputs = self._outputs(
@@ -238,9 +247,13 @@ class RewardModel:
         """
         first = next(iter(comparisons))
         check_num_grades(len(first.outcome.shares) // 2, self.outcome_model.num_grades)
+        options_given = ScoringOptions(**options)
+        read = comparisons
+        if self._render(options_given) == "chat":
+            read = comparisons.in_turns()
         outputs = self._outputs(
-            mapped(lambda comparison: comparison.texts, comparisons),
-            ScoringOptions(**options),
+            mapped(lambda comparison: comparison.texts, read),
+            options_given,
             place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
             partial=partial,
             progress=progress,
@@ -250,7 +263,7 @@ class RewardModel:
             raise UserError("a text of every comparison is over-long; raise max_length.")
         counts = {
             "comparisons": int(kept.sum()),
-            "equal_texts": count_identical(comparisons),
+            "equal_texts": int(outputs.are_equal[kept].sum()),
             "overlong_texts": int(outputs.overlong.sum()),
             "left_out": int((~kept).sum()),
         }
@@ -269,29 +282,31 @@ class RewardModel:
         rows: Collection[Mapping[str, Any]],
         source: str,
         *,
+        first_turn_on: bool = False,
         partial: Path | None = None,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
-        """Score rows with a `prompt` and any number of `responses` each, such as those of a file.
+        """Score rows with a prompt and any number of `responses` each, such as those of a file.
 
-        A prompt that is a dialogue in text form is read from its first `Human: ` on. `source` is
-        where the rows are from, for messages; for the rest see `score_comparisons`.
+        See `read_responses` for `first_turn_on`. `source` is where the rows are from, for messages;
+        for the rest see `score_comparisons`.
 
         Raises:
             UserError: A row or a text cannot be read.
         """
+        read = read_responses(rows, source, first_turn_on=first_turn_on)
+        options_given = ScoringOptions(**options)
+        is_chat = self._render(options_given) == "chat"
         outputs = self._outputs(
-            texts_of_responses(rows, source),
-            ScoringOptions(**options),
+            mapped(lambda candidates: _texts(candidates, is_chat=is_chat), read),
+            options_given,
             place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
             partial=partial,
             progress=progress,
         )
-        labels = [prompt_label(row["prompt"], row["responses"]) for row in rows]
-        lengths = [
-            length for row in rows for length in response_lengths(row["responses"], row["prompt"])
-        ]
+        labels = [prompt_label(one.prompt, one.texts) for one in read]
+        lengths = [length for one in read for length in response_lengths(one.texts, one.prompt)]
         return Scores(
             family=self.family,
             raw=outputs.raw,
@@ -340,6 +355,9 @@ class RewardModel:
         fresh = Scorer(self.model, self.tokenizer, self.family.num_outputs, options)
         return self._scorers.setdefault(options, fresh)
 
+    def _render(self, options: ScoringOptions) -> Render:
+        return options.render or self.record.get("reading", {}).get("render", "plain")
+
     def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
         return {
             "outcome_model": self.outcome_model,
@@ -348,6 +366,12 @@ class RewardModel:
             "stopping_rule": self.stopping_rule,
             "record": {"counts": counts},
         }
+
+    def _show_first(self, rows: Rows, options: ScoringOptions) -> None:
+        first = next(iter(rows))[:1]
+        cut: Any = {"max_length": options.max_length, "overlong": "truncate_left"}
+        (ids,) = tokenize(self.tokenizer, first, **cut).token_ids
+        logger.info(example_line(self.tokenizer, ids))
 
     def _outputs(self, rows: Rows, options: ScoringOptions, **how: Any) -> OutputsOfRows:
         scorer = self.scorer(options)
@@ -358,7 +382,9 @@ class RewardModel:
             "dtype": str(self.model.dtype),
             "max_length": scorer.options.max_length,
             "overlong": options.overlong,
+            "template_date": str(date_of(self.tokenizer)),
         }
+        self._show_first(rows, scorer.options)
         with self._lock:
             outputs = score_rows(scorer, rows, header=header, **how)
         if outputs.overlong.any():
@@ -369,3 +395,8 @@ class RewardModel:
                 stacklevel=3,
             )
         return outputs
+
+
+def _texts(candidates: Candidates, *, is_chat: bool) -> Sequence[Text]:
+    is_turned = is_chat and candidates.is_joined
+    return in_turns(candidates.texts, candidates.prompt, is_joined=is_turned)[0]

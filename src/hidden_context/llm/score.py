@@ -11,7 +11,7 @@ import torch
 from accelerate.utils import send_to_device
 from tqdm import tqdm
 
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
@@ -19,7 +19,7 @@ from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided,
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
-from hidden_context.llm.tokens import TokenIds, tokenize
+from hidden_context.llm.tokens import TokenIds, numbered, tokenize
 
 Chunk: TypeAlias = tuple[Sequence[Text | TokenIds], Sequence[str]]
 """Texts, prompt included, that are tokenised and divided into batches together, and what to call
@@ -58,7 +58,7 @@ class Scorer:
 
     def outputs_of_chunks(
         self, chunks: Iterable[Chunk], *, total: int, progress: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Score one chunk of texts after another; the next is tokenised meanwhile.
 
         Within a chunk equal texts get equal scores, to the last bit, so that ties are ties.
@@ -66,7 +66,8 @@ class Scorer:
 
         Yields:
             Raw outputs of a chunk's n texts, in order, shape `(n, num_outputs)`, float32, not a
-            number where a text was dropped; and which were longer than `max_length`, `(n,)`, bool.
+            number where a text was dropped; which were longer than `max_length`, `(n,)`, bool; and
+            a number for each, the same for texts of equal token ids, `(n,)`.
 
         Raises:
             UserError: The model gave a score that is not a number, or a text cannot be read.
@@ -82,7 +83,7 @@ class Scorer:
             while (tokenized := pending.result()) is not None:
                 pending = pool.submit(next, upcoming, None)
                 raw = self.raw_outputs(tokenized.token_ids, bar.update)
-                yield raw, tokenized.overlong
+                yield raw, tokenized.overlong, np.array(numbered(tokenized.token_ids), int)
 
     def raw_outputs(
         self,

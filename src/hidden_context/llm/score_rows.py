@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.journal import Journal, fingerprint
 from hidden_context.llm.score import Scorer
 from hidden_context.llm.tokens import TokenIds
@@ -31,6 +31,8 @@ class OutputsOfRows:
     """Which texts were longer than `max_length`, shape `(texts,)`, bool."""
     sizes: np.ndarray
     """Texts of each row, shape `(n,)`."""
+    are_equal: np.ndarray
+    """Whether the first and the last text of a row have the same token ids, shape `(n,)`, bool."""
 
     @property
     def is_whole(self) -> np.ndarray:
@@ -59,7 +61,12 @@ def score_rows(
     """
     journal = None
     if partial is not None:
-        depends_on = {**(header or {}), "rows": len(rows), "texts": fingerprint(map(list, rows))}
+        depends_on = {
+            **(header or {}),
+            "format": 2,
+            "rows": len(rows),
+            "texts": fingerprint(map(list, rows)),
+        }
         journal = Journal(partial, depends_on, chunk_size=ROWS_A_CHUNK)
     lines = list(journal) if journal else []
     done = len(lines)
@@ -80,8 +87,9 @@ def score_rows(
             {
                 "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in raw],
                 "overlong": overlong.tolist(),
+                "equal": len(number) > 1 and bool(number[0] == number[-1]),
             }
-            for raw, overlong in zip(*parts, strict=True)
+            for raw, overlong, number in zip(*parts, strict=True)
         ]
         if journal:
             journal.append(new)
@@ -91,6 +99,7 @@ def score_rows(
         np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
         np.array([overlong for line in lines for overlong in line["overlong"]], bool),
         np.array([len(line["raw"]) for line in lines]),
+        np.array([line["equal"] for line in lines], bool),
     )
 
 

@@ -5,16 +5,20 @@ from typing import Literal
 
 from hidden_context.errors import UserError
 from hidden_context.llm.packing import Batching
+from hidden_context.llm.rendering import Render
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringOptions:
-    """How texts are read; scores depend on the first two options, on the others by rounding."""
+    """How texts are read; scores depend on the first three options, on the others by rounding."""
 
     max_length: int = 1024
     """Longest text in tokens, special tokens included."""
     overlong: Literal["drop", "truncate_left", "error"] = "truncate_left"
     """Longer texts: their comparison left out, cut at the beginning, or refused; all counted."""
+    render: Render | None = None
+    """A plain prompt and a plain response: two turns (chat), or one text (plain); if not given, as
+    the model was trained."""
     batching: Batching | None = None
     """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
     token_budget: int | None = None

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.journal import fingerprint
+from hidden_context.llm.rendering import date_of
 from hidden_context.llm.tokens import Overlong, TokenizedTexts, tokenize
 from hidden_context.records import atomic_write
 
@@ -60,4 +61,5 @@ def name_of(tokenizer: Any, texts: Collection[Text], asked: dict[str, Any]) -> s
     for state in ("truncation", "padding"):  # what the last call left behind
         definition.pop(state, None)
     template = getattr(tokenizer, "chat_template", None)
-    return fingerprint(chain([[definition, template, type(tokenizer).__name__, asked]], texts))
+    parts = [definition, template, str(date_of(tokenizer)), type(tokenizer).__name__, asked]
+    return fingerprint(chain([parts], texts))

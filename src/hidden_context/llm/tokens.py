@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from hidden_context.comparisons.schema import Text
+from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
+from hidden_context.llm.rendering import rendered
 
 TokenIds: TypeAlias = Sequence[int] | np.ndarray
 """A text that is tokenised already, without padding."""
@@ -75,9 +76,11 @@ def _with_token_ids(
             raise UserError(f"{' and '.join(sorted(kinds))} are mixed; give one of them.")
         encoded = chunk
         if kinds != {TOKENIZED}:
-            rendered = [_rendered(tokenizer, text) for text in chunk]
+            texts = [
+                rendered(tokenizer, text, place(number)) for number, text in enumerate(chunk, index)
+            ]
             special = kinds == {PLAIN}  # a chat template writes special tokens itself
-            encoded = tokenizer(rendered, add_special_tokens=special, verbose=False)["input_ids"]
+            encoded = tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]
         for text, ids in zip(chunk, encoded, strict=True):
             if not len(ids):
                 raise UserError(f"{place(index)} is empty: it has no tokens.")
@@ -91,15 +94,10 @@ def _kind(text: Text | TokenIds) -> str:
     return CONVERSATIONS if len(text) and isinstance(text[0], Mapping) else TOKENIZED
 
 
-def _rendered(tokenizer: Any, text: Any) -> str:
-    if isinstance(text, str):
-        return text.encode("utf-8", "replace").decode()  # lone surrogates, which Rust refuses
-    if not tokenizer.chat_template:
-        raise UserError(
-            f"the data are conversations, but the tokenizer of {tokenizer.name_or_path} has no "
-            "chat template; give a chat model, or plain texts."
-        )
-    return tokenizer.apply_chat_template([dict(turn) for turn in text], tokenize=False)
+def numbered(token_ids: Iterable[np.ndarray]) -> list[int]:
+    """A number for each text, from 0; equal texts have the same."""
+    numbers: dict[bytes, int] = {}
+    return [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in token_ids]
 
 
 def _truncated(tokenizer: Any, text: Text | TokenIds, max_length: int) -> np.ndarray:
@@ -108,7 +106,7 @@ def _truncated(tokenizer: Any, text: Text | TokenIds, max_length: int) -> np.nda
     side, tokenizer.truncation_side = tokenizer.truncation_side, "left"
     try:
         ids = tokenizer(
-            _rendered(tokenizer, text),
+            rendered(tokenizer, text, "a text"),
             add_special_tokens=isinstance(text, str),
             truncation=True,
             max_length=max_length,

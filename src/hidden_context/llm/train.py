@@ -27,6 +27,7 @@ from hidden_context.llm.backbone import (
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
+from hidden_context.llm.rendering import date_of, default_render, example_line
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.schedules import SCHEDULES
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
@@ -111,15 +112,22 @@ def train_to(
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
+    render = settings.render or default_render(tokenizer)
     data = {}
     for name, part in {"train": comparisons, "test": eval_data}.items():
         if part is not None:
+            if printing:
+                logger.info("%s", part.account)
             data[name] = tokenize_observations(
-                part, tokenizer, max_length=max_length, overlong=settings.overlong
+                part.in_turns() if render == "chat" else part,
+                tokenizer,
+                max_length=max_length,
+                overlong=settings.overlong,
             )
             account = data[name].account(name, max_length, settings.overlong)
             if printing:
                 logger.info(account)
+                logger.info(example_line(tokenizer, data[name].observations[0].texts[0]))
             elif data[name].num_overlong:
                 warnings.warn(account, stacklevel=3)
     trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
@@ -131,7 +139,10 @@ def train_to(
         trainer.train(resume_from_checkpoint=resume_from)
     metrics = final_metrics(trainer) if "test" in data else {}
     counts = {name: part.counts for name, part in data.items()}
-    _save(trainer, model, folder, config=config, metrics=metrics, counts=counts)
+    is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
+    reading = {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
+    record = {"config": config, "metrics": metrics, "counts": counts, "reading": reading}
+    _save(trainer, model, folder, **record)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()

@@ -6,6 +6,7 @@ from typing import Literal
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Ties
 from hidden_context.llm.packing import Batching
+from hidden_context.llm.rendering import Render
 
 ABOVE_ZERO = (
     "per_device_train_batch_size",
@@ -63,6 +64,9 @@ class TrainingSettings:
     """Longest text in tokens, special tokens included."""
     overlong: Literal["drop", "truncate_left", "error"] = "drop"
     """Comparisons with a longer text: left out, cut at the beginning, or refused; all counted."""
+    render: Render | None = None
+    """A plain prompt and a plain response: two turns (chat), or one text (plain); if not given, two
+    turns where the tokenizer has a chat template."""
     bf16: bool = True
     """Compute in bfloat16 where the device has it (the loss is in float32 in any case)."""
     use_peft: bool = True

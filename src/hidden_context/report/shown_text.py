@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from hidden_context.comparisons.schema import LAST_TURN, Text
+from hidden_context.comparisons.texts import LAST_TURN, Text
 
 LONG = 700
 """Characters from which a text is folded."""

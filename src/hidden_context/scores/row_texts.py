@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hidden_context.comparisons.responses import from_first_turn
-from hidden_context.comparisons.schema import LAST_TURN, Comparison, Text, prompt_key
+from hidden_context.comparisons.schema import Comparison, prompt_key
+from hidden_context.comparisons.texts import LAST_TURN, Text
 
 
 def texts_of_row(row: Mapping[str, Any]) -> tuple[Text | None, list[Text | None]]:

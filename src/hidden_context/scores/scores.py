@@ -291,8 +291,11 @@ def row_of_pair(pair: Pair) -> dict[str, Any]:
     """A pair as a row of a score file, but for the outputs."""
     comparison = pair.comparison
     row = {name: value for name, value in comparison.row.items() if name != "outcome"}
-    if "chosen" not in row:
+    said = isinstance(row.get("chosen"), str) and isinstance(row.get("rejected"), str)
+    if "chosen" not in row or (said and not isinstance(pair.first, str)):
         row |= {"chosen": pair.first, "rejected": pair.second}
+    if comparison.prompt is not None and row.get("prompt") is None:
+        row["prompt"] = comparison.prompt
     if comparison.outcome != Outcome() or pair.weight != 1:
         row["outcome"] = {"shares": list(comparison.outcome.shares), "weight": pair.weight}
     return row

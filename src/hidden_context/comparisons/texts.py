@@ -1,0 +1,209 @@
+"""What a cell says, as what a model reads: plain text, or a conversation."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from hidden_context.errors import UserError
+
+Message: TypeAlias = Mapping[str, Any]
+"""One turn of a conversation, with `role` and `content`."""
+Text: TypeAlias = str | Sequence[Message]
+"""What a reward model reads: plain text, or a conversation for the tokenizer's chat template."""
+LAST_TURN = "\n\nAssistant:"
+"""What a response in a dialogue in text form comes after."""
+
+TOOLS = "tools"
+"""Role of a turn that is not said: its `tools` are the functions that the conversation may call."""
+ROLES = ("system", "developer", "user", "assistant", "tool", "function", "ipython", TOOLS)
+SHAREGPT_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "observation": "tool",
+    **{role: role for role in ROLES},
+}
+"""Roles of turns that have `from` and `value`."""
+BEFORE_THE_USER = ("system", "developer", TOOLS)
+OPENS_LIST = re.compile(r"""\s*\[\s*(\]|null|None|["']|\{\s*["'](role|content|from|value)["'])""")
+"""How a list of messages or texts begins where it was written as text."""
+
+
+def is_serialized(value: Any) -> bool:
+    """Whether a cell may be a conversation or a list of texts that was written as text."""
+    return isinstance(value, str) and OPENS_LIST.match(value) is not None and value.endswith("]")
+
+
+def parsed(value: str, place: str) -> Any:
+    """The list that a cell holds as JSON or as Python writes it.
+
+    Raises:
+        UserError: It is neither.
+    """
+    readers: tuple[Callable[[str], Any], ...] = (json.loads, ast.literal_eval)
+    for read in readers:
+        try:
+            return read(value)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    raise UserError(
+        f"{place}: a list was written as text, and is neither JSON nor a list of Python: "
+        f"{value[:60]!r}; write it as JSON."
+    )
+
+
+def is_list_of_texts(value: Any) -> bool:
+    """Whether a cell is what one side says, turn by turn; None is a turn without a word."""
+    return (
+        isinstance(value, list)
+        and any(isinstance(turn, str) for turn in value)
+        and all(turn is None or isinstance(turn, str) for turn in value)
+    )
+
+
+def interleaved(asked: Sequence[str | None], answered: Sequence[str | None]) -> Text:
+    """What the user and the assistant say in turn, as one conversation."""
+    return [
+        {"role": role, "content": content or ""}
+        for turn in zip(asked, answered, strict=True)
+        for role, content in zip(("user", "assistant"), turn, strict=True)
+    ]
+
+
+def read_text(value: Any, place: str) -> Text:
+    """A cell as text or conversation.
+
+    A conversation is a list of messages, or one message, with role and content (or `from` and
+    `value`). A content in parts is the text of its parts. What a message says of nothing (None) is
+    left out.
+
+    Raises:
+        UserError: It is something else, a role is not one of `ROLES`, or a content is no text; the
+            message names `place`.
+    """
+    if isinstance(value, str):
+        return value
+    turns: Any = [value] if isinstance(value, Mapping) else value
+    if not isinstance(turns, Sequence) or isinstance(turns, bytes) or not turns:
+        turns = [None]
+    is_messages = all(
+        isinstance(turn, Mapping)
+        and ({"role", "content"} <= turn.keys() or {"from", "value"} <= turn.keys())
+        for turn in turns
+    )
+    if not is_messages:
+        raise UserError(
+            f"{place}: expected text or a list of messages with role and content, "
+            f"found {type(value).__name__} {str(value)[:40]!r}."
+        )
+    numbered: Any = enumerate(turns, start=1)
+    return [_turn(turn, f"{place}, turn {number}") for number, turn in numbered]
+
+
+def _turn(turn: Message, place: str) -> Message:
+    if not {"role", "content"} <= turn.keys():
+        other = {name: part for name, part in turn.items() if name not in ("from", "value")}
+        role = SHAREGPT_ROLES.get(str(turn["from"]))
+        turn = {"role": role or turn["from"], "content": turn["value"], **other}
+    if turn["role"] not in ROLES:
+        raise UserError(
+            f"{place}: role is {str(turn['role'])[:40]!r}; expected one of {', '.join(ROLES)}."
+        )
+    if isinstance(turn["content"], str):
+        return turn if None not in turn.values() else _without_none(turn)
+    calls = turn.get("tool_calls") or turn.get(TOOLS)
+    content = "" if turn["content"] is None and calls else turn["content"]
+    return _without_none({**turn, "content": _text_of_parts(content, place)})
+
+
+def _text_of_parts(content: Any, place: str) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, Sequence) and content else [None]
+    texts = []
+    for part in parts:
+        filled = _without_none(part) if isinstance(part, Mapping) else {}
+        if filled.get("type", "text") != "text" or not isinstance(filled.get("text"), str):
+            kind = filled.get("type", type(part if parts is content else content).__name__)
+            raise UserError(
+                f"{place}: content is no text but holds {str(kind)[:40]!r}; a reward model of "
+                "texts cannot see it, so leave the row out."
+            )
+        texts.append(filled["text"])
+    return "".join(texts)
+
+
+def _without_none(turn: Message) -> dict[str, Any]:
+    return {name: part for name, part in turn.items() if part is not None}
+
+
+def opening_of(text: Text, prompt: Text) -> int | None:
+    """How much of a text is its prompt: characters, or turns of a conversation; None if it is not.
+
+    Of a conversation the system's turns may come before the prompt; a prompt in text is the first
+    turn of the user that says it, and white space around it does not count.
+    """
+    if isinstance(text, str):
+        return len(prompt) if isinstance(prompt, str) and text.startswith(prompt) else None
+    if isinstance(prompt, str):
+        said = [
+            number
+            for number, turn in enumerate(text[:-1], start=1)
+            if turn["role"] == "user" and _said(turn) == prompt.strip()
+        ]
+        return said[0] if said else None
+    start = 0
+    if prompt and prompt[0]["role"] not in BEFORE_THE_USER:
+        start = number_before_the_user(text)
+    end = start + len(prompt)
+    same = len(text) >= end and all(map(_same_turn, text[start:end], prompt))
+    return end if same else None
+
+
+def number_before_the_user(text: Sequence[Message]) -> int:
+    """With how many turns of the system a conversation begins."""
+    roles = [turn["role"] in BEFORE_THE_USER for turn in text]
+    return roles.index(False) if False in roles else len(roles)
+
+
+def _same_turn(one: Message, other: Message) -> bool:
+    return one["role"] == other["role"] and _said(one) == _said(other)
+
+
+def _said(turn: Message) -> Any:
+    content = turn["content"]
+    return content.strip() if isinstance(content, str) else content
+
+
+def begins_with(text: Text, prompt: Text) -> bool:
+    """Whether a text or conversation begins with its prompt; see `opening_of`."""
+    return opening_of(text, prompt) is not None
+
+
+def as_turns(text: Text, role: str) -> Sequence[Message]:
+    """A conversation, or a plain text as one turn."""
+    return [{"role": role, "content": text}] if isinstance(text, str) else text
+
+
+def joined(prompt: Text, response: Text) -> Text:
+    """Prompt and response as one text or conversation; a text is a turn of its role.
+
+    Examples: `"Q: " + "A"`, `[user turn] + [assistant turn]`, `[user turn] + "A"`.
+    """
+    if isinstance(prompt, str) and isinstance(response, str):
+        return prompt + response
+    return [*as_turns(prompt, "user"), *as_turns(response, "assistant")]
+
+
+def in_turns(
+    texts: Sequence[Text], prompt: Text | None, *, is_joined: bool
+) -> tuple[list[Text], Text | None]:
+    """Texts that are a plain prompt with a plain response, as conversations, and their prompt.
+
+    All others are left as they are; `is_joined` says that both are plain and were put together.
+    """
+    if not (is_joined and isinstance(prompt, str)):
+        return list(texts), prompt
+    turns = as_turns(prompt, "user")
+    return [joined(turns, text[len(prompt) :]) for text in texts], turns

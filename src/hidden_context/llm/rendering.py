@@ -1,0 +1,102 @@
+"""How a text becomes what a model reads: as it is, or by the tokenizer's chat template."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, Literal, TypeAlias
+
+from jinja2 import TemplateError
+
+from hidden_context.comparisons.texts import TOOLS
+from hidden_context.errors import UserError
+
+Render: TypeAlias = Literal["chat", "plain"]
+"""How a plain prompt and a plain response are read: as two turns, or one after the other."""
+TEMPLATE_DATE = date(2024, 7, 26)
+"""What day it is for chat templates that ask: the same each day, so that scores are."""
+STRFTIME = [f"%{code}" for code in ("-d", "-m", "-j", *"aAwdbBmyYHIpMSfjUWcxXGuVFDT")]
+"""What a template may ask of a day."""
+SHOWN = 400
+"""Characters of a text at either end that are shown."""
+
+
+def default_render(tokenizer: Any) -> Render:
+    """Two turns, if the tokenizer has a template for them."""
+    return "chat" if getattr(tokenizer, "chat_template", None) else "plain"
+
+
+def rendered(tokenizer: Any, text: Any, place: str) -> str:
+    """A text as it is tokenised; a conversation by the chat template, on `TEMPLATE_DATE`.
+
+    Raises:
+        UserError: There is no template, or it refuses the conversation or does not show a part.
+    """
+    if isinstance(text, str):
+        return text.encode("utf-8", "replace").decode()  # lone surrogates, which Rust refuses
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"the data are conversations, but the tokenizer of {tokenizer.name_or_path} has no "
+            "chat template; give a chat model, or plain texts."
+        )
+    tools = [tool for turn in text if turn["role"] == TOOLS for tool in turn[TOOLS]]
+    turns = [dict(turn) for turn in text if turn["role"] != TOOLS]
+    shown = _by_template(tokenizer, turns, tools, place)
+    without_calls = [
+        {name: part for name, part in turn.items() if name != "tool_calls"} for turn in turns
+    ]
+    if without_calls != turns and shown == _by_template(tokenizer, without_calls, tools, place):
+        raise UserError(f"{place}: {_does_not_show(tokenizer, 'tool_calls')}")
+    if tools and shown == _by_template(tokenizer, turns, [], place):
+        raise UserError(f"{place}: {_does_not_show(tokenizer, 'tools')}")
+    return shown
+
+
+def _does_not_show(tokenizer: Any, what: str) -> str:
+    return (
+        f"the chat template of {tokenizer.name_or_path} does not show {what}, so the model would "
+        "not see them; leave the row or the column out."
+    )
+
+
+def _by_template(
+    tokenizer: Any, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any], place: str
+) -> str:
+    try:
+        template = tokenizer.get_chat_template(tools=list(tools) or None)
+        text = tokenizer.apply_chat_template(
+            turns,
+            tools=list(tools) or None,
+            chat_template=_on_day(template, date_of(tokenizer)),
+            tokenize=False,
+        )
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"{place}: the chat template of {tokenizer.name_or_path} refuses the conversation "
+            f"({', '.join(str(turn['role']) for turn in turns)}): {reason}"
+        ) from error
+    return text.encode("utf-8", "replace").decode()
+
+
+def _on_day(template: str, day: date) -> str:
+    """A template for which it is always that day.
+
+    The function that it asks cannot be replaced, but a macro of its name goes before it.
+    """
+    if "strftime_now" not in template:
+        return template
+    says = "".join(f" | replace('{code}', '{day.strftime(code)}')" for code in STRFTIME)
+    macro = "{%- macro strftime_now(format) -%}{{ format" + says + " }}{%- endmacro -%}"
+    return macro + template
+
+
+def date_of(tokenizer: Any) -> date:
+    """What day it is for its template: that of the checkpoint's record, or `TEMPLATE_DATE`."""
+    return getattr(tokenizer, "template_date", TEMPLATE_DATE)
+
+
+def example_line(tokenizer: Any, token_ids: Iterable[int]) -> str:
+    """A text as the model reads it, special tokens and all, on one line."""
+    text = tokenizer.decode(list(token_ids))
+    if len(text) > 2 * SHOWN:
+        text = f"{text[:SHOWN]} [... {len(text) - 2 * SHOWN} characters ...] {text[-SHOWN:]}"
+    return f"the first example, as the model reads it: {text!r}"
