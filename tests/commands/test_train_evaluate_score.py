@@ -184,7 +184,7 @@ def test_chat_data_go_through_the_template(tmp_path: Path, llama: Path, run: Run
     flags = [f"--output_dir={tmp_path / 'out'}"]
     status, out, error = run(*train_flags(model, tmp_path / "chat.jsonl", tmp_path, *flags))
     assert status == 0, error
-    assert "evaluation: none, since --data_path is one file" in out
+    assert "evaluation: none, since data_path is one file" in out
     status, _, error = run(*train_flags(llama, tmp_path / "chat.jsonl", tmp_path))
     assert status == 2
     assert "has no chat template" in error
@@ -334,7 +334,7 @@ def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Pa
         (["--train_dataset_size=99"], "size of 99 was asked for; there are 24 rows"),
         (["--train_dataset_size=-1"], "size of -1 was asked for"),
         (["--per_device_train_batch_size=0"], "per_device_train_batch_size is 0; give a number"),
-        (["--data_path=nothing/at/all"], "--data_path nothing/at/all is neither a file nor"),
+        (["--data_path=nothing/at/all"], "nothing/at/all is neither a file nor"),
         (["--model_name=./nothing"], "tokenizer ./nothing is neither a folder nor"),
         (["--lr_scheduler_type=zigzag"], "zigzag"),
     ],
@@ -355,8 +355,57 @@ def test_data_without_a_test_split_say_what_to_do(
     (data / "both" / "test.jsonl").unlink()
     status, _, error = run(*train_flags(llama, data, tmp_path))
     assert status == 2
-    assert "both has no file test.jsonl" in error
-    assert "give --eval_data_path" in error
+    assert "both has no split 'test' (it has train)" in error
+    assert "give eval_split or eval_data_path; to hold out a part give test_size" in error
+
+
+def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
+    """Of 20 comparisons of 5 prompts a fifth are those of one."""
+    rows = [
+        {"prompt": f"{prompt}? ", "chosen": f"salt {answer}", "rejected": "rise"}
+        for prompt in WORDS[:5]
+        for answer in WORDS[:4]
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    flags = train_flags(llama, tmp_path / "rows.jsonl", tmp_path)
+    checkpoint = tmp_path / "out"
+    status, out, error = run(*flags, "--test_size=0.2", "--seed=3", f"--output_dir={checkpoint}")
+    assert status == 0, error
+    assert "train: 16 comparisons" in out
+    assert "test: 4 comparisons" in out
+    record = json.loads((checkpoint / "hidden_context.json").read_text())
+    assert (record["config"]["test_size"], record["config"]["seed"]) == (0.2, 3)
+    assert record["metrics"]["eval_loss"] > 0
+    assert "test: 8 comparisons" in run(*flags, "--test_size=8")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--test_size=0.2", "--eval_split=test"], "test_size and eval_split both say what to"),
+        (["--test_size=0.2", "--eval_dataset_size=3"], "test_size and eval_dataset_size both"),
+        (["--test_size=inf"], "test_size is inf; expected a share between 0 and 1"),
+        (["--test_size=0"], "test_size is 0.0; expected a share"),
+        (["--test_size=24"], "test_size is 24; expected a share between 0 and 1, or a number"),
+        (["--split=train_prefs"], "has no split 'train_prefs' (it has test, train)"),
+        (["--eval_split=dev"], "has no split 'dev' (it has test, train); choose one of them"),
+        (["--dataset_config=v2"], "dataset_config is 'v2', but"),
+    ],
+)
+def test_splits_that_are_not_there_are_refused(
+    tmp_path: Path, llama: Path, data: Path, run: Run, flags: list[str], message: str
+):
+    status, _, error = run(*train_flags(llama, data, tmp_path / "log", *flags))
+    assert status == 2
+    assert message in error
+
+
+def test_one_file_has_no_split_to_evaluate_on(tmp_path: Path, llama: Path, data: Path, run: Run):
+    file = data / "both" / "train.jsonl"
+    status, _, error = run(*train_flags(llama, file, tmp_path, "--eval_split=test"))
+    assert status == 2
+    assert "eval_split is 'test', but" in error
+    assert "has no splits; give eval_data_path, or test_size" in error
 
 
 def test_a_finished_checkpoint_is_not_overwritten(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hidden_context.comparisons import sources
+from hidden_context.comparisons import row_files
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
@@ -31,7 +31,7 @@ def test_all_sources_give_the_same_comparisons(tmp_path: Path, monkeypatch: pyte
     expected = [("Q0: a0", "Q0: b"), ("Q0: a1", "Q0: b")]
     for source in given:
         assert texts(load_comparisons(source, size=2)) == expected
-    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     assert texts(load_comparisons(tmp_path / "rows.jsonl")[:2]) == expected
     with pytest.raises(UserError, match="this is a int"):
         load_comparisons(3)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from hidden_context.comparisons.hub import rows_of_dataset, split_of
 from hidden_context.comparisons.objectives import Subset, select_objective, take_stratified
 from hidden_context.comparisons.pairs import Pair, pairs_of
+from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.schema import (
     ColumnsRead,
     Comparison,
@@ -20,7 +22,8 @@ from hidden_context.comparisons.schema import (
     prompt_key,
     read_comparisons,
 )
-from hidden_context.comparisons.sources import Rows, Split, load_rows
+from hidden_context.comparisons.sources import load_rows
+from hidden_context.comparisons.splits import sliced, split_name
 from hidden_context.comparisons.streamed import Streamed, rows_at
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
@@ -208,37 +211,45 @@ class Comparisons(Streamed[Comparison]):
 
 
 def load_comparisons(
-    source: Any, *, split: Split = "train", subset: Subset = "both", size: int = 0
+    source: Any,
+    *,
+    split: str = "train",
+    subset: Subset = "both",
+    size: int = 0,
+    dataset_config: str | None = None,
 ) -> Comparisons:
     """Read preference data of any layout; print the result to see what was read.
 
     Args:
         source: A hub name, a folder or a file (see `load_rows`); or, in memory, a list of rows, a
             pandas DataFrame, or a Dataset or DatasetDict of `datasets`.
-        split: Of a hub name, a folder or a DatasetDict; other sources are their own split.
+        split: Of a hub name, a folder or a DatasetDict; other sources are their own split. A slice
+            of it is written as `train[:100]` or `train[10%:20%]`.
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
+        dataset_config: Configuration of a data set on the hub, where it has several.
 
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
     if isinstance(source, str | Path):
-        name, rows = str(source), load_rows(str(source), subset, split)
+        name, rows = str(source), load_rows(str(source), subset, split, dataset_config)
+    elif dataset_config is not None:
+        raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
-        name, rows = IN_MEMORY, select_objective(_rows_in_memory(source, split), subset, IN_MEMORY)
+        name = IN_MEMORY
+        split_name(split)  # checks it
+        rows = sliced(_rows_in_memory(source, split), split, name)
+        rows = select_objective(rows, subset, name)
     return Comparisons.from_rows(take_stratified(rows, size), name)
 
 
-def _rows_in_memory(source: Any, split: Split) -> Rows:
+def _rows_in_memory(source: Any, split: str) -> Rows:
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
         return as_plain(source.to_dict("records"))
-    if library == "datasets" and isinstance(source, Mapping):
-        if split not in source:
-            raise UserError(f"no split {split!r}; the data set has {', '.join(source)}.")
-        source = source[split]
     if library == "datasets":
-        return Streamed(partial(iter, source), len(source))
+        return rows_of_dataset(split_of(source, split, "the data set"))
     if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
         return list(source)
     raise UserError(
