@@ -26,6 +26,8 @@ class Config(TrainingSettings):
     """To train on, of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
+    datasets: tuple[str, ...] = ()
+    """In place of data_path: several, each {path: ..., weight: ..., split: ...} (see the docs)."""
     test_size: float | None = None
     """Evaluate on this share of the training data, or this number, held out by prompt."""
     eval_data_path: str | None = None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from html import escape
 from itertools import islice
@@ -24,7 +24,7 @@ from hidden_context.comparisons.schema import (
 )
 from hidden_context.comparisons.sources import load_rows
 from hidden_context.comparisons.splits import sliced, split_name
-from hidden_context.comparisons.streamed import Streamed, rows_at
+from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.records import as_plain
@@ -96,6 +96,45 @@ class Comparisons(Streamed[Comparison]):
         """Check and read rows; see `read_comparisons`."""
         comparisons, columns = read_comparisons(rows, source)
         return cls(comparisons, source, columns)
+
+    @classmethod
+    def concatenate(
+        cls, parts: Sequence["Comparisons"], weights: Sequence[float] | None = None
+    ) -> "Comparisons":
+        """One data set after the other, each as it was read by its own layout.
+
+        Args:
+            parts: At least one.
+            weights: For each part a number above 0, by which the weights of its comparisons are
+                multiplied; nothing for 1. Only their ratios matter: likelihoods are per vote.
+
+        Raises:
+            UserError: There are no parts, or not as many weights; a weight is not above 0; or the
+                parts tell different numbers of strengths apart.
+        """
+        weights = [1.0] * len(parts) if weights is None else weights
+        if not parts or len(weights) != len(parts):
+            raise UserError(
+                f"{len(weights)} weights for {len(parts)} data sets; give one for each."
+            )
+        grades = [len(part[0].outcome.shares) // 2 for part in parts]
+        for part, weight, number in zip(parts, weights, grades, strict=True):
+            if not 0 < weight < np.inf:
+                raise UserError(f"{part.source}: weight is {weight!r}; expected a number above 0.")
+            if number != grades[0]:
+                raise UserError(
+                    f"{parts[0].source} tells {grades[0]} strength(s) of preference apart, "
+                    f"{part.source} {number}; what is much better in one cannot be told in the "
+                    "other, so leave out the strengths, or train on each alone."
+                )
+        weighted = [
+            part._comparisons
+            if weight == 1
+            else mapped(partial(_weighted, weight), part._comparisons)
+            for part, weight in zip(parts, weights, strict=True)
+        ]
+        source = " + ".join(part.source for part in parts)
+        return cls(chained(weighted), source, _columns_of_all([part.columns for part in parts]))
 
     @overload
     def __getitem__(self, index: int) -> Comparison: ...
@@ -208,6 +247,21 @@ class Comparisons(Streamed[Comparison]):
             for name, value in self.account.lines().items()
         )
         return f"<table>{rows}</table>"
+
+
+def _weighted(weight: float, comparison: Comparison) -> Comparison:
+    return replace(comparison, weight=weight * comparison.weight)
+
+
+def _columns_of_all(columns: Sequence[ColumnsRead]) -> ColumnsRead:
+    """Which columns of any part were read as what; and which of one part were not."""
+    by_role: dict[str, tuple[str, ...]] = {}
+    for part in columns:
+        for role, names in part.by_role.items():
+            by_role[role] = tuple(dict.fromkeys((*by_role.get(role, ()), *names)))
+    carried = tuple(dict.fromkeys(name for part in columns for name in part.carried))
+    puts_before = any(part.puts_prompt_before for part in columns)
+    return replace(columns[0], by_role=by_role, carried=carried, puts_prompt_before=puts_before)
 
 
 def load_comparisons(
