@@ -114,7 +114,7 @@ def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 lines_read += 1
                 if line.strip():
                     yield _json_object(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {lines_read}: not a JSON object ({error}).") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is damaged after line {lines_read}: {error}.") from error

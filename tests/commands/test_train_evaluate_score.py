@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from tiny_models import save_tiny_model
 
 from hidden_context.distributions import FAMILIES
@@ -184,7 +185,7 @@ def test_chat_data_go_through_the_template(tmp_path: Path, llama: Path, run: Run
     flags = [f"--output_dir={tmp_path / 'out'}"]
     status, out, error = run(*train_flags(model, tmp_path / "chat.jsonl", tmp_path, *flags))
     assert status == 0, error
-    assert "evaluation: none, since --data_path is one file" in out
+    assert "evaluation: none, since data_path is one file" in out
     status, _, error = run(*train_flags(llama, tmp_path / "chat.jsonl", tmp_path))
     assert status == 2
     assert "has no chat template" in error
@@ -334,7 +335,7 @@ def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Pa
         (["--train_dataset_size=99"], "size of 99 was asked for; there are 24 rows"),
         (["--train_dataset_size=-1"], "size of -1 was asked for"),
         (["--per_device_train_batch_size=0"], "per_device_train_batch_size is 0; give a number"),
-        (["--data_path=nothing/at/all"], "--data_path nothing/at/all is neither a file nor"),
+        (["--data_path=nothing/at/all"], "nothing/at/all is neither a file nor"),
         (["--model_name=./nothing"], "tokenizer ./nothing is neither a folder nor"),
         (["--lr_scheduler_type=zigzag"], "zigzag"),
     ],
@@ -355,8 +356,113 @@ def test_data_without_a_test_split_say_what_to_do(
     (data / "both" / "test.jsonl").unlink()
     status, _, error = run(*train_flags(llama, data, tmp_path))
     assert status == 2
-    assert "both has no file test.jsonl" in error
-    assert "give --eval_data_path" in error
+    assert "both has no split 'test' (it has train)" in error
+    assert "give eval_split or eval_data_path; to hold out a part give test_size" in error
+
+
+def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
+    """Of 20 comparisons of 5 prompts a fifth are those of one."""
+    rows = [
+        {"prompt": f"{prompt}? ", "chosen": f"salt {answer}", "rejected": "rise"}
+        for prompt in WORDS[:5]
+        for answer in WORDS[:4]
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    flags = train_flags(llama, tmp_path / "rows.jsonl", tmp_path)
+    checkpoint = tmp_path / "out"
+    status, out, error = run(*flags, "--test_size=0.2", "--seed=3", f"--output_dir={checkpoint}")
+    assert status == 0, error
+    assert "train: 16 comparisons" in out
+    assert "test: 4 comparisons" in out
+    record = json.loads((checkpoint / "hidden_context.json").read_text())
+    assert (record["config"]["test_size"], record["config"]["seed"]) == (0.2, 3)
+    assert record["metrics"]["eval_loss"] > 0
+    assert "test: 8 comparisons" in run(*flags, "--test_size=8")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--test_size=0.2", "--eval_split=test"], "test_size and eval_split both say what to"),
+        (["--test_size=0.2", "--eval_dataset_size=3"], "test_size and eval_dataset_size both"),
+        (["--test_size=inf"], "test_size is inf; expected a share between 0 and 1"),
+        (["--test_size=0"], "test_size is 0.0; expected a share"),
+        (["--test_size=24"], "test_size is 24; expected a share between 0 and 1, or a number"),
+        (["--split=train_prefs"], "has no split 'train_prefs' (it has test, train)"),
+        (["--eval_split=dev"], "has no split 'dev' (it has test, train); choose one of them"),
+        (["--dataset_config=v2"], "dataset_config is 'v2', but"),
+    ],
+)
+def test_splits_that_are_not_there_are_refused(
+    tmp_path: Path, llama: Path, data: Path, run: Run, flags: list[str], message: str
+):
+    status, _, error = run(*train_flags(llama, data, tmp_path / "log", *flags))
+    assert status == 2
+    assert message in error
+
+
+def test_one_file_has_no_split_to_evaluate_on(tmp_path: Path, llama: Path, data: Path, run: Run):
+    file = data / "both" / "train.jsonl"
+    status, _, error = run(*train_flags(llama, file, tmp_path, "--eval_split=test"))
+    assert status == 2
+    assert "eval_split is 'test', but" in error
+    assert "data_path is one file; give eval_data_path, or test_size" in error
+
+
+def test_several_data_sets_of_a_yaml_file_are_trained_on_by_weight(
+    tmp_path: Path, llama: Path, data: Path, run: Run
+):
+    """The same losses as of one file whose rows have these weights."""
+    rows = [{"chosen": row["chosen"], "rejected": row["rejected"]} for row in make_rows(6, "", 4)]
+    votes = {"response_a": "rise bread", "response_b": "it's", "probability": 0.7}
+    write_jsonl(tmp_path / "it's.jsonl", rows)
+    write_jsonl(tmp_path / "votes" / "train_prefs.jsonl", [votes, votes])
+    first = [row | {"weight": 1, "probability": 1} for row in rows]
+    second = {"chosen": "rise bread", "rejected": "it's", "probability": 0.7, "weight": 2.5}
+    write_jsonl(tmp_path / "all.jsonl", [*first, second, second])
+    items = [
+        {"path": str(tmp_path / "it's.jsonl"), "weight": 1, "split": None},
+        {"path": str(tmp_path / "votes"), "weight": 2.5, "split": "train_prefs"},
+    ]
+    (tmp_path / "mixed.yaml").write_text(yaml.safe_dump({"datasets": items, "test_size": 2}))
+    flags = [f"--log_dir={tmp_path}", f"--model_name={llama}", "--logging_steps=1"]
+    mixed = ["train", f"--config={tmp_path / 'mixed.yaml'}", f"--output_dir={tmp_path / 'a'}"]
+    status, out, error = run(*mixed, *flags)
+    assert status == 0, error
+    assert "it's.jsonl: 6 comparisons, of weight 1" in out
+    assert "votes: 2 comparisons, of weight 2.5" in out
+    one = ["train", f"--data_path={tmp_path / 'all.jsonl'}", f"--output_dir={tmp_path / 'b'}"]
+    status, _, error = run(*one, *flags, "--test_size=2")
+    assert status == 0, error
+    losses = history(tmp_path / "a")
+    assert len(losses) == 3
+    assert losses == pytest.approx(history(tmp_path / "b"), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data_path=x"], "data_path is of one data set; give each of datasets its path"),
+        (["--train_dataset_size=3"], "train_dataset_size is of one data set"),
+        (["--eval_split=test"], "eval_split is 'test', but there are several datasets"),
+        (["--datasets", "nothing/at/all"], "nothing/at/all is neither a file nor a folder"),
+        (["--datasets", "{path: 3}"], "datasets, item 1: path is '3': input should be a valid str"),
+        (["--datasets", "{weight: 3}"], "item 1 is {weight: 3}; expected a path, or {path: ..."),
+        (["--datasets", "{path: x, wait: 3}"], "item 1 has 'wait'; known are path, weight, split"),
+        (["--datasets", "{path: [x"], "item 1 is {path: [x; expected a path"),
+        (["--datasets", "{path: DATA, weight: -1}"], "weight is -1.0; expected a number above 0"),
+        (["--datasets", "{path: DATA, weight: one}"], "item 1: weight is 'one': input should be"),
+        (["--datasets", "{path: DATA, split: dev}"], "has no split 'dev' (it has test, train)"),
+    ],
+)
+def test_data_sets_that_cannot_be_read_are_refused(
+    tmp_path: Path, llama: Path, data: Path, run: Run, flags: list[str], message: str
+):
+    given = [f"--datasets={data}", *(flag.replace("DATA", str(data)) for flag in flags)]
+    folders = [f"--model_name={llama}", f"--log_dir={tmp_path / 'log'}"]
+    status, _, error = run("train", *folders, *given)
+    assert status == 2
+    assert message in error
 
 
 def test_a_finished_checkpoint_is_not_overwritten(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hidden_context.comparisons import sources
+from hidden_context.comparisons import row_files
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
@@ -31,7 +31,7 @@ def test_all_sources_give_the_same_comparisons(tmp_path: Path, monkeypatch: pyte
     expected = [("Q0: a0", "Q0: b"), ("Q0: a1", "Q0: b")]
     for source in given:
         assert texts(load_comparisons(source, size=2)) == expected
-    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     assert texts(load_comparisons(tmp_path / "rows.jsonl")[:2]) == expected
     with pytest.raises(UserError, match="this is a int"):
         load_comparisons(3)
@@ -111,3 +111,51 @@ def test_a_split_keeps_groups_whole_and_loses_nothing(by: str, test_size: float)
 def test_a_split_that_is_impossible_is_refused(options: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
         load_comparisons(ROWS).split(**options)
+
+
+def test_data_sets_of_different_layouts_are_put_together_by_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Votes times weights are 1, 1, 4 · 3 · 2 and 1 · 1 · 2, of mean 7."""
+    write_jsonl(tmp_path / "plain.jsonl", ROWS[:2])
+    votes = {"prompt": "Q9: ", "response_a": "x", "response_b": "y", "wins": 3, "votes": 4}
+    rows = [votes | {"weight": 3}, votes | {"wins": 1, "votes": 1, "weight": 1}]
+    for largest in (2**20, 0):
+        monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", largest)
+        parts = [load_comparisons(tmp_path / "plain.jsonl"), load_comparisons(rows)]
+        joined = Comparisons.concatenate(parts, weights=[1, 2])
+        assert texts(joined) == [*texts(parts[0]), *texts(parts[1])]
+        assert [comparison.weight for comparison in joined] == [1, 1, 6, 2]
+        assert joined.outcomes is not None
+        expected = np.array([1, 1, 24, 2]) / 7
+        np.testing.assert_allclose(joined.outcomes.weight, expected, rtol=1e-6)
+        assert joined.columns.by_role["responses"] == (
+            "chosen",
+            "rejected",
+            "response_a",
+            "response_b",
+        )
+        assert joined.columns.carried == ("judge",)
+        assert len(joined[1:3]) == 2
+        assert {len(part) for part in joined.split(by="prompt", test_size=2)} == {2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "weights", "message"),
+    [
+        ([ROWS, ROWS], [1], "1 weights for 2 data sets"),
+        ([], None, "0 weights for 0 data sets"),
+        ([ROWS, ROWS], [1, 0], "weight is 0; expected a number above 0"),
+        ([ROWS, ROWS], [float("nan"), 1], "weight is nan"),
+        (
+            [ROWS, [ROWS[0] | {"strength": 2}]],
+            None,
+            r"tells 1 strength\(s\) of preference apart, rows in memory 2",
+        ),
+    ],
+)
+def test_data_sets_that_cannot_be_put_together_are_refused(
+    rows: list[Any], weights: list[float] | None, message: str
+):
+    with pytest.raises(UserError, match=message):
+        Comparisons.concatenate(list(map(load_comparisons, rows)), weights)

@@ -8,7 +8,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 import pytest
 
-from hidden_context.comparisons import sources
+from hidden_context.comparisons import row_files
 from hidden_context.comparisons.objectives import select_objective, take_stratified
 from hidden_context.comparisons.schema import read_comparisons
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, selected
@@ -35,10 +35,10 @@ def test_a_large_file_gives_what_a_small_one_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     write_rows(tmp_path / name)
-    monkeypatch.setattr(sources, "ROWS_A_BATCH", 4)
-    small = sources.read_rows(tmp_path / name)
-    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
-    large = sources.read_rows(tmp_path / name)
+    monkeypatch.setattr(row_files, "ROWS_A_BATCH", 4)
+    small = row_files.read_rows(tmp_path / name)
+    monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
+    large = row_files.read_rows(tmp_path / name)
     assert isinstance(small, list)
     assert isinstance(large, Streamed)
     for rows in (small, large):
@@ -53,23 +53,23 @@ def test_a_large_file_gives_what_a_small_one_gives(
 def test_a_bad_line_of_a_large_file_is_named_before_work_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     with gzip.open(tmp_path / "rows.jsonl.gz", "wb") as file:
         file.write(b'{"a": 1}\n\n[2]\n')
     with pytest.raises(UserError, match="line 3: not a JSON object"):
-        sources.read_rows(tmp_path / "rows.jsonl.gz")
+        row_files.read_rows(tmp_path / "rows.jsonl.gz")
 
 
 def test_a_bad_row_of_a_large_table_is_told_before_work_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sources, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     (tmp_path / "rows.csv").write_text("chosen,rejected\nA,B\nA,B,C\n")
-    with pytest.raises(UserError, match="Row #3"):
-        sources.read_rows(tmp_path / "rows.csv")
+    with pytest.raises(UserError, match="line 3: 3 cells; expected 2"):
+        row_files.read_rows(tmp_path / "rows.csv")
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 but nothing more")
     with pytest.raises(UserError, match=r"rows.parquet cannot be read"):
-        sources.read_rows(tmp_path / "rows.parquet")
+        row_files.read_rows(tmp_path / "rows.parquet")
 
 
 def test_streams_are_read_anew_each_time():

@@ -11,7 +11,7 @@ from hidden_context.errors import UserError
 if TYPE_CHECKING:
     from hidden_context.comparisons.comparisons import Comparisons
 
-OF_DATA = ("data", "data_subset", "split")
+OF_DATA = ("data", "data_subset", "split", "dataset_config")
 """Flags that say which data; the others are options of `audit`."""
 
 
@@ -20,13 +20,15 @@ class Config:
     """Is there hidden context in preference data? Linear heads on frozen vectors, in minutes."""
 
     data: tuple[str, ...] = field(metadata={"positional": True})
-    """Hub names, folders or files (jsonl, jsonl.gz, parquet, csv)."""
+    """Hub names, folders or files (jsonl, json, csv, perhaps .gz; parquet)."""
     data_subset: tuple[Literal["both", "helpful", "harmless"], ...] = ("both",)
     """Comparisons judged by these objectives; several are audited one by one and compared."""
     jailbreaks: Path | None = None
     """Prompts with a safe and an unsafe response (jsonl): how often does the unsafe one win?"""
-    split: Literal["train", "test"] = "train"
-    """Of a hub name or folder."""
+    split: str = "train"
+    """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
+    dataset_config: str | None = None
+    """Configuration of data sets on the hub, where they have several."""
     model_name: str | None = None
     """Frozen language model, folder or hub name; if not given, hashed words, which need none."""
     pooling: Literal["last", "mean"] | None = None
@@ -88,7 +90,9 @@ def _load(config: Config) -> "dict[str, Comparisons]":
                 raise UserError(
                     f"two data sets would both be called {name}; rename one of the files."
                 )
-            sets[name] = load_comparisons(source, split=config.split, subset=subset)
+            sets[name] = load_comparisons(
+                source, split=config.split, subset=subset, dataset_config=config.dataset_config
+            )
     return sets
 
 

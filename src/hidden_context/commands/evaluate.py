@@ -21,7 +21,11 @@ class Config(ScoringFlags):
     reward_model_checkpoint: str
     """Folder (or hub name) of the checkpoint."""
     data_path: str = "Anthropic/hh-rlhf"
-    """Hub name, folder or file (jsonl, jsonl.gz, parquet, csv); of a data set, its test split."""
+    """Hub name, folder or file (jsonl, json, csv, perhaps .gz; parquet) of comparisons."""
+    split: str = "test"
+    """Of a hub name or folder; a slice of it as in test[:100], test[10%:]."""
+    dataset_config: str | None = None
+    """Configuration of a data set on the hub, where it has several."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Score comparisons judged by this objective."""
     eval_dataset_size: int = 0
@@ -43,9 +47,10 @@ def run(config: Config) -> None:
     records, risks = config.checkpoints([config.reward_model_checkpoint])
     comparisons = load_comparisons(
         config.data_path,
-        split="test",
+        split=config.split,
         subset=config.data_subset,
         size=config.eval_dataset_size,
+        dataset_config=config.dataset_config,
     )
     num_grades = len(comparisons[0].outcome.shares) // 2
     check_num_grades(num_grades, records[0].outcome_model.num_grades)

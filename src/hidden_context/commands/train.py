@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -13,9 +13,6 @@ from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
 from hidden_context.published.run_names import run_name
 
-if TYPE_CHECKING:
-    from hidden_context.comparisons.comparisons import Comparisons
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingSettings):
@@ -24,9 +21,19 @@ class Config(TrainingSettings):
     model_name: str = "gpt2"
     """Backbone: folder or hub name of any model that AutoModelForSequenceClassification loads."""
     data_path: str = "Anthropic/hh-rlhf"
-    """Hub name, folder or file (jsonl, jsonl.gz, parquet, csv) of chosen and rejected texts."""
+    """Hub name, folder or file (jsonl, json, csv, perhaps .gz; parquet) of comparisons."""
+    split: str = "train"
+    """To train on, of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
+    dataset_config: str | None = None
+    """Configuration of a data set on the hub, where it has several."""
+    datasets: tuple[str, ...] = ()
+    """In place of data_path: several, each {path: ..., weight: ..., split: ...} (see the docs)."""
+    test_size: float | None = None
+    """Evaluate on this share of the training data, or this number, held out by prompt."""
     eval_data_path: str | None = None
-    """Where to evaluate, if not on the test split of data_path."""
+    """Where to evaluate, if not on another split of data_path."""
+    eval_split: str | None = None
+    """To evaluate on; test if not given."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Train on comparisons judged by this objective."""
     train_dataset_size: int = 0
@@ -67,18 +74,16 @@ def run(config: Config) -> None:
         raise UserError(f"{folder} is there already; remove it, or give another --output_dir.")
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
-    from hidden_context.comparisons.comparisons import load_comparisons
+    from hidden_context.commands.training_data import training_and_evaluation
     from hidden_context.llm.train import train_to
 
-    comparisons = load_comparisons(
-        config.data_path, subset=config.data_subset, size=config.train_dataset_size
-    )
+    comparisons, eval_data = training_and_evaluation(config)
     train_to(
         folder,
         comparisons,
         model=config.model_name,
         family=family,
-        eval_data=_eval_data(config),
+        eval_data=eval_data,
         settings=config,
         config=asdict(config),
         printing=True,
@@ -113,28 +118,6 @@ def final_folder(config: Config, family: Family) -> Path:
         use_peft=config.use_peft,
     )
     return config.log_dir / config.data_subset / name
-
-
-def _eval_data(config: Config) -> "Comparisons | None":
-    from hidden_context.comparisons.comparisons import load_comparisons
-
-    if config.eval_data_path is None and Path(config.data_path).is_file():
-        print("evaluation: none, since --data_path is one file; give --eval_data_path.")
-        return None
-    try:
-        return load_comparisons(
-            config.eval_data_path or config.data_path,
-            split="test",
-            subset=config.data_subset,
-            size=config.eval_dataset_size,
-        )
-    except UserError as error:
-        if config.eval_data_path is not None:
-            raise
-        raise UserError(
-            f"{error} To evaluate on other data give --eval_data_path; to train without "
-            "evaluation give the training file as --data_path."
-        ) from error
 
 
 main = command("train", Config, run)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from hidden_context.comparisons.hub import rows_of_dataset, split_of
 from hidden_context.comparisons.objectives import Subset, select_objective, take_stratified
 from hidden_context.comparisons.pairs import Pair, pairs_of
+from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.schema import (
     ColumnsRead,
     Comparison,
@@ -20,8 +22,9 @@ from hidden_context.comparisons.schema import (
     prompt_key,
     read_comparisons,
 )
-from hidden_context.comparisons.sources import Rows, Split, load_rows
-from hidden_context.comparisons.streamed import Streamed, mapped, rows_at
+from hidden_context.comparisons.sources import load_rows
+from hidden_context.comparisons.splits import sliced, split_name
+from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
 from hidden_context.comparisons.texts import in_turns
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
@@ -110,6 +113,45 @@ class Comparisons(Streamed[Comparison]):
         """Check and read rows; see `read_comparisons`."""
         comparisons, columns = read_comparisons(rows, source, ignored=ignore_columns)
         return cls(comparisons, source, columns)
+
+    @classmethod
+    def concatenate(
+        cls, parts: Sequence["Comparisons"], weights: Sequence[float] | None = None
+    ) -> "Comparisons":
+        """One data set after the other, each as it was read by its own layout.
+
+        Args:
+            parts: At least one.
+            weights: For each part a number above 0, by which the weights of its comparisons are
+                multiplied; nothing for 1. Only their ratios matter: likelihoods are per vote.
+
+        Raises:
+            UserError: There are no parts, or not as many weights; a weight is not above 0; or the
+                parts tell different numbers of strengths apart.
+        """
+        weights = [1.0] * len(parts) if weights is None else weights
+        if not parts or len(weights) != len(parts):
+            raise UserError(
+                f"{len(weights)} weights for {len(parts)} data sets; give one for each."
+            )
+        grades = [len(part[0].outcome.shares) // 2 for part in parts]
+        for part, weight, number in zip(parts, weights, grades, strict=True):
+            if not 0 < weight < np.inf:
+                raise UserError(f"{part.source}: weight is {weight!r}; expected a number above 0.")
+            if number != grades[0]:
+                raise UserError(
+                    f"{parts[0].source} tells {grades[0]} strength(s) of preference apart, "
+                    f"{part.source} {number}; what is much better in one cannot be told in the "
+                    "other, so leave out the strengths, or train on each alone."
+                )
+        weighted = [
+            part._comparisons
+            if weight == 1
+            else mapped(partial(_weighted, weight), part._comparisons)
+            for part, weight in zip(parts, weights, strict=True)
+        ]
+        source = " + ".join(part.source for part in parts)
+        return cls(chained(weighted), source, _columns_of_all([part.columns for part in parts]))
 
     @overload
     def __getitem__(self, index: int) -> Comparison: ...
@@ -229,12 +271,35 @@ class Comparisons(Streamed[Comparison]):
         return f"<table>{rows}</table>"
 
 
+def _weighted(weight: float, comparison: Comparison) -> Comparison:
+    return replace(comparison, weight=weight * comparison.weight)
+
+
+def _columns_of_all(columns: Sequence[ColumnsRead]) -> ColumnsRead:
+    """Which columns of any part were read as what; and which of one part were not."""
+    by_role: dict[str, tuple[str, ...]] = {}
+    for part in columns:
+        for role, names in part.by_role.items():
+            by_role[role] = tuple(dict.fromkeys((*by_role.get(role, ()), *names)))
+    carried = tuple(dict.fromkeys(name for part in columns for name in part.carried))
+    puts_before = any(part.puts_prompt_before for part in columns)
+    return ColumnsRead(
+        by_role,
+        carried,
+        puts_before,
+        empty=tuple(dict.fromkeys(name for part in columns for name in part.empty)),
+        ignored=tuple(dict.fromkeys(name for part in columns for name in part.ignored)),
+        num_without_prompt=sum(part.num_without_prompt for part in columns),
+    )
+
+
 def load_comparisons(
     source: Any,
     *,
-    split: Split = "train",
+    split: str = "train",
     subset: Subset = "both",
     size: int = 0,
+    dataset_config: str | None = None,
     ignore_columns: Collection[str] = (),
 ) -> Comparisons:
     """Read preference data of any layout; print the result to see what was read.
@@ -242,32 +307,35 @@ def load_comparisons(
     Args:
         source: A hub name, a folder or a file (see `load_rows`); or, in memory, a list of rows, a
             pandas DataFrame, or a Dataset or DatasetDict of `datasets`.
-        split: Of a hub name, a folder or a DatasetDict; other sources are their own split.
+        split: Of a hub name, a folder or a DatasetDict; other sources are their own split. A slice
+            of it is written as `train[:100]` or `train[10%:20%]`.
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
+        dataset_config: Configuration of a data set on the hub, where it has several.
         ignore_columns: Columns to carry along unread, whatever they say.
 
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
     if isinstance(source, str | Path):
-        name, rows = str(source), load_rows(str(source), subset, split)
+        name, rows = str(source), load_rows(str(source), subset, split, dataset_config)
+    elif dataset_config is not None:
+        raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
-        name, rows = IN_MEMORY, select_objective(_rows_in_memory(source, split), subset, IN_MEMORY)
+        name = IN_MEMORY
+        split_name(split)  # checks it
+        rows = sliced(_rows_in_memory(source, split), split, name)
+        rows = select_objective(rows, subset, name)
     taken = take_stratified(rows, size)
     return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
 
 
-def _rows_in_memory(source: Any, split: Split) -> Rows:
+def _rows_in_memory(source: Any, split: str) -> Rows:
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
         return as_plain(source.to_dict("records"))
-    if library == "datasets" and isinstance(source, Mapping):
-        if split not in source:
-            raise UserError(f"no split {split!r}; the data set has {', '.join(source)}.")
-        source = source[split]
     if library == "datasets":
-        return Streamed(partial(iter, source), len(source))
+        return rows_of_dataset(split_of(source, split, "the data set"))
     if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
         return list(source)
     raise UserError(

@@ -30,7 +30,7 @@ def select_objective(
     if column is None:
         raise UserError(
             f"{source} has no column {' or '.join(map(repr, OBJECTIVE_COLUMNS))} to select "
-            f"--data_subset {subset} by; columns present: {', '.join(next(iter(rows)))}."
+            f"subset {subset!r} by; columns present: {', '.join(next(iter(rows)))}."
         )
     keep = [row[column] == subset for row in rows]
     if not any(keep):

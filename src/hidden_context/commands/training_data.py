@@ -1,0 +1,153 @@
+"""What `train` learns from, and what it is evaluated on."""
+
+import ast
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.comparisons.hub import is_one_split
+from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    from hidden_context.commands.train import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """An item of `datasets`: where it is, and what of it is read."""
+
+    path: str
+    """Hub name, folder or file."""
+    weight: float = 1.0
+    """By which the weight of each of its comparisons is multiplied."""
+    split: str | None = None
+    """That of the command if not given."""
+    data_subset: Literal["both", "helpful", "harmless"] | None = None
+    """That of the command if not given."""
+    size: int = 0
+    """How many comparisons, split evenly over objectives; 0 for all."""
+    dataset_config: str | None = None
+    """Configuration of a data set on the hub, where it has several."""
+
+
+def training_and_evaluation(config: "Config") -> tuple[Comparisons, Comparisons | None]:
+    """The comparisons of both, each read by the layout of its own source.
+
+    Raises:
+        UserError: They cannot be read, or it is not clear on which to evaluate.
+    """
+    comparisons = _several(config) if config.datasets else _one(config)
+    if config.test_size is not None:
+        return _held_out(comparisons, config.test_size, config)
+    return comparisons, _other_data(config)
+
+
+def _one(config: "Config") -> Comparisons:
+    return load_comparisons(
+        config.data_path,
+        split=config.split,
+        subset=config.data_subset,
+        size=config.train_dataset_size,
+        dataset_config=config.dataset_config,
+    )
+
+
+def _several(config: "Config") -> Comparisons:
+    """All of `datasets`; says how many comparisons each has."""
+    alone = {"data_path": "path", "train_dataset_size": "size", "dataset_config": "dataset_config"}
+    defaults = {field.name: field.default for field in fields(config)}
+    for name, of_item in alone.items():
+        if getattr(config, name) != defaults[name]:
+            raise UserError(f"{name} is of one data set; give each of datasets its {of_item}.")
+    parts, weights = [], []
+    for number, text in enumerate(config.datasets, start=1):
+        item = data_set(text, f"datasets, item {number}")
+        part = load_comparisons(
+            item.path,
+            split=item.split or config.split,
+            subset=item.data_subset or config.data_subset,
+            size=item.size,
+            dataset_config=item.dataset_config,
+        )
+        print(f"{item.path}: {len(part)} comparisons, of weight {item.weight:g}")
+        parts.append(part)
+        weights.append(item.weight)
+    return Comparisons.concatenate(parts, weights)
+
+
+def data_set(text: str, place: str) -> DataSet:
+    """Read an item of `datasets`: a path, or a mapping as YAML or Python writes it.
+
+    Raises:
+        UserError: It is something else, or a key or its value is not known.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    values = _mapping(text) if text.startswith("{") else {"path": text}
+    known = [field.name for field in fields(DataSet)]
+    if not isinstance(values, dict) or "path" not in values:
+        raise UserError(f"{place} is {text[:80]}; expected a path, or {{path: ..., weight: 2}}.")
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise UserError(f"{place} has {unknown[0]!r}; known are {', '.join(known)}.")
+    try:
+        text = json.dumps(values, default=str)
+        return TypeAdapter(DataSet).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"{place}: {first['loc'][0]} is {str(first['input'])[:40]!r}: {first['msg'].lower()}."
+        ) from error
+
+
+def _mapping(text: str) -> Any:
+    """A mapping that YAML (on the command line) or Python (from a file of flags) has written."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        return None
+
+
+def _held_out(
+    comparisons: Comparisons, size: float, config: "Config"
+) -> tuple[Comparisons, Comparisons]:
+    others = ("eval_data_path", "eval_split", "eval_dataset_size")
+    given = [name for name in others if getattr(config, name)]
+    if given:
+        raise UserError(f"test_size and {given[0]} both say what to evaluate on; give one.")
+    count_or_share = int(size) if size >= 1 and size.is_integer() else size
+    return comparisons.split(by="prompt", test_size=count_or_share, seed=config.seed)
+
+
+def _other_data(config: "Config") -> Comparisons | None:
+    is_single = not config.datasets and is_one_split(Path(config.data_path))
+    if config.eval_data_path is None and (is_single or config.datasets):
+        source = "data_path is one file" if is_single else "there are several datasets"
+        what_to_do = "give eval_data_path, or test_size to hold out a part."
+        if config.eval_split is not None:
+            raise UserError(f"eval_split is {config.eval_split!r}, but {source}; {what_to_do}")
+        print(f"evaluation: none, since {source}; {what_to_do}")
+        return None
+    try:
+        return load_comparisons(
+            config.eval_data_path or config.data_path,
+            split=config.eval_split or "test",
+            subset=config.data_subset,
+            size=config.eval_dataset_size,
+            dataset_config=None if config.eval_data_path else config.dataset_config,
+        )
+    except UserError as error:
+        if config.eval_data_path is not None:
+            raise
+        raise UserError(
+            f"{error} To evaluate on other data give eval_split or eval_data_path; to hold out a "
+            "part give test_size; to train without evaluation give the training file as data_path."
+        ) from error

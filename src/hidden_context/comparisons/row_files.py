@@ -1,0 +1,157 @@
+"""Files of rows: jsonl, json, csv and parquet, in memory or read anew each time."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+from hidden_context.comparisons.splits import SUFFIXES, suffix_of
+from hidden_context.comparisons.streamed import Streamed
+from hidden_context.errors import UserError
+from hidden_context.records import iterate_jsonl
+
+Row: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = Collection[Row]
+
+LARGEST_IN_MEMORY = 2**25
+"""Bytes of a file; a larger one is checked, then read again whenever needed."""
+ROWS_A_BATCH = 1024
+"""Of a parquet file."""
+LONGEST_CELL = 2**31 - 1
+"""Characters of a csv file's cell; the library's own limit is shorter than some dialogues."""
+
+
+def read_rows(path: Path) -> Rows:
+    """Read one file by its suffix.
+
+    Raises:
+        UserError: The suffix is unknown, or the file cannot be read.
+    """
+    if not path.is_file():
+        is_there = os.path.lexists(path)
+        what = "is not a file, or a link to nothing" if is_there else "does not exist"
+        raise UserError(f"{path} {what}; give a file of {', '.join(SUFFIXES)}.")
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise UserError(
+            f"{path}: cannot read {path.suffix!r}; unpack it or convert it to one of "
+            f"{', '.join(SUFFIXES)}."
+        )
+    iterate = partial(_iterate, READERS[suffix.removesuffix(".gz")], path)
+    if path.stat().st_size > LARGEST_IN_MEMORY:
+        rows: Rows = Streamed(iterate, sum(1 for _ in iterate()))
+    else:
+        rows = list(iterate())
+    if not len(rows):
+        raise UserError(f"{path} has no rows.")
+    return rows
+
+
+def _iterate(reader: Callable[[Path], Iterator[Row]], path: Path) -> Iterator[Row]:
+    """The rows of a file; whatever is wrong with it is a `UserError`."""
+    import pyarrow as pa
+
+    try:
+        yield from reader(path)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} cannot be read: {reason.rstrip('.')}.") from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """As bytes, unpacked."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore
+
+
+def _iterate_parquet(path: Path) -> Iterator[Row]:
+    """The rows of a parquet file, batch by batch."""
+    import pyarrow.parquet as parquet
+
+    with parquet.ParquetFile(path) as file:
+        _check_names(file.schema_arrow.names, path)
+        for batch in file.iter_batches(ROWS_A_BATCH):
+            yield from batch.to_pylist()
+
+
+def _iterate_csv(path: Path) -> Iterator[Row]:
+    """The rows of a csv file, whose cells are texts, or None where they are empty.
+
+    What a cell means is for the reader of its column to say: `007` may be a prompt or a number.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            names = next(reader, [])
+            _check_names(names, path)
+            for cells in filter(None, reader):
+                if len(cells) != len(names):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: {len(cells)} cells; expected "
+                        f"{len(names)}, one for each of {', '.join(names)} (a cell with commas or "
+                        "line breaks is quoted)."
+                    )
+                yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
+        except csv.Error as error:
+            raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{path} has several columns {', '.join(map(repr, twice))}; rename them.")
+
+
+def _iterate_json(path: Path) -> Iterator[Row]:
+    """The rows of a json file: one array of objects, or one object a line."""
+    with _opened(path) as file:
+        start = file.read(2**12).removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_small = path.stat().st_size <= LARGEST_IN_MEMORY
+    if start.startswith(b"[") and not is_small:
+        raise UserError(
+            f"{path} is one JSON array of over {LARGEST_IN_MEMORY / 2**20:g} MiB, which has to be "
+            f"read at once; make it one object a line (jq -c '.[]' {path.name} > "
+            f"{path.name.split('.')[0]}.jsonl)."
+        )
+    if not start.startswith(b"["):
+        try:
+            yield from iterate_jsonl(path)
+        except UserError as error:
+            if is_small and isinstance(whole := _json_value(path, error), dict):
+                raise UserError(
+                    f"{path} is one JSON object, of {', '.join(list(whole)[:8])}; expected an "
+                    "array of objects, or one object a line."
+                ) from error
+            raise
+        return
+    for number, row in enumerate(_json_value(path), start=1):
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{path}, row {number}: expected an object, found {type(row).__name__}."
+            )
+        yield row
+
+
+def _json_value(path: Path, instead: UserError | None = None) -> Any:
+    """What a file holds as a whole; if it is no JSON, this is told, or `instead`."""
+    with _opened(path) as file:
+        try:
+            return json.loads(file.read())
+        except (ValueError, RecursionError) as error:
+            raise instead or UserError(f"{path} is not JSON: {error}.") from error
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    ".parquet": _iterate_parquet,
+    ".csv": _iterate_csv,
+    ".json": _iterate_json,
+    ".jsonl": iterate_jsonl,
+    ".ndjson": iterate_jsonl,
+}
+"""By suffix, gzipped or not."""
