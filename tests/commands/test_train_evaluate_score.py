@@ -453,6 +453,20 @@ def test_several_data_sets_of_a_yaml_file_are_trained_on_by_weight(
         (["--datasets", "{path: DATA, weight: -1}"], "weight is -1.0; expected a number above 0"),
         (["--datasets", "{path: DATA, weight: one}"], "item 1: weight is 'one': input should be"),
         (["--datasets", "{path: DATA, split: dev}"], "has no split 'dev' (it has test, train)"),
+        (["--datasets", "{path: DATA, name: x}"], "item 1: only eval_datasets have a name"),
+        (["--eval_datasets", "DATA"], "eval_datasets, item 1: name is None; give each a name"),
+        (
+            ["--eval_datasets", "{path: DATA, name: a}", "{path: DATA, name: a}"],
+            "eval_datasets, item 2: name is 'a'; give each a name of its own",
+        ),
+        (["--eval_datasets", "{path: DATA, name: train}"], "an evaluation set is called 'train'"),
+        (["--eval_datasets", "{path: DATA, name: a/b}"], "an evaluation set is called 'a/b'"),
+        (["--eval_datasets", "{path: DATA, name: a, weight: 2}"], "weight is 2, but nothing is"),
+        (
+            ["--eval_datasets", "DATA", "--eval_data_path=x"],
+            "eval_datasets and eval_data_path both",
+        ),
+        (["--eval_datasets", "DATA", "--test_size=3"], "test_size and eval_datasets both say"),
     ],
 )
 def test_data_sets_that_cannot_be_read_are_refused(
@@ -463,6 +477,31 @@ def test_data_sets_that_cannot_be_read_are_refused(
     status, _, error = run("train", *folders, *given)
     assert status == 2
     assert message in error
+
+
+def test_several_named_sets_are_evaluated_on(tmp_path: Path, llama: Path, data: Path, run: Run):
+    """Each measured as it is alone."""
+    other = tmp_path / "other.jsonl"
+    write_jsonl(other, make_rows(5, "helpful", 9))
+    sets = [f"{{name: helpful, path: {data / 'helpful'}}}", f"{{name: other, path: {other}}}"]
+    log = ["--eval_steps=12"]  # once, since an evaluation draws random numbers
+    named = [*log, f"--output_dir={tmp_path / 'named'}", "--eval_datasets", *sets]
+    status, out, error = run(*train_flags(llama, data, tmp_path, *named))
+    assert status == 0, error
+    assert "helpful: 6 comparisons" in out
+    assert "other: 5 comparisons" in out
+    record = json.loads((tmp_path / "named" / "hidden_context.json").read_text())
+    alone = [*log, f"--output_dir={tmp_path / 'alone'}", f"--eval_data_path={data / 'helpful'}"]
+    status, _, error = run(*train_flags(llama, data, tmp_path, *alone))
+    assert status == 0, error
+    expected = json.loads((tmp_path / "alone" / "hidden_context.json").read_text())["metrics"]
+    for name in ("eval_loss", "eval_accuracy"):
+        of_name = name.replace("eval_", "eval_helpful_")
+        assert record["metrics"][of_name] == pytest.approx(expected[name], rel=1e-5)
+    assert record["metrics"]["eval_other_loss"] != record["metrics"]["eval_helpful_loss"]
+    assert record["counts"].keys() == {"train", "helpful", "other"}
+    steps = [entry["step"] for entry in record["history"] if "eval_other_loss" in entry]
+    assert steps == [12]
 
 
 def test_a_finished_checkpoint_is_not_overwritten(

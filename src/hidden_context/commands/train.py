@@ -32,6 +32,8 @@ class Config(TrainingSettings):
     """Evaluate on this share of the training data, or this number, held out by prompt."""
     eval_data_path: str | None = None
     """Where to evaluate, if not on another split of data_path."""
+    eval_datasets: tuple[str, ...] = ()
+    """Where to evaluate instead: several, each {name: ..., path: ..., split: ...}."""
     eval_split: str | None = None
     """To evaluate on; test if not given."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"

@@ -4,21 +4,26 @@ import ast
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.comparisons.hub import is_one_split
+from hidden_context.comparisons.objectives import Subset
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.commands.train import Config
 
 
+Evaluated: TypeAlias = Comparisons | dict[str, Comparisons] | None
+"""What a model is evaluated on: one set, several by name, or none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """An item of `datasets`: where it is, and what of it is read."""
+    """An item of `datasets` or `eval_datasets`: where it is, and what of it is read."""
 
     path: str
     """Hub name, folder or file."""
@@ -26,23 +31,45 @@ class DataSet:
     """By which the weight of each of its comparisons is multiplied."""
     split: str | None = None
     """That of the command if not given."""
-    data_subset: Literal["both", "helpful", "harmless"] | None = None
+    data_subset: Subset | None = None
     """That of the command if not given."""
     size: int = 0
     """How many comparisons, split evenly over objectives; 0 for all."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
+    name: str | None = None
+    """Of a set to evaluate on, in the names of its measures."""
+
+    def load(self, *, split: str, subset: Subset) -> Comparisons:
+        """Read it; `split` and `subset` are for an item that does not say its own."""
+        return load_comparisons(
+            self.path,
+            split=self.split or split,
+            subset=self.data_subset or subset,
+            size=self.size,
+            dataset_config=self.dataset_config,
+        )
 
 
-def training_and_evaluation(config: "Config") -> tuple[Comparisons, Comparisons | None]:
+def training_and_evaluation(config: "Config") -> tuple[Comparisons, Evaluated]:
     """The comparisons of both, each read by the layout of its own source.
 
     Raises:
         UserError: They cannot be read, or it is not clear on which to evaluate.
     """
     comparisons = _several(config) if config.datasets else _one(config)
+    ways = ("test_size", "eval_datasets", "eval_data_path")
+    ways = [name for name in ways if getattr(config, name) not in (None, ())]
+    if len(ways) > 1:
+        raise UserError(f"{ways[0]} and {ways[1]} both say what to evaluate on; give one.")
+    if ways and ways[0] != "eval_data_path":
+        for name in ("eval_split", "eval_dataset_size"):
+            if getattr(config, name):
+                raise UserError(f"{ways[0]} and {name} both say what to evaluate on; give one.")
     if config.test_size is not None:
-        return _held_out(comparisons, config.test_size, config)
+        return _held_out(comparisons, config.test_size, config.seed)
+    if config.eval_datasets:
+        return comparisons, _named(config)
     return comparisons, _other_data(config)
 
 
@@ -66,21 +93,31 @@ def _several(config: "Config") -> Comparisons:
     parts, weights = [], []
     for number, text in enumerate(config.datasets, start=1):
         item = data_set(text, f"datasets, item {number}")
-        part = load_comparisons(
-            item.path,
-            split=item.split or config.split,
-            subset=item.data_subset or config.data_subset,
-            size=item.size,
-            dataset_config=item.dataset_config,
-        )
+        if item.name is not None:
+            raise UserError(f"datasets, item {number}: only eval_datasets have a name.")
+        part = item.load(split=config.split, subset=config.data_subset)
         print(f"{item.path}: {len(part)} comparisons, of weight {item.weight:g}")
         parts.append(part)
         weights.append(item.weight)
     return Comparisons.concatenate(parts, weights)
 
 
+def _named(config: "Config") -> dict[str, Comparisons]:
+    """Sets to evaluate on by name; each its test split if it does not say another."""
+    sets: dict[str, Comparisons] = {}
+    for number, text in enumerate(config.eval_datasets, start=1):
+        place = f"eval_datasets, item {number}"
+        item = data_set(text, place)
+        if item.name is None or item.name in sets:
+            raise UserError(f"{place}: name is {item.name!r}; give each a name of its own.")
+        if item.weight != 1:
+            raise UserError(f"{place}: weight is {item.weight:g}, but nothing is trained on it.")
+        sets[item.name] = item.load(split="test", subset=config.data_subset)
+    return sets
+
+
 def data_set(text: str, place: str) -> DataSet:
-    """Read an item of `datasets`: a path, or a mapping as YAML or Python writes it.
+    """Read an item: a path, or a mapping as YAML or Python writes it.
 
     Raises:
         UserError: It is something else, or a key or its value is not known.
@@ -116,15 +153,9 @@ def _mapping(text: str) -> Any:
         return None
 
 
-def _held_out(
-    comparisons: Comparisons, size: float, config: "Config"
-) -> tuple[Comparisons, Comparisons]:
-    others = ("eval_data_path", "eval_split", "eval_dataset_size")
-    given = [name for name in others if getattr(config, name)]
-    if given:
-        raise UserError(f"test_size and {given[0]} both say what to evaluate on; give one.")
+def _held_out(comparisons: Comparisons, size: float, seed: int) -> tuple[Comparisons, Comparisons]:
     count_or_share = int(size) if size >= 1 and size.is_integer() else size
-    return comparisons.split(by="prompt", test_size=count_or_share, seed=config.seed)
+    return comparisons.split(by="prompt", test_size=count_or_share, seed=seed)
 
 
 def _other_data(config: "Config") -> Comparisons | None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from hidden_context.llm.backbone import (
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
-from hidden_context.llm.rendering import date_of, default_render, example_line
+from hidden_context.llm.rendering import Render, date_of, default_render, example_line
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.schedules import SCHEDULES
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
@@ -39,6 +40,10 @@ SHARED = {field.name for field in fields(TrainingSettings)} & {
     field.name for field in fields(TrainingArguments)
 } - {"resume_from_checkpoint"}
 """Settings that have the Trainer's names, and mean the same."""
+TRAIN, TEST = "train", "test"
+"""What data sets are called that have no name."""
+NAME = re.compile(r"[\w-]+", re.ASCII)
+"""Of an evaluation set; part of the names of its measures."""
 logger = logging.getLogger(__name__)
 
 
@@ -48,7 +53,7 @@ def train(
     model: str,
     family: str | Family = "mean_and_variance",
     output_dir: str | Path,
-    eval_data: Comparisons | None = None,
+    eval_data: Comparisons | Mapping[str, Comparisons] | None = None,
     progress: bool = False,
     **settings: Any,
 ) -> RewardModel:
@@ -64,7 +69,8 @@ def train(
         family: How raw outputs are to be read: a name, or a family with its options.
         output_dir: Folder of the checkpoint; a run that was killed leaves its last saved step
             beside it, and goes on from there with `resume_from_checkpoint=True`.
-        eval_data: What to measure the model on, during training and at its end.
+        eval_data: What to measure the model on, during training and at its end; several sets by
+            name, whose measures are `eval_<name>_loss` and so on.
         progress: Show a bar, and print losses as they are logged.
         settings: See `TrainingSettings`.
 
@@ -95,7 +101,7 @@ def train_to(
     *,
     model: str,
     family: Family,
-    eval_data: Comparisons | None,
+    eval_data: Comparisons | Mapping[str, Comparisons] | None,
     settings: TrainingSettings,
     config: Mapping[str, Any],
     progress: bool = False,
@@ -113,23 +119,10 @@ def train_to(
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
     render = settings.render or default_render(tokenizer)
-    data = {}
-    for name, part in {"train": comparisons, "test": eval_data}.items():
-        if part is not None:
-            if printing:
-                logger.info("%s", part.account)
-            data[name] = tokenize_observations(
-                part.in_turns() if render == "chat" else part,
-                tokenizer,
-                max_length=max_length,
-                overlong=settings.overlong,
-            )
-            account = data[name].account(name, max_length, settings.overlong)
-            if printing:
-                logger.info(account)
-                logger.info(example_line(tokenizer, data[name].observations[0].texts[0]))
-            elif data[name].num_overlong:
-                warnings.warn(account, stacklevel=3)
+    data = {
+        name: _tokenized(name, part, tokenizer, max_length, render, settings, printing=printing)
+        for name, part in {TRAIN: comparisons, **_by_name(eval_data)}.items()
+    }
     trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
     if not printing:
         trainer.remove_callback(PrinterCallback)
@@ -137,7 +130,7 @@ def train_to(
         write_json(steps_folder / "config.json", config)
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = final_metrics(trainer) if "test" in data else {}
+    metrics = final_metrics(trainer) if len(data) > 1 else {}
     counts = {name: part.counts for name, part in data.items()}
     is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
     reading = {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
@@ -146,6 +139,50 @@ def train_to(
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
+
+
+def _by_name(
+    eval_data: Comparisons | Mapping[str, Comparisons] | None,
+) -> Mapping[str, Comparisons]:
+    """Sets to evaluate on; one without a name is called test."""
+    if eval_data is None:
+        return {}
+    if isinstance(eval_data, Comparisons):
+        return {TEST: eval_data}
+    for name in eval_data:
+        if name in (TRAIN, TEST) or not NAME.fullmatch(name):
+            raise UserError(
+                f"an evaluation set is called {name!r}; expected letters, digits, _ and - (but not "
+                f"{TRAIN} or {TEST}, which are those of a run without names)."
+            )
+    return eval_data
+
+
+def _tokenized(
+    name: str,
+    comparisons: Comparisons,
+    tokenizer: Any,
+    max_length: int,
+    render: Render,
+    settings: TrainingSettings,
+    *,
+    printing: bool,
+) -> TokenizedObservations:
+    """Token ids of a set, and what became of it, in words."""
+    data = tokenize_observations(
+        comparisons.in_turns() if render == "chat" else comparisons,
+        tokenizer,
+        max_length=max_length,
+        overlong=settings.overlong,
+    )
+    account = data.account(name, max_length, settings.overlong)
+    if printing:
+        logger.info(comparisons.account)
+        logger.info(account)
+        logger.info(example_line(tokenizer, data.observations[0].texts[0]))
+    elif data.num_overlong:
+        warnings.warn(account, stacklevel=4)
+    return data
 
 
 def last_step(
@@ -193,9 +230,13 @@ def _trainer(
     *,
     progress: bool,
 ) -> PreferenceTrainer:
-    train_data, test_data = data["train"], data.get("test")
+    train_data = data[TRAIN]
     likelihood = likelihood_of_data(family, train_data, settings)
-    test_data = test_data and test_data.with_num_grades(train_data.num_grades)
+    tests = {
+        name: part.with_num_grades(train_data.num_grades).observations
+        for name, part in data.items()
+        if name != TRAIN
+    }
     set_seed(settings.seed)
     bf16 = settings.bf16 and has_bfloat16(default_device())
     dtype = torch.bfloat16 if bf16 and settings.use_peft else torch.float32
@@ -204,7 +245,7 @@ def _trainer(
     )
     model.config.pad_token_id = tokenizer.pad_token_id
     arguments = _training_arguments(
-        settings, steps_folder, bf16=bf16, evaluate=bool(test_data), progress=progress
+        settings, steps_folder, bf16=bf16, evaluate=bool(tests), progress=progress
     )
     return PreferenceTrainer(
         likelihood=likelihood,
@@ -215,7 +256,7 @@ def _trainer(
         model=with_adapters(model) if settings.use_peft else model,
         args=arguments,
         train_dataset=train_data.observations,
-        eval_dataset=test_data and test_data.observations,
+        eval_dataset=tests.get(TEST, tests) or None,
         processing_class=tokenizer,
     )
 

@@ -1,8 +1,9 @@
 """Training a reward model of any family with `transformers.Trainer`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ class PreferenceTrainer(Trainer):
         self.likelihood = likelihood
         self._likelihood_learning_rate = likelihood_learning_rate
         self._share_among_processes()
-        observed = [*kwargs["train_dataset"], *(kwargs.get("eval_dataset") or ())]
+        evaluated = kwargs.get("eval_dataset") or []
+        sets = evaluated.values() if isinstance(evaluated, Mapping) else [evaluated]
+        observed = [*kwargs["train_dataset"], *chain.from_iterable(sets)]
         self._most_texts = max(len(observation.texts) for observation in observed)
         of_wins = all((one.shares, one.weight) == ((0.0, 0.0, 1.0), 1) for one in observed)
         self._with_outcomes = likelihood.fitted()[1] != DEFAULT_OUTCOME_MODEL or not of_wins
@@ -291,8 +294,12 @@ def pairs_of_rankings(raw: np.ndarray, outcomes: Outcomes | None) -> tuple[np.nd
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
-    """Evaluation after the last step, where it was logged already or else now."""
-    for entry in reversed(trainer.state.log_history):
-        if "eval_loss" in entry and entry["step"] == trainer.state.global_step:
-            return {name: value for name, value in entry.items() if name.startswith("eval_")}
-    return trainer.evaluate()
+    """Evaluation after the last step, on all sets, where it was logged already or else now."""
+    logged = {
+        name: value
+        for entry in trainer.state.log_history
+        if entry["step"] == trainer.state.global_step
+        for name, value in entry.items()
+        if name.startswith("eval_")
+    }
+    return logged or trainer.evaluate()
