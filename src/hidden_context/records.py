@@ -34,10 +34,13 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     After a kill, a full disk or an exception, the old file is as it was. The new one has the
     permissions of any new file. The temporary file of a killed process is removed when `path` is
     next written; see `_remove_abandoned`.
+
+    Raises:
+        OSError: It cannot be written; the message names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    with _temporary_file(path) as (temporary, file):
+    with naming(path), _temporary_file(path) as (temporary, file):
         try:
             yield file
             file.flush()
@@ -46,6 +49,17 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of the system that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
