@@ -138,7 +138,7 @@ def train_to(
         write_json(steps_folder / "config.json", config)
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = final_metrics(trainer) if "test" in data else {}
+    metrics = dict(sorted(final_metrics(trainer).items())) if "test" in data else {}
     counts = {name: part.counts for name, part in data.items()}
     _save(trainer, model, folder, config=config, metrics=metrics, counts=counts)
     if trainer.is_world_process_zero():
@@ -261,7 +261,10 @@ def _training_arguments(
 
 
 def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
-    """Write the final checkpoint beside its place and rename it when it is whole."""
+    """Write the final checkpoint beside its place and rename it when it is whole.
+
+    Measures are sorted by name, as a resumed run finds them: both write the same bytes.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
     if trainer.is_world_process_zero() and partial.exists():
         shutil.rmtree(partial)  # what a kill left may have files that this one does not write
@@ -279,7 +282,7 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         outcome_model=outcome_model,
         model_name=model_name,
         batching=trainer.batching,
-        history=trainer.state.log_history,
+        history=[dict(sorted(entry.items())) for entry in trainer.state.log_history],
         training={
             "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
             "epochs": trainer.state.epoch or 0.0,
