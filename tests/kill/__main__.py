@@ -8,29 +8,17 @@ file's name or makes it last. One in four of the second runs is killed too.
 """
 
 import argparse
-import random
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from kill.run_and_kill import (
-    STDERR,
-    Moment,
-    Scene,
-    contents,
-    differences,
-    finish,
-    kill_after,
-    make_room,
-    start,
-    unbroken,
-)
+from kill.kill_and_resume import Outcome, kill_once, run_whole
+from kill.run_and_kill import Scene
 from kill.scenes import scenes
 from tabulate import tabulate
 
@@ -47,67 +35,6 @@ SHARES = {
 }
 """Of 200 kills, how many are of which command."""
 WORKERS = 2
-TWICE = 0.25
-"""Share of the second runs that are killed as well."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one run that was killed."""
-
-    scene: str
-    kills: int
-    equal: bool
-    left_over: int
-    story: str
-    """When it was killed, and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What an unbroken run of a scene does and leaves."""
-
-    seconds: float
-    calls: int
-    left: Mapping[str, str]
-
-
-def kill_once(scene: Scene, whole: Whole, folder: Path, seed: int) -> Outcome:
-    """Kill a scene once or twice, run it again to its end, and compare what it leaves."""
-    choose = random.Random(seed)
-    make_room(scene, folder)
-    while not (first := _killed(scene, whole, folder, (), choose)):
-        shutil.rmtree(folder)  # it had ended before
-        make_room(scene, folder)
-    story, more = [first], tuple(scene.again)
-    if choose.random() < TWICE and (second := _killed(scene, whole, folder, more, choose)):
-        story.append(second)
-    kills = len(story)
-    status = finish(start(scene, folder, more=more))
-    if status:
-        story.append(f"status {status}: {(folder / STDERR).read_text()[-1500:]}")
-    wrong = differences(whole.left, contents(scene, folder))
-    story += [f"{what}: {', '.join(names)}" for what, names in wrong.items() if names]
-    equal = status == 0 and not any(wrong.values())
-    if equal:
-        shutil.rmtree(folder)
-    return Outcome(scene.name, kills, equal, len(wrong["left over"]), "; ".join(story))
-
-
-def _killed(
-    scene: Scene, whole: Whole, folder: Path, more: Sequence[str], choose: random.Random
-) -> str:
-    """Start and kill it; returns when it was, or nothing if it ended before."""
-    if whole.calls and choose.random() < 0.5:
-        moment = Moment(choose.randint(1, whole.calls), after=choose.random() < 0.5)
-        finish(process := start(scene, folder, more=more, moment=moment))
-        where = f"{'after' if moment.after else 'before'} call {moment.call} of {whole.calls}"
-        return f"killed {where}" if process.exitcode else ""
-    seconds = choose.uniform(0, whole.seconds)
-    process = start(scene, folder, more=more)
-    in_time = kill_after(process, seconds)
-    finish(process)
-    return f"killed after {seconds:.2f} of {whole.seconds:.2f} s" if in_time else ""
 
 
 def main() -> int:
@@ -142,14 +69,14 @@ def _kill_all(chosen: Sequence[Scene], folder: Path, kills: int, seed: int) -> l
         for number, scene in enumerate(chosen):
             base = folder / "whole" / scene.name
             base.parent.mkdir(exist_ok=True)
-            seconds, calls = unbroken(scene, base)
-            whole = Whole(seconds, calls, contents(scene, base))
+            whole = run_whole(scene, base)
             wanted = -(-SHARES[scene.name] * kills // total)
             seeds = [1_000_000 * seed + 1000 * number + index for index in range(wanted)]
             folders = [folder / "killed" / f"{scene.name} {index}" for index in seeds]
             done = pool.map(kill_once, [scene] * wanted, [whole] * wanted, folders, seeds)
             outcomes += done
-            print(f"{scene.name}: {wanted} runs, each of {seconds:.1f} s unbroken", file=sys.stderr)
+            said = f"{scene.name}: {wanted} runs, each of {whole.seconds:.1f} s unbroken"
+            print(said, file=sys.stderr)
     return outcomes
 
 

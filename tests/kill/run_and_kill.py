@@ -3,6 +3,7 @@
 Processes are forked from a server that has the model stack, so that a run takes seconds.
 """
 
+import ctypes
 import hashlib
 import json
 import multiprocessing
@@ -45,7 +46,6 @@ class Scene:
     """Further flags after a kill, as the documentation says."""
     prepare: Callable[..., None] | None = None
     """Called in the process before the command, such as to make chunks small."""
-    prepared_with: tuple[Any, ...] = ()
     ignored: frozenset[str] = field(default_factory=frozenset)
     """Names of files that say how a run went, such as a log."""
     says_the_same: bool = True
@@ -54,10 +54,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a process kills itself: before or after its n-th call of what is in `WRITING`."""
+    """When a process sends itself a signal: at its n-th call of what is in `WRITING`."""
 
     call: int
     after: bool
+    signal: int = signal.SIGKILL
 
 
 def start(
@@ -67,11 +68,15 @@ def start(
     more: Sequence[str] = (),
     moment: Moment | None = None,
     largest_file: int | None = None,
+    binding: bool = False,
 ) -> Any:
-    """Start the command of a scene in `folder`."""
+    """Start the command of a scene in `folder`.
+
+    A limit on the size of files stands for a full disk. If `binding`, permissions bind root too.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hidden_context.llm.train", "hidden_context.report.page"])
-    given = (scene, folder, [*scene.arguments, *more], moment, largest_file)
+    given = (scene, folder, [*scene.arguments, *more], moment, largest_file, binding)
     process = context.Process(target=_command, args=given)
     process.start()
     return process
@@ -83,6 +88,7 @@ def _command(
     arguments: list[str],
     moment: Moment | None,
     largest_file: int | None,
+    binding: bool,
 ) -> None:
     import huggingface_hub.constants
     import torch
@@ -94,9 +100,11 @@ def _command(
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, number)
     torch.set_num_threads(1)
-    huggingface_hub.constants.HF_HOME = str(folder / CACHE)
+    huggingface_hub.constants.HF_HOME = CACHE
     if scene.prepare is not None:
-        scene.prepare(*scene.prepared_with)
+        scene.prepare()
+    if binding:
+        let_permissions_bind()
     if largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
@@ -110,17 +118,18 @@ def _command(
 def _watch_writing(moment: Moment | None) -> Callable[[], int]:
     """Count the calls of what is in `WRITING` and die at `moment`; returns what tells the count."""
     calls = 0
+    at = moment or Moment(0, after=False)
 
     def watched(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls
             calls += 1
             number = calls
-            if moment == Moment(number, after=False):
-                os.kill(os.getpid(), signal.SIGKILL)
+            if number == at.call and not at.after:
+                os.kill(os.getpid(), at.signal)
             answer = original(*args, **kwargs)
-            if moment == Moment(number, after=True):
-                os.kill(os.getpid(), signal.SIGKILL)
+            if number == at.call and at.after:
+                os.kill(os.getpid(), at.signal)
             return answer
 
         return call
@@ -152,13 +161,25 @@ def unbroken(scene: Scene, folder: Path) -> tuple[float, int]:
     return time.monotonic() - began, int((folder / EVENTS).read_text())
 
 
-def kill_after(process: Any, seconds: float, number: int = signal.SIGKILL) -> bool:
-    """Send a signal after some seconds; False if the process had ended before."""
+def kill_after(process: Any, seconds: float) -> bool:
+    """Kill it after some seconds; False if it had ended before."""
     process.join(timeout=seconds)
     if process.exitcode is not None:
         return False
-    os.kill(process.pid, number)
+    process.kill()
     return True
+
+
+def let_permissions_bind() -> None:
+    """Give up what lets root write anywhere (CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH)."""
+    if os.geteuid():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the interface; this process
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice
+    assert libc.capget(header, sets) == 0
+    sets[0] &= ~0b110
+    assert libc.capset(header, sets) == 0
 
 
 def contents(scene: Scene, folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -73,25 +74,30 @@ def score_rows(
         for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
     )
     sizes = [len(texts) for texts in islice(rows, done, None)]
-    scored = scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)
-    for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
-        parts = (np.split(output, np.cumsum(sizes_of_rows)[:-1]) for output in outputs)
-        new = [
-            {
-                "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in raw],
-                "overlong": overlong.tolist(),
-            }
-            for raw, overlong in zip(*parts, strict=True)
-        ]
-        if journal:
-            journal.append(new)
-        lines += new
+    with closing(scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)) as scored:
+        for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
+            new = _lines(sizes_of_rows, *outputs)
+            if journal:
+                journal.append(new)
+            lines += new
     dropped = [np.nan] * scorer.num_outputs
     return OutputsOfRows(
         np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
         np.array([overlong for line in lines for overlong in line["overlong"]], bool),
         np.array([len(line["raw"]) for line in lines]),
     )
+
+
+def _lines(sizes: Sequence[int], raw: np.ndarray, overlong: np.ndarray) -> list[dict[str, Any]]:
+    """Of a chunk's rows, as the file holds them."""
+    parts = (np.split(output, np.cumsum(sizes)[:-1]) for output in (raw, overlong))
+    return [
+        {
+            "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in of_row],
+            "overlong": overlong_texts.tolist(),
+        }
+        for of_row, overlong_texts in zip(*parts, strict=True)
+    ]
 
 
 def _chunked(rows: Iterable[Any]) -> Iterator[list[Any]]:
