@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test verify slow check format bench clean
+.PHONY: help demo test verify slow kill check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
 	@echo "make test    install, then make check and all tests but the slow ones (5 minutes on two quiet cores)"
 	@echo "make verify  make test and make slow: everything that must pass"
 	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
+	@echo "make kill    kill every command at 200 random moments; run again, it must end as if unbroken (10 minutes)"
 	@echo "make check   format check, lint, types and import contracts"
 	@echo "make format  rewrite the code in the house format"
 	@echo "make bench   install, then measure speed against the peers (30 minutes on two quiet cores)"
@@ -29,6 +30,9 @@ verify: test
 
 slow: $(VENV)/.installed-dev
 	$(PYTEST) -m slow
+
+kill: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/commands $(BIN)/python -m kill
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

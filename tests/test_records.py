@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and whatever is wrong with one that is read is said."""
 
 import errno
+import fcntl
 import gzip
 import json
 import math
@@ -112,7 +113,7 @@ def test_a_disk_that_fails_at_any_step_leaves_the_old_file(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*scores\.jsonl'"):
         write_jsonl(old_file, [{"text": "new"}])
     monkeypatch.undo()
     assert_untouched(old_file)
@@ -145,6 +146,53 @@ def write_in_another_process(path: Path, *, before: str = "", midway: str = "pas
 def test_a_killed_process_leaves_the_old_file(old_file: Path, midway: str, status: int) -> None:
     assert write_in_another_process(old_file, midway=midway).returncode == status
     assert_untouched(old_file, leftovers=1)  # nobody was left to remove the unfinished file
+    write_jsonl(old_file, [{"text": "new"}])
+    assert list(old_file.parent.iterdir()) == [old_file]
+
+
+def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+        write_json(tmp_path / "file.bin.meta.json", {})  # its name begins alike
+    assert path.read_bytes() == b"first"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file.bin", "file.bin.meta.json"]
+
+
+def test_a_file_system_without_locks_is_written_to(
+    old_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nothing tells abandoned files from others, so they stay."""
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    other = old_file.with_name(f".{old_file.name}.0123abcd.partial")
+    other.write_bytes(b"another writer's")
+    write_jsonl(old_file, ROWS)
+    assert_untouched(old_file, leftovers=1)
+    assert other.read_bytes() == b"another writer's"
+
+
+def test_a_writer_whose_file_was_taken_for_abandoned_makes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making a file and locking it another process may lock and remove it."""
+    lock, taken = fcntl.flock, []
+
+    def late(file: Any, operation: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write_json(tmp_path / "file.json", [1])
+    assert len(taken) == 1
+    assert read_json(tmp_path / "file.json") == [1]
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_full_disk_leaves_the_old_file(old_file: Path) -> None:

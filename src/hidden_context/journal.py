@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl, json_line, json_text, write_jsonl
+from hidden_context.records import iterate_jsonl, json_line, json_text, naming, write_jsonl
 
 
 class Journal:
@@ -38,7 +38,7 @@ class Journal:
 
     def append(self, chunk: Iterable[Mapping[str, Any]]) -> None:
         """Add lines, and return when they are on the disk."""
-        with self.path.open("ab") as file:
+        with naming(self.path), self.path.open("ab") as file:
             file.write(b"".join(map(json_line, chunk)))
             file.flush()
             os.fsync(file.fileno())

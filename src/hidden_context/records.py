@@ -1,15 +1,17 @@
 """The files that we write and read: JSON and JSON lines, written whole or not at all."""
 
 import dataclasses
+import fcntl
 import gzip
 import json
 import math
 import os
+import re
 import secrets
 import subprocess
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -30,20 +32,69 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` and rename it to `path` when all has been written.
 
     After a kill, a full disk or an exception, the old file is as it was. The new one has the
-    permissions of any new file.
+    permissions of any new file. The temporary file of a killed process is removed when `path` is
+    next written; see `_remove_abandoned`.
+
+    Raises:
+        OSError: It cannot be written; the message names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    _remove_abandoned(path)
+    with naming(path), _temporary_file(path) as (temporary, file):
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of the system that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
         raise
+
+
+@contextmanager
+def _temporary_file(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file beside `path`, locked until it is closed."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            with suppress(OSError):  # a file system without locks: then nobody removes it either
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:  # another process may have been faster
+                yield temporary, file
+                return
+
+
+def is_temporary(name: str, target: str = "") -> bool:
+    """Whether a file is a temporary one of `atomic_write`, of any target or of this one."""
+    middle = re.escape(target) if target else ".+"
+    return re.fullmatch(rf"\.{middle}\.[0-9a-f]{{8}}\.partial", name) is not None
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed writers of `path` left.
+
+    A writer holds a lock on its file, which the system gives back however the writer ends: a file
+    that can be locked is nobody's. So writers at the same time do not disturb each other, on any
+    number of machines and in containers, where the number of a process says nothing.
+    """
+    for name in os.listdir(path.parent):
+        if is_temporary(name, path.name):
+            abandoned = path.with_name(name)
+            with suppress(OSError), abandoned.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                abandoned.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

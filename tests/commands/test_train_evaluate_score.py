@@ -191,15 +191,21 @@ def test_chat_data_go_through_the_template(tmp_path: Path, llama: Path, run: Run
     assert "has no chat template" in error
 
 
-def history(checkpoint: Path) -> dict[int, float]:
+def history(checkpoint: Path) -> list[dict[str, float]]:
+    """All that was logged, but for times."""
     record = json.loads((checkpoint / "hidden_context.json").read_text())
-    return {entry["step"]: entry["loss"] for entry in record["history"] if "loss" in entry}
+    return [
+        {name: value for name, value in entry.items() if not name.endswith(("runtime", "_second"))}
+        for entry in record["history"]
+    ]
 
 
 def test_a_killed_run_is_resumed_with_the_same_losses(
     tmp_path: Path, llama: Path, data: Path, run: Run, start: Any
 ):
-    flags = ["--num_train_epochs=4", "--save_steps=8", "--logging_steps=1", "--eval_steps=1000"]
+    """Also where a logged loss is a mean over steps before and after the kill."""
+    flags = ["--num_train_epochs=4", "--save_steps=8", "--logging_steps=3", "--eval_steps=1000"]
+    flags += ["--eval_first_step"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(*train_flags(llama, data, tmp_path, *flags, f"--output_dir={whole}"))
     command = train_flags(llama, data, tmp_path, *flags, f"--output_dir={killed}")
@@ -224,8 +230,31 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume))
     assert status == 0, error
     assert history(killed) == history(whole)
-    assert len(history(whole)) == 48
+    assert [entry["step"] for entry in history(whole)] == [0, *range(3, 49, 3), 48, 48]
+    for file in ("tokenizer.json", "adapter_model.safetensors"):
+        assert (killed / file).read_bytes() == (whole / file).read_bytes()
     assert not (tmp_path / "killed_steps").exists()
+
+
+def test_a_finished_run_is_not_made_again(tmp_path: Path, llama: Path, data: Path, run: Run):
+    """As the same command finds it after a kill between the last rename and the end."""
+    command = train_flags(llama, data, tmp_path, f"--output_dir={tmp_path / 'out'}")
+    run(*command)
+    before = (tmp_path / "out" / "hidden_context.json").read_bytes()
+    (tmp_path / "out_steps" / "checkpoint-8").mkdir(parents=True)
+    status, out, _ = run(*command, "--resume_from_checkpoint")
+    assert status == 0
+    assert f"{tmp_path / 'out'} is finished already" in out
+    assert (tmp_path / "out" / "hidden_context.json").read_bytes() == before
+    assert not (tmp_path / "out_steps").exists()
+    status, _, error = run(*command, "--resume_from_checkpoint", "--seed=1")
+    assert status == 2
+    assert "seed is 1, but the run in" in error
+    assert "out has 0" in error
+    (tmp_path / "out" / "hidden_context.json").unlink()
+    status, _, error = run(*command, "--resume_from_checkpoint")
+    assert status == 2
+    assert "is there already; remove it" in error
 
 
 def test_a_loss_that_is_not_a_number_stops_at_its_step(

@@ -1,7 +1,7 @@
 """Scoring of rows goes on where it was killed, and gives what it would have given."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Watched:
         self.chunks = chunks
         self.seen: list[str] = []
 
-    def outputs_of_chunks(self, chunks: Any, **options: Any) -> Iterator[Any]:
+    def outputs_of_chunks(self, chunks: Any, **options: Any) -> Generator[Any]:
         def watch() -> Iterator[Any]:
             for texts, places in chunks:
                 self.seen.extend(places)

@@ -69,3 +69,17 @@ def test_a_cache_that_cannot_be_written_is_warned_of_and_not_needed(
     (tmp_path / "cache").write_text("a file in its place")
     with pytest.warns(UserWarning, match="token ids are not kept for the next run"):
         assert len(ids(TEXTS).token_ids) == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_what_is_saved_of_a_tokenizer_does_not_depend_on_the_cache(calls: list[int], stored: bool):
+    """Each call sets the truncation and padding that `tokenizer.json` holds."""
+    tokenizer = make_tokenizer()
+    if stored:  # as some files come
+        tokenizer.backend_tokenizer.enable_truncation(128, stride=2, direction="left")
+        tokenizer.backend_tokenizer.enable_padding(length=128, pad_id=3, pad_token="<unk>")
+    before = tokenizer.backend_tokenizer.to_str()
+    for _ in range(2):
+        tokenize_once(tokenizer, TEXTS, max_length=5, overlong="truncate_left", place=str)
+        assert tokenizer.backend_tokenizer.to_str() == before
+    assert len(calls) == 1

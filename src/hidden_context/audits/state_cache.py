@@ -177,6 +177,7 @@ class StateCache:
                 f"{self.folder}: {', '.join(new_damage)} damaged; their texts are read again.",
                 stacklevel=3,
             )
+        self._digests = dict(sorted(self._digests.items()))  # as a run that finds them all
         digests = np.concatenate([np.empty(0, DIGEST), *self._digests.values()])
         self._order = np.argsort(digests, kind="stable")
         self._sorted = digests[self._order]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from hidden_context import __version__
-from hidden_context.commands.command_line import nearest_name
+from hidden_context.commands.command_line import nearest_name, with_exit_status
 
 COMMANDS = {
     "demo": "train and compare reward models on generated data with known hidden context",
@@ -38,11 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if arguments else 2
+        return with_exit_status(lambda: print(usage())) or (0 if arguments else 2)
     if arguments[0] == "--version":
-        print(__version__)
-        return 0
+        return with_exit_status(lambda: print(__version__))
     name, *flags = arguments
     if name not in COMMANDS:
         nearest = nearest_name(name, COMMANDS)

@@ -72,7 +72,7 @@ def run(config: Config) -> None:
     """Read, train, print."""
     family = make_family_of(config)
     folder = final_folder(config, family)
-    if folder.exists():
+    if folder.exists() and not config.resume_from_checkpoint:
         raise UserError(f"{folder} is there already; remove it, or give another --output_dir.")
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))

@@ -7,6 +7,7 @@ ten reward models, score comparisons and jailbreaks, measure.
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 from hidden_context.demo.config import LEAST, RECORD, Config
 from hidden_context.demo.findings import findings_about_judges, findings_of_the_paper
@@ -22,7 +23,7 @@ from hidden_context.demo.text import render, render_judges
 from hidden_context.demo.truth import truth
 from hidden_context.errors import UserError
 from hidden_context.measures.models import models_of
-from hidden_context.records import provenance, write_json
+from hidden_context.records import is_temporary, provenance, write_json
 from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 from hidden_context.scores.score_files import load_scores
 
@@ -57,10 +58,20 @@ def make_room(config: Config) -> None:
             raise UserError(f"{name} is {getattr(config, name)}; give a number above 0.")
     folder = config.out_dir
     if folder.exists():
-        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / RECORD).is_file()):
+        if not folder.is_dir() or not _is_of_a_demo(folder):
             raise UserError(f"--out_dir {folder} is not of an earlier demo; give a new folder.")
-        shutil.rmtree(folder)
+        for path in folder.iterdir():  # the record stays: after a kill the folder is still a demo's
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != RECORD:
+                path.unlink()
     write_json(folder / RECORD, {"config": asdict(config), **provenance()})
+
+
+def _is_of_a_demo(folder: Path) -> bool:
+    """Whether it has a record, or nothing but what a kill left of writing one."""
+    names = [path.name for path in folder.iterdir()]
+    return RECORD in names or all(is_temporary(name, RECORD) for name in names)
 
 
 def measure(config: Config, data: GeneratedData) -> str:

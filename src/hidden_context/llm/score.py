@@ -1,7 +1,7 @@
 """Raw outputs of a model for any texts, independent of how they are batched."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Self, TypeAlias
@@ -58,7 +58,7 @@ class Scorer:
 
     def outputs_of_chunks(
         self, chunks: Iterable[Chunk], *, total: int, progress: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    ) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
         """Score one chunk of texts after another; the next is tokenised meanwhile.
 
         Within a chunk equal texts get equal scores, to the last bit, so that ties are ties.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -80,20 +81,12 @@ def score_rows(
         for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
     )
     sizes = [len(texts) for texts in islice(rows, done, None)]
-    scored = scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)
-    for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
-        parts = (np.split(output, np.cumsum(sizes_of_rows)[:-1]) for output in outputs)
-        new = [
-            {
-                "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in raw],
-                "overlong": overlong.tolist(),
-                "equal": len(number) > 1 and bool(number[0] == number[-1]),
-            }
-            for raw, overlong, number in zip(*parts, strict=True)
-        ]
-        if journal:
-            journal.append(new)
-        lines += new
+    with closing(scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)) as scored:
+        for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
+            new = _lines(sizes_of_rows, *outputs)
+            if journal:
+                journal.append(new)
+            lines += new
     dropped = [np.nan] * scorer.num_outputs
     return OutputsOfRows(
         np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
@@ -101,6 +94,19 @@ def score_rows(
         np.array([len(line["raw"]) for line in lines]),
         np.array([line["equal"] for line in lines], bool),
     )
+
+
+def _lines(sizes: Sequence[int], *outputs: np.ndarray) -> list[dict[str, Any]]:
+    """Of a chunk's rows, as the file holds them; see `Scorer.outputs_of_chunks`."""
+    parts = (np.split(output, np.cumsum(sizes)[:-1]) for output in outputs)
+    return [
+        {
+            "raw": [None if np.isnan(of_text).any() else of_text.tolist() for of_text in of_row],
+            "overlong": overlong.tolist(),
+            "equal": len(number) > 1 and bool(number[0] == number[-1]),
+        }
+        for of_row, overlong, number in zip(*parts, strict=True)
+    ]
 
 
 def _chunked(rows: Iterable[Any]) -> Iterator[list[Any]]:

@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ def tokenize_once(
     overlong: Overlong,
     place: Callable[[int], str],
 ) -> TokenizedTexts:
-    """As `tokenize`, but from `cache_folder()` where the same was asked before."""
+    """As `tokenize`, but from `cache_folder()` where the same was asked before.
+
+    The tokenizer is left as it was, so that what is saved of it does not depend on the cache.
+    """
     asked: Any = {"max_length": max_length, "overlong": overlong}
     if not tokenizer.is_fast:  # its definition cannot be read
         return tokenize(tokenizer, texts, place=place, **asked)
@@ -34,7 +38,8 @@ def tokenize_once(
         arrays = load_file(file)
         token_ids = np.split(arrays["token_ids"], arrays["ends"][:-1])
         return TokenizedTexts(token_ids, arrays["overlong"])
-    tokenized = tokenize(tokenizer, texts, place=place, **asked)
+    with _unchanged(tokenizer.backend_tokenizer):
+        tokenized = tokenize(tokenizer, texts, place=place, **asked)
     arrays = {
         "token_ids": np.concatenate([np.empty(0, np.int32), *tokenized.token_ids]),
         "ends": np.cumsum([len(ids) for ids in tokenized.token_ids], dtype=np.int64),
@@ -46,6 +51,21 @@ def tokenize_once(
     except OSError as error:
         warnings.warn(f"token ids are not kept for the next run: {error}", stacklevel=2)
     return tokenized
+
+
+@contextmanager
+def _unchanged(backend: Any) -> Iterator[None]:
+    """Put truncation and padding back, which each call of a tokenizer sets for the next."""
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        backend.no_truncation()
+        backend.no_padding()
+        if truncation:
+            backend.enable_truncation(**truncation)
+        if padding:
+            backend.enable_padding(**padding)
 
 
 def cache_folder() -> Path:

@@ -6,7 +6,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from hidden_context.llm.schedules import SCHEDULES
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
 from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
-from hidden_context.records import read_json, write_json
+from hidden_context.records import CHECKPOINT_RECORD, read_json, write_json
 
 SHARED = {field.name for field in fields(TrainingSettings)} & {
     field.name for field in fields(TrainingArguments)
@@ -68,7 +68,8 @@ def train(
             loads.
         family: How raw outputs are to be read: a name, or a family with its options.
         output_dir: Folder of the checkpoint; a run that was killed leaves its last saved step
-            beside it, and goes on from there with `resume_from_checkpoint=True`.
+            beside it, and goes on from there with `resume_from_checkpoint=True`, which does nothing
+            where the run is finished already.
         eval_data: What to measure the model on, during training and at its end; several sets by
             name, whose measures are `eval_<name>_loss` and so on.
         progress: Show a bar, and print losses as they are logged.
@@ -115,6 +116,12 @@ def train_to(
     """
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
     config = json.loads(json.dumps(config, default=str))
+    record = folder / CHECKPOINT_RECORD
+    if settings.resume_from_checkpoint and record.is_file():
+        _check_same_run(folder, read_json(record).get("config", {}), config)
+        shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
+        logger.info("%s is finished already", folder)
+        return
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
     max_length = longest_text(load_config(model), tokenizer, settings.max_length)
@@ -123,6 +130,8 @@ def train_to(
         name: _tokenized(name, part, tokenizer, max_length, render, settings, printing=printing)
         for name, part in {TRAIN: comparisons, **_by_name(eval_data)}.items()
     }
+    if resume_from is not None:  # what was measured before the first step is in the saved state
+        settings = replace(settings, eval_first_step=False)
     trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
     if not printing:
         trainer.remove_callback(PrinterCallback)
@@ -130,7 +139,7 @@ def train_to(
         write_json(steps_folder / "config.json", config)
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
-    metrics = final_metrics(trainer) if len(data) > 1 else {}
+    metrics = dict(sorted(final_metrics(trainer).items())) if len(data) > 1 else {}
     counts = {name: part.counts for name, part in data.items()}
     is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
     reading = {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
@@ -197,7 +206,11 @@ def last_step(
     if folder.exists():
         raise UserError(f"{folder} is there already; remove it, or give another output_dir.")
     complete = sorted(
-        (state.parent for state in steps_folder.glob("checkpoint-*/trainer_state.json")),
+        (
+            state.parent
+            for state in steps_folder.glob("checkpoint-*/trainer_state.json")
+            if _is_whole(state)
+        ),
         key=lambda step: int(step.name.rpartition("-")[2]),
     )
     if not resume:
@@ -210,14 +223,26 @@ def last_step(
     if not complete:
         logger.info("%s holds no saved step; the run begins anew.", steps_folder)
         return None
-    before = read_json(steps_folder / "config.json")
+    _check_same_run(steps_folder, read_json(steps_folder / "config.json"), config)
+    return str(complete[-1])
+
+
+def _is_whole(state: Path) -> bool:
+    """Whether a step was saved to its end: its state is written last, but not at once."""
+    try:
+        json.loads(state.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+def _check_same_run(folder: Path, before: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     for name, value in config.items():
         if name not in FREE_TO_CHANGE and before.get(name) != value:
             raise UserError(
-                f"{name} is {value}, but the run in {steps_folder} has {before.get(name)}; "
+                f"{name} is {value}, but the run in {folder} has {before.get(name)}; "
                 "a resumed run keeps its configuration."
             )
-    return str(complete[-1])
 
 
 def _trainer(
@@ -288,8 +313,14 @@ def _training_arguments(
 
 
 def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
-    """Write the final checkpoint beside its place and rename it when it is whole."""
+    """Write the final checkpoint beside its place and rename it when it is whole.
+
+    Measures are sorted by name, as a resumed run finds them: both write the same bytes.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
+    if trainer.is_world_process_zero() and partial.exists():
+        shutil.rmtree(partial)  # what a kill left may have files that this one does not write
+    trainer.accelerator.wait_for_everyone()
     with refusing_full_disks(partial):
         trainer.save_model(str(partial))
     if not trainer.is_world_process_zero():
@@ -303,7 +334,7 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         outcome_model=outcome_model,
         model_name=model_name,
         batching=trainer.batching,
-        history=trainer.state.log_history,
+        history=[dict(sorted(entry.items())) for entry in trainer.state.log_history],
         training={
             "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
             "epochs": trainer.state.epoch or 0.0,

@@ -12,7 +12,8 @@ import torch
 from accelerate.utils import reduce
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.trainer_utils import TrainOutput
 
 from hidden_context.device import for_loss
 from hidden_context.distributions import Family
@@ -35,6 +36,8 @@ NUM_TRIED = 256
 """Observations from which those are taken that a batching is tried on."""
 LEARNED = "learned_likelihood.json"
 """File in a saved step that holds the parameters of the likelihood."""
+WINDOW = "loss_window_{rank}.json"
+"""File in a saved step that holds, for a process, the losses that were not logged yet."""
 NOT_THERE = float("nan")
 """Raw output of a response that a ranking does not have, where others have more."""
 
@@ -104,6 +107,13 @@ class PreferenceTrainer(Trainer):
             )
         self._schedule = schedule
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._resumed_from: str | None = None
+        self.add_callback(_AtBegin(self._continue_window))
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """The Trainer's; a resumed run logs what an unbroken one does."""
+        self._resumed_from = resume_from_checkpoint
+        return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def compute_loss(
         self,
@@ -191,6 +201,29 @@ class PreferenceTrainer(Trainer):
                 for name, value in self.likelihood.named_parameters():
                     value.copy_(torch.tensor(saved[name]))
 
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Each process's random numbers, and what it has not logged yet."""
+        super()._save_rng_state(output_dir)
+        window = {
+            "loss": self._tr_loss.item(),
+            "logged_loss": self._total_loss_scalar,
+            "logged_step": self._globalstep_last_logged,
+            "since_log": [[value.item() for value in pair] for pair in self._since_log],
+        }
+        write_json(Path(output_dir) / WINDOW.format(rank=self.args.process_index), window)
+
+    def _continue_window(self) -> None:
+        """Take up the window of losses that the kill cut, after the Trainer has begun another."""
+        file = Path(self._resumed_from or "") / WINDOW.format(rank=self.args.process_index)
+        if self._resumed_from is None or not file.is_file():  # of an earlier version
+            return
+        saved = read_json(file)
+        self._tr_loss = torch.full_like(self._tr_loss, saved["loss"])
+        self._total_loss_scalar = saved["logged_loss"]
+        self._globalstep_last_logged = saved["logged_step"]
+        on_device = [torch.tensor(pair, device=self.args.device) for pair in saved["since_log"]]
+        self._since_log = [(pair[0], pair[1]) for pair in on_device]
+
     def _share_among_processes(self) -> None:
         """Put the likelihood's parameters where the loss is, their gradients averaged over ranks.
 
@@ -224,14 +257,30 @@ class PreferenceTrainer(Trainer):
         return super().create_scheduler(num_training_steps, optimizer)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add TRL's `accuracy` and `margin` over the steps since the last log."""
+        """Add TRL's `accuracy` and `margin` over the steps since the last log.
+
+        The final `train_loss` is the mean over all steps, also over those before a kill.
+        """
         if "loss" in logs and self._since_log:
             right, margin = (
                 torch.stack(values).mean() for values in zip(*self._since_log, strict=True)
             )
             logs = {**logs, "accuracy": round(right.item(), 4), "margin": round(margin.item(), 4)}
             self._since_log.clear()
+        if "train_loss" in logs:
+            mean = self._total_loss_scalar / max(self.state.global_step, 1)
+            logs = {**logs, "train_loss": mean}
         super().log(logs, start_time)
+
+
+class _AtBegin(TrainerCallback):
+    """Does one thing when training begins."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._do()
 
 
 def collate(
