@@ -1,6 +1,7 @@
 """Distributions for a list of items: likelihoods of votes, what a fit keeps, what is refused."""
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ MODELS = {
     "half": OutcomeModel(),
     "threshold": OutcomeModel("threshold", (0.2,)),
     "davidson": OutcomeModel("davidson", davidson=0.7),
+    "two strengths": OutcomeModel("threshold", (0.1, 0.3)),
     "three strengths": OutcomeModel("threshold", (0.1, 0.3, 0.6)),
 }
 
@@ -262,6 +264,137 @@ def test_the_matrix_of_preferences_is_complete():
     np.testing.assert_allclose(np.diag(prob), 0.5)
 
 
+# What votes determine
+
+
+def won(*pairs: str) -> list[dict[str, str]]:
+    """Of "ab", a won against b; of "a=b", neither."""
+    return [
+        {"first": pair[0], "second": pair[-1], "winner": "tie" if "=" in pair else pair[0]}
+        for pair in pairs
+    ]
+
+
+def names_of(fit: ItemFit, items: Iterable[int]) -> str:
+    return "".join(str(fit.names[item]) for item in items)
+
+
+def tiers_of(fit: ItemFit) -> list[list[str]]:
+    assert fit.win_graph is not None
+    return [[names_of(fit, sorted(tier)) for tier in tiers] for tiers in fit.win_graph.tiers]
+
+
+def test_two_items_are_apart_by_their_log_odds():
+    fit = fit_items(won(*["ab"] * 7, *["ba"] * 2), "base")
+    mean = fit.to_frame().set_index("item")["mean"]
+    assert fit.converged
+    assert not fit.warnings
+    assert mean["a"] - mean["b"] == pytest.approx(np.log(7 / 2), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["base", "categorical"])
+@pytest.mark.parametrize(
+    ("pairs", "tiers"),
+    [
+        (["ab", "bc", "ca"], [["abc"]]),
+        (["ab", "bc", "a=c"], [["abc"]]),
+        (["ab", "bc", "ac"], [["a", "b", "c"]]),
+        (["ab", "ba", "bc", "ac"], [["ab", "c"]]),
+        (["ab", "ba", "cb", "da"], [["c", "d", "ab"]]),
+        (["ab", "bc", "ca", "x=y"], [["abc"], ["xy"]]),
+        (["ab", "bc", "ca", "xy"], [["abc"], ["x", "y"]]),
+    ],
+)
+def test_what_votes_leave_open_is_named(name: str, pairs: list[str], tiers: list[list[str]]):
+    fit = fit_items(won(*pairs), name, max_iterations=20, check_spread=False)
+    found = tiers_of(fit)
+    assert sorted(map(sorted, found)) == sorted(map(sorted, tiers))
+    assert [len(part) for part in found] == [len(part) for part in tiers]
+    determined = tiers == [["abc"]]
+    if not determined:
+        assert not fit.converged
+    text = " ".join(fit.warnings)
+    assert ("Not identified" in text) == (len(tiers) > 1)
+    assert ("No finite fit" in text) == any(len(part) > 1 for part in tiers)
+    if len(tiers) > 1:
+        assert "2 parts of the items: (a, b, c), (x, y)." in text
+    assert ("ridge=1" in text) == (not determined)
+    assert text in " ".join(repr(fit).splitlines())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_separable_votes_do_not_converge_whatever_the_number_of_steps(seed: int):
+    for steps in (20, 500):
+        fit = fit_items(won("ab", "bc"), "base", max_iterations=steps, seed=seed)
+        assert not fit.converged
+        assert "(a) > (b) > (c)" in fit.warnings[0]
+
+
+def test_items_never_compared_are_named():
+    fit = fit_items(won("ab", "ba", "ac", "ca"), "base")
+    assert fit.converged
+    comparisons = ItemComparisons.won(np.array([0, 1]), np.array([1, 0]))
+    fit = fit_items(comparisons, "base", num_items=4)
+    assert not fit.converged
+    assert "3 parts of the items: (0, 1), (2), (3)." in fit.warnings[0]
+    known = np.isfinite(fit.prob_matrix())
+    np.testing.assert_array_equal(
+        known, np.eye(4, dtype=bool) | (np.add.outer(*[np.arange(4)] * 2) == 1)
+    )
+
+
+def test_where_votes_say_nothing_of_two_items_p_is_not_a_number():
+    """c beat a and b, d beat b: of c and d nothing is known, nor of x and the others."""
+    fit = fit_items(won("ab", "ba", "ca", "cb", "db", "xy", "yx"), "base")
+    table = pd.DataFrame(fit.prob_matrix(), index=fit.items, columns=fit.items)
+    assert table.loc["c", "a"] > 0.99
+    assert table.loc["a", "b"] == pytest.approx(0.5, abs=1e-5)
+    assert table.loc["x", "y"] == pytest.approx(0.5, abs=1e-5)
+    assert table.isna().loc[["c", "d", "x"], ["d", "c", "a"]].to_numpy().diagonal().all()
+
+
+def test_a_strength_that_is_not_the_largest_bounds_a_difference():
+    def fit(strength: int) -> ItemFit:
+        rows = [{"first": "a", "second": "b", "winner": "a", "strength": strength}]
+        rows += [{"first": "b", "second": "c", "winner": "tie", "strength": 0}]
+        rows += [{"first": "b", "second": "c", "winner": "b", "strength": 2}]
+        return fit_items(rows, "base", outcome_model=MODELS["two strengths"])
+
+    assert tiers_of(fit(2)) == [["a", "bc"]]
+    assert tiers_of(fit(1)) == [["abc"]]
+    assert fit(1).converged
+
+
+@pytest.mark.parametrize("pairs", [["ab", "bc", "ac"], ["ab", "ba", "ab", "xy", "zy"]])
+def test_with_a_ridge_there_is_one_fit_and_it_is_that_of_another_optimiser(pairs: list[str]):
+    ridge = 0.7
+    comparisons = read_votes(won(*pairs))
+    winner, loser = np.where(
+        comparisons.outcomes.win_share > 0.5,
+        [comparisons.first, comparisons.second],
+        [comparisons.second, comparisons.first],
+    )
+
+    def minus_log_posterior(utility: np.ndarray) -> float:
+        margins = utility[winner] - utility[loser]
+        return np.log1p(np.exp(-margins)).sum() + ridge / 2 * (utility**2).sum()
+
+    start = np.zeros(comparisons.num_items)
+    expected = scipy.optimize.minimize(minus_log_posterior, start, tol=1e-10).x
+    for seed in range(3):
+        fit = fit_items(comparisons, "base", ridge=ridge, seed=seed)
+        assert fit.converged
+        np.testing.assert_allclose(fit.raw[:, 0], expected, atol=1e-5)
+        assert np.isfinite(fit.prob_matrix()).all()
+    assert len(fit.warnings) == ("xy" in pairs)
+    assert all("ridge's alone" in warning for warning in fit.warnings)
+
+
+def test_many_items_are_counted_not_all_named():
+    fit = fit_items(ItemComparisons.won(np.arange(19), np.arange(1, 20)), "base", max_iterations=5)
+    assert "(4) > (5, 6, 7, 8, 9, 10 and 9 more)" in fit.warnings[0]
+
+
 # Votes with names
 
 
@@ -378,3 +511,39 @@ def test_thresholds_beyond_all_differences_are_refused():
             counts()[1],
             outcome_model=OutcomeModel("threshold", (1.5,)),
         )
+
+
+@pytest.mark.parametrize(
+    ("shares", "weight"),
+    [
+        ([0, 0, np.nan], 1.0),
+        ([0, 0.5, 0], 1.0),
+        ([-1, 0, 2], 1.0),
+        ([0, 0, 1], np.nan),
+        ([0, 0, 1], np.inf),
+        ([0, 0, 1], -1.0),
+    ],
+)
+def test_votes_that_are_no_shares_are_refused(shares: list[float], weight: float):
+    outcomes = Outcomes(np.array([[0, 0, 1.0], shares]), np.array([1.0, weight]))
+    with pytest.raises(UserError, match=r"comparison 1 has shares .* give shares that sum to 1"):
+        ItemComparisons(np.array([0, 1]), np.array([1, 0]), outcomes)
+
+
+def test_items_that_are_not_numbered_by_integers_are_refused():
+    with pytest.raises(UserError, match=r"items are float64; give their numbers"):
+        ItemComparisons.won(np.array([0.0, 1.5]), np.array([1, 0]))
+
+
+@pytest.mark.parametrize("item", [None, np.nan, pd.NA, ["a"], {}])
+def test_an_item_without_a_name_is_refused(item: Any):
+    with pytest.raises(UserError, match=r"column 'second' is .*; give what the item is called"):
+        read_votes([{"first": "a", "second": item, "winner": "a"}])
+
+
+@pytest.mark.parametrize(
+    "options", [{"ridge": -1.0}, {"ridge": np.nan}, {"max_iterations": 0}, {"num_starts": 0}]
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any]):
+    with pytest.raises(UserError, match=f"{next(iter(options))} is .*; give a"):
+        fit_of(Point(), counts()[1], **options)

@@ -25,6 +25,8 @@ CHECKPOINT_RECORD = "hidden_context.json"
 """File in a checkpoint folder that says what its outputs mean and how it was made."""
 FORMAT_VERSION = 1
 """Version of the records below; raised when their meaning changes."""
+LONGEST_REASON = 300
+"""Characters of a parser's reason that a message repeats."""
 
 
 @contextmanager
@@ -113,8 +115,34 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON: {brief(error)}.") from error
+
+
+def parse_value(text: str, source: object) -> Any:
+    """What a user wrote as JSON or YAML, of plain values: no tags, no objects.
+
+    Raises:
+        UserError: It is neither; the message begins with `source`.
+    """
+    import yaml
+
+    try:
+        return json.loads(text)  # for YAML 1.1, 1e-3 is a text
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError, AttributeError) as error:
+        raise UserError(
+            f"{source} is neither JSON nor YAML of plain values: {brief(error)}"
+        ) from error
+
+
+def brief(error: Exception) -> str:
+    """What went wrong, in one line of at most `LONGEST_REASON` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -166,7 +194,9 @@ def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 if line.strip():
                     yield _json_object(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}, line {lines_read}: not a JSON object ({error}).") from error
+        raise UserError(
+            f"{path}, line {lines_read}: not a JSON object ({brief(error)})."
+        ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is damaged after line {lines_read}: {error}.") from error
 
@@ -248,6 +278,9 @@ def validated(kind: type[T], values: Any, source: object) -> T:
 
     try:
         encoded = json.dumps(values, allow_nan=False, ensure_ascii=False).encode(errors="replace")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{source} is not plain JSON: {brief(error)}.") from error
+    try:
         return TypeAdapter(kind).validate_json(encoded, strict=True)  # no lone surrogates
     except ValidationError as error:
         first = error.errors()[0]

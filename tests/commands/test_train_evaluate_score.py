@@ -14,7 +14,7 @@ from tiny_models import save_tiny_model
 
 from hidden_context.distributions import FAMILIES
 from hidden_context.llm.score import Scorer
-from hidden_context.records import read_jsonl, write_jsonl
+from hidden_context.records import read_json, read_jsonl, write_jsonl
 
 Run = Callable[..., tuple[int, str, str]]
 WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
@@ -367,6 +367,12 @@ def test_scores_of_any_number_of_responses(tmp_path: Path, llama: Path, data: Pa
         (["--data_path=nothing/at/all"], "nothing/at/all is neither a file nor"),
         (["--model_name=./nothing"], "tokenizer ./nothing is neither a folder nor"),
         (["--lr_scheduler_type=zigzag"], "zigzag"),
+        (["--lr_scheduler_type=warmup_stable_decay"], "it needs num_decay_steps, such as"),
+        (["--family_options", "a=!!python/object/apply:os.system [ls]"], "YAML of plain values"),
+        (["--family_options", "a={b"], "neither JSON nor YAML"),
+        (["--family_options", "a=2020-99-99"], "neither JSON nor YAML"),
+        (["--lr_scheduler_kwargs", "{a"], "lr_scheduler_kwargs is neither JSON nor YAML"),
+        (["--learning_rate=inf"], "learning_rate is inf; give a number above 0"),
     ],
 )
 def test_mistakes_in_flags_are_one_clear_line(
@@ -377,6 +383,35 @@ def test_mistakes_in_flags_are_one_clear_line(
     assert error.startswith("error: ")
     assert message in error
     assert not (tmp_path / "log").exists()
+
+
+def test_a_schedule_of_the_trainer_is_followed(tmp_path: Path, llama: Path, data: Path, run: Run):
+    """Its last steps go down to the share of the peak that was asked for."""
+    flags = ["--lr_scheduler_type=warmup_stable_decay", "--logging_steps=1"]
+    options = '--lr_scheduler_kwargs={"num_decay_steps": 4, "min_lr_ratio": 0.5}'
+    output = f"--output_dir={tmp_path / 'out'}"
+    status, _, error = run(*train_flags(llama, data, tmp_path, *flags, options, output))
+    assert status == 0, error
+    history = read_json(tmp_path / "out" / "hidden_context.json")["history"]
+    rates = [entry["learning_rate"] for entry in history if "learning_rate" in entry]
+    assert rates[: len(rates) - 4] == pytest.approx([1e-3] * (len(rates) - 4))
+    assert 5e-4 <= rates[-1] < rates[-2] < rates[-3] < 1e-3
+
+
+@pytest.mark.parametrize("command", ["evaluate", "score"])
+def test_one_of_several_processes_is_refused_at_the_start(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    flags: dict[str, list[object]] = {
+        "evaluate": ["--reward_model_checkpoint=a", f"--output={tmp_path / 'out'}"],
+        "score": ["--input=in.jsonl", f"--output={tmp_path / 'out'}"],
+    }
+    models = ["--reward_model_checkpoints", "a", "--reward_model_names", "a"]
+    status, _, error = run(command, *flags[command], *(models if command == "score" else ()))
+    assert status == 2
+    assert error.startswith("error: this is one of 2 processes (WORLD_SIZE)")
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_without_a_test_split_say_what_to_do(

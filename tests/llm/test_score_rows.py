@@ -92,3 +92,12 @@ def test_dropped_texts_have_no_outputs(tmp_path: Path, scorer: Scorer):
     assert np.isnan(scored.raw[:, 0]).tolist() == [False, True, False]
     assert scored.overlong.tolist() == [False, True, False]
     assert scored.is_whole.tolist() == [False, True]
+
+
+def test_several_processes_do_not_write_one_file(
+    tmp_path: Path, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"one of 2 processes \(WORLD_SIZE\)"):
+        score_rows(scorer, ROWS, place=place, partial=tmp_path / "partial")
+    assert not list(tmp_path.iterdir())

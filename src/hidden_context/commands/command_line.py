@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import json
 import logging
 import os
 import signal
@@ -311,12 +312,13 @@ def _unknown_name(kind: str, given: str, known: Iterable[str]) -> str:
 
 def _file_as_flags(path: Path, config_class: type) -> list[str]:
     """The keys of a YAML file as command-line tokens, so that both are read by the same rules."""
-    import yaml
+    from hidden_context.records import parse_value
 
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path} is not YAML: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"--config {path} is not a text in UTF-8: {error}.") from error
+    settings = parse_value(text, f"--config {path}") or {}
     if not isinstance(settings, dict):
         raise UserError(
             f"--config {path} holds {type(settings).__name__}; give `key: value` lines."
@@ -329,10 +331,14 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
             raise UserError(_unknown_name(f"key in {path}:", str(key), fields))
         if fields[name].metadata.get("positional"):
             raise UserError(f"{name} in {path} has no flag; give it on the command line.")
+        if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+            raise UserError(f"{key} in {path} has a list or a mapping in its list; give values.")
         if isinstance(value, list) and any(str(item).startswith("--") for item in value):
             raise UserError(f"{key} in {path} has an item that begins with --, like a flag.")
         if isinstance(value, list):
             tokens += [f"--{name}", *map(str, value)]
+        elif isinstance(value, dict):
+            tokens.append(f"--{name}={json.dumps(value, default=str)}")
         elif value is not None:
             tokens.append(f"--{name}={value}")
     return tokens

@@ -39,10 +39,16 @@ class ScoringFlags(ScoringOptions):
     def checkpoints(
         self, names: "Sequence[str]"
     ) -> "tuple[list[CheckpointRecord], tuple[Risk, ...]]":
-        """What the checkpoints are, and the risks, which all of their families have."""
+        """What the checkpoints are, and the risks, which all of their families have.
+
+        Raises:
+            UserError: There is none, it lacks a risk, or this is one of several processes.
+        """
         from hidden_context.llm.checkpoint import find_checkpoint
+        from hidden_context.llm.score_rows import require_one_process
         from hidden_context.risk import check_supported, parse_risks
 
+        require_one_process()
         risks = parse_risks(self.risk)
         records = [
             find_checkpoint(

@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from hidden_context.commands.command_line import command
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
 from hidden_context.published.run_names import run_name
+from hidden_context.records import parse_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +101,7 @@ def make_family_of(config: Config) -> Family:
         name, equals, text = option.partition("=")
         if not equals:
             raise UserError(f"--family_options {option!r} is not of the form name=value.")
-        options[name] = yaml.safe_load(text)
+        options[name] = parse_value(text, f"--family_options {name}={text!r}")
     return make_family(config.reward_model_type, options)
 
 

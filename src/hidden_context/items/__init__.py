@@ -7,5 +7,6 @@ maximum likelihood. It is also how the families are tested against known truth.
 from hidden_context.items.fit import ItemFit, fit_items
 from hidden_context.items.link_tails import SpreadCheck
 from hidden_context.items.votes import ItemComparisons, read_votes
+from hidden_context.items.win_graph import WinGraph
 
-__all__ = ["ItemComparisons", "ItemFit", "SpreadCheck", "fit_items", "read_votes"]
+__all__ = ["ItemComparisons", "ItemFit", "SpreadCheck", "WinGraph", "fit_items", "read_votes"]

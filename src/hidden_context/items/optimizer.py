@@ -10,6 +10,7 @@ from torch import Tensor
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
 from hidden_context.items.votes import ItemComparisons
+from hidden_context.items.win_graph import WinGraph, win_graph
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
@@ -39,6 +40,8 @@ class SummedVotes:
     num_items: int
     num_votes: float
     """How many independent ones."""
+    graph: WinGraph
+    """What they join, and what they divide."""
 
     def log_likelihood(self, raw: Tensor, family: Family, outcome_model: OutcomeModel) -> Tensor:
         """Of all votes, in nats per vote, a scalar."""
@@ -76,7 +79,8 @@ def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
         weights[first, second] = weight
         shares, weight = cells, weights
     num_votes = float(comparisons.outcomes.weight.sum())
-    return SummedVotes(listed, Outcomes(shares, weight), total, num_items, num_votes)
+    graph = win_graph(summed, num_items)
+    return SummedVotes(listed, Outcomes(shares, weight), total, num_items, num_votes, graph)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +156,7 @@ def maximize_likelihood(
         parameters,
         max_iter=max_iterations,
         tolerance_grad=GRADIENT_TOLERANCE,
-        tolerance_change=1e-12,
+        tolerance_change=1e-16,  # rounding: a larger one ends a fit a step before it has converged
         history_size=20,
         line_search_fn="strong_wolfe",
     )

@@ -38,6 +38,20 @@ class ItemComparisons:
         sizes = {len(self.first), len(self.second), len(self.outcomes.weight)}
         if len(sizes) > 1 or sizes == {0}:
             raise UserError(f"items and outcomes have lengths {sorted(sizes)}; give one each.")
+        for items in (self.first, self.second):
+            if not np.issubdtype(items.dtype, np.integer):
+                raise UserError(f"items are {items.dtype}; give their numbers, integers from 0.")
+        shares, weight = self.outcomes.shares, self.outcomes.weight
+        valid = (shares >= 0).all(-1) & (abs(shares.sum(-1) - 1) < 1e-5)
+        valid &= (weight >= 0) & np.isfinite(weight)
+        if not valid.all():
+            number = int(np.flatnonzero(~valid)[0])
+            raise UserError(
+                f"comparison {number} has shares {shares[number].tolist()} and weight "
+                f"{weight[number]}; give shares that sum to 1, and a finite weight, 0 or more."
+            )
+        if not weight.any():
+            raise UserError("all weights are 0; give some that are not.")
 
     @classmethod
     def won(cls, winner: np.ndarray, loser: np.ndarray) -> "ItemComparisons":
@@ -126,15 +140,22 @@ def _as_comparison(row: Mapping[str, Any], original: dict[str, Hashable]) -> Map
     columns = next((pair for pair in ITEM_COLUMNS if all(name in row for name in pair)), None)
     if columns is None:
         return row
+    import pandas as pd  # slow to import
+
     items = [row[name] for name in columns]
-    for item in items:
+    for name, item in zip(columns, items, strict=True):
+        missing = item is None or item is pd.NA or item is pd.NaT
+        if not isinstance(item, Hashable) or missing or item != item:
+            raise UserError(
+                f"column {name!r} is {item!r} in {dict(row)}; give what the item is called."
+            )
         if original.setdefault(str(item), item) != item:
             raise UserError(
                 f"two items are called {str(item)!r}: {original[str(item)]!r} and {item!r}; "
                 "rename one."
             )
     rest = {name: value for name, value in row.items() if name not in columns}
-    if "winner" in rest:
+    if isinstance(rest.get("winner"), Hashable) and "winner" in rest:
         side = dict(zip([*columns, *items], "abab", strict=True))
         rest["winner"] = side.get(rest["winner"], rest["winner"])
     return dict(zip(ITEM_COLUMNS[columns], map(str, items), strict=True)) | rest

@@ -1,6 +1,7 @@
 """Scoring of rows of texts, as many as there are, each chunk kept as soon as it is scored."""
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.texts import Text
+from hidden_context.errors import UserError
 from hidden_context.journal import Journal, fingerprint
 from hidden_context.llm.score import Scorer
 from hidden_context.llm.tokens import TokenIds
@@ -42,6 +44,20 @@ class OutputsOfRows:
         return ~np.logical_or.reduceat(np.isnan(self.raw[:, 0]), starts)
 
 
+def require_one_process() -> None:
+    """Refuse one of several processes, which would write the same file.
+
+    Raises:
+        UserError: A launcher such as torchrun says that there are several.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size != "1":
+        raise UserError(
+            f"this is one of {size} processes (WORLD_SIZE), and scoring does not share its work "
+            "between them; start it once, without torchrun or accelerate launch."
+        )
+
+
 def score_rows(
     scorer: Scorer,
     rows: Rows,
@@ -58,10 +74,11 @@ def score_rows(
     beside the texts; `place` says what to call a text in messages, by the indices of row and text.
 
     Raises:
-        UserError: `partial` is of other work, or a text cannot be scored.
+        UserError: `partial` is of other work, or of several processes, or a text cannot be scored.
     """
     journal = None
     if partial is not None:
+        require_one_process()
         depends_on = {
             **(header or {}),
             "format": 2,

@@ -30,7 +30,7 @@ from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
 from hidden_context.llm.rendering import Render, date_of, default_render, example_line
 from hidden_context.llm.reward_model import RewardModel
-from hidden_context.llm.schedules import SCHEDULES
+from hidden_context.llm.schedules import SCHEDULES, check_schedule
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
 from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
@@ -114,6 +114,11 @@ def train_to(
     `printing`, as a command does, what became of the data is logged and losses are printed; else a
     warning says what was over-long, and nothing else.
     """
+    check_schedule(
+        settings.lr_scheduler_type,
+        settings.lr_scheduler_kwargs or {},  # pyrefly: ignore (parsed)
+        learning_rate=settings.learning_rate,
+    )
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
     config = json.loads(json.dumps(config, default=str))
     record = folder / CHECKPOINT_RECORD

@@ -1,12 +1,15 @@
 """What training can be told, in a program and on the command line alike."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Ties
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.rendering import Render
+from hidden_context.records import parse_value
 
 ABOVE_ZERO = (
     "per_device_train_batch_size",
@@ -48,6 +51,8 @@ class TrainingSettings:
     """Weight decay of AdamW."""
     lr_scheduler_type: str = "cosine"
     """Schedule: cosine (to a tenth), step (1, 0.1, 0.01 by thirds) or any of the Trainer's."""
+    lr_scheduler_kwargs: str | Mapping[str, Any] | None = None
+    """What one of the Trainer's schedules takes, as JSON, such as {"min_lr_rate": 0.1}."""
     num_train_epochs: float = 1.0
     """Passes over the training data."""
     per_device_train_batch_size: int = 2
@@ -90,7 +95,15 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ABOVE_ZERO:
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; give a number above 0.")
         if self.davidson is not None and self.ties != "davidson":
             raise UserError("davidson is the number of ties=davidson; give that too.")
+        if isinstance(self.lr_scheduler_kwargs, str):
+            given = parse_value(self.lr_scheduler_kwargs, "lr_scheduler_kwargs")
+            object.__setattr__(self, "lr_scheduler_kwargs", given)
+        if not isinstance(self.lr_scheduler_kwargs, Mapping | None):
+            raise UserError(
+                f"lr_scheduler_kwargs is {self.lr_scheduler_kwargs!r}; give names with their "
+                'values, such as {"min_lr_rate": 0.1}.'
+            )
