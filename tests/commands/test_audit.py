@@ -186,6 +186,8 @@ def test_data_that_say_nothing_are_refused_in_a_line(rows, words, tmp_path, caps
         (["--num_seeds", "0"], "num_seeds"),
         (["--memory", "0"], "memory"),
         (["--model_name", "no/such/model"], "neither a folder"),
+        (["--split", "train[:0]"], "split train[:0] takes none of"),
+        (["--dataset_config", "v2"], "is not on the hub"),
     ],
 )
 def test_flags_that_cannot_be_are_refused(flags, words, data, tmp_path, capsys):

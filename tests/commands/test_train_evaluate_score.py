@@ -442,6 +442,11 @@ def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
     assert (record["config"]["test_size"], record["config"]["seed"]) == (0.2, 3)
     assert record["metrics"]["eval_loss"] > 0
     assert "test: 8 comparisons" in run(*flags, "--test_size=8")[1]
+    of_checkpoint = [f"--reward_model_checkpoint={checkpoint}", "--split=any[5:8]"]
+    status, out, error = run("evaluate", *of_checkpoint, f"--data_path={tmp_path / 'rows.jsonl'}")
+    assert status == 0, error
+    scored = read_jsonl(checkpoint / "eval_results_both.jsonl")
+    assert [row["chosen"] for row in scored] == [row["chosen"] for row in rows[5:8]]
 
 
 @pytest.mark.parametrize(
@@ -453,6 +458,9 @@ def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
         (["--test_size=0"], "test_size is 0.0; expected a share"),
         (["--test_size=24"], "test_size is 24; expected a share between 0 and 1, or a number"),
         (["--split=train_prefs"], "has no split 'train_prefs' (it has test, train)"),
+        (["--split=test"], "split 'test' would be trained and evaluated on"),
+        (["--eval_split=train"], "split 'train' would be trained and evaluated on"),
+        (["--datasets"], "datasets is empty; give a list of data sets"),
         (["--eval_split=dev"], "has no split 'dev' (it has test, train); choose one of them"),
         (["--dataset_config=v2"], "dataset_config is 'v2', but"),
     ],

@@ -185,12 +185,19 @@ def test_a_split_that_is_not_there_is_refused(
 
 
 def test_a_damaged_saved_data_set_is_refused(tmp_path: Path):
-    datasets.Dataset.from_list(PREFERENCES).save_to_disk(tmp_path)
+    datasets.Dataset.from_list(ROWS).save_to_disk(tmp_path)
     (arrow,) = tmp_path.glob("*.arrow")
-    arrow.write_bytes(arrow.read_bytes()[:100])
+    content = arrow.read_bytes()
+    arrow.write_bytes(content.replace("ünï".encode(), b"\xff" * 5))
+    with pytest.raises(UserError, match=r"cannot be read as a saved data set: .*UTF8"):
+        load_rows(str(tmp_path), "both", "train")
+    arrow.write_bytes(content[:100])
     with pytest.raises(UserError, match="cannot be read as a saved data set"):
         load_rows(str(tmp_path), "both", "train")
     (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(UserError, match="cannot be read as a saved data set"):
+        load_rows(str(tmp_path), "both", "train")
+    (tmp_path / "state.json").unlink()
     with pytest.raises(UserError, match="cannot be read as a saved data set"):
         load_rows(str(tmp_path), "both", "train")
 
@@ -286,7 +293,11 @@ def test_what_is_not_there_is_refused(tmp_path: Path):
         ("data.csv", b"chosen,rejected\nA\n", "line 2: 1 cells; expected 2"),
         ("data.csv", b'chosen,rejected\nA,"B\n', "line 2: unexpected end of data"),
         ("data.csv", b"chosen,chosen\nA,B\n", "several columns 'chosen'"),
-        ("data.csv", "chosen,rejected\nA,é\n".encode("latin-1"), "cannot be read: 'utf-8'"),
+        (
+            "data.csv",
+            "chosen,rejected\nA,é\n".encode("latin-1"),
+            "cannot be read: 'utf-8' .*; save it as UTF-8",
+        ),
         ("data.csv.gz", gzip.compress(b"chosen,rejected\nA,B\n" * 99)[:-20], "cannot be read"),
         ("data.jsonl.gz", b"not gzip", "is damaged after line 0"),
         ("data.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-20], "is damaged after line"),

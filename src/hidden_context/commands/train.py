@@ -25,13 +25,13 @@ class Config(TrainingSettings):
     """To train on, of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
-    datasets: tuple[str, ...] = ()
+    datasets: tuple[str, ...] | None = None
     """In place of data_path: several, each {path: ..., weight: ..., split: ...} (see the docs)."""
     test_size: float | None = None
     """Evaluate on this share of the training data, or this number, held out by prompt."""
     eval_data_path: str | None = None
     """Where to evaluate, if not on another split of data_path."""
-    eval_datasets: tuple[str, ...] = ()
+    eval_datasets: tuple[str, ...] | None = None
     """Where to evaluate instead: several, each {name: ..., path: ..., split: ...}."""
     eval_split: str | None = None
     """To evaluate on; test if not given."""

@@ -57,20 +57,27 @@ def training_and_evaluation(config: "Config") -> tuple[Comparisons, Evaluated]:
     Raises:
         UserError: They cannot be read, or it is not clear on which to evaluate.
     """
+    _check_evaluation(config)
     comparisons = _several(config) if config.datasets else _one(config)
-    ways = ("test_size", "eval_datasets", "eval_data_path")
-    ways = [name for name in ways if getattr(config, name) not in (None, ())]
-    if len(ways) > 1:
-        raise UserError(f"{ways[0]} and {ways[1]} both say what to evaluate on; give one.")
-    if ways and ways[0] != "eval_data_path":
-        for name in ("eval_split", "eval_dataset_size"):
-            if getattr(config, name):
-                raise UserError(f"{ways[0]} and {name} both say what to evaluate on; give one.")
     if config.test_size is not None:
         return _held_out(comparisons, config.test_size, config.seed)
     if config.eval_datasets:
         return comparisons, _named(config)
     return comparisons, _other_data(config)
+
+
+def _check_evaluation(config: "Config") -> None:
+    """Refuse settings that say twice what to evaluate on, or nothing where they should."""
+    for name in ("datasets", "eval_datasets"):
+        if getattr(config, name) == ():
+            raise UserError(f"{name} is empty; give a list of data sets, or leave it out.")
+    ways = ("test_size", "eval_datasets", "eval_data_path")
+    ways = [name for name in ways if getattr(config, name) is not None]
+    if ways != ["eval_data_path"]:
+        of_another = ("eval_split", "eval_dataset_size")
+        ways += [name for name in of_another if ways and getattr(config, name)]
+    if len(ways) > 1:
+        raise UserError(f"{ways[0]} and {ways[1]} both say what to evaluate on; give one.")
 
 
 def _one(config: "Config") -> Comparisons:
@@ -91,7 +98,7 @@ def _several(config: "Config") -> Comparisons:
         if getattr(config, name) != defaults[name]:
             raise UserError(f"{name} is of one data set; give each of datasets its {of_item}.")
     parts, weights = [], []
-    for number, text in enumerate(config.datasets, start=1):
+    for number, text in enumerate(config.datasets or (), start=1):
         item = data_set(text, f"datasets, item {number}")
         if item.name is not None:
             raise UserError(f"datasets, item {number}: only eval_datasets have a name.")
@@ -105,7 +112,7 @@ def _several(config: "Config") -> Comparisons:
 def _named(config: "Config") -> dict[str, Comparisons]:
     """Sets to evaluate on by name; each its test split if it does not say another."""
     sets: dict[str, Comparisons] = {}
-    for number, text in enumerate(config.eval_datasets, start=1):
+    for number, text in enumerate(config.eval_datasets or (), start=1):
         place = f"eval_datasets, item {number}"
         item = data_set(text, place)
         if item.name is None or item.name in sets:
@@ -167,10 +174,13 @@ def _other_data(config: "Config") -> Comparisons | None:
             raise UserError(f"eval_split is {config.eval_split!r}, but {source}; {what_to_do}")
         print(f"evaluation: none, since {source}; {what_to_do}")
         return None
+    eval_split = config.eval_split or "test"
+    if config.eval_data_path is None and eval_split == config.split:
+        raise UserError(f"split {eval_split!r} would be trained and evaluated on; give eval_split.")
     try:
         return load_comparisons(
             config.eval_data_path or config.data_path,
-            split=config.eval_split or "test",
+            split=eval_split,
             subset=config.data_subset,
             size=config.eval_dataset_size,
             dataset_config=None if config.eval_data_path else config.dataset_config,

@@ -31,13 +31,17 @@ def hub_rows(
     try:
         return rows_of_dataset(datasets.load_dataset(name, **options, split=split))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         is_reached = isinstance(error, ValueError)
         there = _what_is_there(name, dataset_config) if is_reached else ""
         raise UserError(
             f"{name} is no file or folder here, and split {split!r} of it cannot be had from the "
-            f"hub: {reason.rstrip('.')}{there}."
+            f"hub: {_reason(error)}{there}."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without its full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _what_is_there(name: str, dataset_config: str | None) -> str:
@@ -61,7 +65,8 @@ def is_saved(folder: Path) -> bool:
 
 def is_one_split(path: Path) -> bool:
     """Whether a path is its own split: a file, or one `Dataset` saved with `save_to_disk`."""
-    return path.is_file() or (path / "state.json").is_file()
+    is_damaged = (path / "dataset_info.json").is_file() and any(path.glob("*.arrow"))
+    return path.is_file() or (path / "state.json").is_file() or is_damaged
 
 
 def saved_rows(folder: Path, split: str) -> Streamed[Mapping[str, Any]]:
@@ -74,11 +79,15 @@ def saved_rows(folder: Path, split: str) -> Streamed[Mapping[str, Any]]:
     import pyarrow as pa
 
     try:
-        saved = datasets.load_from_disk(str(folder))
+        dataset = split_of(datasets.load_from_disk(str(folder)), split, folder)
+        dataset.data.validate(full=True)  # or a damaged offset would read any memory
+    except UserError:
+        raise
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder} cannot be read as a saved data set: {reason}.") from error
-    return rows_of_dataset(split_of(saved, split, folder))
+        raise UserError(
+            f"{folder} cannot be read as a saved data set: {_reason(error)}."
+        ) from error
+    return rows_of_dataset(dataset)
 
 
 def split_of(data: Any, split: str, source: object) -> Any:

@@ -59,7 +59,9 @@ def _iterate(reader: Callable[[Path], Iterator[Row]], path: Path) -> Iterator[Ro
 
     try:
         yield from reader(path)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, pa.ArrowException) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} cannot be read: {error}; save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read: {reason.rstrip('.')}.") from error
 
@@ -90,12 +92,13 @@ def _iterate_csv(path: Path) -> Iterator[Row]:
         try:
             names = next(reader, [])
             _check_names(names, path)
+            shown = ", ".join(repr(name[:40]) for name in names[:8])
             for cells in filter(None, reader):
                 if len(cells) != len(names):
                     raise UserError(
                         f"{path}, line {reader.line_num}: {len(cells)} cells; expected "
-                        f"{len(names)}, one for each of {', '.join(names)} (a cell with commas or "
-                        "line breaks is quoted)."
+                        f"{len(names)}, one for each of {shown} (cells with commas or line breaks "
+                        "are quoted)."
                     )
                 yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
         except csv.Error as error:
@@ -103,9 +106,9 @@ def _iterate_csv(path: Path) -> Iterator[Row]:
 
 
 def _check_names(names: list[str], path: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{path} has several columns {', '.join(map(repr, twice))}; rename them.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path} has several columns {twice[:40]!r}; rename all but one.")
 
 
 def _iterate_json(path: Path) -> Iterator[Row]:
