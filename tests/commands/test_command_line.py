@@ -1,10 +1,13 @@
 """Flags, files and defaults become a configuration; mistakes become one line and a status."""
 
 import functools
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -295,6 +298,74 @@ def test_a_users_error_is_one_line_and_a_status(
     captured = capsys.readouterr()
     assert re.fullmatch(said, captured.err)
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_one_line_and_its_status_and_cleans_up(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cleaned = []
+
+    def stop(_config: Any) -> None:
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            cleaned.append(True)
+
+    assert run_command(Training, stop, ["--model_name=gpt2"]) == 128 + number
+    assert capsys.readouterr().err == f"stopped by {number.name}\n"
+    assert cleaned == [True]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """As `nohup` starts a command."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        hang_up = functools.partial(os.kill, os.getpid(), signal.SIGHUP)
+        assert run_command(Training, lambda _: hang_up(), ["--model_name=gpt2"]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_command_runs_in_a_thread_which_may_not_handle_signals() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(run_command, Training, lambda _: 0, ["--model_name=gpt2"])
+    assert ran.result() == 0
+
+
+SUMMARIZE = ["summarize", "--data_dir", str(Path(__file__).parents[1] / "golden/v0.1/data")]
+
+
+def in_a_process(arguments: list[str], stdout: int, stderr: int = subprocess.PIPE) -> Any:
+    program = [sys.executable, "-m", "hidden_context.commands.cli", *arguments]
+    return subprocess.run(program, stdout=stdout, stderr=stderr, text=True, check=False)
+
+
+@pytest.mark.parametrize("with_errors", [False, True])
+@pytest.mark.parametrize("arguments", [["--help"], [*SUMMARIZE, "--json"]], ids=["help", "results"])
+def test_a_closed_pipe_is_the_end_and_nothing_is_said(
+    arguments: list[str], with_errors: bool
+) -> None:
+    """`| head -1`, and `2>&1 | head -1`, after head has left: also at the interpreter's end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = in_a_process(arguments, writer, writer if with_errors else subprocess.PIPE)
+    finally:
+        os.close(writer)
+    assert ended.returncode == 128 + signal.SIGPIPE
+    assert not ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], [*SUMMARIZE, "--json"]], ids=["help", "results"])
+def test_printing_to_a_full_disk_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = in_a_process(arguments, full.fileno())
+    assert ended.returncode == 2
+    assert re.fullmatch("error: .*No space left on device.*\n", ended.stderr)
 
 
 def test_a_mistaken_flag_is_one_line_and_status_2(

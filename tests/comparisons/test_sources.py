@@ -298,9 +298,17 @@ def test_what_is_not_there_is_refused(tmp_path: Path):
             "chosen,rejected\nA,é\n".encode("latin-1"),
             "cannot be read: 'utf-8' .*; save it as UTF-8",
         ),
-        ("data.csv.gz", gzip.compress(b"chosen,rejected\nA,B\n" * 99)[:-20], "cannot be read"),
+        (
+            "data.csv.gz",
+            gzip.compress(b"chosen,rejected\nA,B\n" * 99, mtime=0)[:-20],
+            "cannot be read",
+        ),
         ("data.jsonl.gz", b"not gzip", "is damaged after line 0"),
-        ("data.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-20], "is damaged after line"),
+        (
+            "data.jsonl.gz",
+            gzip.compress(b'{"a": 1}\n' * 99, mtime=0)[:-20],
+            "is damaged after line",
+        ),
         ("data.jsonl", '{"a": "é"}\n'.encode("latin-1"), "line 1: not a JSON object"),
         ("data.jsonl", b"[" * 100_000, "line 1: not a JSON object"),
         ("data.jsonl", b"\x00\n", "line 1: not a JSON object"),
@@ -379,7 +387,9 @@ def test_a_json_array_of_objects_is_its_rows(
     tmp_path: Path, dump: Callable[[Any], str], name: str, monkeypatch: pytest.MonkeyPatch
 ):
     content = ("\ufeff \n" + dump(ROWS)).encode()
-    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    (tmp_path / name).write_bytes(
+        gzip.compress(content, mtime=0) if name.endswith("gz") else content
+    )
     assert read_rows(tmp_path / name) == ROWS
     monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     with pytest.raises(UserError, match="has to be read at once; make it one object a line"):

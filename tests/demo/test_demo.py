@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hidden_context.commands.demo import main
-from hidden_context.demo.config import Config
+from hidden_context.demo.config import RECORD, Config
+from hidden_context.demo.demo import make_room
 from hidden_context.demo.findings import Finding
 from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_jsonl
@@ -70,6 +71,30 @@ def test_a_folder_that_is_not_of_a_demo_is_refused(
     assert run_small(tmp_path) == 2
     assert "thesis.txt" in [file.name for file in tmp_path.iterdir()]
     assert "not of an earlier demo" in capsys.readouterr().err
+
+
+def test_a_demo_that_was_killed_at_any_time_may_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an earlier one was removed, and before its record was whole."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / f".{RECORD}.0123abcd.partial").touch()
+    make_room(Config(out_dir=folder))
+    assert [path.name for path in folder.iterdir()] == [RECORD]
+    (folder / "data").mkdir()
+    (folder / "log.txt").touch()
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(SystemExit):
+        make_room(Config(out_dir=folder))
+    monkeypatch.undo()
+    assert (folder / RECORD).is_file()
+    make_room(Config(out_dir=folder))
+    assert [path.name for path in folder.iterdir()] == [RECORD]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from tiny_models import tiny_model
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
-from hidden_context.llm.train import train
+from hidden_context.llm.train import last_step, train
+from hidden_context.records import write_json
 
 
 def comparisons(long: bool = False) -> Comparisons:
@@ -43,3 +44,24 @@ def test_a_bar_and_losses_are_shown_only_if_asked(tmp_path: Path, capfd: Any, pr
         assert "'loss'" in out
     else:
         assert (out, error) == ("", "")
+
+
+def test_a_step_that_a_kill_left_half_written_is_not_resumed_from(tmp_path: Path):
+    """Its state is written last, and may be cut off itself."""
+    steps = tmp_path / "rm_steps"
+    write_json(steps / "config.json", {"seed": 0})
+    write_json(steps / "checkpoint-8" / "trainer_state.json", {"global_step": 8})
+    (steps / "checkpoint-16").mkdir()
+    (steps / "checkpoint-16" / "trainer_state.json").write_text('{"global_step": 1')
+    (steps / "checkpoint-24").mkdir()
+    found = last_step(tmp_path / "rm", steps, {"seed": 0}, resume=True)
+    assert found == str(steps / "checkpoint-8")
+
+
+def test_what_a_kill_left_of_a_checkpoint_is_not_in_the_next(tmp_path: Path):
+    partial = tmp_path / ".rm.partial"
+    partial.mkdir()
+    (partial / "model-00001-of-00002.safetensors").write_bytes(b"of the killed run")
+    short_run(comparisons(), tmp_path / "rm")
+    assert not partial.exists()
+    assert not (tmp_path / "rm" / "model-00001-of-00002.safetensors").exists()
