@@ -157,8 +157,6 @@ def test_the_union_of_all_rows_decides_what_the_outcome_is():
         read(PLAIN | {"probability": 0.1}, PLAIN | {"probability": None})
     with pytest.raises(UserError, match="row 2: no column 'weight'"):
         read(PLAIN | {"weight": 2}, PLAIN)
-    with pytest.raises(UserError, match="row 1: no column 'group'"):
-        read(PLAIN, PLAIN | {"group": "north"})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Compare social-choice rules on a data set: where their winners differ."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +24,8 @@ class Config:
     """Column of a score file, such as reward_outputs_both: choose by learned distributions."""
     group: str | None = None
     """Column of a file of comparisons that says who judged; for nash and worst_group."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
     reference: int | None = None
     """Number, from 1, of the response that others are measured against; with --column."""
     incomplete: Literal["leave_out", "keep"] = "leave_out"
@@ -89,7 +92,10 @@ def _read(config: Config) -> "Choices":
         raise UserError(
             f"{config.input} holds scores; choose a column: --column {' or '.join(scored)}."
         )
-    comparisons = Comparisons.from_rows(read_rows(config.input), str(config.input))
+    comparisons = Comparisons.from_rows(
+        read_rows(config.input), str(config.input), ignore_columns=config.ignore_columns
+    )
+    print(comparisons.account, file=sys.stderr)  # what is printed is the result alone
     return choices_from_comparisons(
         comparisons, group=config.group, keep_incomplete=config.incomplete == "keep"
     )

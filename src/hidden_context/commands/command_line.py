@@ -331,12 +331,15 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
             raise UserError(_unknown_name(f"key in {path}:", str(key), fields))
         if fields[name].metadata.get("positional"):
             raise UserError(f"{name} in {path} has no flag; give it on the command line.")
-        if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
-            raise UserError(f"{key} in {path} has a list or a mapping in its list; give values.")
+        if isinstance(value, list) and any(isinstance(item, list) for item in value):
+            raise UserError(f"{key} in {path} has a list in its list; give values.")
         if isinstance(value, list) and any(str(item).startswith("--") for item in value):
             raise UserError(f"{key} in {path} has an item that begins with --, like a flag.")
         if isinstance(value, list):
-            tokens += [f"--{name}", *map(str, value)]
+            items = [
+                json.dumps(item, default=str) if isinstance(item, dict) else item for item in value
+            ]
+            tokens += [f"--{name}", *map(str, items)]
         elif isinstance(value, dict):
             tokens.append(f"--{name}={json.dumps(value, default=str)}")
         elif value is not None:

@@ -28,6 +28,8 @@ class Config(ScoringFlags):
     """Configuration of a data set on the hub, where it has several."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Score comparisons judged by this objective."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
     eval_dataset_size: int = 0
     """Number of comparisons, split evenly over objectives; 0 for all."""
     output: Path | None = None
@@ -51,7 +53,9 @@ def run(config: Config) -> None:
         subset=config.data_subset,
         size=config.eval_dataset_size,
         dataset_config=config.dataset_config,
+        ignore_columns=config.ignore_columns,
     )
+    print(comparisons.account)
     num_grades = len(comparisons[0].outcome.shares) // 2
     check_num_grades(num_grades, records[0].outcome_model.num_grades)
     partial = output.with_name(output.name + ".partial")

@@ -35,13 +35,14 @@ class Config(ScoringFlags):
 def run(config: Config) -> None:
     """Check everything that can be checked, score with one model after another, write, print."""
     _check_names(config)
-    from hidden_context.comparisons.responses import read_responses
+    from hidden_context.comparisons.responses import account_of_responses, read_responses
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.scores.score_files import OUTPUTS, write_scores
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
+    print(account_of_responses(rows, source))
     names = config.reward_model_names
     partial = {
         name: config.output.with_name(f"{config.output.name}.{name}.partial") for name in names

@@ -37,6 +37,8 @@ class Config(TrainingSettings):
     """To evaluate on; test if not given."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Train on comparisons judged by this objective."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
     train_dataset_size: int = 0
     """Number of training comparisons, split evenly over objectives; 0 for all."""
     eval_dataset_size: int = 0

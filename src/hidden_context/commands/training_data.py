@@ -37,6 +37,8 @@ class DataSet:
     """How many comparisons, split evenly over objectives; 0 for all."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
     name: str | None = None
     """Of a set to evaluate on, in the names of its measures."""
 
@@ -48,6 +50,7 @@ class DataSet:
             subset=self.data_subset or subset,
             size=self.size,
             dataset_config=self.dataset_config,
+            ignore_columns=self.ignore_columns,
         )
 
 
@@ -87,6 +90,7 @@ def _one(config: "Config") -> Comparisons:
         subset=config.data_subset,
         size=config.train_dataset_size,
         dataset_config=config.dataset_config,
+        ignore_columns=config.ignore_columns,
     )
 
 
@@ -184,6 +188,7 @@ def _other_data(config: "Config") -> Comparisons | None:
             subset=config.data_subset,
             size=config.eval_dataset_size,
             dataset_config=None if config.eval_data_path else config.dataset_config,
+            ignore_columns=config.ignore_columns,
         )
     except UserError as error:
         if config.eval_data_path is not None:

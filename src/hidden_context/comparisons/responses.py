@@ -52,6 +52,17 @@ def read_responses(
     return mapped(partial(read, place=source), rows)
 
 
+def account_of_responses(rows: Collection[Mapping[str, Any]], source: str) -> str:
+    """Which columns are read, in words, and which are carried along."""
+    present, _ = survey(rows)
+    columns = prompt_columns(present, (), source)
+    carried = [name for name in present if name not in (*columns.read_columns, "responses")]
+    return (
+        f"source: {source}, {len(rows)} rows\nprompt: {', '.join(columns.read_columns)}\n"
+        f"carried along, not read: {', '.join(carried) or 'no column'}"
+    )
+
+
 def _candidates(
     columns: PromptColumns, first_turn_on: bool, row: Mapping[str, Any], place: str
 ) -> Candidates:

@@ -165,7 +165,7 @@ def _checked(
     present: Mapping[str, Column],
     source: str,
 ) -> _Checked:
-    required = (*layout.required, *(name for name in (WEIGHT, *GROUP_COLUMNS) if name in present))
+    required = (*layout.required, *((WEIGHT,) if WEIGHT in present else ()))
     checked = _Checked()
     whole: list[bool] = []
     repeated: list[bool] = []
