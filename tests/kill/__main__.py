@@ -8,6 +8,7 @@ file's name or makes it last. One in four of the second runs is killed too.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=list(SHARES), choices=list(SHARES))
     given = parser.parse_args()
+    # what the killed had of semaphores is cleaned up, which need not be said
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="hidden-context-kill-"))
     with scenes(folder) as all_scenes:
