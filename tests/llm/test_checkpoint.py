@@ -1,6 +1,7 @@
 """Checkpoints: what they are, and what is refused."""
 
 import json
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_models import VOCABULARY, make_tokenizer, save_tiny_model, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -147,11 +149,121 @@ def test_an_encoder_whose_pooler_was_never_saved_is_refused(tmp_path: Path):
     """Pretraining made none, and adapters of before saved none: a new one would be a guess."""
     folder = save_adapter(tmp_path / "a", tiny_model("bert"), Normal())
     config = json.loads((folder / "adapter_config.json").read_text())
-    assert set(config["modules_to_save"]) >= {"pooler"}
-    config["modules_to_save"].remove("pooler")
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"has the pooler that the adapter was trained with"):
+    assert set(config["modules_to_save"]) >= {"bert.pooler.dense"}
+    without(folder / "adapter_model.safetensors", "pooler")
+    with pytest.raises(UserError, match=r"has bert.pooler.dense.bias, bert.pooler.dense.w"):
         RewardModel.from_pretrained(folder, **CPU)
+
+
+def without(file: Path, part: str, *, renamed: str | None = None) -> None:
+    """Remove the tensors whose names hold a part, or rename it."""
+    tensors = load_file(file)
+    kept = {name: tensor for name, tensor in tensors.items() if part not in name}
+    if renamed is not None:
+        kept |= {
+            name.replace(part, renamed): tensor for name, tensor in tensors.items() if part in name
+        }
+    save_file(kept, file, {"format": "pt"})
+
+
+def full_model(folder: Path, architecture: str = "llama", *, num_outputs: int = 1) -> Path:
+    """A reward model of any tool: all weights, without a record of ours."""
+    torch.manual_seed(3)
+    model = load_backbone(str(tiny_model(architecture)), num_outputs, dtype=torch.float32)
+    torch.nn.init.normal_(model.get_parameter("score.weight"), std=0.3)
+    model.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("head", ["v_head.summary", "value_head", "v_head", "reward_head"])
+def test_a_head_under_another_tools_name_is_read(tmp_path: Path, head: str):
+    right = RewardModel.from_pretrained(
+        full_model(tmp_path / "right"), reward_model_type="base", **CPU
+    )
+    other = full_model(tmp_path / "other")
+    without(other / "model.safetensors", "score", renamed=head)
+    model = RewardModel.from_pretrained(other, reward_model_type="base", **CPU)
+    np.testing.assert_array_equal(raw_of(model), raw_of(right))
+
+
+def test_a_head_with_a_bias_in_a_file_of_its_own_is_read(tmp_path: Path):
+    right = full_model(tmp_path / "right")
+    weight = load_file(right / "model.safetensors")["score.weight"]
+    raw = raw_of(RewardModel.from_pretrained(right, reward_model_type="base", **CPU))
+    without(right / "model.safetensors", "score")
+    head = {"v_head.summary.weight": weight, "v_head.summary.bias": torch.tensor([2.0])}
+    save_file(head, right / "value_head.safetensors")
+    model = RewardModel.from_pretrained(right, reward_model_type="base", **CPU)
+    np.testing.assert_allclose(raw_of(model), raw + 2, atol=1e-6)
+
+
+def test_a_model_without_its_head_is_refused_and_not_scored_at_random(tmp_path: Path):
+    folder = full_model(tmp_path / "a")
+    without(folder / "model.safetensors", "score")
+    with pytest.raises(UserError, match=r"lacks score.weight, so its scores would be those of"):
+        RewardModel.from_pretrained(folder, reward_model_type="base", **CPU)
+    without(folder / "model.safetensors", "layers.1.mlp.up_proj")
+    with pytest.raises(UserError, match=r"lacks weights that fit, among them model.layers.1.mlp"):
+        RewardModel.from_pretrained(folder, reward_model_type="base", **CPU)
+    plain = tiny_model("llama")  # a causal language model
+    with pytest.raises(UserError, match=r"lacks score.weight"):
+        RewardModel.from_pretrained(plain, reward_model_type="base", **CPU)
+    wide = full_model(tmp_path / "wide", num_outputs=2)
+    without(wide / "model.safetensors", "score", renamed="v_head")
+    config = json.loads((wide / "config.json").read_text()) | {
+        "architectures": ["LlamaForCausalLM"]
+    }
+    (wide / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"head v_head.weight has the shape \(2, 32\); expected"):
+        RewardModel.from_pretrained(wide, reward_model_type="base", **CPU)
+
+
+def test_an_adapter_without_its_head_or_task_is_refused(tmp_path: Path):
+    folder = save_adapter(tmp_path / "a", tiny_model("llama"), Point())
+    config = json.loads((folder / "adapter_config.json").read_text())
+    for kind in ("CAUSAL_LM", None):
+        (folder / "adapter_config.json").write_text(json.dumps(config | {"task_type": kind}))
+        with pytest.raises(UserError, match=rf"task type {kind}; a reward model's is SEQ_CLS"):
+            RewardModel.from_pretrained(folder, **CPU)
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    without(folder / "adapter_model.safetensors", "score")
+    with pytest.raises(UserError, match=r"nor .* has score.weight, so scores would be those"):
+        RewardModel.from_pretrained(folder, **CPU)
+    (folder / "adapter_model.safetensors").write_bytes(b"\x10")
+    with pytest.raises(UserError, match=r"adapter .* cannot be read: "):
+        RewardModel.from_pretrained(folder, **CPU)
+    (folder / "adapter_model.safetensors").unlink()
+    with (folder / "adapter_model.bin").open("wb") as file:
+        pickle.dump({"x": Path("y")}, file)
+    with pytest.raises(UserError, match=r"is a pickle of more than tensors.*save_file"):
+        RewardModel.from_pretrained(folder, **CPU)
+
+
+def test_what_cannot_be_loaded_is_one_line(tmp_path: Path):
+    folder = full_model(tmp_path / "a")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"cannot be loaded: "):
+        RewardModel.from_pretrained(folder, reward_model_type="base", **CPU)
+    other = full_model(tmp_path / "b")
+    config = json.loads((other / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"cannot be loaded: "):
+        RewardModel.from_pretrained(other, reward_model_type="base", **CPU)
+
+
+def test_a_checkpoint_that_scores_otherwise_once_loaded_is_refused(tmp_path: Path):
+    model = RewardModel.from_pretrained(
+        save_adapter(tmp_path / "a", tiny_model("bert"), Normal()), **CPU
+    )
+    model.save_pretrained(tmp_path / "same")
+    embeddings = model.model.get_base_model().bert.embeddings.word_embeddings.weight
+    embeddings.data += torch.randn(embeddings.shape, generator=torch.manual_seed(0))
+    with pytest.raises(UserError, match=r"its scores of 2 texts differ from the model's by up to"):
+        model.save_pretrained(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 PUBLISHED = {

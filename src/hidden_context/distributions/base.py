@@ -30,6 +30,8 @@ class Family(ABC, Generic[UtilityT]):
     """The name on command lines and in files."""
     published_options: ClassVar[tuple[str, ...]] = ()
     """Fields that the published folder names end with, in order."""
+    mean_output: ClassVar[int | None] = None
+    """The output that is the mean, where one is."""
     learnable: ClassVar[tuple[str, ...]] = ()
     """Options between -1 and 1 that training may fit with the weights (`--learn`)."""
     renamed_options: ClassVar[Mapping[str, str]] = {}

@@ -98,6 +98,7 @@ class Normal(Family[NormalUtility]):
     """Mean, and softplus of the second output as standard deviation."""
 
     name: ClassVar[str] = "mean_and_variance"
+    mean_output: ClassVar[int | None] = 0
     outputs_each: ClassVar[int] = 2
     published_options: ClassVar[tuple[str, ...]] = ("variance_penalty",)
     learnable: ClassVar[tuple[str, ...]] = ("correlation",)

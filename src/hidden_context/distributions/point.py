@@ -53,6 +53,7 @@ class Point(Family[PointUtility]):
     """The ordinary scalar reward model."""
 
     name: ClassVar[str] = "base"
+    mean_output: ClassVar[int | None] = 0
 
     def _decode(self, raw: Array) -> PointUtility:
         return PointUtility(raw[..., 0])

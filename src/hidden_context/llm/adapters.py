@@ -28,8 +28,8 @@ def with_adapters(model: Any) -> Any:
         r=RANK,
         lora_alpha=ALPHA,
         lora_dropout=DROPOUT,
-        target_modules=None if known else "all-linear",
-        modules_to_save=["pooler"] if getattr(model, "has_new_pooler", False) else None,
+        target_modules=_targets(model, known=known),
+        modules_to_save=_made_anew(model) or None,
         fan_in_fan_out=model.config.model_type == "gpt2",
     )
     with quietly():
@@ -38,6 +38,26 @@ def with_adapters(model: Any) -> Any:
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
     return model
+
+
+def _targets(model: Any, *, known: bool) -> Any:
+    """What adapters are put on; of mixtures of experts the attention alone, never their router."""
+    sizes = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    if any(getattr(model.config, name, None) for name in sizes):
+        linear = {
+            name.rpartition(".")[2]
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and "attn" in name
+        }
+        usual = linear & {"q_proj", "v_proj"}
+        return sorted(usual if len(usual) == 2 else linear)
+    return None if known else "all-linear"
+
+
+def _made_anew(model: Any) -> list[str]:
+    """Modules with weights that the pretrained model lacks, beside the head that PEFT trains."""
+    modules = {key.rpartition(".")[0] for key in model.fresh_keys}
+    return sorted(name for name in modules if name.split(".")[0] not in ("classifier", "score"))
 
 
 @contextmanager

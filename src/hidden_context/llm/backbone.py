@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -31,11 +32,13 @@ def load_backbone(
 
     A head that the checkpoint does not have, or has in another width, is new: each output is
     scaled by its number in `head_scales` (`HEAD_SCALE` if not given; see `Family.head_scales`), and
-    layers of the head before the last by the largest. Decoders pool by attention mask, whatever
-    their pad token is; see `read_in_batches`. No remote code is run.
+    layers of the head before the last by the largest. `fresh_keys` of the model says which weights
+    are new, `replaced_width` which width a head had that was replaced. Decoders pool by attention
+    mask, whatever their pad token is; see `read_in_batches`. No remote code is run.
 
     Raises:
-        UserError: There is no such model, or it cannot be loaded.
+        UserError: There is no such model, it cannot be loaded or lacks weights of more than its
+            head and pooler, or is of a kind that cannot score texts one by one.
     """
     with opening("model", model_name):
         model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -45,21 +48,53 @@ def load_backbone(
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
-    head = head_name(model)
-    fresh = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    lacking = sorted(key for key in fresh if not key.startswith(head) and "pooler" not in key)
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise UserError(
+            f"model {model_name} is an encoder with a decoder, whose head reads the last end of "
+            "text among other tokens; give an encoder or a decoder."
+        )
+    mismatched = {key: shapes for key, *shapes in loading["mismatched_keys"]}
+    fresh = {*loading["missing_keys"], *mismatched}
+    inner = f"{model.base_model_prefix}."
+    lacking = sorted(key for key in fresh if key.startswith(inner) and not _is_pooler(key))
     if lacking:
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
-    if any(key.startswith(head) for key in fresh):
-        with torch.no_grad():
-            scales = torch.tensor(head_scales or [HEAD_SCALE] * num_outputs)
-            for parameter in getattr(model, head).parameters():
-                last = len(parameter) == num_outputs
-                by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
-                parameter.mul_(by.to(parameter))
+    of_head = [key for key in fresh if not key.startswith(inner)]
+    with torch.no_grad():
+        scales = torch.tensor(head_scales or [HEAD_SCALE] * num_outputs)
+        for key in of_head:
+            parameter = model.get_parameter(key)
+            last = len(parameter) == num_outputs
+            by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
+            parameter.mul_(by.to(parameter))
     model = read_in_batches(model)
-    model.has_new_pooler = any("pooler" in key for key in fresh)
+    model.fresh_keys = frozenset(fresh)
+    widths = [shapes[0][0] for key, shapes in mismatched.items() if key.endswith("weight")]
+    model.replaced_width = int(widths[0]) if widths else None
     return model
+
+
+def _is_pooler(key: str) -> bool:
+    return "pooler" in key or "sequence_summary" in key
+
+
+AFTER_THE_PAD_TOKEN = {
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "lilt",
+    "longformer",
+    "luke",
+    "markuplm",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
+"""Architectures whose positions are counted from the pad token's id on."""
 
 
 @contextmanager
@@ -74,14 +109,45 @@ def opening(what: str, name: str) -> Iterator[None]:
     try:
         with quietly():
             yield
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{what} {name} cannot be loaded: {reason}") from error
 
 
 def head_name(model: Any) -> str:
-    """Attribute of the head: `score` of decoders, `classifier` of encoders."""
-    return "score" if hasattr(model, "score") else "classifier"
+    """Attribute of the head: `score` of decoders, `classifier` of most encoders.
+
+    Raises:
+        UserError: The architecture calls it by another name.
+    """
+    for name in ("score", "classifier", "logits_proj"):
+        if hasattr(model, name):
+            return name
+    raise UserError(f"{type(model).__name__} has a head of a name that is not known.")
+
+
+def keep_head(model: Any, model_name: str, output: int | None) -> None:
+    """Make the one row of the head that was replaced that of an output of the new head.
+
+    Raises:
+        UserError: There was no head of one output, or the family has no output that is the mean.
+    """
+    if output is None or model.replaced_width != 1:
+        had = "no head" if model.replaced_width is None else f"a head of {model.replaced_width}"
+        raise UserError(
+            f"keep_head: {model_name} has {had} that is replaced, and the mean must be one output "
+            "of the family (base, mean_and_variance); leave keep_head out."
+        )
+    with opening("model", model_name):
+        trained = AutoModelForSequenceClassification.from_pretrained(model_name, num_labels=1)
+    name = head_name(model)
+    old, new = getattr(trained, name), getattr(model, name)
+    if not isinstance(old, torch.nn.Linear):
+        raise UserError(f"keep_head: the head of {model_name} has several layers.")
+    with torch.no_grad():
+        new.weight[output] = old.weight[0].to(new.weight)
+        if old.bias is not None:
+            new.bias[output] = old.bias[0].to(new.bias)
 
 
 @contextmanager
@@ -127,9 +193,50 @@ def load_config(model_name: str) -> Any:
 
 
 def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
-    """`max_length`, or the number of positions that a model has, if that is smaller (tokens)."""
-    positions = getattr(config, "max_position_embeddings", None) or max_length
-    return int(min(max_length, tokenizer.model_max_length, positions))
+    """`max_length`, or the number of usable positions of a model, if that is smaller (tokens).
+
+    Positions of RoBERTa and its kin begin after that of the pad token. Rotary positions that are
+    stretched only for longer batches (longrope, dynamic) are used as far as they are not: beyond,
+    the score of a text would depend on what is scored with it.
+    """
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    if config.model_type in AFTER_THE_PAD_TOKEN and positions > 0:
+        positions -= (config.pad_token_id or 0) + 1
+    longest = [max_length, tokenizer.model_max_length]
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    if rope.get("rope_type", rope.get("type")) in ("longrope", "dynamic"):
+        original = rope.get("original_max_position_embeddings") or getattr(
+            config, "original_max_position_embeddings", None
+        )
+        longest.append(original or positions)
+    if positions > 0:  # -1 is XLNet's for none
+        longest.append(positions)
+    return int(min(longest))
+
+
+def check_token_ids(token_ids: Sequence[np.ndarray], model: Any, tokenizer: Any) -> None:
+    """Refuse a token that the model has no embedding for.
+
+    Raises:
+        UserError: It names the token.
+    """
+    known = unwrapped(model).get_input_embeddings().num_embeddings
+    for ids in token_ids:
+        if len(ids) and ids.max() >= known:
+            token = tokenizer.convert_ids_to_tokens(int(ids.max()))
+            raise UserError(
+                f"token {token!r} has the id {ids.max()}, but the model has embeddings of {known} "
+                "tokens; give the tokenizer that belongs to the model (tokenizer_name)."
+            )
+
+
+def usable_pad_token(model: Any, pad_token_id: int | None) -> int | None:
+    """A token to pad with that has an embedding; it is masked, so that any will do."""
+    known = model.get_input_embeddings().num_embeddings
+    if pad_token_id is not None and pad_token_id < known:
+        return pad_token_id
+    own = model.config.pad_token_id
+    return own if own is not None and own < known else None
 
 
 def unwrapped(model: Any) -> Any:
@@ -177,8 +284,10 @@ def padded(token_ids: Sequence[np.ndarray], pad_token_id: int | None) -> dict[st
 
 class _ReadsBatches:
     accepts_loss_kwargs = False
-    has_new_pooler = False
-    """Whether the pooler of an encoder was made anew, as its pretraining did without one."""
+    fresh_keys: frozenset[str] = frozenset()
+    """Weights that were made anew, as the checkpoint lacks them or has them in another width."""
+    replaced_width: int | None = None
+    """Outputs of a head that was replaced by a new one."""
     stock_attention: str | None = None
     """The model's own attention, while it shares prefixes; see `share_prefixes`."""
     shortens_last_layer = True

@@ -1,5 +1,6 @@
 """Reward models on disk: weights in safetensors, the tokenizer, and what they mean."""
 
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
 from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
+from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
 
@@ -97,6 +99,8 @@ def load_checkpoint(
         backbone = load_backbone(record.model_name, num_outputs, dtype=dtype)
     if record.is_adapter:
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
+    elif backbone.fresh_keys:
+        _take_head(backbone, record)
     return backbone.eval(), tokenizer
 
 
@@ -198,12 +202,37 @@ def _backbone(
 
 
 def _check_width(folder: Path, family: Family) -> None:
-    width = len(read_json(folder / "config.json").get("id2label", {})) or 2  # transformers' default
+    config = read_json(folder / "config.json")
+    if not any("SequenceClass" in str(kind) for kind in config.get("architectures") or ()):
+        return  # a head of another tool is checked by its shape
+    width = len(config.get("id2label", {})) or 2  # transformers' default
     if width != family.num_outputs:
         raise UserError(
             f"{folder} has a head of {width} outputs, but family {family.name} reads "
             f"{family.num_outputs}; its record and its weights do not belong together."
         )
+
+
+def _take_head(model: Any, record: CheckpointRecord) -> None:
+    """Give a model whose file lacks a head the one that another tool wrote there.
+
+    Raises:
+        UserError: There is none, or more is lacking; scores would be those of random weights.
+    """
+    name = head_name(model)
+    lacking = sorted(model.fresh_keys)
+    head = None
+    if lacking == [f"{name}.weight"]:
+        width = model.get_parameter(lacking[0]).shape[1]
+        head = head_of_another_tool(record.folder, record.family.num_outputs, width)
+    if head is None:
+        raise UserError(
+            f"{record.folder} lacks {', '.join(lacking)}, so its scores would be those of random "
+            "weights; give a checkpoint with its head (heads are also read under the names of "
+            f"other tools: {', '.join(HEAD_TENSORS)})."
+        )
+    setattr(model, name, head.to(getattr(model, name).weight))
+    model.fresh_keys = frozenset()
 
 
 def _with_head(backbone: Any, num_outputs: int) -> Any:
@@ -213,6 +242,7 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
     if getattr(head, "out_features", num_outputs) != num_outputs:
         fresh = torch.nn.Linear(head.in_features, num_outputs, bias=head.bias is not None)
         setattr(backbone, name, fresh.to(head.weight))
+        backbone.fresh_keys |= {f"{name}.weight"}
         backbone.num_labels = backbone.config.num_labels = num_outputs
     return backbone
 
@@ -220,19 +250,53 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    saved = read_json(record.folder / "adapter_config.json").get("modules_to_save") or ()
-    if backbone.has_new_pooler and "pooler" not in saved:
+    kind = read_json(record.folder / "adapter_config.json").get("task_type")
+    _check_brings_all(backbone, record)
+    if kind != "SEQ_CLS":
         raise UserError(
-            f"neither adapter {record.folder} nor {record.model_name} has the pooler that the "
-            "adapter was trained with, so its scores are lost; train it again."
+            f"adapter {record.folder} is of task type {kind}; a reward model's is SEQ_CLS. Merge "
+            "it into its backbone together with its head, and give that."
         )
     try:
         with quietly(), warnings.catch_warnings():
             warnings.simplefilter("error", category=UserWarning)  # keys that fit nothing
             return PeftModel.from_pretrained(backbone, str(record.folder), torch_device="cpu")
-    except (OSError, ValueError, RuntimeError, KeyError, UserWarning) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, UserWarning) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             f"adapter {record.folder} does not fit {record.model_name} with "
             f"{record.family.num_outputs} outputs: {reason}"
         ) from error
+
+
+def _check_brings_all(backbone: Any, record: CheckpointRecord) -> None:
+    """Refuse an adapter without the weights that its backbone lacks.
+
+    Raises:
+        UserError: It names them, or the adapter cannot be read.
+    """
+    from peft.utils import load_peft_weights
+
+    try:
+        weights = load_peft_weights(str(record.folder), device="cpu")
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"adapter {record.folder} is a pickle of more than tensors, which could run code, so "
+            f"it was not opened ({reason}). If you trust it, load it once with "
+            "torch.load(..., weights_only=False) and write it with safetensors.torch.save_file as "
+            "adapter_model.safetensors."
+        ) from error
+    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"adapter {record.folder} cannot be read: {reason}") from error
+    brought = {
+        key.removeprefix("base_model.model.").replace("modules_to_save.default.", "")
+        for key in weights
+    }
+    lacking = sorted(backbone.fresh_keys - brought)
+    if lacking:
+        raise UserError(
+            f"neither adapter {record.folder} nor {record.model_name} has {', '.join(lacking)}, so "
+            "scores would be those of random weights; train it again, or give the whole model."
+        )

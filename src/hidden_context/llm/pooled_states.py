@@ -14,7 +14,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
-from hidden_context.llm.backbone import load_tokenizer, longest_text, opening, padded
+from hidden_context.llm.backbone import (
+    load_tokenizer,
+    longest_text,
+    opening,
+    padded,
+    usable_pad_token,
+)
 from hidden_context.llm.batching import TOKEN_BUDGETS
 from hidden_context.llm.packing import groups_of_like_length
 from hidden_context.llm.tokens import tokenize
@@ -54,6 +60,7 @@ class PooledStates:
                 model_name, dtype=dtype, output_loading_info=True
             )
         self._tokenizer = load_tokenizer(model_name)
+        self._pad_token_id = usable_pad_token(model, self._tokenizer.pad_token_id)
         self._new = {*loading["missing_keys"]}
         """Weights that the checkpoint lacks; only those of a pooler, which is not used."""
         if model.config.is_encoder_decoder:
@@ -98,7 +105,7 @@ class PooledStates:
 
     @torch.inference_mode()
     def _pooled(self, token_ids: Sequence[np.ndarray]) -> np.ndarray:
-        batch = send_to_device(padded(token_ids, self._tokenizer.pad_token_id), self._device)
+        batch = send_to_device(padded(token_ids, self._pad_token_id), self._device)
         states = self._model(**batch).last_hidden_state.float()
         mask = batch["attention_mask"]
         if self._pooling == "mean":

@@ -34,6 +34,7 @@ from hidden_context.llm.checkpoint import (
 )
 from hidden_context.llm.given_texts import GivenText, whole_texts
 from hidden_context.llm.rendering import Render, date_of, example_line
+from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.score import Scorer
 from hidden_context.llm.score_rows import OutputsOfRows, Rows, score_rows
 from hidden_context.llm.scoring_options import ScoringOptions
@@ -340,6 +341,7 @@ class RewardModel:
             outcome_model=self.outcome_model,
             **{name: self.record[name] for name in OF_TRAINING if name in self.record},
         )
+        check_saved(partial, self.model)
         partial.rename(folder)
 
     @property

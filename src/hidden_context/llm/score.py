@@ -15,6 +15,7 @@ from hidden_context.comparisons.texts import Text
 from hidden_context.device import for_loss
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
+from hidden_context.llm.backbone import check_token_ids, unwrapped, usable_pad_token
 from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided, model_inputs
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.scoring_options import ScoringOptions
@@ -44,6 +45,7 @@ class Scorer:
         self._entered = ExitStack()
         self._batching: Batching | None = None
         self._warned = False
+        self._pad_token_id = usable_pad_token(unwrapped(model), tokenizer.pad_token_id)
         self._token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
 
     def __enter__(self) -> Self:
@@ -104,6 +106,7 @@ class Scorer:
         if not distinct:
             return raw
         texts = [token_ids[same[0]] for same in distinct]
+        check_token_ids(texts, self._model, self._tokenizer)
         batching = self._choose_batching(texts)
         budget, batch_size = self._token_budget, self.options.batch_size
         for indices in divided(texts, batching, token_budget=budget, batch_size=batch_size):
@@ -120,7 +123,7 @@ class Scorer:
                 self._model,
                 self.options.batching,
                 texts,
-                self._tokenizer.pad_token_id,
+                self._pad_token_id,
                 longest=self.options.max_length,
             )
         longest = max(map(len, texts))
@@ -135,7 +138,7 @@ class Scorer:
 
     @torch.inference_mode()
     def _forward(self, texts: Sequence[np.ndarray], batching: Batching) -> np.ndarray:
-        inputs = model_inputs(texts, batching, self._tokenizer.pad_token_id)
+        inputs = model_inputs(texts, batching, self._pad_token_id)
         outputs = self._model(**send_to_device(inputs, self._model.device))
         raw = for_loss(outputs.logits).cpu().numpy()
         if not np.isfinite(raw).all():

@@ -19,18 +19,23 @@ from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import (
+    check_token_ids,
+    keep_head,
     load_backbone,
     load_config,
     load_tokenizer,
     longest_text,
     quietly,
+    usable_pad_token,
 )
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
 from hidden_context.llm.rendering import Render, date_of, default_render, example_line
 from hidden_context.llm.reward_model import RewardModel
+from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.schedules import SCHEDULES, check_schedule
+from hidden_context.llm.shared_prefix import separate_prefixes
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
 from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
@@ -273,14 +278,17 @@ def _trainer(
     model = load_backbone(
         model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
     )
-    model.config.pad_token_id = tokenizer.pad_token_id
+    _tell_of_head(model, model_name, family, settings)
+    check_token_ids([ids for one in train_data.observations for ids in one.texts], model, tokenizer)
+    pad_token_id = usable_pad_token(model, tokenizer.pad_token_id)
+    model.config.pad_token_id = pad_token_id
     arguments = _training_arguments(
         settings, steps_folder, bf16=bf16, evaluate=bool(tests), progress=progress
     )
     return PreferenceTrainer(
         likelihood=likelihood,
         likelihood_learning_rate=settings.likelihood_learning_rate,
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=pad_token_id,
         batching=settings.batching,
         schedule=SCHEDULES.get(settings.lr_scheduler_type),
         model=with_adapters(model) if settings.use_peft else model,
@@ -289,6 +297,21 @@ def _trainer(
         eval_dataset=tests.get(TEST, tests) or None,
         processing_class=tokenizer,
     )
+
+
+def _tell_of_head(model: Any, name: str, family: Family, settings: TrainingSettings) -> None:
+    """Say which weights are made anew; a trained head is replaced only aloud."""
+    if settings.keep_head:
+        keep_head(model, name, family.mean_output)
+    if model.replaced_width is not None:
+        kept = "; the mean starts from it" if settings.keep_head else " (keep_head starts from it)"
+        warnings.warn(
+            f"the trained head of {name}, of {model.replaced_width} outputs, is replaced by one of "
+            f"{family.num_outputs}{kept}",
+            stacklevel=5,
+        )
+    elif model.fresh_keys:
+        logger.info("made anew and trained: %s", ", ".join(sorted(model.fresh_keys)))
 
 
 def _training_arguments(
@@ -347,6 +370,10 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         },
         **record,
     )
+    if trainer.accelerator.num_processes == 1:
+        texts = [ids for one in trainer.train_dataset[:2] for ids in one.texts]  # pyrefly: ignore
+        separate_prefixes(trainer.model)
+        check_saved(partial, trainer.model, texts)
     partial.rename(folder)
     learned = [f"{name} {getattr(family, name):.3g}" for name in trainer.likelihood.options]
     if trainer.likelihood.learns_outcomes:

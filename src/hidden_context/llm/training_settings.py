@@ -74,6 +74,9 @@ class TrainingSettings:
     turns where the tokenizer has a chat template."""
     bf16: bool = True
     """Compute in bfloat16 where the device has it (the loss is in float32 in any case)."""
+    keep_head: bool = False
+    """Where the backbone has a trained head of one output and the family has more: start the mean's
+    output from it."""
     use_peft: bool = True
     """Train LoRA adapters (r 8, alpha 32, dropout 0.1) and the head, or all weights."""
     optim: str = "adamw_torch"

@@ -1,0 +1,56 @@
+"""A checkpoint that was written is loaded, and must score as the model in memory does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hidden_context.errors import UserError
+from hidden_context.llm.backbone import padded, unwrapped, usable_pad_token
+from hidden_context.llm.checkpoint import find_checkpoint, load_checkpoint
+
+FEW_TOKENS = 64
+"""Of a text that both score."""
+PROBES = [np.arange(1, 9), np.arange(2, 21)]
+"""Token ids where there are no texts; every model has embeddings of these."""
+ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-4}
+"""How much scores may differ, of one plus the greatest; in half precision `ROUNDING_OF_HALF`."""
+ROUNDING_OF_HALF = 0.05
+
+
+def check_saved(folder: Path, model: Any, token_ids: Sequence[np.ndarray] = PROBES) -> None:
+    """Load a checkpoint and compare its scores of a few texts with those of a model.
+
+    The folder stays as it is; the second copy is on the model's device only meanwhile.
+
+    Raises:
+        UserError: The scores differ by more than rounding, or the checkpoint cannot be loaded.
+    """
+    inner = unwrapped(model)
+    texts = [ids[:FEW_TOKENS] for ids in token_ids]
+    expected = _scores(model, texts)
+    loaded, _ = load_checkpoint(find_checkpoint(str(folder)), dtype=inner.dtype)
+    scores = _scores(loaded.to(inner.device), texts)
+    largest = float(np.abs(expected - scores).max())
+    tolerance = ROUNDING.get(inner.dtype, ROUNDING_OF_HALF) * (1 + float(np.abs(expected).max()))
+    if not largest <= tolerance:
+        raise UserError(
+            f"{folder} was written, but when it is loaded its scores of {len(texts)} texts differ "
+            f"from the model's by up to {largest:.3g}; it is not to be used, and what was saved "
+            "before is intact."
+        )
+
+
+@torch.inference_mode()
+def _scores(model: Any, texts: Sequence[np.ndarray]) -> np.ndarray:
+    inner = unwrapped(model)
+    was_training = model.training
+    model.eval()
+    try:
+        batch = padded(texts, usable_pad_token(inner, inner.config.pad_token_id))
+        on_device = {name: value.to(inner.device) for name, value in batch.items()}
+        return model(**on_device).logits.float().cpu().numpy()
+    finally:
+        model.train(was_training)
