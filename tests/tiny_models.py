@@ -45,7 +45,10 @@ def make_tokenizer(*, eos_is_pad: bool = False, encoder: bool = False) -> PreTra
     special = ["<pad>", "<s>", "</s>", "<unk>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet
+        vocab_size=VOCABULARY,
+        special_tokens=special,
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
     if encoder:

@@ -1,9 +1,11 @@
 """Layouts of public preference data: each is read as it says, or refused by its column's name."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from layouts import HEADER, lines
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.comparisons.schema import Comparison
@@ -230,3 +232,8 @@ def test_texts_beside_whole_dialogues_are_carried():
     row = {"chosen": dialogue.format("a"), "rejected": dialogue.format("b")}
     data = Comparisons.from_rows([row | {"rationale": "It is the better one of both."}], "data")
     assert data.columns.carried == ("rationale",)
+
+
+def test_the_table_of_layouts_is_what_the_readers_read():
+    page = Path(__file__).parents[2] / "docs" / "layouts.md"
+    assert page.read_text(encoding="utf-8").splitlines() == [*HEADER.splitlines(), *lines()]

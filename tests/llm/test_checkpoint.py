@@ -168,8 +168,8 @@ def without(file: Path, part: str, *, renamed: str | None = None) -> None:
 
 def full_model(folder: Path, architecture: str = "llama", *, num_outputs: int = 1) -> Path:
     """A reward model of any tool: all weights, without a record of ours."""
-    torch.manual_seed(3)
     model = load_backbone(str(tiny_model(architecture)), num_outputs, dtype=torch.float32)
+    torch.manual_seed(3)
     torch.nn.init.normal_(model.get_parameter("score.weight"), std=0.3)
     model.save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -109,7 +108,9 @@ def opening(what: str, name: str) -> Iterator[None]:
     try:
         with quietly():
             yield
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the libraries make of a damaged file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{what} {name} cannot be loaded: {reason}") from error
 

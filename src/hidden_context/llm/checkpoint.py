@@ -63,7 +63,7 @@ def find_checkpoint(
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
     record = folder / CHECKPOINT_RECORD
-    recorded = read_json(record) if record.is_file() else {}
+    recorded = _json_object(record) if record.is_file() else {}
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(
@@ -140,6 +140,13 @@ def save_record(
     write_json(folder / CHECKPOINT_RECORD, record)
 
 
+def _json_object(file: Path) -> Mapping[str, Any]:
+    value = read_json(file)
+    if not isinstance(value, dict):
+        raise UserError(f"{file} holds {type(value).__name__}; expected a JSON object.")
+    return value
+
+
 def _local_folder(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
@@ -191,7 +198,7 @@ def _backbone(
     """The backbone of an adapter: the one given, or the one it was made from; else the folder."""
     made_from = recorded.get("model_name")
     if is_adapter and not made_from:
-        made_from = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+        made_from = _json_object(folder / "adapter_config.json").get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
         warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
     if not is_adapter:
@@ -202,7 +209,7 @@ def _backbone(
 
 
 def _check_width(folder: Path, family: Family) -> None:
-    config = read_json(folder / "config.json")
+    config = _json_object(folder / "config.json")
     if not any("SequenceClass" in str(kind) for kind in config.get("architectures") or ()):
         return  # a head of another tool is checked by its shape
     width = len(config.get("id2label", {})) or 2  # transformers' default
@@ -250,7 +257,7 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    kind = read_json(record.folder / "adapter_config.json").get("task_type")
+    kind = _json_object(record.folder / "adapter_config.json").get("task_type")
     _check_brings_all(backbone, record)
     if kind != "SEQ_CLS":
         raise UserError(
@@ -261,7 +268,7 @@ def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
         with quietly(), warnings.catch_warnings():
             warnings.simplefilter("error", category=UserWarning)  # keys that fit nothing
             return PeftModel.from_pretrained(backbone, str(record.folder), torch_device="cpu")
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, UserWarning) as error:
+    except Exception as error:  # whatever the libraries make of a damaged file
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             f"adapter {record.folder} does not fit {record.model_name} with "

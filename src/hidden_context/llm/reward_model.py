@@ -136,7 +136,7 @@ class RewardModel:
             )
             reading = checkpoint.recorded.get("reading", {})
             if "template_date" in reading:
-                tokenizer.template_date = date.fromisoformat(reading["template_date"])
+                tokenizer.template_date = _recorded_date(reading["template_date"])
             made_from = None if checkpoint.is_adapter else checkpoint.recorded.get("model_name")
             yield cls(
                 model.to(device),
@@ -397,6 +397,13 @@ class RewardModel:
                 stacklevel=3,
             )
         return outputs
+
+
+def _recorded_date(value: Any) -> date:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the recorded template_date is {value!r}; expected a day.") from error
 
 
 def _texts(candidates: Candidates, *, is_chat: bool) -> Sequence[Text]:
