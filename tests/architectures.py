@@ -53,6 +53,8 @@ SMALL: dict[str, Any] = {
     "eos_token_id": 2,
 }
 """Sizes by the names that configurations have for them."""
+LARGEST = 5_000_000
+"""Weights of a model that is tried."""
 ROWS = [
     {"chosen": f"Human: bread {number}?\n\nAssistant: mix flour", "rejected": other}
     for number, other in enumerate(
@@ -85,7 +87,12 @@ def tried(kind: str, folder: Path) -> tuple[str, str, str]:
     """Whether it trains, is the same when loaded, and shares prefixes; or the reason."""
     try:
         torch.manual_seed(0)
-        backbone = AutoModel.from_config(tiny_config(kind)).eval()
+        config = tiny_config(kind)
+        with torch.device("meta"):
+            size = sum(one.numel() for one in AutoModel.from_config(config).parameters())
+        if size > LARGEST:
+            return f"not tried: {size / 1e6:.0f} million weights at least", "", ""
+        backbone = AutoModel.from_config(config).eval()
         if not backbone.config.is_encoder_decoder:  # these are refused
             backbone(input_ids=torch.tensor([[5, 6, 7]]))
         backbone.save_pretrained(folder / "backbone")

@@ -43,13 +43,15 @@ def run(config: Config) -> None:
     from hidden_context.records import json_text
 
     _check(config)
-    choices = _read(config)
+    choices, account = _read(config)
     if not choices.kept:
         left_out = ", ".join(f"{number} {why}" for why, number in choices.left_out.items())
         raise UserError(f"{config.input} has no prompt to choose for; left out: {left_out}.")
     decisions = [decide(choice, config.rules) for choice in choices.kept]
     counts = disagreements(decisions, config.rules)
     examples = most_different(decisions, config.show)
+    if account:
+        print(account, file=sys.stderr)  # what is printed is the result alone
     if config.json:
         print(json_text(as_json(choices, counts, examples, config.rules), indent=2))
     else:
@@ -77,7 +79,8 @@ def _check(config: Config) -> None:
         raise UserError(f"--reference is {config.reference}; responses are numbered from 1.")
 
 
-def _read(config: Config) -> "Choices":
+def _read(config: Config) -> "tuple[Choices, object]":
+    """The choices, and what was read of a file of comparisons."""
     from hidden_context.aggregation.compared_choices import choices_from_comparisons
     from hidden_context.aggregation.scored_choices import choices_from_scores
     from hidden_context.comparisons.comparisons import Comparisons
@@ -86,7 +89,8 @@ def _read(config: Config) -> "Choices":
 
     if config.column is not None:
         reference = None if config.reference is None else config.reference - 1
-        return choices_from_scores(load_scores(config.input, config.column), reference=reference)
+        scores = load_scores(config.input, config.column)
+        return choices_from_scores(scores, reference=reference), ""
     scored = columns_of(config.input)
     if scored:
         raise UserError(
@@ -95,10 +99,10 @@ def _read(config: Config) -> "Choices":
     comparisons = Comparisons.from_rows(
         read_rows(config.input), str(config.input), ignore_columns=config.ignore_columns
     )
-    print(comparisons.account, file=sys.stderr)  # what is printed is the result alone
-    return choices_from_comparisons(
+    choices = choices_from_comparisons(
         comparisons, group=config.group, keep_incomplete=config.incomplete == "keep"
     )
+    return choices, comparisons.account
 
 
 main = command("aggregate", Config, run)

@@ -56,7 +56,7 @@ def _targets(model: Any, *, known: bool) -> Any:
 
 def _made_anew(model: Any) -> list[str]:
     """Modules with weights that the pretrained model lacks, beside the head that PEFT trains."""
-    modules = {key.rpartition(".")[0] for key in model.fresh_keys}
+    modules = {key.rpartition(".")[0] for key in getattr(model, "fresh_keys", ())}
     return sorted(name for name in modules if name.split(".")[0] not in ("classifier", "score"))
 
 
