@@ -121,7 +121,7 @@ def tried(kind: str, folder: Path) -> tuple[str, str, str]:
 
 def _short(error: Any) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text.replace("|", "/")[:120]
+    return text.replace("|", "/")[:160]
 
 
 def lines() -> Iterator[str]:

@@ -13,18 +13,36 @@ from tiny_models import make_tokenizer, tiny_model
 from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config, RobertaConfig, XLNetConfig
 
 from hidden_context import RewardModel, UserError, load_comparisons, train
+from hidden_context.distributions import Normal
+from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, longest_text
+from hidden_context.llm.checkpoint import save_record
+from hidden_context.llm.saved_check import check_saved
 
 ROWS = [{"chosen": "mix flour and water", "rejected": f"no {number}"} for number in range(4)]
 TOKENIZER: Any = make_tokenizer()
 
 
 @pytest.mark.parametrize(
-    "kind", ["distilbert", "electra", "roberta", "deberta-v2", "xlnet", "mixtral", "qwen3_moe"]
+    "kind", ["distilbert", "electra", "roberta", "deberta-v2", "mixtral", "qwen3_moe"]
 )
 def test_what_is_trained_is_saved_whatever_the_head_is_called(tmp_path: Path, kind: str):
     trained, same, _ = tried(kind, tmp_path)
     assert (trained, same) == ("yes", "yes")
+
+
+@pytest.mark.parametrize("kind", ["xlnet", "fnet"])
+def test_models_that_read_padding_are_refused(tmp_path: Path, kind: str):
+    trained, _, _ = tried(kind, tmp_path)
+    assert "gives a text another score beside a longer one" in trained
+
+
+def test_what_is_saved_of_an_encoder_in_half_precision_is_compared(tmp_path: Path):
+    model = with_adapters(load_backbone(str(tiny_model("bert")), 2, dtype=torch.bfloat16))
+    model.save_pretrained(tmp_path / "a")
+    make_tokenizer(encoder=True).save_pretrained(tmp_path / "a")
+    save_record(tmp_path / "a", family=Normal(), model_name=str(tiny_model("bert")))
+    check_saved(tmp_path / "a", model)
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from hidden_context.errors import UserError
 from hidden_context.llm.backbone import quietly
 
 RANK, ALPHA, DROPOUT = 8, 32, 0.1
@@ -32,8 +33,14 @@ def with_adapters(model: Any) -> Any:
         modules_to_save=_made_anew(model) or None,
         fan_in_fan_out=model.config.model_type == "gpt2",
     )
-    with quietly():
-        model = get_peft_model(model, adapters)
+    try:
+        with quietly():
+            model = get_peft_model(model, adapters)
+    except ValueError as error:
+        raise UserError(
+            f"{type(model).__name__} has no layers for LoRA adapters ({error}); train all of its "
+            "weights (use_peft=False)."
+        ) from error
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)

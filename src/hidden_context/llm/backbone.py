@@ -221,7 +221,7 @@ def check_token_ids(token_ids: Sequence[np.ndarray], model: Any, tokenizer: Any)
     Raises:
         UserError: It names the token.
     """
-    known = unwrapped(model).get_input_embeddings().num_embeddings
+    known = len(unwrapped(model).get_input_embeddings().weight)
     for ids in token_ids:
         if len(ids) and ids.max() >= known:
             token = tokenizer.convert_ids_to_tokens(int(ids.max()))
@@ -233,7 +233,7 @@ def check_token_ids(token_ids: Sequence[np.ndarray], model: Any, tokenizer: Any)
 
 def usable_pad_token(model: Any, pad_token_id: int | None) -> int | None:
     """A token to pad with that has an embedding; it is masked, so that any will do."""
-    known = model.get_input_embeddings().num_embeddings
+    known = len(model.get_input_embeddings().weight)
     if pad_token_id is not None and pad_token_id < known:
         return pad_token_id
     own = model.config.pad_token_id

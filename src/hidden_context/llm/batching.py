@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 
-from hidden_context.llm.backbone import padded, unwrapped
+from hidden_context.errors import UserError
+from hidden_context.llm.backbone import padded, quietly, unwrapped
 from hidden_context.llm.packing import Batching, groups_of_like_length, rows_within_budget
 from hidden_context.llm.shared_prefix import NotExactError, packed_inputs, share_prefixes
 
@@ -18,6 +20,10 @@ TOKEN_BUDGETS = defaultdict(lambda: 16384, cpu=2048, mps=4096)
 
 Fewer cut groups apart or leave a GPU idle; more gain nothing.
 """
+
+
+LONGEST_TRIED = 64
+"""Tokens of a text by which it is found out whether a model reads padding."""
 
 
 def choose_batching(
@@ -32,7 +38,12 @@ def choose_batching(
 
     Prefixes are shared after a trial alone; see `share_prefixes`. Where it fails, texts are
     grouped, and a warning says why.
+
+    Raises:
+        UserError: The score of a text depends on the texts that it is padded with.
     """
+    if not hasattr(unwrapped(model), "score"):  # of decoders it cannot
+        _check_padding(model, texts, pad_token_id)
     if wanted in ("grouped", "padded"):
         return wanted
     if wanted is None and not hasattr(unwrapped(model), "score"):
@@ -43,6 +54,30 @@ def choose_batching(
         warnings.warn(f"batching: grouped, since shared_prefix {reason}", stacklevel=2)
         return "grouped"
     return "shared_prefix"
+
+
+def _check_padding(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | None) -> None:
+    long = max(texts, key=len)[:LONGEST_TRIED]
+    short = long[: max(1, len(long) // 3)]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), quietly():
+            inputs = [padded(batch, pad_token_id) for batch in ([short], [short, long])]
+            device = unwrapped(model).device
+            alone, beside = (
+                model(**send_to_device(batch, device)).logits[0].double() for batch in inputs
+            )
+    finally:
+        model.train(was_training)
+    tolerance = 0.05 if unwrapped(model).dtype in (torch.bfloat16, torch.float16) else 1e-3
+    largest = torch.stack([alone, beside]).abs().max().item()  # a new head's outputs are small
+    if not torch.allclose(alone, beside, rtol=0, atol=tolerance * largest + 1e-9):
+        raise UserError(
+            f"{type(unwrapped(model)).__name__} gives a text another score beside a longer one "
+            f"({beside.tolist()} for {alone.tolist()}): it reads the padding, so no batch of texts "
+            "can be scored soundly; give another model."
+        )
 
 
 def model_inputs(

@@ -47,7 +47,16 @@ from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_compariso
 logger = logging.getLogger(__name__)
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
 """Files of a checkpoint that its scores depend on."""
-OF_TRAINING = ("batching", "config", "counts", "history", "metrics", "reading", "training")
+OF_TRAINING = (
+    "batching",
+    "config",
+    "counts",
+    "history",
+    "made_anew",
+    "metrics",
+    "reading",
+    "training",
+)
 """Fields of a checkpoint's record that say how it was trained."""
 
 
@@ -186,7 +195,7 @@ class RewardModel:
         Raises:
             UserError: A text cannot be read, or prompts have different numbers of responses.
         """
-        vocabulary = self.model.get_input_embeddings().num_embeddings
+        vocabulary = len(self.model.get_input_embeddings().weight)
         options_given = ScoringOptions(**options)
         render = self._render(options_given)
         rows, several = whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
@@ -371,6 +380,15 @@ class RewardModel:
 
     def _show_first(self, rows: Rows, options: ScoringOptions) -> None:
         first = next(iter(rows))[:1]
+        trained = self.record.get("reading", {}).get("render")
+        kinds = {"plain": "plain texts", "chat": "conversations"}
+        given = "plain" if isinstance(first[0], str) else "chat"
+        are_ids = not isinstance(first[0], str) and not isinstance(first[0][0], Mapping)
+        if trained in kinds and trained != given and not are_ids:
+            warnings.warn(
+                f"the model was trained on {kinds[trained]}, but is given {kinds[given]}",
+                stacklevel=4,
+            )
         cut: Any = {"max_length": options.max_length, "overlong": "truncate_left"}
         (ids,) = tokenize(self.tokenizer, first, **cut).token_ids
         logger.info(example_line(self.tokenizer, ids))

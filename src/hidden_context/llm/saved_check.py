@@ -23,16 +23,22 @@ ROUNDING_OF_HALF = 0.05
 def check_saved(folder: Path, model: Any, token_ids: Sequence[np.ndarray] = PROBES) -> None:
     """Load a checkpoint and compare its scores of a few texts with those of a model.
 
-    The folder stays as it is; the second copy is on the model's device only meanwhile.
+    The folder stays as it is. The model is in the processor's memory meanwhile.
 
     Raises:
         UserError: The scores differ by more than rounding, or the checkpoint cannot be loaded.
     """
     inner = unwrapped(model)
+    device = inner.device
     texts = [ids[:FEW_TOKENS] for ids in token_ids]
     expected = _scores(model, texts)
-    loaded, _ = load_checkpoint(find_checkpoint(str(folder)), dtype=inner.dtype)
-    scores = _scores(loaded.to(inner.device), texts)
+    model.to("cpu")  # both may not fit
+    try:
+        loaded, _ = load_checkpoint(find_checkpoint(str(folder)), dtype=inner.dtype)
+        scores = _scores(loaded.to(device), texts)
+    finally:
+        loaded = None
+        model.to(device)
     largest = float(np.abs(expected - scores).max())
     tolerance = ROUNDING.get(inner.dtype, ROUNDING_OF_HALF) * (1 + float(np.abs(expected).max()))
     if not largest <= tolerance:
@@ -51,6 +57,8 @@ def _scores(model: Any, texts: Sequence[np.ndarray]) -> np.ndarray:
     try:
         batch = padded(texts, usable_pad_token(inner, inner.config.pad_token_id))
         on_device = {name: value.to(inner.device) for name, value in batch.items()}
-        return model(**on_device).logits.float().cpu().numpy()
+        half = inner.dtype in (torch.bfloat16, torch.float16)  # adapters and heads are not
+        with torch.autocast(inner.device.type, dtype=inner.dtype if half else None, enabled=half):
+            return model(**on_device).logits.float().cpu().numpy()
     finally:
         model.train(was_training)

@@ -26,6 +26,7 @@ from hidden_context.llm.backbone import (
     load_tokenizer,
     longest_text,
     quietly,
+    unwrapped,
     usable_pad_token,
 )
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
@@ -153,7 +154,14 @@ def train_to(
     counts = {name: part.counts for name, part in data.items()}
     is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
     reading = {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
-    record = {"config": config, "metrics": metrics, "counts": counts, "reading": reading}
+    made_anew = sorted(unwrapped(trainer.model).fresh_keys)
+    record = {
+        "made_anew": made_anew,
+        "config": config,
+        "metrics": metrics,
+        "counts": counts,
+        "reading": reading,
+    }
     _save(trainer, model, folder, **record)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
@@ -370,7 +378,9 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         },
         **record,
     )
-    if trainer.accelerator.num_processes == 1:
+    if trainer.accelerator.num_processes > 1:
+        logger.info("%s is not compared with the model in memory, as by one process", folder)
+    else:
         texts = [ids for one in trainer.train_dataset[:2] for ids in one.texts]  # pyrefly: ignore
         separate_prefixes(trainer.model)
         check_saved(partial, trainer.model, texts)

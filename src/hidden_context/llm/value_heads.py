@@ -1,14 +1,15 @@
 """Heads that other tools have trained, under the names that they write."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from hidden_context.errors import UserError
-from hidden_context.records import read_json
+from hidden_context.records import brief, read_json
 
 HEAD_TENSORS = (
     "v_head.summary",  # TRL's model with a value head, and what LLaMA-Factory saves
@@ -30,7 +31,15 @@ def head_of_another_tool(folder: Path, num_outputs: int, hidden_size: int) -> An
     Raises:
         UserError: A head is there, of another shape than the family has outputs.
     """
-    tensors = dict(_tensors(folder))
+    try:
+        tensors = dict(_tensors(folder))
+    except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
+        raise UserError(f"{folder}: the head cannot be read: {brief(error)}.") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{folder}: value_head.bin is a pickle of more than tensors, which could run code; it "
+            "was not opened. Write it with safetensors.torch.save_file as value_head.safetensors."
+        ) from error
     for name in HEAD_TENSORS:
         weight = tensors.get(f"{name}.weight")
         if weight is None:
