@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test verify slow kill check format bench clean
+.PHONY: help demo test verify slow kill fuzz check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make verify  make test and make slow: everything that must pass"
 	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
 	@echo "make kill    kill every command at 200 random moments; run again, it must end as if unbroken (10 minutes)"
+	@echo "make fuzz    10,000 damaged inputs: each must end with status 0, or 2 and one line"
 	@echo "make check   format check, lint, types and import contracts"
 	@echo "make format  rewrite the code in the house format"
 	@echo "make bench   install, then measure speed against the peers (30 minutes on two quiet cores)"
@@ -33,6 +34,8 @@ slow: $(VENV)/.installed-dev
 
 kill: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/commands $(BIN)/python -m kill
+fuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -110,10 +110,12 @@ def tried(kind: str, folder: Path) -> tuple[str, str, str]:
             output_dir=folder / "rm",
             **settings,
         )
+        raw = model.score_comparisons(data).raw
+        again = RewardModel.from_pretrained(folder / "rm").score_comparisons(data).raw
     except UserError as error:
         return f"refused: {_short(str(error).replace(str(folder), ''))}", "", ""
-    raw = model.score_comparisons(data).raw
-    again = RewardModel.from_pretrained(folder / "rm").score_comparisons(data).raw
+    except Exception as error:  # of the architecture's own code
+        return f"fails: {_short(error)}", "", ""
     is_same = np.allclose(raw, again, atol=1e-5) and np.ptp(raw[:, 0]) > 0
     shares = model.record["batching"] == "shared_prefix"
     return "yes", "yes" if is_same else "no", "yes" if shares else "no"

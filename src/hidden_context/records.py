@@ -119,6 +119,22 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not JSON: {brief(error)}.") from error
 
 
+def read_record(path: Path, *, objects: Sequence[str] = ()) -> dict[str, Any]:
+    """Read one JSON object; its fields `objects` are objects too, where they are there.
+
+    Raises:
+        UserError: The file is missing, is not JSON, or is something else.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path} holds {type(record).__name__}; expected a JSON object.")
+    for name in objects:
+        if not isinstance(record.get(name), dict | None):
+            found = type(record[name]).__name__
+            raise UserError(f"{path}: field {name} is {found}; expected a JSON object.")
+    return {name: value for name, value in record.items() if value is not None}
+
+
 def parse_value(text: str, source: object) -> Any:
     """What a user wrote as JSON or YAML, of plain values: no tags, no objects.
 

@@ -624,7 +624,7 @@ def test_a_family_is_read_from_the_record_a_published_name_or_the_caller(tmp_pat
     write_json(meta_path(other), {"families": {"reward_output": Normal(link="logit").to_dict()}})
     assert load_scores(other, family=Normal()).family == Normal(link="logit")
     write_json(meta_path(other), ["no record"])
-    with pytest.raises(UserError, match=r"meta\.json is no JSON object"):
+    with pytest.raises(UserError, match=r"meta\.json holds list; expected a JSON object"):
         load_scores(other)
 
 

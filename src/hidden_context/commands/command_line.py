@@ -200,6 +200,8 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     Raises:
         UserError: A flag, key or value is not understood; the nearest known name is given.
     """
+    if any("\0" in token for token in argv):
+        raise UserError("an argument holds a NUL character, which no name of a file can.")
     config_parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
     config_parser.add_argument(
         CONFIG_FLAG,

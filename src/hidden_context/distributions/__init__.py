@@ -11,6 +11,7 @@ from hidden_context.distributions.point import Point
 from hidden_context.distributions.quantile import QuantileFunction
 from hidden_context.distributions.shared_context import SharedContext
 from hidden_context.distributions.utility import UtilityDistribution
+from hidden_context.errors import UserError
 
 __all__ = [
     "FAMILIES",
@@ -47,6 +48,12 @@ def make_family(name: str, options: Mapping[str, Any] | None = None) -> Family[A
 
 
 def family_from_dict(record: Mapping[str, Any]) -> Family[Any]:
-    """Inverse of `Family.to_dict`."""
+    """Inverse of `Family.to_dict`.
+
+    Raises:
+        UserError: It is no record of a family.
+    """
+    if not isinstance(record, Mapping):
+        raise UserError(f"a family is recorded as {record!r:.80}; expected its name and options.")
     options = dict(record)
     return make_family(options.pop("name", ""), options)

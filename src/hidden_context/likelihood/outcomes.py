@@ -117,8 +117,20 @@ class OutcomeModel:
 
 
 def outcome_model_from_dict(record: dict[str, Any]) -> OutcomeModel:
-    """Inverse of `OutcomeModel.to_dict`."""
-    return OutcomeModel(record["ties"], tuple(record["thresholds"]), record["davidson"])
+    """Inverse of `OutcomeModel.to_dict`.
+
+    Raises:
+        UserError: A field is missing, or of another kind.
+    """
+    try:
+        thresholds = tuple(map(float, record["thresholds"]))
+        return OutcomeModel(record["ties"], thresholds, float(record["davidson"]))
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"the outcome model {record!r:.200} is damaged: {type(error).__name__} {error}."
+        ) from error
 
 
 def default_outcome_model(

@@ -197,6 +197,8 @@ def _backbone(
 ) -> str:
     """The backbone of an adapter: the one given, or the one it was made from; else the folder."""
     made_from = recorded.get("model_name")
+    if made_from is not None and not isinstance(made_from, str):
+        raise UserError(f"{folder}: the recorded model_name is {made_from!r:.80}; expected a name.")
     if is_adapter and not made_from:
         made_from = _json_object(folder / "adapter_config.json").get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:

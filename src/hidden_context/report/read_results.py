@@ -13,7 +13,7 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
-from hidden_context.records import CHECKPOINT_RECORD, read_json
+from hidden_context.records import CHECKPOINT_RECORD, read_json, read_record
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
@@ -135,7 +135,7 @@ def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
 def _run(scores: Scores) -> Run:
     """What the score file and the checkpoint beside it say of themselves."""
     file = Path(scores.source).parent / CHECKPOINT_RECORD
-    checkpoint: Mapping[str, Any] = read_json(file) if file.is_file() else {}
+    checkpoint = read_record(file, objects=["training", "config"]) if file.is_file() else {}
     return Run(
         name=scores.name,
         family=scores.family.name,
@@ -160,13 +160,14 @@ def _read_synthetic(folder: Path) -> Result:
         models: Mapping[str, Any] = record["models"]
         rows = [_answers("exact", record["exact"]), *starmap(_answers, models.items())]
         env = setting(config["env"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        settings = {"experiment": {**config}, "made by": made_by(record)}
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{file} is damaged: {type(error).__name__} {error}.") from error
     run = Run(
         name=f"synthetic {env}",
         family=", ".join(models),
         data_set="generated",
-        settings={"experiment": config, "made by": made_by(record)},
+        settings=settings,
     )
     return Result(
         title=f"Synthetic experiment {env}",

@@ -15,6 +15,7 @@ from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.outcome_columns import scored_outcome
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.sources import read_rows
+from hidden_context.comparisons.texts import read_text
 from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
@@ -30,7 +31,7 @@ from hidden_context.records import (
     CHECKPOINT_RECORD,
     meta_path,
     provenance,
-    read_json,
+    read_record,
     require_columns,
     write_json,
     write_jsonl,
@@ -43,6 +44,8 @@ OF_PAIRS = ("reward_output_chosen", "reward_output_rejected")
 """Columns of a file of comparisons; their family is recorded as `reward_output`."""
 OUTPUTS = "reward_outputs_"
 """How a column of a file of responses begins; the name of its model follows."""
+RECORDED = ("families", "outcome_model", "counts", "config")
+"""Fields of a score file's record that are objects."""
 
 
 def load_scores(
@@ -198,6 +201,9 @@ def _read(
         outputs = [row[column] for column in columns] if len(columns) > 1 else row[columns[0]]
         raw.append(_outputs(outputs, family, f"{file}, row {number}"))
         prompt, texts = texts_of_row(row)
+        place = f"{file}, row {number}"
+        texts = [None if text is None else read_text(text, place) for text in texts]
+        prompt = read_text(prompt, f"{place}, column 'prompt'") if prompt else None
         if len(texts) != len(raw[-1]):
             raise UserError(
                 f"{file}, row {number}: outputs of {len(raw[-1])} responses, but {len(texts)} "
@@ -281,10 +287,8 @@ def _only_column(row: Mapping[str, Any], file: Path) -> str:
 
 
 def _record(file: Path) -> dict[str, Any]:
-    record = read_json(meta_path(file)) if meta_path(file).is_file() else {}
-    if not isinstance(record, dict):
-        raise UserError(f"{meta_path(file)} is no JSON object.")
-    return record
+    path = meta_path(file)
+    return read_record(path, objects=RECORDED) if path.is_file() else {}
 
 
 def _recorded(record: Mapping[str, Any], column: str) -> Family | None:
@@ -295,13 +299,19 @@ def _recorded(record: Mapping[str, Any], column: str) -> Family | None:
 def _stopping_rule(checkpoint: Path) -> str:
     """When training stopped, from the checkpoint's record."""
     file = checkpoint / CHECKPOINT_RECORD
-    training = read_json(file).get("training") if file.is_file() else None
+    training = read_record(file, objects=["training"]).get("training") if file.is_file() else None
     return stopping_rule(training) if training else UNRECORDED
 
 
 def stopping_rule(training: Mapping[str, Any]) -> str:
     """When training stopped, in words, from `training` of a checkpoint's record."""
-    epochs, size = training["epochs"], training["num_observations"]
+    try:
+        epochs, size = float(training["epochs"]), training["num_observations"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"the record of a training is damaged: {type(error).__name__} {error}; it needs epochs "
+            "and num_observations."
+        ) from error
     return f"after {epochs:g} epoch{'s' * (epochs != 1)} of {size} observations"
 
 
