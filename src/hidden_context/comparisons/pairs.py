@@ -1,13 +1,14 @@
 """The pairs that comparisons and rankings count as, and the length of a response."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from hidden_context.comparisons.schema import Comparison
 from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, opening_of
+from hidden_context.errors import UserError
 
 Texts = Sequence[Text | None]
 
@@ -96,4 +97,6 @@ def _content_length(content: Any) -> int:
         return 0
     if isinstance(content, str):
         return len(content)
+    if not isinstance(content, list) or not all(isinstance(part, Mapping) for part in content):
+        raise UserError(f"a turn's content is {content!r:.60}; expected text, or parts of it.")
     return sum(len(part.get("text") or "") for part in content)

@@ -15,7 +15,6 @@ from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.outcome_columns import scored_outcome
 from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.sources import read_rows
-from hidden_context.comparisons.texts import read_text
 from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
@@ -201,9 +200,6 @@ def _read(
         outputs = [row[column] for column in columns] if len(columns) > 1 else row[columns[0]]
         raw.append(_outputs(outputs, family, f"{file}, row {number}"))
         prompt, texts = texts_of_row(row)
-        place = f"{file}, row {number}"
-        texts = [None if text is None else read_text(text, place) for text in texts]
-        prompt = read_text(prompt, f"{place}, column 'prompt'") if prompt else None
         if len(texts) != len(raw[-1]):
             raise UserError(
                 f"{file}, row {number}: outputs of {len(raw[-1])} responses, but {len(texts)} "
