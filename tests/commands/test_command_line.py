@@ -196,6 +196,11 @@ def test_a_mistake_in_a_file_is_refused(
         assert word in message
 
 
+@pytest.mark.parametrize("flag", ["limit", "template", "output"])
+def test_two_hyphens_are_no_value(flag: str) -> None:
+    assert f"--{flag}: expected one argument" in refusal(["--model_name=gpt2", f"--{flag}=--"])
+
+
 def test_what_has_no_flag_is_refused_in_a_file(config_file: Callable[[str], str]) -> None:
     message = refusal(["a", "--config", config_file("names: [b]")], Copying)
     assert "names" in message

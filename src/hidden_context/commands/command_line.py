@@ -220,6 +220,9 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     if unknown:
         flags = [CONFIG_FLAG, *(f"--{name}" for name in vars(values))]
         raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags))
+    for name, hint in typing.get_type_hints(config_class).items():
+        if getattr(values, name) == [] and typing.get_origin(hint) is not tuple:
+            parser.error(f"--{name}: expected one argument")  # argparse reads --flag=-- as no value
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(values).items()
