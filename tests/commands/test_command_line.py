@@ -182,6 +182,10 @@ def test_a_file_can_give_what_is_required(config_file: Callable[[str], str]) -> 
         ("- a\n- b", ["settings.yaml", "list", "key: value"]),
         ("just text", ["settings.yaml", "str"]),
         ("a: [", ["settings.yaml", "YAML"]),
+        ("template: !!python/object:x {}", ["settings.yaml", "YAML of plain values"]),
+        ("template: 2020-99-99", ["settings.yaml", "month must be in"]),
+        ("template: [[a]]", ["template in", "a list in its list"]),
+        ('template: "a\\0"', ["NUL"]),
     ],
 )
 def test_a_mistake_in_a_file_is_refused(
@@ -190,6 +194,11 @@ def test_a_mistake_in_a_file_is_refused(
     message = refusal(["--model_name=gpt2", "--config", config_file(text)])
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("flag", ["limit", "template", "output"])
+def test_two_hyphens_are_no_value(flag: str) -> None:
+    assert f"--{flag}: expected one argument" in refusal(["--model_name=gpt2", f"--{flag}=--"])
 
 
 def test_what_has_no_flag_is_refused_in_a_file(config_file: Callable[[str], str]) -> None:

@@ -62,7 +62,7 @@ def test_audit_scores_frame_and_raw_row_have_one_length(row: dict[str, Any]):
     assert scores.lengths_of_pairs.tolist() == [expected]
     frame = comparisons.to_frame()
     assert frame[["length_chosen", "length_rejected"]].to_numpy().tolist() == [expected]
-    of_row, texts = texts_of_row(row)
+    of_row, texts = texts_of_row(row, "row 1")
     assert response_lengths(texts, of_row) == expected
 
 

@@ -48,6 +48,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 """Small preference data in many layouts."""
+RULES = ("--rules", "borda", "maximin", "--incomplete=keep")
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+)
 QUICK = 8
 """How often a file is given to a command that answers in milliseconds, for once to `report`."""
 RESPONSES = [{"prompt": f"Human: {i}?", "responses": [" no", " yes"], "id": i} for i in range(3)]
@@ -81,7 +85,9 @@ def _write_models(root: Path) -> None:
         torch.manual_seed(0)
         backbone = load_backbone(name, family.num_outputs, dtype=torch.float32).eval()
         model = with_adapters(backbone) if folder == "adapter" else backbone
-        reward_model = RewardModel(model.eval(), load_tokenizer(name), family, name)
+        tokenizer = load_tokenizer(name)
+        tokenizer.chat_template = TEMPLATE
+        reward_model = RewardModel(model.eval(), tokenizer, family, name)
         reward_model.save_pretrained(root / "models" / folder)
 
 
@@ -97,7 +103,7 @@ def _data(root: Path) -> list[Input]:
             f"--data_path={{}}/{name}.jsonl",
             f"--output={{}}/{out}",
         )
-        aggregate = ("aggregate", f"--input={{}}/{name}.jsonl")
+        aggregate = ("aggregate", f"--input={{}}/{name}.jsonl", *RULES)
         for command in (evaluate, aggregate):
             output = out if command is evaluate else None
             inputs.append(Input("data file", "data", f"{name}.jsonl", command, output))
@@ -125,12 +131,14 @@ def _results(root: Path) -> list[Input]:
         is_score = file.endswith(".jsonl")
         kind = "score file" if is_score else "record"
         report = ("report", "{}", "--out={}/page.html")
-        summarize = ("summarize", "--data_dir={}", "--json={}/summary.json", "--num_resamples=0")
+        summarize = ("summarize", "--data_dir={}", "--json")
         inputs.append(Input(kind, "results", file, report, "page.html"))
         if not file.startswith("audit"):
-            inputs += [Input(kind, "results", file, summarize, "summary.json")] * QUICK
+            inputs += [Input(kind, "results", file, summarize)] * QUICK
         if is_score:
-            aggregate = ("aggregate", f"--input={{}}/{file}")
+            aggregate = ("aggregate", f"--input={{}}/{file}", *RULES)
+            if file.startswith("jailbroken"):
+                aggregate += ("--column=reward_outputs_both_mean_and_variance",)
             inputs += [Input(kind, "results", file, aggregate)] * QUICK
     return inputs
 
@@ -151,7 +159,7 @@ def _checkpoints(root: Path) -> list[Input]:
 
 def _settings(root: Path) -> list[Input]:
     settings = {
-        "summarize": f"data_dir: {root}/results\nrisk: [mean, 'quantile:0.01']\nnum_resamples: 0\n",
+        "summarize": f"data_dir: {root}/results\nrisk: [mean, 'quantile:0.01']\ncurves: quantile\n",
         "evaluate": f"reward_model_checkpoint: {root}/models/full\ndata_path: "
         f"{root}/data/plain.jsonl\nmax_length: 64\nbf16: false\n",
         "train": "model_name: gpt2\nlearning_rate: 1e-4\nreward_model_type: categorical\n"
@@ -178,8 +186,8 @@ def _flags(root: Path) -> list[Input]:
             *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl", "--risk", "mean"),
             *("--reward_model_checkpoints", model, "--reward_model_names", "x"),
         ),
-        "summarize": (f"--data_dir={root}/results", "--risk", "cvar:0.1", "--num_resamples=0"),
-        "aggregate": (f"--input={data}", "--rules", "borda", "maximin"),
+        "summarize": (f"--data_dir={root}/results", "--risk", "cvar:0.1", "--curves=lcb"),
+        "aggregate": (f"--input={data}", *RULES),
         "report": (f"{root}/results", "--out={}/page.html"),
     }
     parsed = {

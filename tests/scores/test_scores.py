@@ -591,6 +591,10 @@ def test_a_row_without_outputs_is_named(tmp_path: Path) -> None:
             "row 1: outputs of 1 responses, but 2 texts",
         ),
         ({"prompt": "Q"}, "row 1: no column 'responses'"),
+        (
+            {"prompt": "Q", "responses": False, "reward_outputs_both": [1.0, 2.0]},
+            "row 1: column 'responses' is bool; expected a list of texts",
+        ),
         ({"responses": ["A"]}, "row 1: no column 'prompt'"),
     ],
 )

@@ -200,8 +200,7 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     Raises:
         UserError: A flag, key or value is not understood; the nearest known name is given.
     """
-    if any("\0" in token for token in argv):
-        raise UserError("an argument holds a NUL character, which no name of a file can.")
+    _refuse_nul(argv)
     config_parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
     config_parser.add_argument(
         CONFIG_FLAG,
@@ -213,6 +212,7 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     given, rest = config_parser.parse_known_args([_with_underscores(token) for token in argv])
     if "config" in given:
         rest = _file_as_flags(given.config, config_class) + rest
+        _refuse_nul(rest)
     parser = _parser_for(config_class, prog, config_parser)
     values, unknown = parser.parse_known_args(rest)
     if unknown and not unknown[0].startswith("-"):
@@ -220,6 +220,9 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     if unknown:
         flags = [CONFIG_FLAG, *(f"--{name}" for name in vars(values))]
         raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags))
+    for name, hint in typing.get_type_hints(config_class).items():
+        if getattr(values, name) == [] and typing.get_origin(hint) is not tuple:
+            parser.error(f"--{name}: expected one argument")  # argparse reads --flag=-- as no value
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(values).items()
@@ -241,6 +244,11 @@ def field_help(config_class: type) -> dict[str, str]:
                 ):
                     sentences[name] = " ".join(sentence.split())
     return sentences
+
+
+def _refuse_nul(arguments: Iterable[str]) -> None:
+    if any("\0" in token for token in arguments):
+        raise UserError("an argument holds a NUL character, which no name of a file can.")
 
 
 class _Parser(argparse.ArgumentParser):

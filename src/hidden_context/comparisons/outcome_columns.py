@@ -123,7 +123,7 @@ def number(row: Row, column: str, place: str, *, most: float = math.inf) -> floa
     value = row[column]
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not (0 <= found <= most and found < math.inf):
         limits = "a number that is not negative" if most == math.inf else f"from 0 to {most:g}"

@@ -203,7 +203,10 @@ def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
     positions = getattr(config, "max_position_embeddings", None) or 0
     if config.model_type in AFTER_THE_PAD_TOKEN and positions > 0:
         positions -= (config.pad_token_id or 0) + 1
-    longest = [max_length, tokenizer.model_max_length]
+    own = tokenizer.model_max_length
+    if not isinstance(own, (int, float)):
+        raise UserError(f"the tokenizer's model_max_length is {own!r:.80}; expected a number.")
+    longest = [max_length, own]
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     if rope.get("rope_type", rope.get("type")) in ("longrope", "dynamic"):
         original = rope.get("original_max_position_embeddings") or getattr(

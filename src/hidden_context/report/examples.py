@@ -58,7 +58,7 @@ def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
     prob = np.exp(scores.log_prob)
 
     def example(number: int) -> Example:
-        prompt, texts = texts_of_row(rows_read.get(number, {}))
+        prompt, texts = texts_of_row(rows_read.get(number, {}), f"row {number + 1}")
         chosen, rejected = (NO_TEXT if text is None else text for text in texts)
         prompt, chosen, rejected = split_prompt(chosen, rejected, prompt)
         return Example(

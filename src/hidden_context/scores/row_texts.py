@@ -7,12 +7,17 @@ from typing import Any
 from hidden_context.comparisons.responses import from_first_turn
 from hidden_context.comparisons.schema import Comparison, prompt_key
 from hidden_context.comparisons.texts import LAST_TURN, Text
+from hidden_context.errors import UserError
 
 
-def texts_of_row(row: Mapping[str, Any]) -> tuple[Text | None, list[Text | None]]:
+def texts_of_row(row: Mapping[str, Any], place: str) -> tuple[Text | None, list[Text | None]]:
     """Prompt and responses of a row of a score file, None where they are not in it."""
     if "responses" in row and "chosen" not in row:
-        return row.get("prompt"), list(row["responses"])
+        responses = row["responses"]
+        if not isinstance(responses, list | tuple):
+            found = type(responses).__name__
+            raise UserError(f"{place}: column 'responses' is {found}; expected a list of texts.")
+        return row.get("prompt"), list(responses)
     return row.get("prompt"), [row.get("chosen"), row.get("rejected")]
 
 

@@ -198,8 +198,9 @@ def _read(
     prompts: list[str] = []
     for number, row in enumerate(rows, start=1):
         outputs = [row[column] for column in columns] if len(columns) > 1 else row[columns[0]]
-        raw.append(_outputs(outputs, family, f"{file}, row {number}"))
-        prompt, texts = texts_of_row(row)
+        place = f"{file}, row {number}"
+        raw.append(_outputs(outputs, family, place))
+        prompt, texts = texts_of_row(row, place)
         if len(texts) != len(raw[-1]):
             raise UserError(
                 f"{file}, row {number}: outputs of {len(raw[-1])} responses, but {len(texts)} "
