@@ -99,7 +99,10 @@ def results_with(folder: Path, text: Callable[[int], str]) -> list[Result]:
     for k, row in enumerate(rows):
         row |= {"prompt": f"p {text(k)}", "chosen": text(k), "rejected": text(k + 1)}
         if k % 2:
-            row["rejected"] = [{"role": text(k)[:50], "content": text(k)}, {"content": text(k + 1)}]
+            row["rejected"] = [
+                {"role": text(k)[:50], "content": text(k)},
+                {"role": "", "content": text(k + 1)},
+            ]
     scores = write_scores(folder / "both" / "categorical_scores.jsonl", Categorical(), rows)
     (folder / "audit.json").write_text(json.dumps(audit))
     other = Result(

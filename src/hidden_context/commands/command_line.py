@@ -221,7 +221,9 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
         flags = [CONFIG_FLAG, *(f"--{name}" for name in vars(values))]
         raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags))
     for name, hint in typing.get_type_hints(config_class).items():
-        if getattr(values, name) == [] and typing.get_origin(hint) is not tuple:
+        kinds = (hint, *typing.get_args(hint))
+        takes_several = any(typing.get_origin(kind) is tuple for kind in kinds)
+        if getattr(values, name) == [] and not takes_several:
             parser.error(f"--{name}: expected one argument")  # argparse reads --flag=-- as no value
     settings = {
         name: tuple(value) if isinstance(value, list) else value

@@ -17,8 +17,40 @@ def texts_of_row(row: Mapping[str, Any], place: str) -> tuple[Text | None, list[
         if not isinstance(responses, list | tuple):
             found = type(responses).__name__
             raise UserError(f"{place}: column 'responses' is {found}; expected a list of texts.")
-        return row.get("prompt"), list(responses)
-    return row.get("prompt"), [row.get("chosen"), row.get("rejected")]
+        prompt, texts = row.get("prompt"), list(responses)
+    else:
+        prompt, texts = row.get("prompt"), [row.get("chosen"), row.get("rejected")]
+    for text in (prompt, *texts):
+        if not _is_text(text):
+            raise UserError(
+                f"{place}: expected texts or lists of messages, found {type(text).__name__} "
+                f"{str(text)[:40]!r}."
+            )
+    return prompt, texts
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text, messages of any roles, or nothing."""
+    if value is None or isinstance(value, str):
+        return True
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(turn, Mapping)
+            and {"role", "content"} <= turn.keys()
+            and _is_content(turn["content"])
+            for turn in value
+        )
+    )
+
+
+def _is_content(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return True
+    return isinstance(value, list) and all(
+        isinstance(part, Mapping) and isinstance(part.get("text"), str | None) for part in value
+    )
 
 
 def prompt_label(prompt: Any, texts: Sequence[Text | None]) -> str:

@@ -239,7 +239,7 @@ def _outputs(outputs: Any, family: Family, place: str) -> np.ndarray:
     """Raw outputs of a row's responses, shape `(K, num_outputs)`."""
     try:
         raw = np.asarray(outputs, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{place}: raw outputs are not numbers of one width ({error}).") from error
     raw = raw[:, None] if raw.ndim == 1 else raw
     if raw.ndim != 2 or raw.shape[1] != family.num_outputs or not np.isfinite(raw).all():
