@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from architectures import tried
+from architectures import HEADER, lines, tried
+from safetensors.torch import load_file, save_file
 from tiny_models import make_tokenizer, tiny_model
 from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config, RobertaConfig, XLNetConfig
 
@@ -156,7 +157,7 @@ def test_a_trained_head_is_replaced_aloud_and_kept_if_asked(tmp_path: Path):
     )
     texts = ["bread", "mix flour and water"]
     np.testing.assert_allclose(kept.reward(texts), before.reward(texts), atol=1e-4)
-    with pytest.raises(UserError, match=r"keep_head: .* and the mean must be one output"):
+    with pytest.raises(UserError, match=r"keep_head: .* has a head of 1 outputs that is"):
         train(
             data,
             model=str(backbone),
@@ -172,3 +173,38 @@ def test_a_trained_head_is_replaced_aloud_and_kept_if_asked(tmp_path: Path):
             output_dir=tmp_path / "x",
             keep_head=True,
         )
+
+
+def test_a_head_of_another_tool_is_trained_on_and_not_lost(tmp_path: Path):
+    backbone = saved_model()
+    tensors = load_file(backbone / "model.safetensors")
+    tensors["v_head.summary.weight"] = tensors.pop("score.weight")
+    tensors["v_head.summary.bias"] = torch.tensor([2.0])
+    save_file(tensors, backbone / "model.safetensors", {"format": "pt"})
+    before = RewardModel.from_pretrained(
+        backbone, reward_model_type="base", device="cpu", dtype=torch.float32
+    )
+    options: dict[str, Any] = {"learning_rate": 1e-12, "num_train_epochs": 0.5}
+    with pytest.warns(UserWarning, match=r"trained head of .*; the mean starts from it"):
+        model = train(
+            load_comparisons(ROWS),
+            model=str(backbone),
+            family="base",
+            output_dir=tmp_path / "a",
+            **options,
+        )
+    texts = ["bread", "mix flour and water"]
+    shifted = np.array(before.reward(texts)) - 2
+    np.testing.assert_allclose(model.reward(texts), shifted, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_table_of_architectures_is_what_a_run_gives():
+    page = Path(__file__).parents[2] / "docs" / "architectures.md"
+    written = page.read_text(encoding="utf-8").splitlines()
+    assert written[: len(HEADER.splitlines())] == HEADER.splitlines()
+    fates = [
+        [[cell.strip().split(":")[0] for cell in line.split("|")] for line in table]
+        for table in (written[len(HEADER.splitlines()) :], list(lines()))
+    ]
+    assert fates[0] == fates[1]

@@ -18,6 +18,7 @@ from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions.base import HEAD_SCALE
 from hidden_context.errors import UserError
 from hidden_context.llm.packed_attention import PATHS
+from hidden_context.llm.value_heads import head_of_another_tool
 
 
 def load_backbone(
@@ -108,7 +109,7 @@ def opening(what: str, name: str) -> Iterator[None]:
     try:
         with quietly():
             yield
-    except UserError:
+    except (UserError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever the libraries make of a damaged file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -127,28 +128,33 @@ def head_name(model: Any) -> str:
     raise UserError(f"{type(model).__name__} has a head of a name that is not known.")
 
 
-def keep_head(model: Any, model_name: str, output: int | None) -> None:
-    """Make the one row of the head that was replaced that of an output of the new head.
+def trained_head(model: Any, model_name: str) -> torch.nn.Linear | None:
+    """The head of a trained reward model that `load_backbone` did not take: it has another width.
 
-    Raises:
-        UserError: There was no head of one output, or the family has no output that is the mean.
+    Or it was written by another tool, under another name.
     """
-    if output is None or model.replaced_width != 1:
-        had = "no head" if model.replaced_width is None else f"a head of {model.replaced_width}"
-        raise UserError(
-            f"keep_head: {model_name} has {had} that is replaced, and the mean must be one output "
-            "of the family (base, mean_and_variance); leave keep_head out."
-        )
-    with opening("model", model_name):
-        trained = AutoModelForSequenceClassification.from_pretrained(model_name, num_labels=1)
     name = head_name(model)
-    old, new = getattr(trained, name), getattr(model, name)
-    if not isinstance(old, torch.nn.Linear):
-        raise UserError(f"keep_head: the head of {model_name} has several layers.")
+    if model.replaced_width is not None:
+        with opening("model", model_name):
+            kind = AutoModelForSequenceClassification
+            trained = kind.from_pretrained(model_name, num_labels=model.replaced_width)
+        head = getattr(trained, name)
+        return head if isinstance(head, torch.nn.Linear) else None
+    if model.fresh_keys == {f"{name}.weight"} and Path(model_name).is_dir():
+        return head_of_another_tool(Path(model_name), getattr(model, name).in_features)
+    return None
+
+
+def start_from_head(model: Any, head: torch.nn.Linear, output: int) -> None:
+    """Make the only row of a trained head that of an output of the new head.
+
+    A bias that the new head cannot have shifts all utilities alike, and is left out.
+    """
+    new = getattr(model, head_name(model))
     with torch.no_grad():
-        new.weight[output] = old.weight[0].to(new.weight)
-        if old.bias is not None:
-            new.bias[output] = old.bias[0].to(new.bias)
+        new.weight[output] = head.weight[0].to(new.weight)
+        if new.bias is not None and head.bias is not None:
+            new.bias[output] = head.bias[0].to(new.bias)
 
 
 @contextmanager

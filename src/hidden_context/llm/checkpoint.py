@@ -233,12 +233,17 @@ def _take_head(model: Any, record: CheckpointRecord) -> None:
     head = None
     if lacking == [f"{name}.weight"]:
         width = model.get_parameter(lacking[0]).shape[1]
-        head = head_of_another_tool(record.folder, record.family.num_outputs, width)
+        head = head_of_another_tool(record.folder, width)
     if head is None:
         raise UserError(
             f"{record.folder} lacks {', '.join(lacking)}, so its scores would be those of random "
             "weights; give a checkpoint with its head (heads are also read under the names of "
             f"other tools: {', '.join(HEAD_TENSORS)})."
+        )
+    if head.out_features != record.family.num_outputs:
+        raise UserError(
+            f"{record.folder} has a head of {head.out_features} outputs, but family "
+            f"{record.family.name} reads {record.family.num_outputs}."
         )
     setattr(model, name, head.to(getattr(model, name).weight))
     model.fresh_keys = frozenset()

@@ -1,6 +1,7 @@
 """`RewardModel`: a trained language model with the family that reads its outputs."""
 
 import logging
+import shutil
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -350,7 +351,11 @@ class RewardModel:
             outcome_model=self.outcome_model,
             **{name: self.record[name] for name in OF_TRAINING if name in self.record},
         )
-        check_saved(partial, self.model)
+        try:
+            check_saved(partial, self.model)
+        except UserError:
+            shutil.rmtree(partial)
+            raise
         partial.rename(folder)
 
     @property

@@ -20,12 +20,13 @@ from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import (
     check_token_ids,
-    keep_head,
     load_backbone,
     load_config,
     load_tokenizer,
     longest_text,
     quietly,
+    start_from_head,
+    trained_head,
     unwrapped,
     usable_pad_token,
 )
@@ -127,11 +128,7 @@ def train_to(
     )
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
     config = json.loads(json.dumps(config, default=str))
-    record = folder / CHECKPOINT_RECORD
-    if settings.resume_from_checkpoint and record.is_file():
-        _check_same_run(folder, read_json(record).get("config", {}), config)
-        shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
-        logger.info("%s is finished already", folder)
+    if settings.resume_from_checkpoint and _is_finished(folder, steps_folder, config):
         return
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
     tokenizer = load_tokenizer(settings.tokenizer_name or model)
@@ -152,20 +149,33 @@ def train_to(
         trainer.train(resume_from_checkpoint=resume_from)
     metrics = dict(sorted(final_metrics(trainer).items())) if len(data) > 1 else {}
     counts = {name: part.counts for name, part in data.items()}
-    is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
-    reading = {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
-    made_anew = sorted(unwrapped(trainer.model).fresh_keys)
     record = {
-        "made_anew": made_anew,
         "config": config,
-        "metrics": metrics,
         "counts": counts,
-        "reading": reading,
+        "made_anew": sorted(unwrapped(trainer.model).fresh_keys),
+        "metrics": metrics,
+        "reading": _reading(comparisons, render, tokenizer),
     }
     _save(trainer, model, folder, **record)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
+
+
+def _is_finished(folder: Path, steps_folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the run of this configuration has ended, so that nothing is left to be done."""
+    if not (folder / CHECKPOINT_RECORD).is_file():
+        return False
+    _check_same_run(folder, read_json(folder / CHECKPOINT_RECORD).get("config", {}), config)
+    shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
+    logger.info("%s is finished already", folder)
+    return True
+
+
+def _reading(comparisons: Comparisons, render: Render, tokenizer: Any) -> dict[str, str]:
+    """How texts were read: conversations, also those made of plain pairs, or plain texts."""
+    is_chat = render == "chat" and not isinstance(comparisons.in_turns()[0].chosen, str)
+    return {"render": "chat" if is_chat else "plain", "template_date": str(date_of(tokenizer))}
 
 
 def _by_name(
@@ -286,7 +296,7 @@ def _trainer(
     model = load_backbone(
         model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
     )
-    _tell_of_head(model, model_name, family, settings)
+    _begin_with_head(model, model_name, family, settings)
     check_token_ids([ids for one in train_data.observations for ids in one.texts], model, tokenizer)
     pad_token_id = usable_pad_token(model, tokenizer.pad_token_id)
     model.config.pad_token_id = pad_token_id
@@ -307,15 +317,29 @@ def _trainer(
     )
 
 
-def _tell_of_head(model: Any, name: str, family: Family, settings: TrainingSettings) -> None:
-    """Say which weights are made anew; a trained head is replaced only aloud."""
-    if settings.keep_head:
-        keep_head(model, name, family.mean_output)
-    if model.replaced_width is not None:
-        kept = "; the mean starts from it" if settings.keep_head else " (keep_head starts from it)"
+def _begin_with_head(model: Any, name: str, family: Family, settings: TrainingSettings) -> None:
+    """Say which weights are made anew; a trained head is replaced only aloud, or kept.
+
+    Raises:
+        UserError: It is to be kept, and there is none of one output, or no output is the mean.
+    """
+    head = trained_head(model, name)
+    is_kept = settings.keep_head or (head is not None and family.num_outputs == 1)
+    can_be_kept = head is not None and head.out_features == 1 and family.mean_output is not None
+    if settings.keep_head and not can_be_kept:
+        had = "no head" if head is None else f"a head of {head.out_features} outputs"
+        raise UserError(
+            f"keep_head: {name} has {had} that is replaced; it takes one of one output, and a "
+            "family of which one output is the mean (base, mean_and_variance)."
+        )
+    if head is not None and is_kept and can_be_kept:
+        start_from_head(model, head, family.mean_output or 0)
+    if head is not None or model.replaced_width is not None:
+        width = model.replaced_width if head is None else head.out_features
+        fate = "; the mean starts from it" if is_kept and can_be_kept else " (see keep_head)"
         warnings.warn(
-            f"the trained head of {name}, of {model.replaced_width} outputs, is replaced by one of "
-            f"{family.num_outputs}{kept}",
+            f"the trained head of {name}, of {width} outputs, is replaced by one of "
+            f"{family.num_outputs}{fate}",
             stacklevel=5,
         )
     elif model.fresh_keys:

@@ -3,7 +3,6 @@
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,11 +24,11 @@ VALUE_HEAD_FILES = ("value_head.safetensors", "value_head.bin")
 INDEX = "model.safetensors.index.json"
 
 
-def head_of_another_tool(folder: Path, num_outputs: int, hidden_size: int) -> Any:
-    """A linear head from a folder of weights, or None where there is none of this shape.
+def head_of_another_tool(folder: Path, hidden_size: int) -> torch.nn.Linear | None:
+    """A linear head from a folder of weights, of any number of outputs; None where there is none.
 
     Raises:
-        UserError: A head is there, of another shape than the family has outputs.
+        UserError: A head is there, and cannot be read or does not fit the hidden states.
     """
     try:
         tensors = dict(_tensors(folder))
@@ -44,13 +43,13 @@ def head_of_another_tool(folder: Path, num_outputs: int, hidden_size: int) -> An
         weight = tensors.get(f"{name}.weight")
         if weight is None:
             continue
-        if tuple(weight.shape) != (num_outputs, hidden_size):
+        if weight.ndim != 2 or weight.shape[1] != hidden_size:
             raise UserError(
                 f"{folder}: head {name}.weight has the shape {tuple(weight.shape)}; expected "
-                f"{(num_outputs, hidden_size)}, of {num_outputs} outputs."
+                f"(outputs, {hidden_size})."
             )
         bias = tensors.get(f"{name}.bias")
-        head = torch.nn.Linear(hidden_size, num_outputs, bias=bias is not None)
+        head = torch.nn.Linear(hidden_size, len(weight), bias=bias is not None)
         with torch.no_grad():
             head.weight.copy_(weight)
             if bias is not None:
