@@ -5,7 +5,7 @@ python tests/architectures.py > docs/architectures.md
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +72,38 @@ length, with the same scores. Written by `python tests/architectures.py > docs/a
 |:--|:--|:--|:--|"""
 
 
-def tiny_config(kind: str, without: Sequence[str] = ()) -> Any:
+ATTEMPTS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
+    ({}, ()),
+    ({}, ("head_dim", "num_key_value_heads")),
+    ({"num_key_value_heads": 4}, ()),
+    ({"num_hidden_layers": 4}, ()),  # where each fourth layer alone attends
+    ({}, ("num_hidden_layers", "n_layer", "n_layers", "num_layers")),
+    ({"rotary_dim": 4}, ()),
+    ({}, ("hidden_size", "d_model", "num_attention_heads")),
+)
+"""Other sizes, and sizes left as they are, where the ones above do not go together."""
+
+
+def tiny_config(kind: str, other: Mapping[str, Any] = {}, without: Sequence[str] = ()) -> Any:
     """A small configuration of a type of model; sizes that it does not have are left out."""
-    config_class = CONFIG_MAPPING[kind]
+    return _tiny(CONFIG_MAPPING[kind], {**SMALL, **other}, without)
+
+
+def _tiny(config_class: Any, sizes: Mapping[str, Any], without: Sequence[str]) -> Any:
+    """Its parts, such as the text's of a model that sees, are small too."""
     default = config_class()
-    fixed = {name for name in SMALL if isinstance(getattr(config_class, name, None), property)}
-    sizes = {
+    fixed = {name for name in sizes if isinstance(getattr(config_class, name, None), property)}
+    known = {
         name: value
-        for name, value in SMALL.items()
+        for name, value in sizes.items()
         if hasattr(default, name) and name not in fixed and name not in without
     }
-    return config_class(**sizes)
+    parts = {
+        name: _tiny(type(part), sizes, without).to_dict()
+        for name in config_class.sub_configs
+        if (part := getattr(default, name, None)) is not None
+    }
+    return config_class(**known, **parts)
 
 
 def tried(kind: str, folder: Path) -> tuple[str, str, str]:
@@ -118,15 +139,23 @@ def tried(kind: str, folder: Path) -> tuple[str, str, str]:
 
 
 def _that_runs(kind: str) -> Any:
-    """A small configuration; without sizes of heads, where these do not go with the others."""
-    config = tiny_config(kind)
-    if _size(config) > LARGEST:
-        return config
-    try:
-        _built(config)
-        return config
-    except Exception:  # whatever the architecture's own code makes of such sizes
-        return tiny_config(kind, without=("head_dim", "num_key_value_heads"))
+    """A small configuration whose sizes go together.
+
+    Raises:
+        Exception: What the architecture's own code makes of the first attempt.
+    """
+    first = None
+    for other, without in ATTEMPTS:
+        try:
+            config = tiny_config(kind, other, without)
+            if _size(config) <= LARGEST:
+                _built(config)
+                return config
+        except Exception as error:
+            first = first or error
+    if first is not None:
+        raise first
+    return tiny_config(kind)
 
 
 def _size(config: Any) -> int:

@@ -403,7 +403,7 @@ def test_utilities_without_contexts_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["expected_utility", "reference", "nash", "worst_group"])
 def test_a_rule_refuses_to_choose_without_what_it_needs(name: str) -> None:
-    with pytest.raises(UserError, match=r"needs .*; .*|needs .* \(--column\)"):
+    with pytest.raises(UserError, match=r"needs .*; .*|needs .* \(column\)"):
         RULES[name].score(Evidence(np.full((2, 2), 0.5)))
 
 

@@ -119,7 +119,7 @@ def test_a_different_file_is_refused_by_name_until_told_to_overwrite(
     assert mine.read_text() == "mine"
     error = capsys.readouterr().err
     assert str(mine) in error
-    assert "--overwrite" in error
+    assert "set overwrite" in error
     assert run(replace(config, overwrite=True)) == 0
     assert mine.read_bytes() == FILES["data/jailbroken_responses.jsonl"]
 
@@ -138,14 +138,14 @@ def test_an_unreachable_host_is_one_line(
     [
         (["jailbrokn"], "'jailbrokn'"),
         ([], "required"),
-        (["all", "--base_url", "example.org"], "--base_url"),
-        (["all", "--base_url", "ftp://example.org"], "--base_url"),
-        (["all", "--base_url", "http://"], "--base_url"),
-        (["all", "--base_url", "http://[::1"], "--base_url"),
-        (["all", "--timeout", "0"], "--timeout"),
-        (["all", "--timeout", "nan"], "--timeout"),
-        (["all", "--timeout", "inf"], "--timeout"),
-        (["all", "--attempts", "0"], "--attempts"),
+        (["all", "--base_url", "example.org"], "base_url "),
+        (["all", "--base_url", "ftp://example.org"], "base_url "),
+        (["all", "--base_url", "http://"], "base_url "),
+        (["all", "--base_url", "http://[::1"], "base_url "),
+        (["all", "--timeout", "0"], "timeout "),
+        (["all", "--timeout", "nan"], "timeout "),
+        (["all", "--timeout", "inf"], "timeout "),
+        (["all", "--attempts", "0"], "attempts "),
         (["all", "--to", __file__], "--to"),
         (["all", "--nonsense"], "--nonsense"),
     ],

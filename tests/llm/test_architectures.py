@@ -11,7 +11,14 @@ import torch
 from architectures import HEADER, lines, tried
 from safetensors.torch import load_file, save_file
 from tiny_models import make_tokenizer, tiny_model
-from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config, RobertaConfig, XLNetConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3Config,
+    LlamaConfig,
+    Phi3Config,
+    RobertaConfig,
+    XLNetConfig,
+)
 
 from hidden_context import RewardModel, UserError, load_comparisons, train
 from hidden_context.distributions import Normal
@@ -25,7 +32,7 @@ TOKENIZER: Any = make_tokenizer()
 
 
 @pytest.mark.parametrize(
-    "kind", ["distilbert", "electra", "roberta", "deberta-v2", "mixtral", "qwen3_moe"]
+    "kind", ["distilbert", "electra", "roberta", "deberta-v2", "mixtral", "qwen3_moe", "gemma3"]
 )
 def test_what_is_trained_is_saved_whatever_the_head_is_called(tmp_path: Path, kind: str):
     trained, same, _ = tried(kind, tmp_path)
@@ -36,6 +43,11 @@ def test_what_is_trained_is_saved_whatever_the_head_is_called(tmp_path: Path, ki
 def test_models_that_read_padding_are_refused(tmp_path: Path, kind: str):
     trained, _, _ = tried(kind, tmp_path)
     assert "gives a text another score beside a longer one" in trained
+
+
+def test_a_model_that_does_not_read_its_texts_is_refused(tmp_path: Path):
+    trained, _, _ = tried("mra", tmp_path)  # its kernel is of CUDA alone
+    assert "the very same score: here it does not read its texts" in trained
 
 
 def test_what_is_saved_of_an_encoder_in_half_precision_is_compared(tmp_path: Path):
@@ -77,6 +89,23 @@ def test_encoders_with_decoders_are_refused_with_the_reason(tmp_path: Path, kind
                 },
             ),
             32,
+        ),
+        (
+            Gemma3Config(
+                text_config={
+                    "max_position_embeddings": 64,
+                    "rope_parameters": {
+                        "full_attention": {
+                            "rope_type": "dynamic",
+                            "factor": 4.0,
+                            "rope_theta": 1e6,
+                            "original_max_position_embeddings": 48,
+                        },
+                        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+                    },
+                }
+            ),
+            48,
         ),
     ],
 )

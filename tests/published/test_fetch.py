@@ -321,7 +321,7 @@ def test_a_different_file_is_kept_unless_told_to_overwrite(
     target.parent.mkdir()
     target.write_bytes(b"mine")
     url = server.url(Exchange.work)
-    with pytest.raises(FetchError, match="--overwrite"):
+    with pytest.raises(FetchError, match="set overwrite"):
         fetch(client, url, target, BLOB_ID, patience=PATIENCE)
     assert files_beside(target) == {"file.jsonl": b"mine"}
     assert fetch(client, url, target, BLOB_ID, overwrite=True, patience=PATIENCE)

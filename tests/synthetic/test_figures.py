@@ -66,11 +66,11 @@ def test_every_panel_has_both_axes_named(env: str) -> None:
 
 
 def test_missing_curves_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="run once without --redraw"):
+    with pytest.raises(UserError, match="run once with redraw off"):
         read_curves(tmp_path / "curves.npz")
 
 
 def test_damaged_curves_are_explained(tmp_path: Path) -> None:
     (tmp_path / "curves.npz").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(UserError, match="run once without --redraw"):
+    with pytest.raises(UserError, match="run once with redraw off"):
         read_curves(tmp_path / "curves.npz")

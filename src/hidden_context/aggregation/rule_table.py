@@ -8,9 +8,7 @@ from hidden_context.aggregation.evidence import Evidence
 from hidden_context.distributions.special import Array
 from hidden_context.errors import UserError
 
-NO_GROUPS = (
-    "needs utilities by group; give comparisons with the groups of who judged (--group COLUMN)."
-)
+NO_GROUPS = "needs utilities by group; give comparisons with the groups of who judged (group)."
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Rule:
 def _expected_utility(evidence: Evidence) -> Array:
     if evidence.expected_utility is None:
         raise UserError(
-            "expected_utility needs learned distributions (--column) or known contexts; "
+            "expected_utility needs learned distributions (column) or known contexts; "
             "comparisons do not tell how much better an alternative is."
         )
     return evidence.expected_utility
@@ -35,7 +33,7 @@ def _expected_utility(evidence: Evidence) -> Array:
 def _reference(evidence: Evidence) -> Array:
     if evidence.reference is None:
         raise UserError(
-            "rule reference needs an alternative to compare with; give its number (--reference)."
+            "rule reference needs an alternative to compare with; give its number (reference)."
         )
     return rules.support_over_reference(evidence.support, evidence.reference)
 

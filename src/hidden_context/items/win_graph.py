@@ -6,7 +6,7 @@ joins the two. So the directed graph of wins must be strongly connected. A tie b
 of two utilities from both sides, as does any strength but the largest: each counts as wins of both.
 
 For `base` with a given outcome model this is necessary and sufficient. For the other families it is
-necessary, not sufficient: with a deviation for each item, for example, one may go to 0.
+not sufficient: with a deviation for each item, for example, one may go to 0.
 """
 
 from collections.abc import Hashable, Iterable, Sequence

@@ -206,6 +206,7 @@ def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
     stretched only for longer batches (longrope, dynamic) are used as far as they are not: beyond,
     the score of a text would depend on what is scored with it.
     """
+    config = config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or 0
     if config.model_type in AFTER_THE_PAD_TOKEN and positions > 0:
         positions -= (config.pad_token_id or 0) + 1
@@ -214,11 +215,13 @@ def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
         raise UserError(f"the tokenizer's model_max_length is {own!r:.80}; expected a number.")
     longest = [max_length, own]
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    if rope.get("rope_type", rope.get("type")) in ("longrope", "dynamic"):
-        original = rope.get("original_max_position_embeddings") or getattr(
-            config, "original_max_position_embeddings", None
-        )
-        longest.append(original or positions)
+    by_layer_type = [one for one in rope.values() if isinstance(one, dict)]
+    for one in by_layer_type or [rope]:
+        if one.get("rope_type", one.get("type")) in ("longrope", "dynamic"):
+            original = one.get("original_max_position_embeddings") or getattr(
+                config, "original_max_position_embeddings", None
+            )
+            longest.append(original or positions)
     if positions > 0:  # -1 is XLNet's for none
         longest.append(positions)
     return int(min(longest))
@@ -245,7 +248,7 @@ def usable_pad_token(model: Any, pad_token_id: int | None) -> int | None:
     known = len(model.get_input_embeddings().weight)
     if pad_token_id is not None and pad_token_id < known:
         return pad_token_id
-    own = model.config.pad_token_id
+    own = getattr(model.config.get_text_config(), "pad_token_id", None)
     return own if own is not None and own < known else None
 
 

@@ -40,7 +40,7 @@ def choose_batching(
     grouped, and a warning says why.
 
     Raises:
-        UserError: The score of a text depends on the texts that it is padded with.
+        UserError: The score of a text depends on the texts that it is padded with, or not on it.
     """
     if not hasattr(unwrapped(model), "score"):  # of decoders it cannot
         _check_padding(model, texts, pad_token_id)
@@ -65,8 +65,8 @@ def _check_padding(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
         with torch.inference_mode(), quietly():
             inputs = [padded(batch, pad_token_id) for batch in ([short], [short, long])]
             device = unwrapped(model).device
-            alone, beside = (
-                model(**send_to_device(batch, device)).logits[0].double() for batch in inputs
+            (alone,), (beside, other) = (
+                model(**send_to_device(batch, device)).logits.double() for batch in inputs
             )
     finally:
         model.train(was_training)
@@ -77,6 +77,12 @@ def _check_padding(model: Any, texts: Sequence[np.ndarray], pad_token_id: int | 
             f"{type(unwrapped(model)).__name__} gives a text another score beside a longer one "
             f"({beside.tolist()} for {alone.tolist()}): it reads the padding, so no batch of texts "
             "can be scored soundly; give another model."
+        )
+    if torch.equal(beside, other) and beside.any() and len(short) < len(long):
+        raise UserError(
+            f"{type(unwrapped(model)).__name__} gives texts of {len(short)} and {len(long)} tokens "
+            "the very same score: here it does not read its texts (it may lack a kernel for this "
+            "device); give another model."
         )
 
 

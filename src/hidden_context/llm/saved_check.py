@@ -55,7 +55,7 @@ def _scores(model: Any, texts: Sequence[np.ndarray]) -> np.ndarray:
     was_training = model.training
     model.eval()
     try:
-        batch = padded(texts, usable_pad_token(inner, inner.config.pad_token_id))
+        batch = padded(texts, usable_pad_token(inner, None))
         on_device = {name: value.to(inner.device) for name, value in batch.items()}
         half = inner.dtype in (torch.bfloat16, torch.float16)  # adapters and heads are not
         with torch.autocast(inner.device.type, dtype=inner.dtype if half else None, enabled=half):

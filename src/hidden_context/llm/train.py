@@ -299,7 +299,7 @@ def _trainer(
     _begin_with_head(model, model_name, family, settings)
     check_token_ids([ids for one in train_data.observations for ids in one.texts], model, tokenizer)
     pad_token_id = usable_pad_token(model, tokenizer.pad_token_id)
-    model.config.pad_token_id = pad_token_id
+    model.config.get_text_config().pad_token_id = pad_token_id
     arguments = _training_arguments(
         settings, steps_folder, bf16=bf16, evaluate=bool(tests), progress=progress
     )

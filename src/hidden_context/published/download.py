@@ -107,12 +107,12 @@ def _check(names: Sequence[str], to: Path, base_url: str, timeout: float, attemp
     try:
         url = URL(base_url)
     except InvalidURL as error:
-        raise UserError(f"--base_url {base_url!r} is not an address: {error}.") from error
+        raise UserError(f"base_url {base_url!r} is not an address: {error}.") from error
     if url.scheme not in ("https", "http") or not url.host:
-        raise UserError(f"--base_url {base_url!r} must be like https://example.org/folder.")
+        raise UserError(f"base_url {base_url!r} must be like https://example.org/folder.")
     if not 0 < timeout <= 3600:
-        raise UserError(f"--timeout {timeout} must be above 0 and at most 3600 seconds.")
+        raise UserError(f"timeout {timeout} must be above 0 and at most 3600 seconds.")
     if attempts < 1:
-        raise UserError(f"--attempts {attempts} must be at least 1.")
+        raise UserError(f"attempts {attempts} must be at least 1.")
     if to.exists() and not to.is_dir():
         raise UserError(f"--to {to} is a file; give a folder.")

@@ -79,7 +79,7 @@ def fetch(
         if git_blob_id(target) == blob_id:
             return False
         if not overwrite:
-            raise FetchError("differs from the published file; move it away or give --overwrite")
+            raise FetchError("differs from the published file; move it away or set overwrite")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     deadline = time.monotonic() + patience.total

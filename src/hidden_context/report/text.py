@@ -136,7 +136,7 @@ def render_diagnostics(
     if len({each.stopping_rule for each in evaluations if each.explained_variance}) > 1:
         sections.append(
             "These runs did not all stop alike on data of one size, so their r² do not compare: "
-            "train them again with one --train_dataset_size and --num_train_epochs."
+            "train them again with one train_dataset_size and num_train_epochs."
         )
     sections.append(
         "95 % intervals by bootstrap over prompts; r² depends on when training stopped and on the "

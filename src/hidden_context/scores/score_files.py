@@ -277,9 +277,7 @@ def _only_column(row: Mapping[str, Any], file: Path) -> str:
     columns = _columns_of(row)
     if len(columns) != 1:
         listed = ", ".join(columns) or "none"
-        raise UserError(
-            f"{file} has columns of raw outputs: {listed}; choose one (--column, or column=)."
-        )
+        raise UserError(f"{file} has columns of raw outputs: {listed}; choose one (column).")
     return columns[0]
 
 

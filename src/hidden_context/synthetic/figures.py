@@ -37,12 +37,12 @@ def read_curves(path: Path) -> Curves:
         UserError: The file is missing or damaged.
     """
     if not path.is_file():
-        raise UserError(f"{path} does not exist; run once without --redraw.")
+        raise UserError(f"{path} does not exist; run once with redraw off.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (ValueError, OSError, BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}); run once without --redraw.") from error
+        raise UserError(f"{path} cannot be read ({error}); run once with redraw off.") from error
 
 
 def draw(curves: Curves, style: FigureStyle = STYLES["screen"]) -> Figure:

@@ -36,7 +36,7 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.num_iterations < 1:
             raise UserError(
-                f"--batch_size {self.batch_size} and --num_iterations {self.num_iterations} "
+                f"batch_size {self.batch_size} and num_iterations {self.num_iterations} "
                 "must both be at least 1."
             )
         if not 0 < self.lr < math.inf:
