@@ -187,6 +187,25 @@ def test_a_head_under_another_tools_name_is_read(tmp_path: Path, head: str):
     np.testing.assert_array_equal(raw_of(model), raw_of(right))
 
 
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_head_named_in_the_configuration_and_in_a_pickle_is_read(tmp_path: Path, is_zip: bool):
+    right = RewardModel.from_pretrained(
+        full_model(tmp_path / "right"), reward_model_type="base", **CPU
+    )
+    other = full_model(tmp_path / "other")
+    without(other / "model.safetensors", "score", renamed="my_head")
+    config = json.loads((other / "config.json").read_text()) | {"value_head_prefix": "my_head"}
+    (other / "config.json").write_text(json.dumps(config))
+    torch.save(
+        load_file(other / "model.safetensors"),
+        other / "pytorch_model.bin",
+        _use_new_zipfile_serialization=is_zip,
+    )
+    (other / "model.safetensors").unlink()
+    model = RewardModel.from_pretrained(other, reward_model_type="base", **CPU)
+    np.testing.assert_array_equal(raw_of(model), raw_of(right))
+
+
 def test_a_head_with_a_bias_in_a_file_of_its_own_is_read(tmp_path: Path):
     right = full_model(tmp_path / "right")
     weight = load_file(right / "model.safetensors")["score.weight"]

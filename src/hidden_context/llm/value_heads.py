@@ -1,8 +1,9 @@
 """Heads that other tools have trained, under the names that they write."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,10 +19,11 @@ HEAD_TENSORS = (
     "score",
     "reward_head",
 )
-"""Modules whose weight may be a head, the first that is there."""
+"""Modules whose weight may be a head, the first that is there, after what the configuration names
+(`value_head_prefix`, of OpenRLHF)."""
 VALUE_HEAD_FILES = ("value_head.safetensors", "value_head.bin")
 """Of LLaMA-Factory, beside the model."""
-INDEX = "model.safetensors.index.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def head_of_another_tool(folder: Path, hidden_size: int) -> torch.nn.Linear | None:
@@ -30,16 +32,20 @@ def head_of_another_tool(folder: Path, hidden_size: int) -> torch.nn.Linear | No
     Raises:
         UserError: A head is there, and cannot be read or does not fit the hidden states.
     """
+    names = HEAD_TENSORS
     try:
-        tensors = dict(_tensors(folder))
+        if (folder / "config.json").is_file():
+            prefix = read_json(folder / "config.json").get("value_head_prefix")
+            names = (prefix, *HEAD_TENSORS) if isinstance(prefix, str) else HEAD_TENSORS
+        tensors = dict(_tensors(folder, names))
     except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
         raise UserError(f"{folder}: the head cannot be read: {brief(error)}.") from error
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{folder}: value_head.bin is a pickle of more than tensors, which could run code; it "
-            "was not opened. Write it with safetensors.torch.save_file as value_head.safetensors."
+            f"{folder} has a head in a pickle of more than tensors, which could run code; it was "
+            "not opened. Write the tensors with safetensors.torch.save_file as *.safetensors."
         ) from error
-    for name in HEAD_TENSORS:
+    for name in names:
         weight = tensors.get(f"{name}.weight")
         if weight is None:
             continue
@@ -58,12 +64,13 @@ def head_of_another_tool(folder: Path, hidden_size: int) -> torch.nn.Linear | No
     return None
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    wanted = {f"{name}.{part}" for name in HEAD_TENSORS for part in ("weight", "bias")}
+def _tensors(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, torch.Tensor]]:
+    wanted = {f"{name}.{part}" for name in names for part in ("weight", "bias")}
     separate = [folder / name for name in VALUE_HEAD_FILES if (folder / name).is_file()]
     for file in separate or _files_of(folder):
         if file.suffix == ".bin":
-            yield from torch.load(file, map_location="cpu", weights_only=True).items()
+            of_all = torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file))
+            yield from ((name, of_all[name]) for name in wanted.intersection(of_all))
             continue
         with safe_open(file, "pt") as opened:
             for name in wanted.intersection(opened.keys()):
@@ -71,7 +78,11 @@ def _tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    if (folder / INDEX).is_file():
-        shards = set(read_json(folder / INDEX)["weight_map"].values())
-        return [folder / name for name in sorted(shards)]
-    return [file for file in (folder / "model.safetensors",) if file.is_file()]
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (index := folder / f"{name}.index.json").is_file():
+            return [
+                folder / shard for shard in sorted(set(read_json(index)["weight_map"].values()))
+            ]
+    return []
