@@ -90,6 +90,9 @@ def disagreements(decisions: Sequence[Decision], rules: Sequence[str]) -> list[D
 
 
 def most_different(decisions: Sequence[Decision], number: int) -> list[Decision]:
-    """At most `number` choices whose winners differ: those with no common winner come first."""
-    differing = [decision for decision in decisions if decision.differs]
-    return sorted(differing, key=lambda decision: not decision.has_no_common_winner)[:number]
+    """At most `number`: those with no common winner first, then others that differ, then the rest."""
+
+    def agreement(decision: Decision) -> tuple[bool, bool]:
+        return not decision.has_no_common_winner, not decision.differs
+
+    return sorted(decisions, key=agreement)[:number]
