@@ -146,13 +146,13 @@ def test_the_second_environment_runs_from_the_command_line(tmp_path: Path) -> No
     [
         (["--env", "3d"], "'3d'"),
         (["--pairs", "some"], "'some'"),
-        (["--batch_size", "0"], "--batch_size 0"),
-        (["--num_iterations", "0"], "--num_iterations 0"),
+        (["--batch_size", "0"], "batch_size 0"),
+        (["--num_iterations", "0"], "num_iterations 0"),
         (["--lr", "-0.1"], "--lr -0.1"),
         (["--lr", "nan"], "--lr nan"),
         (["--lr", "inf"], "--lr inf"),
         (["--out_dir", __file__], "--out_dir"),
-        (["--redraw", "--out_dir", "/nonexistent"], "without --redraw"),
+        (["--redraw", "--out_dir", "/nonexistent"], "with redraw off"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it_and_status_2(
