@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from hidden_context.comparisons.hub import rows_of_dataset, split_of
-from hidden_context.comparisons.objectives import Subset, select_objective, take_stratified
+from hidden_context.comparisons.hub import keep_stream, rows_of_dataset, split_of
+from hidden_context.comparisons.objectives import (
+    Subset,
+    as_many_as_needed,
+    select_objective,
+    take_stratified,
+)
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.schema import (
@@ -301,37 +306,52 @@ def load_comparisons(
     size: int = 0,
     dataset_config: str | None = None,
     ignore_columns: Collection[str] = (),
+    streaming: bool = False,
 ) -> Comparisons:
     """Read preference data of any layout; print the result to see what was read.
 
     Args:
         source: A hub name, a folder or a file (see `load_rows`); or, in memory, a list of rows, a
-            pandas DataFrame, or a Dataset or DatasetDict of `datasets`.
+            pandas DataFrame, or a Dataset, DatasetDict, IterableDataset or IterableDatasetDict of
+            `datasets`.
         split: Of a hub name, a folder or a DatasetDict; other sources are their own split. A slice
             of it is written as `train[:100]` or `train[10%:20%]`.
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
         dataset_config: Configuration of a data set on the hub, where it has several.
         ignore_columns: Columns to carry along unread, whatever they say.
+        streaming: Read rows one after another, and none after those that `split` and `size` need:
+            of the hub without downloading the whole, of files without holding it. See `load_rows`.
 
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
     if isinstance(source, str | Path):
-        name, rows = str(source), load_rows(str(source), subset, split, dataset_config)
+        how: Any = {"streaming": streaming, "size": size}
+        name, rows = str(source), load_rows(str(source), subset, split, dataset_config, **how)
     elif dataset_config is not None:
         raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
         name = IN_MEMORY
         split_name(split)  # checks it
-        rows = sliced(_rows_in_memory(source, split), split, name)
+        if type(source).__name__.startswith("Iterable") and _library(source) == "datasets":
+            needed = partial(as_many_as_needed, subset=subset, size=size)
+            rows = keep_stream(split_of(source, split, "the data set"), split, name, needed)
+        elif streaming:
+            raise UserError("streaming is asked for, but the data are in memory.")
+        else:
+            rows = sliced(_rows_in_memory(source, split), split, name)
         rows = select_objective(rows, subset, name)
     taken = take_stratified(rows, size)
     return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
 
 
+def _library(source: Any) -> str:
+    return type(source).__module__.partition(".")[0]
+
+
 def _rows_in_memory(source: Any, split: str) -> Rows:
-    library = type(source).__module__.partition(".")[0]
+    library = _library(source)
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
         return as_plain(source.to_dict("records"))
     if library == "datasets":
