@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (its name there)
         """Say nothing."""
 
     def do_HEAD(self) -> None:
@@ -120,11 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
             first, status = int(wanted[1]), 206
             content = content[first : int(wanted[2] or len(content)) + 1]
         whole = len(repository.files[name])
-        is_of_rows = name != "README.md"
-        if repository.broken_after is not None and is_of_rows and self.command == "GET":
-            if first + len(content) > repository.broken_after:
-                self._refuse(500, "", "the disk is gone")
-                return
+        is_row_file = name != "README.md" and self.command == "GET"
+        end, limit = first + len(content), repository.broken_after
+        if limit is not None and is_row_file and end > limit:
+            self._refuse(500, "", "the disk is gone")
+            return
         ranged = {"Content-Range": f"bytes {first}-{first + len(content) - 1}/{whole}"}
         self._send(
             status,
@@ -160,9 +160,7 @@ def _oid(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()
 
 
-def _entries(
-    files: Mapping[str, bytes], folder: str, *, recursive: bool
-) -> list[dict[str, Any]]:
+def _entries(files: Mapping[str, bytes], folder: str, *, recursive: bool) -> list[dict[str, Any]]:
     """Files and folders in a folder of a repository, as its tree lists them."""
     start = f"{folder}/" if folder else ""
     entries: dict[str, dict[str, Any]] = {}

@@ -30,7 +30,7 @@ from hidden_context.comparisons.schema import (
 from hidden_context.comparisons.sources import load_rows
 from hidden_context.comparisons.splits import sliced, split_name
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
-from hidden_context.comparisons.texts import in_turns
+from hidden_context.comparisons.texts import in_turns, numbers_of
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.records import as_plain
@@ -187,8 +187,8 @@ class Comparisons(Streamed[Comparison]):
 
     @cached_property
     def prompts(self) -> np.ndarray:
-        """What rows of one prompt have in common, shape `(n,)`; see `prompt_key`."""
-        return np.array([prompt_key(comparison) for comparison in self], object)
+        """The number of each row's prompt, shape `(n,)`; see `prompt_key`."""
+        return numbers_of(map(prompt_key, self))
 
     @cached_property
     def account(self) -> Account:
@@ -200,7 +200,7 @@ class Comparisons(Streamed[Comparison]):
             ties += shares[len(shares) // 2] > 0
             pairs += len(texts) * (len(texts) - 1) // 2
             equal += sum(a == b for i, a in enumerate(texts) for b in texts[:i])
-        prompts = len(set(self.prompts))
+        prompts = len(np.unique(self.prompts))
         return Account(self.source, self.columns, len(self), rankings, pairs, ties, equal, prompts)
 
     def split(
@@ -244,17 +244,18 @@ class Comparisons(Streamed[Comparison]):
         if by == "row":
             return np.arange(len(self))
         if by == "prompt":
-            return self.prompts.astype(str)
-        values = []
+            return self.prompts
+        return numbers_of(self._values(by))
+
+    def _values(self, column: str) -> Iterator[str]:
         for number, comparison in enumerate(self, start=1):
-            if by not in comparison.row:
+            if column not in comparison.row:
                 present = ", ".join(map(str, comparison.row))
                 raise UserError(
-                    f"{self.source}, row {number}: no column {by!r} to split by; give 'prompt', "
-                    f"'row' or one of {present}."
+                    f"{self.source}, row {number}: no column {column!r} to split by; give "
+                    f"'prompt', 'row' or one of {present}."
                 )
-            values.append(json.dumps(comparison.row[by], default=str))
-        return np.array(values)
+            yield json.dumps(comparison.row[column], default=str)
 
     def to_frame(self) -> "pd.DataFrame":
         """A line for each pair, with the characters of both responses alone."""

@@ -5,7 +5,7 @@ import pickle
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +30,7 @@ def kept(rows: Iterable[Mapping[str, Any]]) -> Streamed[Mapping[str, Any]]:
     ends, count = [0], 0
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed with the rows)
     while block := list(islice(remaining, ROWS_A_BLOCK)):
         packed = zlib.compress(pickle.dumps(block, pickle.HIGHEST_PROTOCOL), level=1)
         with naming(folder):
@@ -51,6 +51,6 @@ def folder_of_rows() -> Path:
 
 def _read(file: IO[bytes], ends: list[int]) -> Iterator[Mapping[str, Any]]:
     """From the beginning, whoever else reads at the same time."""
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         packed = os.pread(file.fileno(), end - start, start)
         yield from pickle.loads(zlib.decompress(packed))

@@ -47,7 +47,7 @@ def sliced(rows: Collection[T], split: str, source: object) -> Collection[T]:
 
 
 def is_relative(split: str) -> bool:
-    """Whether it depends on the number of rows what a slice takes: shares, or places from the end."""
+    """Whether what a slice takes depends on how many rows there are."""
     limits = split.partition("[")[2]
     return "%" in limits or "-" in limits
 
