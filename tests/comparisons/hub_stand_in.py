@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -242,6 +243,18 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"rows": rows, "account": comparisons.account.lines(), "err": err.getvalue()}
 
 
+def _try_again_at_once() -> None:
+    """Libraries wait some seconds before they ask a hub again that did not answer; not here."""
+    import time
+
+    from datasets.utils import file_utils
+    from huggingface_hub.utils import _http
+
+    for library in (file_utils, _http):
+        library.time = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})  # type: ignore
+
+
 if __name__ == "__main__":
+    _try_again_at_once()
     for line in sys.stdin:
         print(json.dumps(_answered(json.loads(line))), flush=True)

@@ -42,7 +42,7 @@ def select_objective(
 def as_many_as_needed(
     rows: Iterable[Mapping[str, Any]], subset: Subset, size: int
 ) -> Iterator[Mapping[str, Any]]:
-    """The rows from which `select_objective` and `take_stratified` take `size`, and none after.
+    """Rows up to the last that `select_objective` and `take_stratified` may take; 0 for all.
 
     Where a column says the objective and all are wanted, that is all rows: which objectives there
     are, and so how many of each are taken, is known at the end.
@@ -52,7 +52,7 @@ def as_many_as_needed(
         yield row
         column = objective_column([row])
         number += column is None or row[column] == subset
-        if number == size:
+        if size and number == size:
             return
 
 
