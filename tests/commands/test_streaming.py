@@ -1,4 +1,4 @@
-"""`--streaming` of the commands that read preference data: no row after those wished for is read."""
+"""`--streaming` of the commands that read preference data: no row beyond those wished for."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_train_and_evaluate_read_what_a_slice_or_a_size_needs(
     assert status == 0
     assert "train: 4 comparisons" in printed
     assert "test: 2 comparisons" in printed
-    sets = "{path: %s, streaming: true, split: 'train[6:8]', name: six}" % damaged
+    six = f"{{path: {damaged}, streaming: true, split: 'train[6:8]', name: six}}"
     score = ("evaluate", "--reward_model_checkpoint", tmp_path / "rm", "--data_path", damaged)
     status, printed, _ = run(*score, "--eval_dataset_size", "3", "--streaming")
     assert status == 0
@@ -41,7 +41,7 @@ def test_train_and_evaluate_read_what_a_slice_or_a_size_needs(
     status, printed, _ = run(
         *("train", "--model_name", tiny_model(), "--output_dir", tmp_path / "second"),
         *("--datasets", f"{{path: {damaged}, split: 'train[:4]', streaming: true}}"),
-        *("--eval_datasets", sets),
+        *("--eval_datasets", six),
     )
     assert status == 0
     assert "six: 2 comparisons" in printed
