@@ -55,7 +55,8 @@ def test_the_file_is_safetensors_and_is_mapped_rather_than_held(tmp_path: Path, 
     np.testing.assert_array_equal(arrays["token_ids"], np.concatenate(tokenized.token_ids))
     assert arrays["ends"].tolist() == np.cumsum([len(one) for one in tokenized.token_ids]).tolist()
     for one in tokenized.token_ids:
-        assert isinstance(one.base.base, np.memmap)
+        whole: Any = one.base
+        assert isinstance(whole.base, np.memmap)
         assert not one.flags.writeable
     save_file(arrays, file)  # as they were written before: in another order
     for one, other in zip(ids(TEXTS).token_ids, tokenized.token_ids, strict=True):
