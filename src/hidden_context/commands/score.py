@@ -1,21 +1,23 @@
 """Score any responses to prompts with one or more reward models."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.scoring_flags import ScoringFlags
+from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
+    from hidden_context.llm.checkpoint import CheckpointRecord
     from hidden_context.risk import Risk
     from hidden_context.scores.scores import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ScoringFlags):
+class Config(SharedScoringFlags):
     """Score any responses to prompts with one or more reward models."""
 
     input: Path
@@ -43,35 +45,64 @@ def run(config: Config) -> None:
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
     print(account_of_responses(rows, source))
-    names = config.reward_model_names
-    partial = {
-        name: config.output.with_name(f"{config.output.name}.{name}.partial") for name in names
+    scored = _score(config, records, rows)
+    overlong = {
+        f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
     }
-    scored = []
-    for name, model in zip(names, config.models(records), strict=True):
-        scores = model.score_responses(
-            rows,
-            source,
-            first_turn_on=config.from_first_turn,
-            partial=partial[name],
-            progress=True,
-            **config.options(),
-        )
+    counts = {"rows": len(rows), "overlong_texts": overlong}
+    record = {"config": config.recorded(), "counts": counts}
+    write_scores(config.output, scored, risks=risks, record=record)
+    for folder in _partial(config).values():
+        shutil.rmtree(folder, ignore_errors=True)  # another process may do so too
+    print(f"wrote {config.output}")
+    _print_jailbreak_rates(scored, risks)
+
+
+def _score(
+    config: Config, records: "Sequence[CheckpointRecord]", rows: "Collection[Mapping[str, Any]]"
+) -> "list[Scores]":
+    """The scores of every model.
+
+    Raises:
+        UnmergedError: The shares of this process are done, those of others are not.
+    """
+    from hidden_context.shards import UnmergedError
+
+    scored, unmerged = [], []
+    for (name, partial), model in zip(
+        _partial(config).items(), config.models(records), strict=True
+    ):
+        try:
+            scores = model.score_responses(
+                rows,
+                str(config.input),
+                first_turn_on=config.from_first_turn,
+                partial=partial,
+                shard=config.this_shard(),
+                progress=True,
+                **config.options(),
+            )
+        except UnmergedError as error:
+            unmerged.append(error)  # on with this share of the next model
+            continue
         scored.append(replace(scores, name=name, trained_on=name))
         print(
             f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
-    overlong = {
-        f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
+    if not unmerged:
+        return scored
+    if all(error.is_whole() for error in unmerged):  # others have ended meanwhile
+        return _score(config, records, rows)
+    raise unmerged[-1]
+
+
+def _partial(config: Config) -> dict[str, Path]:
+    """Folders that keep what each model has scored."""
+    return {
+        name: config.output.with_name(f"{config.output.name}.{name}.partial")
+        for name in config.reward_model_names
     }
-    counts = {"rows": len(rows), "overlong_texts": overlong}
-    record = {"config": asdict(config), "counts": counts}
-    write_scores(config.output, scored, risks=risks, record=record)
-    for file in partial.values():
-        file.unlink()
-    print(f"wrote {config.output}")
-    _print_jailbreak_rates(scored, risks)
 
 
 def _print_jailbreak_rates(scored: "Sequence[Scores]", risks: "Sequence[Risk]") -> None:
