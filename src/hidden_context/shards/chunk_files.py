@@ -91,7 +91,9 @@ class ChunkFiles:
 
     def _check(self, path: Path, number: int | None = None) -> None:
         """Refuse a file whose first line is of another run, or of another chunk than `number`."""
-        before = next(iterate_jsonl(path), {})
+        before = next(iterate_jsonl(path), None)
+        if before is None:
+            raise UserError(f"{path} is empty; remove it.")
         chunk = before.pop("chunk", None)
         expected = self.header
         if number is not None:
