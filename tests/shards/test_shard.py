@@ -40,16 +40,25 @@ def test_every_chunk_is_of_one_share(count: int):
     ],
 )
 def test_launchers_and_arrays_are_read(environ: dict[str, str], expected: Shard):
-    assert Shard.from_environment(environ) == expected
+    assert Shard.from_environment(environ=environ) == expected
 
 
 def test_the_processes_of_an_array_of_launchers_are_all_different():
     environs = [
         array(task, 1, 3, WORLD_SIZE="2", RANK=str(rank)) for task in (1, 2, 3) for rank in (0, 1)
     ]
-    shards = [Shard.from_environment(environ) for environ in environs]
+    shards = [Shard.from_environment(environ=environ) for environ in environs]
     assert sorted(shard.index for shard in shards) == [*range(6)]
     assert {shard.count for shard in shards} == {6}
+
+
+def test_a_share_that_is_given_takes_the_place_of_the_array():
+    """Of a launcher's processes each still has its own."""
+    environ = array(2, 0, 3)
+    assert Shard.from_environment(Shard(0, 1), environ=environ) == Shard()
+    environ |= {"WORLD_SIZE": "2", "RANK": "1"}
+    assert Shard.from_environment(Shard(0, 1), environ=environ) == Shard(1, 2, waits=True)
+    assert Shard.from_environment(Shard(1, 3), environ=environ) == Shard(3, 6)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,7 @@ def test_the_processes_of_an_array_of_launchers_are_all_different():
 )
 def test_what_contradicts_itself_is_refused(environ: dict[str, str], message: str):
     with pytest.raises(UserError, match=re.escape(message)):
-        Shard.from_environment(environ)
+        Shard.from_environment(environ=environ)
 
 
 def test_a_share_is_written_as_people_count():

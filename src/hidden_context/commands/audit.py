@@ -58,7 +58,7 @@ class Config:
     out: Path = Path("audit_output")
     """Folder that receives audit.json, the scored rows and report.html."""
     shard: str | None = None
-    """Share of the texts to read, such as 2/8; if not given, as torchrun or a Slurm array says."""
+    """Share of the texts to read, such as 2/8; if not given, that of a Slurm array, or all."""
 
 
 def run(config: Config) -> None:

@@ -87,7 +87,7 @@ class SharedScoringFlags(ScoringFlags):
     """The same, of commands whose work several processes can share."""
 
     shard: str | None = None
-    """Share of the rows to score, such as 2/8; if not given, as torchrun or a Slurm array says."""
+    """Share of the rows to score, such as 2/8; if not given, that of a Slurm array, or all."""
 
     def this_shard(self) -> "Shard":
         """The share of this process; all, if nothing says that there are others."""
@@ -103,11 +103,11 @@ class SharedScoringFlags(ScoringFlags):
 
 
 def shard_of(given: str | None) -> "Shard":
-    """The shard of a flag or, if it is not given, of the launcher.
+    """The share of this process, by a flag, the launcher and the scheduler.
 
     Raises:
         UserError: There cannot be such a shard.
     """
     from hidden_context.shards import Shard
 
-    return Shard.from_environment() if given is None else Shard.parse(given)
+    return Shard.from_environment(None if given is None else Shard.parse(given))

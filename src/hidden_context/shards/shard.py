@@ -57,17 +57,20 @@ class Shard:
         return cls(index - 1, count)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(
+        cls, given: "Shard | None" = None, *, environ: Mapping[str, str] = os.environ
+    ) -> Self:
         """What a launcher or the scheduler says, or all of the work if nobody says anything.
 
-        Read are `RANK` and `WORLD_SIZE` of torchrun and its kin, and the tasks of a Slurm array; an
-        array of launchers has the processes of all its tasks.
+        Read are `RANK` and `WORLD_SIZE` of torchrun and its kin, and the task of a Slurm array, in
+        whose place a share may be `given`. The processes of a launcher divide the share of their
+        task.
 
         Raises:
             UserError: The variables contradict each other.
         """
         rank, size = _process(environ)
-        task, tasks = _array_task(environ)
+        task, tasks = (given.index, given.count) if given else _array_task(environ)
         return cls(task * size + rank, tasks * size, waits=size > 1 and tasks == 1)
 
 
