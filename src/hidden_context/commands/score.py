@@ -1,7 +1,8 @@
 """Score any responses to prompts with one or more reward models."""
 
+import functools
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.llm.checkpoint import CheckpointRecord
+    from hidden_context.llm.reward_model import RewardModel
     from hidden_context.risk import Risk
     from hidden_context.scores.scores import Scores
 
@@ -40,12 +42,13 @@ def run(config: Config) -> None:
     from hidden_context.comparisons.responses import account_of_responses, read_responses
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.scores.score_files import OUTPUTS, write_scores
+    from hidden_context.shards import each_merged
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
     print(account_of_responses(rows, source))
-    scored = _score(config, records, rows)
+    scored = each_merged(lambda: _score(config, records, rows))
     overlong = {
         f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
     }
@@ -60,41 +63,28 @@ def run(config: Config) -> None:
 
 def _score(
     config: Config, records: "Sequence[CheckpointRecord]", rows: "Collection[Mapping[str, Any]]"
-) -> "list[Scores]":
-    """The scores of every model.
+) -> "Iterator[Callable[[], Scores]]":
+    """What scores with each model; it is loaded when the model before is done with."""
 
-    Raises:
-        UnmergedError: The shares of this process are done, those of others are not.
-    """
-    from hidden_context.shards import UnmergedError
-
-    scored, unmerged = [], []
-    for (name, partial), model in zip(
-        _partial(config).items(), config.models(records), strict=True
-    ):
-        try:
-            scores = model.score_responses(
-                rows,
-                str(config.input),
-                first_turn_on=config.from_first_turn,
-                partial=partial,
-                shard=config.this_shard(),
-                progress=True,
-                **config.options(),
-            )
-        except UnmergedError as error:
-            unmerged.append(error)  # on with this share of the next model
-            continue
-        scored.append(replace(scores, name=name, trained_on=name))
+    def score(model: "RewardModel", name: str, folder: Path) -> "Scores":
+        scores = model.score_responses(
+            rows,
+            str(config.input),
+            first_turn_on=config.from_first_turn,
+            partial=folder,
+            shard=config.this_shard(),
+            progress=True,
+            **config.options(),
+        )
         print(
             f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
-    if not unmerged:
-        return scored
-    if all(error.is_whole() for error in unmerged):  # others have ended meanwhile
-        return _score(config, records, rows)
-    raise unmerged[-1]
+        return replace(scores, name=name, trained_on=name)
+
+    named = _partial(config).items()
+    for model, (name, folder) in zip(config.models(records), named, strict=True):
+        yield functools.partial(score, model, name, folder)
 
 
 def _partial(config: Config) -> dict[str, Path]:

@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from hidden_context.errors import UserError
 
+T = TypeVar("T")
 ARRAY = "SLURM_ARRAY_TASK_"
 """How the variables of a Slurm array begin."""
 
@@ -81,6 +82,28 @@ class UnmergedError(Exception):
         """`is_whole` tells whether this process could put all together now."""
         super().__init__(message)
         self.is_whole = is_whole
+
+
+def each_merged(pieces: Callable[[], Iterable[Callable[[], T]]]) -> list[T]:
+    """Do this share of several pieces of work, one after the other, and have the whole of each.
+
+    A piece that others have not ended yet keeps nobody from the next. If they have when the last is
+    done, `pieces` is asked for them once more, of which nothing is left but to put them together.
+
+    Raises:
+        UnmergedError: All shares of this process are done, those of others are not.
+    """
+    whole, unmerged = [], []
+    for piece in pieces():
+        try:
+            whole.append(piece())
+        except UnmergedError as error:
+            unmerged.append(error)
+    if unmerged and all(error.is_whole() for error in unmerged):
+        return each_merged(pieces)
+    if unmerged:
+        raise unmerged[-1]
+    return whole
 
 
 def _process(environ: Mapping[str, str]) -> tuple[int, int]:
