@@ -46,7 +46,7 @@ def torchrun(
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
 
 

@@ -1,15 +1,22 @@
 """Commands in several processes leave, byte for byte, what one process leaves."""
 
+import io
+import os
+import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
-from functools import partial
+from contextlib import redirect_stdout
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from kill.run_and_kill import STDERR, Moment, Scene, finish, start
-from many_processes import array_task, as_one_of_several, torchrun
+from kill.run_and_kill import EVENTS, STDERR, STDOUT, Moment, Scene, finish, start
+from many_processes import array_task, as_one_of_several, python_path, torchrun
 from test_audit import rows_of
 from test_train_evaluate_score import make_rows
 from tiny_models import tiny_model
@@ -21,6 +28,7 @@ from hidden_context.llm import score_rows
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.records import meta_path, write_jsonl
+from hidden_context.scores.score_files import load_scores
 
 Run = Callable[..., tuple[int, str, str]]
 EVALUATE = [
@@ -62,14 +70,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def room(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with small chunks, as one of no processes."""
-    for name in ("RANK", "WORLD_SIZE", *array_task(0, 0, 1)):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(score_rows, "ROWS_A_CHUNK", 16)
-    monkeypatch.setattr(state_cache, "TEXTS_A_CHUNK", 16)
     return into_room(tmp_path / "room", inputs, monkeypatch)
 
 
 def into_room(folder: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("RANK", "WORLD_SIZE", *array_task(0, 0, 1)):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(score_rows, "ROWS_A_CHUNK", 16)
+    monkeypatch.setattr(state_cache, "TEXTS_A_CHUNK", 16)
     shutil.copytree(inputs, folder)  # with times, by which a checkpoint is known
     monkeypatch.chdir(folder)
     return folder
@@ -85,23 +93,19 @@ def contents(folder: Path, inputs: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
-    """What one process leaves of each command."""
-    left = {}
-    commands = {
-        "evaluate": EVALUATE,
-        "score": SCORE,
-        "audit": [*AUDIT, f"--model_name={tiny_model()}"],
-    }
-    for name, command in commands.items():
+def whole(
+    inputs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[list[str]], dict[str, bytes]]:
+    """What one process leaves of a command."""
+
+    @cache
+    def run_whole(*command: str) -> dict[str, bytes]:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(score_rows, "ROWS_A_CHUNK", 16)
-            patched.setattr(state_cache, "TEXTS_A_CHUNK", 16)
-            folder = into_room(tmp_path_factory.mktemp("whole") / name, inputs, patched)
-            assert main(command) == 0
-        left[name] = contents(folder, inputs)
-    assert left["evaluate"].keys() == {"e.jsonl", "e.jsonl.meta.json"}
-    return left
+            folder = into_room(tmp_path_factory.mktemp("whole") / "room", inputs, patched)
+            assert main([*command]) == 0
+        return contents(folder, inputs)
+
+    return lambda command: run_whole(*command)
 
 
 def task(monkeypatch: pytest.MonkeyPatch, number: int, count: int) -> None:
@@ -125,7 +129,7 @@ def test_a_slurm_array_in_sequence_evaluates_as_one_process(
     assert status == 0, error
     assert "wrote e.jsonl" in out
     assert "36 comparisons (0 with equal texts); 1 over-long texts, 1 comparisons left out" in out
-    assert contents(room, inputs) == whole["evaluate"]
+    assert contents(room, inputs) == whole(EVALUATE)
 
 
 def test_a_slurm_array_scores_with_several_models_as_one_process(
@@ -149,7 +153,7 @@ def test_a_slurm_array_scores_with_several_models_as_one_process(
     assert status == 0, error
     assert "shard 1 of 2 is done" in out
     assert "wrote out/s.jsonl" in out
-    assert contents(room, inputs) == whole["score"]
+    assert contents(room, inputs) == whole(SCORE)
 
 
 def test_a_run_without_shares_ends_what_an_array_began(
@@ -161,7 +165,7 @@ def test_a_run_without_shares_ends_what_an_array_began(
     status, out, error = run(*EVALUATE, "--shard=1/1")
     assert status == 0, error
     assert "e.jsonl.partial has 16 of 37 rows; going on from there" in out
-    assert contents(room, inputs) == whole["evaluate"]
+    assert contents(room, inputs) == whole(EVALUATE)
 
 
 def test_shares_of_another_checkpoint_or_of_other_data_are_refused(
@@ -209,18 +213,11 @@ def test_processes_of_a_launcher_are_checked_at_the_start(
         assert error.startswith("error: WORLD_SIZE is 2, but there is no RANK")
 
 
-@pytest.mark.parametrize("model", [False, True])
 def test_a_slurm_array_audits_as_one_process(
-    model: bool, room: Path, inputs: Path, whole: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+    room: Path, inputs: Path, whole: Any, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
-    """States by a language model, or hashed words."""
-    command = [*AUDIT, *([f"--model_name={tiny_model()}"] if model else [])]
-    expected = whole["audit"]
-    if not model:
-        assert main(command) == 0
-        expected = contents(room, inputs)
-        for folder in ("audit", "cache"):
-            shutil.rmtree(room / folder)
+    command = [*AUDIT, f"--model_name={tiny_model()}"]
+    expected = whole(command)
     for number in (3, 1):
         task(monkeypatch, number, 3)
         status, out, error = run(*command)
@@ -255,8 +252,9 @@ def test_a_slurm_array_at_once_one_of_which_is_killed_ends_as_one_process(
     again = finish(started(1, room, EVALUATE))
     assert again == 0, (room / STDERR).read_text()
     found = contents(room, inputs)
-    assert {name: found[name] for name in whole["evaluate"]} == whole["evaluate"]
-    assert not [name for name in found if "partial" in name]
+    said = {name: found.pop(name) for name in (STDOUT, STDERR, EVENTS)}
+    assert b"wrote e.jsonl" in said[STDOUT]
+    assert found == whole(EVALUATE)
 
 
 def test_two_processes_of_torchrun_leave_what_one_does(room: Path, inputs: Path, whole: Any):
@@ -265,7 +263,7 @@ def test_two_processes_of_torchrun_leave_what_one_does(room: Path, inputs: Path,
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("wrote e.jsonl") == 1
     assert done.stdout.count("wrote out/s.jsonl") == 1
-    assert contents(room, inputs) == whole["evaluate"] | whole["score"]
+    assert contents(room, inputs) == whole(EVALUATE) | whole(SCORE)
 
 
 @pytest.mark.slow
@@ -273,7 +271,7 @@ def test_three_processes_of_torchrun_leave_what_one_does(room: Path, inputs: Pat
     audit = [*AUDIT, f"--model_name={tiny_model()}"]
     done = torchrun(3, [EVALUATE, SCORE, audit], room)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert contents(room, inputs) == whole["evaluate"] | whole["score"] | whole["audit"]
+    assert contents(room, inputs) == whole(EVALUATE) | whole(SCORE) | whole(audit)
 
 
 @pytest.mark.slow
@@ -289,9 +287,67 @@ def test_a_process_of_torchrun_that_dies_ends_all_and_the_same_goes_on(
     done = torchrun(2, [EVALUATE], room)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "going on from there" in done.stdout
-    assert contents(room, inputs) == whole["evaluate"]
+    assert contents(room, inputs) == whole(EVALUATE)
 
 
 def test_records_do_not_say_who_scored(room: Path, run: Run):
     assert run(*EVALUATE, "--shard=1/1")[0] == 0
     assert b"shard" not in meta_path(room / "e.jsonl").read_bytes()
+
+
+def of_page(language: str) -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "many-machines.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture
+def page_room(room: Path) -> Path:
+    """What the page speaks of is there."""
+    shutil.copytree(room / "a", room / "rm")
+    return room
+
+
+def test_the_array_of_the_page_runs(page_room: Path, run: Run, monkeypatch: pytest.MonkeyPatch):
+    """Every task runs what is wrapped; here there are three chunks for eight."""
+    program, *flags = shlex.split(of_page("bash")[1])
+    assert (program, flags[0]) == ("sbatch", "--array=1-8")
+    wrapped, *arguments = shlex.split(flags[-1])
+    assert wrapped == "hidden-context"
+    for number in (8, 1, 2, 3, 4):
+        task(monkeypatch, number, 8)
+        status, out, error = run(*arguments)
+        assert status == 0, error
+        assert ("wrote scores.jsonl" in out) == (number == 3)
+        assert ("has no rows: there are 3 chunks of 16" in out) == (number > 3)
+    assert len(load_scores("scores.jsonl")) == 37
+    assert not Path("scores.jsonl.partial").exists()
+
+
+def test_the_program_of_the_page_runs(page_room: Path, run: Run, monkeypatch: pytest.MonkeyPatch):
+    (program,) = of_page("python")
+    for number in (1, 2):
+        task(monkeypatch, number, 2)
+        with redirect_stdout(io.StringIO()) as said:
+            exec(program, {})
+        assert ("shard 1 of 2 is done" in said.getvalue()) == (number == 1)
+    alone = ["evaluate", "--reward_model_checkpoint=rm", "--data_path=pairs.jsonl"]
+    assert run(*alone, "--output=alone.jsonl", "--shard=1/1")[0] == 0
+    assert Path("scores.jsonl").read_bytes() == Path("alone.jsonl").read_bytes()
+    assert not Path("scores.partial").exists()
+
+
+@pytest.mark.slow
+def test_the_torchrun_of_the_page_runs(page_room: Path):
+    line = of_page("bash")[0].replace("--nproc_per_node=8", "--nproc_per_node=2")
+    scripts = str(Path(sys.executable).parent)
+    environ = {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": "1"}
+    environ["PATH"] = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        shlex.split(line),
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(load_scores("scores.jsonl")) == 37

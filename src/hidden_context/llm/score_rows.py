@@ -143,9 +143,12 @@ def _shared(
     missing = files.missing()
     if missing or (shard.waits and shard.index):
         left = sum(sizes[number] for number in missing)
+        had_work = shard.index < len(sizes)  # else others may have ended long ago
         raise UnmergedError(
             f"{shard} is done; {left} of {len(rows)} rows are left to others in {partial}, and "
-            "whoever is last puts all together",
+            "whoever is last puts all together"
+            if had_work
+            else f"{shard} has no rows: there are {len(sizes)} chunks of {ROWS_A_CHUNK}",
             lambda: not shard.waits and not files.missing(),
         )
     files.refuse_others()
