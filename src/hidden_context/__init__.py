@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
+    from hidden_context.shards import Shard, UnmergedError
 
 __version__ = "0.1.0"
 
@@ -62,6 +63,7 @@ HOMES = {
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",
     "scores.scores": "Scores",
+    "shards": "Shard UnmergedError",
 }
 """Where each name of the API lives."""
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}

@@ -20,13 +20,14 @@ import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from configparser import ConfigParser
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
 from hidden_context.errors import UserError
+from hidden_context.shards import UnmergedError
 
 ConfigT = TypeVar("ConfigT")
 
@@ -49,13 +50,18 @@ def run_command(
 ) -> int:
     """Parse and run; see `with_exit_status`.
 
-    What the library logs is printed, and a warning is one line on stderr.
+    What the library logs is printed, and a warning is one line on stderr. Of processes that share
+    work, one that has done its share while others have not ends well, and says so.
     """
 
     def parse_and_run() -> int | None:
         config = parse(config_class, sys.argv[1:] if argv is None else argv, prog=prog)
-        with _shown():
-            return run(config)
+        with _only_of_first_process(), _shown():
+            try:
+                return run(config)
+            except UnmergedError as unmerged:
+                print(unmerged)
+                return None
 
     return with_exit_status(parse_and_run)
 
@@ -169,6 +175,19 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except OSError:
         _print_nowhere()
+
+
+@contextmanager
+def _only_of_first_process() -> Iterator[None]:
+    """Of the processes that a launcher such as torchrun started, let the first alone print.
+
+    Errors and warnings, which are on stderr, are shown of all.
+    """
+    if os.environ.get("RANK", "0") == "0":
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Flags that `evaluate` and `score` share."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from hidden_context.llm.scoring_options import ScoringOptions
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hidden_context.llm.checkpoint import CheckpointRecord
     from hidden_context.llm.reward_model import RewardModel
     from hidden_context.risk import Risk
+    from hidden_context.shards import Shard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +37,25 @@ class ScoringFlags(ScoringOptions):
         """How texts are read, as the methods of `RewardModel` take it."""
         return {field.name: getattr(self, field.name) for field in fields(ScoringOptions)}
 
+    def check_processes(self) -> None:
+        """Refuse one of several processes."""
+        from hidden_context.llm.score_rows import require_one_process
+
+        require_one_process()
+
     def checkpoints(
         self, names: "Sequence[str]"
     ) -> "tuple[list[CheckpointRecord], tuple[Risk, ...]]":
         """What the checkpoints are, and the risks, which all of their families have.
 
         Raises:
-            UserError: There is none, it lacks a risk, or this is one of several processes.
+            UserError: There is none, it lacks a risk, or this is one of several processes that
+                cannot share the work.
         """
         from hidden_context.llm.checkpoint import find_checkpoint
-        from hidden_context.llm.score_rows import require_one_process
         from hidden_context.risk import check_supported, parse_risks
 
-        require_one_process()
+        self.check_processes()
         risks = parse_risks(self.risk)
         records = [
             find_checkpoint(
@@ -73,3 +80,34 @@ class ScoringFlags(ScoringOptions):
         keep_freed_memory()
         dtype = scoring_dtype(default_device(), bf16=self.bf16)
         return RewardModel.load_in_turn(records, dtype=dtype, tokenizer_name=self.tokenizer_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedScoringFlags(ScoringFlags):
+    """The same, of commands whose work several processes can share."""
+
+    shard: str | None = None
+    """Share of the rows to score, such as 2/8; if not given, that of a Slurm array, or all."""
+
+    def this_shard(self) -> "Shard":
+        """The share of this process; all, if nothing says that there are others."""
+        return shard_of(self.shard)
+
+    def check_processes(self) -> None:
+        """Refuse a shard that cannot be."""
+        self.this_shard()
+
+    def recorded(self) -> dict[str, Any]:
+        """What records hold: all flags but the shard, on which no result depends."""
+        return {name: value for name, value in asdict(self).items() if name != "shard"}
+
+
+def shard_of(given: str | None) -> "Shard":
+    """The share of this process, by a flag, the launcher and the scheduler.
+
+    Raises:
+        UserError: There cannot be such a shard.
+    """
+    from hidden_context.shards import Shard
+
+    return Shard.from_environment(None if given is None else Shard.parse(given))

@@ -4,7 +4,7 @@ import logging
 import shutil
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import combinations, compress
 from pathlib import Path
@@ -44,6 +44,7 @@ from hidden_context.risk import check_supported, parse_risk
 from hidden_context.scores.row_texts import prompt_label
 from hidden_context.scores.score_files import stopping_rule
 from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_comparisons
+from hidden_context.shards import Shard
 
 logger = logging.getLogger(__name__)
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
@@ -243,18 +244,22 @@ class RewardModel:
         comparisons: Comparisons,
         *,
         partial: Path | None = None,
+        shard: Shard | None = None,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
         """Score both responses of all comparisons, a ranking being all its pairs.
 
         `record["counts"]` of the scores says how many texts were over-long, and how many
-        comparisons were left out for it. A run that was killed goes on from the file `partial`; see
-        `score_rows`, and `ScoringOptions` for the options. `progress` shows a bar.
+        comparisons were left out for it. A run that was killed goes on from the folder `partial`,
+        by which several processes share the work too: each gives its own `shard`, such as
+        `Shard.from_environment()`. See `score_rows`, and `ScoringOptions` for the options.
+        `progress` shows a bar.
 
         Raises:
             UserError: A text cannot be read, none is short enough, or the comparisons have more
                 strengths of preference than the model.
+            UnmergedError: The share of this process is done, and another one has the scores.
         """
         first = next(iter(comparisons))
         check_num_grades(len(first.outcome.shares) // 2, self.outcome_model.num_grades)
@@ -267,6 +272,7 @@ class RewardModel:
             options_given,
             place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
             partial=partial,
+            shard=shard,
             progress=progress,
         )
         kept = outputs.is_whole
@@ -295,6 +301,7 @@ class RewardModel:
         *,
         first_turn_on: bool = False,
         partial: Path | None = None,
+        shard: Shard | None = None,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -305,6 +312,7 @@ class RewardModel:
 
         Raises:
             UserError: A row or a text cannot be read.
+            UnmergedError: See `score_comparisons`.
         """
         read = read_responses(rows, source, first_turn_on=first_turn_on)
         options_given = ScoringOptions(**options)
@@ -314,6 +322,7 @@ class RewardModel:
             options_given,
             place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
             partial=partial,
+            shard=shard,
             progress=progress,
         )
         labels = [prompt_label(one.prompt, one.texts) for one in read]
@@ -405,8 +414,8 @@ class RewardModel:
             "checkpoint": self.name if self.folder is None else identity(self.folder, WEIGHTS),
             "backbone": [self.model_name, identity(Path(self.model_name), WEIGHTS)],
             "dtype": str(self.model.dtype),
-            "max_length": scorer.options.max_length,
-            "overlong": options.overlong,
+            "device": self.model.device.type,
+            **{name: value for name, value in asdict(scorer.options).items() if name != "render"},
             "template_date": str(date_of(self.tokenizer)),
         }
         self._show_first(rows, scorer.options)

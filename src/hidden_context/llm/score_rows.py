@@ -13,12 +13,18 @@ import numpy as np
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
-from hidden_context.journal import Journal, fingerprint
-from hidden_context.llm.score import Scorer
+from hidden_context.journal import fingerprint
+from hidden_context.llm.score import Chunk, Scorer
 from hidden_context.llm.tokens import TokenIds
+from hidden_context.shards import Shard, UnmergedError
+from hidden_context.shards.chunk_files import ChunkFiles
+from hidden_context.shards.signs_of_life import SignsOfLife
 
 ROWS_A_CHUNK = 512
-"""Enough for texts with shared beginnings to meet, little enough to lose in a kill."""
+"""Enough for texts with shared beginnings to meet, little enough to lose in a kill.
+
+What is scored together does not depend on the number of processes, so neither do the scores.
+"""
 
 Rows = Collection[Sequence[Text | TokenIds]]
 logger = logging.getLogger(__name__)
@@ -45,7 +51,7 @@ class OutputsOfRows:
 
 
 def require_one_process() -> None:
-    """Refuse one of several processes, which would write the same file.
+    """Refuse one of several processes, which would all do the same work.
 
     Raises:
         UserError: A launcher such as torchrun says that there are several.
@@ -53,8 +59,8 @@ def require_one_process() -> None:
     size = os.environ.get("WORLD_SIZE", "1")
     if size != "1":
         raise UserError(
-            f"this is one of {size} processes (WORLD_SIZE), and scoring does not share its work "
-            "between them; start it once, without torchrun or accelerate launch."
+            f"this is one of {size} processes (WORLD_SIZE), and this work is not shared between "
+            "them; start it once, without torchrun or accelerate launch."
         )
 
 
@@ -65,45 +71,35 @@ def score_rows(
     place: Callable[[int, int], str],
     partial: Path | None = None,
     header: Mapping[str, Any] | None = None,
+    shard: Shard | None = None,
     progress: bool = False,
 ) -> OutputsOfRows:
-    """Score all rows, of at least one text each: those that are not yet in the file `partial`.
+    """Score all rows, of at least one text each: those that are not yet in the folder `partial`.
 
-    Each chunk is added to that file when it is scored, so that a run that was killed goes on; the
-    file stays until whoever named it has saved the scores. `header` is what the outputs depend on,
-    beside the texts; `place` says what to call a text in messages, by the indices of row and text.
+    Each chunk of `ROWS_A_CHUNK` rows is a file there as soon as it is scored, so that a run that
+    was killed goes on, in as many processes as one likes; the folder stays until whoever named it
+    has saved the scores. `header` is what the outputs depend on, beside the texts; `place` says
+    what to call a text in messages, by the indices of row and text. Of several processes each
+    scores the chunks of its `shard`, on which no output depends, and one puts all together: see
+    `Shard`.
 
     Raises:
-        UserError: `partial` is of other work, or of several processes, or a text cannot be scored.
+        UserError: `partial` is of other work, a text cannot be scored, or another process has died.
+        UnmergedError: The share of this process is done, and another one puts all together.
     """
-    journal = None
+    how: Any = {"place": place, "progress": progress}
     if partial is not None:
-        require_one_process()
-        depends_on = {
-            **(header or {}),
-            "format": 2,
-            "rows": len(rows),
-            "texts": fingerprint(map(list, rows)),
-        }
-        journal = Journal(partial, depends_on, chunk_size=ROWS_A_CHUNK)
-    lines = list(journal) if journal else []
-    done = len(lines)
-    if done:
-        logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
-    chunks = (
-        (
-            [text for _, texts in numbered for text in texts],
-            [place(row, index) for row, texts in numbered for index in range(len(texts))],
+        if shard is None:
+            require_one_process()
+        lines = _shared(scorer, rows, partial, header or {}, shard or Shard(), **how)
+    elif shard is not None and shard.count > 1:
+        raise UserError(
+            "processes share their work by files; give partial, a folder that they all see."
         )
-        for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
-    )
-    sizes = [len(texts) for texts in islice(rows, done, None)]
-    with closing(scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)) as scored:
-        for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
-            new = _lines(sizes_of_rows, *outputs)
-            if journal:
-                journal.append(new)
-            lines += new
+    else:
+        every = range(-(-len(rows) // ROWS_A_CHUNK))
+        scored = _scored(scorer, rows, every, **how)
+        lines = [line for _, of_chunk in scored for line in of_chunk]
     dropped = [np.nan] * scorer.num_outputs
     return OutputsOfRows(
         np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
@@ -111,6 +107,86 @@ def score_rows(
         np.array([len(line["raw"]) for line in lines]),
         np.array([line["equal"] for line in lines], bool),
     )
+
+
+def _shared(
+    scorer: Scorer,
+    rows: Rows,
+    partial: Path,
+    header: Mapping[str, Any],
+    shard: Shard,
+    **how: Any,
+) -> list[dict[str, Any]]:
+    """The lines of all rows, after the share of this process was scored; see `score_rows`."""
+    starts = range(0, len(rows), ROWS_A_CHUNK)
+    depends_on = {
+        **header,
+        "format": 3,
+        "rows": len(rows),
+        "rows_a_chunk": ROWS_A_CHUNK,
+        "texts": fingerprint(map(list, rows)),
+    }
+    files = ChunkFiles(partial, depends_on, num_chunks=len(starts))
+    sizes = [min(ROWS_A_CHUNK, len(rows) - start) for start in starts]
+    missing = files.missing()
+    own = [number for number in missing if shard.has(number)]
+    if len(missing) < len(sizes):
+        done = len(rows) - sum(sizes[number] for number in missing)
+        logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
+    if shard.count > 1:
+        logger.info("%s: %d of %d rows", shard, sum(sizes[number] for number in own), len(rows))
+    with SignsOfLife(partial, files.run, shard) as signs:
+        for number, lines in _scored(scorer, rows, own, **how):
+            files.write(number, lines)
+        if shard.waits and shard.index == 0:
+            signs.wait_while(lambda: {number % shard.count for number in files.missing()})
+    missing = files.missing()
+    if missing or (shard.waits and shard.index):
+        left = sum(sizes[number] for number in missing)
+        had_work = shard.index < len(sizes)  # else others may have ended long ago
+        raise UnmergedError(
+            f"{shard} is done; {left} of {len(rows)} rows are left to others in {partial}, and "
+            "whoever is last puts all together"
+            if had_work
+            else f"{shard} has no rows: there are {len(sizes)} chunks of {ROWS_A_CHUNK}",
+            lambda: not shard.waits and not files.missing(),
+        )
+    files.refuse_others()
+    try:
+        return [
+            line for number, size in enumerate(sizes) for line in files.read(number, num_lines=size)
+        ]
+    except FileNotFoundError as error:
+        raise UnmergedError(f"{shard} is done; another process has put all together") from error
+
+
+def _scored(
+    scorer: Scorer,
+    rows: Rows,
+    numbers: Collection[int],
+    *,
+    place: Callable[[int, int], str],
+    progress: bool,
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Score the chunks of these numbers, in order; yields the number and the lines of each."""
+
+    def chunks(numbers: Collection[int]) -> Iterator[Chunk]:
+        for number, numbered in enumerate(_chunked(enumerate(rows))):
+            if number in numbers:
+                yield (
+                    [text for _, texts in numbered for text in texts],
+                    [place(row, index) for row, texts in numbered for index in range(len(texts))],
+                )
+
+    if not numbers:
+        return
+    every = list(_chunked(map(len, rows)))
+    total = sum(sum(every[number]) for number in numbers)
+    first, given = chunks(range(len(every))), chunks(frozenset(numbers))
+    how: Any = {"total": total, "progress": progress}
+    with closing(scorer.outputs_of_chunks(given, first=first, **how)) as scored:
+        for number, outputs in zip(numbers, scored, strict=True):
+            yield number, _lines(every[number], *outputs)
 
 
 def _lines(sizes: Sequence[int], *outputs: np.ndarray) -> list[dict[str, Any]]:
