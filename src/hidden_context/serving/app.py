@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hidden_context
 from hidden_context.errors import UserError
+from hidden_context.serving.contracts import as_unicode
 from hidden_context.serving.metrics import Metrics
 from hidden_context.serving.routes import router, scoring
 from hidden_context.serving.scoring_queue import FullError, ModelError
@@ -70,8 +71,7 @@ def _say_that_a_token_is_needed(app: FastAPI) -> None:
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """An answer that says why there is none."""
-    shown = " ".join(detail.split()).encode("utf-8", "replace").decode()
-    return JSONResponse({"detail": shown}, status, headers)
+    return JSONResponse({"detail": as_unicode(" ".join(detail.split()))}, status, headers)
 
 
 async def _unreadable(_: Request, error: Any) -> Response:
@@ -103,6 +103,11 @@ async def _http(_: Request, error: Any) -> Response:
     return problem(error.status_code, str(error.detail), error.headers)
 
 
+async def _ours(_: Request, error: Any) -> Response:
+    """A mistake of the server; its traceback goes to the log."""
+    return problem(500, f"the server has failed ({type(error).__name__}); its log says more.")
+
+
 HANDLERS: dict[Any, Any] = {
     RequestValidationError: _unreadable,
     UserError: _refused,
@@ -110,6 +115,7 @@ HANDLERS: dict[Any, Any] = {
     ModelError: _of_the_model,
     GoneError: _gone,
     HTTPException: _http,
+    Exception: _ours,
 }
 
 

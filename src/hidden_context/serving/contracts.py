@@ -6,8 +6,16 @@ does; those that would change what is scored are refused unless they ask for wha
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
+
+def as_unicode(text: str) -> str:
+    """A text without lone surrogates, which JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+ModelName: TypeAlias = Annotated[str, AfterValidator(as_unicode)]
+"""Given back as it came, as far as an answer in UTF-8 can."""
 TokenId: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 TokenIds: TypeAlias = Annotated[list[TokenId], Field(min_length=1)]
 Conversation: TypeAlias = Annotated[list[dict[str, Any]], Field(min_length=1)]
@@ -47,7 +55,7 @@ class OpenRLHFAnswer(BaseModel):
 class _OfOneReward(BaseModel):
     """Fields of vLLM's and SGLang's requests that could ask for something else."""
 
-    model: str | None = None
+    model: ModelName | None = None
     truncate_prompt_tokens: None = None
     """Not taken: over-long texts are treated as the server was told."""
 
@@ -146,7 +154,7 @@ class SlimeRequest(BaseModel):
 class LlamaFactoryRequest(BaseModel):
     """Whole texts, as LLaMA-Factory's clients send them."""
 
-    model: str
+    model: ModelName
     messages: Annotated[list[str], Field(min_length=1)]
     max_length: Annotated[int, Field(ge=1)] | None = None
     """Texts are over-long from here on, if the server's own limit is not lower."""

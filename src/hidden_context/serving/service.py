@@ -133,24 +133,29 @@ class Service:
         if not texts:
             return TokenizedTexts([], np.zeros(0, bool))
         rows, _ = self.model.whole_texts(texts, None, self.reading)
-        tokenizer: Any = self.model.tokenizer
-        add = special_tokens == "added"
-        if special_tokens == "unless_there":
-            begins = [_begins_with_bos(tokenizer, text) for (text,) in rows]
-            if len(set(begins)) > 1:
-                raise UserError(
-                    f"text {begins.index(True) + 1} begins with {tokenizer.bos_token}, text "
-                    f"{begins.index(False) + 1} does not; send texts of one kind."
-                )
-            add = not begins[0]
-        return tokenize(
-            tokenizer,
-            [text for (text,) in rows],
-            max_length=min(max_length or self.reading.max_length, self.reading.max_length),
-            overlong=self.reading.overlong,
-            place=lambda index: f"text {index + 1}",
-            special_tokens=add,
-        )
+        read = [text for (text,) in rows]
+        bos = special_tokens == "unless_there" and self.model.tokenizer.bos_token
+        have_theirs = [
+            special_tokens == "theirs"
+            or (bool(bos) and isinstance(text, str) and text.startswith(bos))
+            for text in read
+        ]
+        token_ids = [np.zeros(0, np.int32)] * len(read)
+        overlong = np.zeros(len(read), bool)
+        for theirs in set(have_theirs):
+            indices = [index for index, has in enumerate(have_theirs) if has is theirs]
+            tokenized = tokenize(
+                self.model.tokenizer,
+                [read[index] for index in indices],
+                max_length=min(max_length or self.reading.max_length, self.reading.max_length),
+                overlong=self.reading.overlong,
+                place=[f"text {index + 1}" for index in indices].__getitem__,
+                special_tokens=not theirs,
+            )
+            for index, ids in zip(indices, tokenized.token_ids, strict=True):
+                token_ids[index] = ids
+            overlong[indices] = tokenized.overlong
+        return TokenizedTexts(token_ids, overlong)
 
     def rewards(self, utility: UtilityDistribution, risk: Risk) -> list[float]:
         """A number for each response.
@@ -211,8 +216,3 @@ def _supported(text: str, family: Any) -> Risk:
     risk = parse_risk(text)
     check_supported(risk, family)
     return risk
-
-
-def _begins_with_bos(tokenizer: Any, text: GivenText) -> bool:
-    bos = tokenizer.bos_token
-    return bool(bos) and isinstance(text, str) and text.startswith(bos)
