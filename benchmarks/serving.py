@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
 
@@ -137,10 +137,13 @@ def ask(port: int, texts: Sequence[str], clients: int) -> tuple[float, np.ndarra
                 return connection.close()
             started = time.perf_counter()
             body = json.dumps({"model": "rm", "input": texts[index], "use_activation": False})
-            connection.request("POST", "/classify", body, {"Content-Type": "application/json"})
-            answer = json.load(connection.getresponse())
+            try:
+                connection.request("POST", "/classify", body, {"Content-Type": "application/json"})
+                answer = json.load(connection.getresponse())
+                rewards[index] = answer["data"][-1]["probs"][-1]
+            except (OSError, HTTPException, ValueError, LookupError):
+                return connection.close()
             seconds[index] = time.perf_counter() - started
-            rewards[index] = answer["data"][-1]["probs"][-1]
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     started = time.perf_counter()
@@ -192,7 +195,8 @@ def main() -> None:
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.peer:
-        return peer(given.peer)
+        peer(given.peer)
+        return
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch) / "rm"
         save_model(folder)
