@@ -23,19 +23,28 @@ TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + eos_token }}"
     "{% endfor %}"
 )
-Serving = Callable[..., AbstractContextManager[httpx2.Client]]
+
+
+class Client(httpx2.Client):
+    """Of a server in a thread."""
+
+    server: Any = None
+
+
+Serving = Callable[..., AbstractContextManager[Client]]
 
 
 def save_model(folder: Path, family: Family[Any]) -> Path:
     """A checkpoint with random weights, a chat template, and a tokenizer that adds BOS."""
     from tokenizers.processors import TemplateProcessing
 
+    backbone = str(tiny_model("llama"))
     torch.manual_seed(1)
-    model = load_backbone(str(tiny_model("llama")), family.num_outputs, dtype=torch.float32)
+    model = load_backbone(backbone, family.num_outputs, dtype=torch.float32)
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     model.save_pretrained(folder)
-    tokenizer = load_tokenizer(str(tiny_model("llama")))
+    tokenizer = load_tokenizer(backbone)
     special = [("<s>", tokenizer.convert_tokens_to_ids("<s>"))]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<s> $A", special_tokens=special
@@ -77,7 +86,7 @@ def serving(checkpoint: Path) -> Serving:
         token: str | None = None,
         reading: ScoringOptions | None = None,
         **options: Any,
-    ) -> Iterator[httpx2.Client]:
+    ) -> Iterator[Client]:
         bound = bound_socket(ServingOptions(port=0))
         address = address_of(bound)
         servers: list[Any] = []
@@ -105,7 +114,8 @@ def serving(checkpoint: Path) -> Serving:
             thread.join()
             raise failed[0]
         try:
-            with httpx2.Client(base_url=address, timeout=60) as client:
+            with Client(base_url=address, timeout=60) as client:
+                client.server = servers[0]
                 yield client
         finally:
             servers[0].should_exit = True
@@ -116,7 +126,7 @@ def serving(checkpoint: Path) -> Serving:
 
 
 @pytest.fixture(scope="session")
-def client(serving: Serving) -> Iterator[httpx2.Client]:
+def client(serving: Serving) -> Iterator[Client]:
     """Of a server with the defaults, which all tests share."""
     with serving() as client:
         yield client

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -244,7 +244,8 @@ def _answer(texts: Sequence[_Text], results: Sequence[np.ndarray | ModelError]) 
             done.setdefault(request, request.raw)
     if done:
         loop = next(iter(done)).answer.get_loop()
-        loop.call_soon_threadsafe(_wake, list(done.items()))
+        with suppress(RuntimeError):  # the loop is closed: all who asked have gone
+            loop.call_soon_threadsafe(_wake, list(done.items()))
 
 
 def _wake(done: Sequence[tuple[_Texts, np.ndarray | ModelError]]) -> None:
