@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
     from hidden_context.shards import Shard, UnmergedError
+    from hidden_context.serving.options import ServingOptions
+    from hidden_context.serving.server import serve
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,8 @@ HOMES = {
     "scores.score_files": "load_scores",
     "scores.scores": "Scores",
     "shards": "Shard UnmergedError",
+    "serving.options": "ServingOptions",
+    "serving.server": "serve",
 }
 """Where each name of the API lives."""
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}

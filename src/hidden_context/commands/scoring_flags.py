@@ -1,4 +1,4 @@
-"""Flags that `evaluate` and `score` share."""
+"""Flags that `evaluate`, `score` and `serve` share."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoringFlags(ScoringOptions):
+class ReadingFlags(ScoringOptions):
     """Which checkpoints, and how texts are read."""
 
     model_name: str | None = None
@@ -30,8 +30,6 @@ class ScoringFlags(ScoringOptions):
     """Link in place of the checkpoint's own: probit, paper or logit."""
     bf16: bool = True
     """Compute in bfloat16 where the device has it."""
-    risk: tuple[str, ...] = ()
-    """Write and print rewards by these too: mean, quantile:α, cvar:α, lcb:λ, entropic:θ, ..."""
 
     def options(self) -> dict[str, Any]:
         """How texts are read, as the methods of `RewardModel` take it."""
@@ -43,21 +41,17 @@ class ScoringFlags(ScoringOptions):
 
         require_one_process()
 
-    def checkpoints(
-        self, names: "Sequence[str]"
-    ) -> "tuple[list[CheckpointRecord], tuple[Risk, ...]]":
-        """What the checkpoints are, and the risks, which all of their families have.
+    def records(self, names: "Sequence[str]") -> "list[CheckpointRecord]":
+        """What the checkpoints are.
 
         Raises:
-            UserError: There is none, it lacks a risk, or this is one of several processes that
-                cannot share the work.
+            UserError: There is none, or this is one of several processes that cannot share the
+                work.
         """
         from hidden_context.llm.checkpoint import find_checkpoint
-        from hidden_context.risk import check_supported, parse_risks
 
         self.check_processes()
-        risks = parse_risks(self.risk)
-        records = [
+        return [
             find_checkpoint(
                 name,
                 model_name=self.model_name,
@@ -67,10 +61,6 @@ class ScoringFlags(ScoringOptions):
             )
             for name in names
         ]
-        for record in records:
-            for risk in risks:
-                check_supported(risk, record.family)
-        return records, risks
 
     def models(self, records: "Sequence[CheckpointRecord]") -> "Iterator[RewardModel]":
         """The models, one after the other."""
@@ -80,6 +70,32 @@ class ScoringFlags(ScoringOptions):
         keep_freed_memory()
         dtype = scoring_dtype(default_device(), bf16=self.bf16)
         return RewardModel.load_in_turn(records, dtype=dtype, tokenizer_name=self.tokenizer_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringFlags(ReadingFlags):
+    """Which checkpoints, how texts are read, and what is written of them."""
+
+    risk: tuple[str, ...] = ()
+    """Write and print rewards by these too: mean, quantile:α, cvar:α, lcb:λ, entropic:θ, ..."""
+
+    def checkpoints(
+        self, names: "Sequence[str]"
+    ) -> "tuple[list[CheckpointRecord], tuple[Risk, ...]]":
+        """What the checkpoints are, and the risks, which all of their families have.
+
+        Raises:
+            UserError: There is none, it lacks a risk, or this is one of several processes that
+                cannot share the work.
+        """
+        from hidden_context.risk import check_supported, parse_risks
+
+        risks = parse_risks(self.risk)
+        records = self.records(names)
+        for record in records:
+            for risk in risks:
+                check_supported(risk, record.family)
+        return records, risks
 
 
 @dataclass(frozen=True, kw_only=True)

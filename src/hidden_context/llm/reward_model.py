@@ -197,10 +197,8 @@ class RewardModel:
         Raises:
             UserError: A text cannot be read, or prompts have different numbers of responses.
         """
-        vocabulary = len(self.model.get_input_embeddings().weight)
         options_given = ScoringOptions(**options)
-        render = self._render(options_given)
-        rows, several = whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
+        rows, several = self.whole_texts(prompts, responses, options_given)
         if options_given.overlong == "drop":
             raise UserError("a text that is left out has no utility; give another overlong.")
         outputs = self._outputs(
@@ -216,6 +214,17 @@ class RewardModel:
         if size > 1:
             utility = utility.centered(np.repeat(np.arange(len(rows)), size))
         return utility.reshape(len(rows), size)
+
+    def whole_texts(
+        self,
+        prompts: Sequence[GivenText],
+        responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None,
+        options: ScoringOptions,
+    ) -> tuple[list[list[GivenText]], bool]:
+        """What the model reads of prompts and responses: see `given_texts.whole_texts`."""
+        vocabulary = len(self.model.get_input_embeddings().weight)
+        render = self._render(options)
+        return whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
 
     def reward(
         self,

@@ -46,7 +46,7 @@ class Scorer:
         self._batching: Batching | None = None
         self._warned = False
         self._pad_token_id = usable_pad_token(unwrapped(model), tokenizer.pad_token_id)
-        self._token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
+        self.token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
 
     def __enter__(self) -> Self:
         self._entered.enter_context(merged(self._model))
@@ -114,8 +114,7 @@ class Scorer:
         texts = [token_ids[same[0]] for same in distinct]
         check_token_ids(texts, self._model, self._tokenizer)
         batching = self._choose_batching(texts)
-        budget, batch_size = self._token_budget, self.options.batch_size
-        for indices in divided(texts, batching, token_budget=budget, batch_size=batch_size):
+        for indices in self.passes(texts):
             outputs = self._forward([texts[i] for i in indices], batching)
             for index, output in zip(indices, outputs, strict=True):
                 raw[distinct[index]] = output
@@ -133,6 +132,15 @@ class Scorer:
                 self._choose_batching(texts)
                 return
 
+    def passes(self, texts: Sequence[np.ndarray]) -> list[list[int]]:
+        """Indices of the texts of each forward pass, each in one; see `divided`."""
+        return divided(
+            texts,
+            self._choose_batching(texts),
+            token_budget=self.token_budget,
+            batch_size=self.options.batch_size,
+        )
+
     def _choose_batching(self, texts: Sequence[np.ndarray]) -> Batching:
         """The batching, chosen on the first texts; warns once of a text over the token budget."""
         if self._batching is None:
@@ -144,10 +152,10 @@ class Scorer:
                 longest=self.options.max_length,
             )
         longest = max(map(len, texts))
-        if self._batching != "padded" and longest > self._token_budget and not self._warned:
+        if self._batching != "padded" and longest > self.token_budget and not self._warned:
             self._warned = True
             warnings.warn(
-                f"a text of {longest} tokens is over the token_budget {self._token_budget}; each "
+                f"a text of {longest} tokens is over the token_budget {self.token_budget}; each "
                 "such text is alone in its batch",
                 stacklevel=2,
             )
