@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
-    from hidden_context.shards import Shard, UnmergedError
     from hidden_context.serving.options import ServingOptions
     from hidden_context.serving.server import serve
+    from hidden_context.shards import Shard, UnmergedError
 
 __version__ = "0.1.0"
 
