@@ -1,6 +1,7 @@
 """New labels for preference data, by a language model that judges."""
 
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,7 +38,7 @@ class Config:
     votes: int = 1
     """Verdicts on each pair by each objective; several are written as votes."""
     split: str = "train"
-    """Of a hub name or folder, or a slice, as in train[:1000]; and the name of the files written."""
+    """Of a hub name or folder, or a slice of it, as in train[:1000]; files are called by it."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Comparisons that were judged by this objective before."""
     size: int = 0
@@ -112,11 +113,11 @@ def run(config: Config) -> int:
     how: dict[str, Any] = {
         name: getattr(config, name) for name in ("objective", "votes", "seed", "ask_again")
     }
-    plan = plan_relabelling(comparisons, config.out, judge, **how)
-    print(plan, flush=True)
     if config.dry_run:
-        questions = plan.to_ask[:1]
-        print(*(f"\n{each.body['messages'][0]['content']}" for each in questions), sep="\n")
+        plan = plan_relabelling(comparisons, config.out, judge, **how)
+        print(plan)
+        for question in plan.to_ask[:1]:
+            print(f"\n{question.body['messages'][0]['content']}")
         return 0
     result = relabel(
         comparisons,
@@ -125,6 +126,7 @@ def run(config: Config) -> int:
         split=config.split,
         budget=budget,
         asking=asking,
+        announce=partial(print, flush=True),
         progress=True,
         **how,
     )

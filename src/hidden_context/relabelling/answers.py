@@ -67,7 +67,7 @@ class Answers:
             "vote": question.vote,
             "shown_first": question.shown_first,
             "endpoint": endpoint,
-            "asked_model": question.body["model"],
+            "asked_model": question.judge.model,
             **asdict(answer),
         }
         with self._lock:

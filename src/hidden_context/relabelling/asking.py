@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -46,16 +46,15 @@ class Asking:
 
 
 def ask_all(
-    questions: Iterable[Question],
-    total: int,
+    questions: Sequence[Question],
     endpoint: Endpoint,
     answers: Answers,
     purse: Purse,
     asking: Asking,
     *,
     progress: bool = False,
-) -> int:
-    """Ask, and keep each answer when it comes; how many came.
+) -> None:
+    """Ask, and keep each answer when it comes.
 
     Ends early, and in good order, where the budget does (`purse.exhausted`). At Ctrl-C no further
     request is sent, and those under way are waited for, unless it is pressed again.
@@ -65,8 +64,9 @@ def ask_all(
             was answered is kept.
     """
     run = _Run(questions, endpoint, answers, purse, asking)
-    names = range(min(asking.concurrency, total))
-    threads = [threading.Thread(target=run.work, daemon=True) for _ in names]
+    total = len(questions)
+    number = min(asking.concurrency, total)
+    threads = [threading.Thread(target=run.work, daemon=True) for _ in range(number)]
     bar = tqdm(total=total, desc="asking", unit="answer", disable=None if progress else True)
     with bar:
         try:
@@ -82,7 +82,6 @@ def ask_all(
             _watch(threads, run, bar)
             raise
     run.end()
-    return run.answered
 
 
 def _watch(threads: list[threading.Thread], run: "_Run", bar: tqdm) -> None:
@@ -98,7 +97,7 @@ class _Run:
 
     def __init__(
         self,
-        questions: Iterable[Question],
+        questions: Sequence[Question],
         endpoint: Endpoint,
         answers: Answers,
         purse: Purse,
@@ -167,7 +166,8 @@ class _Run:
 
     def _send(self, question: Question) -> Answer | None:
         """One request when its turn has come; None if the run ends before."""
-        most = self._endpoint.judge.most_tokens(question.body)
+        body = question.body
+        most = question.judge.most_tokens(body)
         if not self._purse.lay_aside(most):
             self.stop.set()
             return None
@@ -176,7 +176,7 @@ class _Run:
             return None
         spent: tuple[int, int] | None = (0, 0)
         try:
-            answer = self._endpoint.ask(question.body)
+            answer = self._endpoint.ask(body)
             spent = (0, 0) if answer.error else answer.tokens
             return answer
         except NotNowError as error:
@@ -216,7 +216,7 @@ class _Run:
     def _nothing_answered(self) -> UserError:
         number, reason = len(self._failed_in_a_row), self._failed_in_a_row[-1]
         return UserError(
-            f"{self._endpoint.address} did not answer {number} questions one after the other, the "
-            f"last since: {reason.rstrip('.')}. What was answered is kept: run the same again to go "
-            "on."
+            f"{self._endpoint.address} did not answer {number} question(s) one after the other, "
+            f"the last since: {reason.rstrip('.')}. What was answered is kept: run the same again "
+            "to go on."
         )

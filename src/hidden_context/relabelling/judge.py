@@ -24,8 +24,11 @@ FATAL_STATUS = {
     404: "does not know this model or address",
     405: "is no endpoint for chat completions",
 }
+NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
+"""Errors of the client's client after which the endpoint cannot have seen the request."""
 TOO_LONG = re.compile(
-    r"\bcontext\b|context_|(prompt|input|request)\b.{0,20}\btoo (long|large)|too many (input )?tokens"
+    r"\bcontext\b|context_|(prompt|input|request)\b.{0,20}\btoo (long|large)|"
+    r"too many (input )?tokens"
 )
 """Of a refusal for the length of the one request (OpenAI, vLLM, llama.cpp, and what goes by
 them)."""
@@ -99,7 +102,7 @@ class Judge:
 
     def request(self, question: str) -> dict[str, Any]:
         """The body of a request."""
-        body = {
+        body: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "user", "content": question}],
             self.limit_name: self.max_answer_tokens,
@@ -136,12 +139,16 @@ class Endpoint:
             ) from None
         self._openai, self.judge = openai, judge
         self._key = _key_of(judge)
+        no_key: Any = {"Authorization": openai.Omit()}
+        address = judge.base_url or os.environ.get("OPENAI_BASE_URL") or None
+        if address is not None:
+            _checked_address(address)
         self._client = openai.OpenAI(
             api_key=self._key or NO_KEY,
-            base_url=judge.base_url,
+            base_url=address,
             max_retries=0,
             timeout=judge.timeout,
-            default_headers=None if self._key else {"Authorization": openai.Omit()},
+            default_headers=None if self._key else no_key,
         )
         self.address = _checked_address(str(self._client.base_url))
         """Where requests go."""
@@ -163,10 +170,13 @@ class Endpoint:
             return self._refused(error)
         except (self._openai.APITimeoutError, TimeoutError) as error:
             reason = f"no answer within {self.judge.timeout:g} seconds"
-            raise NotNowError(reason, may_be_paid=True) from error
+            is_sent = type(error.__cause__).__name__ not in NOT_SENT
+            raise NotNowError(reason, may_be_paid=is_sent) from error
         except self._openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            raise NotNowError(f"no connection: {self._shown(cause)}") from error
+            is_sent = type(cause).__name__ not in NOT_SENT
+            reason = f"no connection: {self._shown(cause)}"
+            raise NotNowError(reason, may_be_paid=is_sent) from error
         except Exception as error:  # of the client's client, while the answer is being read
             if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore"):
                 raise
@@ -262,13 +272,14 @@ def _checked_address(address: str) -> str:
     Raises:
         UserError: It is none, or has a user, a password or a query.
     """
+    no_address = UserError("base_url is no address; expected one such as http://127.0.0.1:8000/v1.")
     try:
         parts = urlsplit(address)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        _ = parts.port  # checks it
     except ValueError:
-        is_address = False
-    if not is_address:
-        raise UserError("base_url is no address; expected one such as http://127.0.0.1:8000/v1.")
+        raise no_address from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise no_address
     if parts.username or parts.password or parts.query:
         raise UserError(
             "base_url holds a user, a password or a query, which would be written to files; give "

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from hidden_context.journal import fingerprint
@@ -50,10 +51,17 @@ class Question:
     """Which verdict on this pair by this objective, from 0."""
     shown_first: int
     """Index of the response that the judge sees as A."""
-    body: Mapping[str, Any]
-    """What is sent."""
-    key: str
-    """Of what is sent, and the vote: an answer is looked up by it."""
+    judge: Judge
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What is sent."""
+        return self.judge.request(_question(self.pair, self.objective, self.shown_first))
+
+    @cached_property
+    def key(self) -> str:
+        """Of what is sent, and the vote: an answer is looked up by it."""
+        return fingerprint([self.body, self.vote])
 
 
 def objectives_of(pair: JudgedPair, objective: Objectives, seed: int) -> Sequence[Objective]:
@@ -76,9 +84,7 @@ def questions_on(
     """
     for vote in range(votes):
         shown_first = (_coin("order", seed, pair.key, objective) + vote) % 2
-        body = judge.request(_question(pair, objective, shown_first))
-        key = fingerprint([body, vote])
-        yield Question(pair, objective, vote, shown_first, body, key)
+        yield Question(pair, objective, vote, shown_first, judge)
 
 
 def preferred(objective: Objective, shown_first: int, letter: str) -> int:

@@ -63,7 +63,9 @@ def transcript(text: Text) -> str:
     elif len(text) == 1 and text[0]["role"] == "assistant":
         shown = _content(text[0])
     else:
-        turns = ((SPEAKERS.get(turn["role"], turn["role"].title()), _content(turn)) for turn in text)
+        turns = (
+            (SPEAKERS.get(turn["role"], turn["role"].title()), _content(turn)) for turn in text
+        )
         shown = "\n\n".join(f"{speaker}: {content}" for speaker, content in turns)
     return shown.encode("utf-8", "replace").decode()  # lone surrogates, which no request can hold
 
@@ -131,7 +133,8 @@ def _dialogue(prompt: str, response: str) -> str:
 
 def _split_turns(comparison: Comparison) -> tuple[Text, Both]:
     first, second = responses_alone(comparison.texts, comparison.prompt)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     text = comparison.texts[0]
     return text[: len(text) - len(first)], (first, second)
 

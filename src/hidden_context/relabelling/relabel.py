@@ -1,7 +1,8 @@
 """`relabel`: new labels for preference data by a judge, kept so that nothing is paid twice."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from hidden_context.comparisons.splits import split_name
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.rates import wilson
-from hidden_context.records import provenance, read_record, write_json, write_jsonl
-from hidden_context.relabelling.answers import Answers, only_run_in
+from hidden_context.records import (
+    as_plain,
+    provenance,
+    read_record,
+    write_json,
+    write_jsonl,
+)
+from hidden_context.relabelling.answers import JOURNAL, Answers, only_run_in
 from hidden_context.relabelling.asking import Asking, ask_all
 from hidden_context.relabelling.budget import Budget, Purse, Spent
-from hidden_context.relabelling.judge import Endpoint, Judge
-from hidden_context.relabelling.labels import Label, Labels, Row, labels_of, row_of
+from hidden_context.relabelling.judge import Answer, Endpoint, Judge
+from hidden_context.relabelling.labels import Label, Row, labels_of, row_of
 from hidden_context.relabelling.questions import (
     OBJECTIVES,
     Objectives,
@@ -29,6 +36,7 @@ from hidden_context.relabelling.verdicts import NO_VERDICT, read_verdict
 
 JUDGE_FOLDER = "judge"
 """Beside the folders of the objectives: answers, what could not be read, and the record."""
+FOLDERS = (*OBJECTIVES, "both")
 NOT_TO_CHANGE = ("source", "judge", "seed")
 """Settings of which the labels in a folder are; others may change when it is gone on with."""
 
@@ -60,7 +68,7 @@ class Plan:
     @property
     def most_tokens(self) -> int:
         """Upper bound of what is to be asked, in tokens of questions and answers."""
-        return sum(sum(self.judge.most_tokens(question.body)) for question in self.to_ask)
+        return sum(sum(each.judge.most_tokens(each.body)) for each in self.to_ask)
 
     def __str__(self) -> str:
         answered = self.num_questions - len(self.to_ask)
@@ -117,10 +125,8 @@ class Relabelled:
         lines = [
             f"labels: {len(self.rows)} ({self.num_without_verdict} pairs without a verdict, "
             f"{self.num_unanswered} not yet asked about)",
-            f"answers: {self.kinds.get('verdict', 0)} with a verdict",
-            *(f"  {self.kinds[kind]} {NO_VERDICT[kind]}" for kind in NO_VERDICT if self.kinds[kind])
-            if self.unread
-            else (),
+            f"answers: {self.kinds.get('verdict', 0)} with a verdict, {len(self.unread)} without"
+            + (f" ({_counted(self.kinds)})" if self.unread else ""),
             f"spent now: {spent.requests} requests, {tokens}{of_them}{cost}",
             *(f"{name}: {estimate}" for name, estimate in self.measures.items()),
         ]
@@ -139,6 +145,7 @@ def relabel(
     budget: Budget | None = None,
     asking: Asking | None = None,
     ask_again: bool = False,
+    announce: Callable[[Plan], object] | None = None,
     progress: bool = False,
 ) -> Relabelled:
     """Have a judge say which of two responses is more helpful, or less harmful.
@@ -160,6 +167,7 @@ def relabel(
         budget: Where to stop; no limit if not given.
         asking: How many at once, how often, how patiently.
         ask_again: Ask once more what was answered without a verdict.
+        announce: Called with what will be asked, and where, before the first request.
         progress: Show a bar.
 
     Raises:
@@ -169,23 +177,19 @@ def relabel(
     out, name = Path(out), split_name(split)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder.")
-    endpoint = Endpoint(judge)
-    try:
-        with only_run_in(out / JUDGE_FOLDER):
-            answers = Answers(out / JUDGE_FOLDER)
-            plan = _planned(
-                comparisons, endpoint, answers, objective, votes, seed, ask_again=ask_again
-            )
-            record_file = out / JUDGE_FOLDER / f"{name}.json"
-            _check_folder(record_file, plan)
-            purse = Purse(budget or Budget())
-            if plan.to_ask:
-                how = asking or Asking()
-                total = len(plan.to_ask)
-                ask_all(plan.to_ask, total, endpoint, answers, purse, how, progress=progress)
-            return _written(plan, answers, purse, out, name)
-    finally:
-        endpoint.close()
+    folder, purse = out / JUDGE_FOLDER, Purse(budget or Budget())
+    with closing(Endpoint(judge)) as endpoint, only_run_in(folder):
+        answers = Answers(folder)
+        plan = _planned(
+            comparisons, endpoint, answers.get, objective, votes, seed, ask_again=ask_again
+        )
+        _check_folder(out, name, plan)
+        if announce is not None:
+            announce(plan)
+        if plan.to_ask:
+            how = asking or Asking()
+            ask_all(plan.to_ask, endpoint, answers, purse, how, progress=progress)
+    return _written(plan, answers, purse, out, name)
 
 
 def plan_relabelling(
@@ -198,22 +202,26 @@ def plan_relabelling(
     seed: int = 0,
     ask_again: bool = False,
 ) -> Plan:
-    """What `relabel` with the same arguments would ask; nothing is sent or written.
+    """What `relabel` with the same arguments would ask; nothing is sent.
 
     Raises:
-        UserError: The judge could not be asked.
+        UserError: The judge could not be asked, or another process is asking it.
     """
-    endpoint = Endpoint(judge)
-    endpoint.close()
     folder = Path(out) / JUDGE_FOLDER
-    answers = Answers(folder, read_only=True)
-    return _planned(comparisons, endpoint, answers, objective, votes, seed, ask_again=ask_again)
+    answer_to: Callable[[str], Answer | None] = {}.get
+    if (folder / JOURNAL).is_file():
+        with only_run_in(folder):
+            answer_to = Answers(folder).get
+    with closing(Endpoint(judge)) as endpoint:
+        return _planned(
+            comparisons, endpoint, answer_to, objective, votes, seed, ask_again=ask_again
+        )
 
 
 def _planned(
     comparisons: Comparisons,
     endpoint: Endpoint,
-    answers: Answers,
+    answer_to: Callable[[str], Answer | None],
     objective: Objectives,
     votes: int,
     seed: int,
@@ -233,7 +241,7 @@ def _planned(
     )
     to_ask: dict[str, Question] = {}
     for question in (question for questions in asked for question in questions):
-        answer = answers.get(question.key)
+        answer = answer_to(question.key)
         if answer is None or (ask_again and read_verdict(answer).letter is None):
             to_ask.setdefault(question.key, question)
     return Plan(
@@ -263,66 +271,75 @@ def _settings(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _check_folder(record_file: Path, plan: Plan) -> None:
+def _check_folder(out: Path, name: str, plan: Plan) -> None:
     """Refuse to write over labels of other data or of another judge.
 
     Raises:
-        UserError: The record of what is there says something else.
+        UserError: Labels are there, and their record says something else, or is not there.
     """
-    if not record_file.exists():
+    there = [file for folder in FOLDERS if (file := _labels_file(out, folder, name)).exists()]
+    if not there:
         return
-    before, now = read_record(record_file), _settings(plan)
-    for name in (*NOT_TO_CHANGE, *(("objective",) if plan.objective != "both" else ())):
-        if before.get(name) != now[name]:
+    record_file = _record_file(out, name)
+    if not record_file.exists():
+        raise UserError(
+            f"{there[0]} is there, and {record_file} does not say that a judge labelled it; give "
+            "another folder."
+        )
+    before, now = read_record(record_file), as_plain(_settings(plan))
+    for setting in (*NOT_TO_CHANGE, *(("objective",) if plan.objective != "both" else ())):
+        if before.get(setting) != now[setting]:
             raise UserError(
-                f"{record_file.parents[1]} holds labels of another {name}: {before.get(name)}, and "
-                f"not {now[name]}; give another folder."
+                f"{out} holds labels whose {setting} is {before.get(setting)}, and it is "
+                f"{now[setting]} now; give another folder."
             )
+
+
+def _labels_file(out: Path, folder: str, name: str) -> Path:
+    return out / folder / f"{name}.jsonl.gz"
+
+
+def _record_file(out: Path, name: str) -> Path:
+    return out / JUDGE_FOLDER / f"{name}.json"
 
 
 def _written(plan: Plan, answers: Answers, purse: Purse, out: Path, name: str) -> Relabelled:
     read = labels_of(plan.asked, answers.get)
-    rows = [row_of(label, votes=plan.votes) for label in read.labels]
     unread_file = out / JUDGE_FOLDER / f"{name}.unread.jsonl"
-    files = []
-    if read.unread or unread_file.exists():
-        write_jsonl(unread_file, read.unread)
-        files.append(unread_file)
-    if not rows and not read.num_unanswered:
+    write_jsonl(unread_file, read.unread)
+    if read.unread and not read.labels and not read.num_unanswered:
         raise UserError(
-            f"no verdict could be read of {len(read.unread)} answers, which are in {unread_file}: "
-            f"{_counted(read)}."
+            f"no verdict could be read of {len(read.unread)} answers ({_counted(read.kinds)}); "
+            f"they are in {unread_file}."
         )
-    files = [*_write_labels(rows, plan.objective, out, name), *files]
+    rows = [row_of(label, votes=plan.votes) for label in read.labels]
+    files = {
+        _labels_file(out, folder, name): of_folder
+        for folder in FOLDERS
+        if folder != "both" or plan.objective in ("mixed", "both")
+        if (of_folder := [row for row in rows if folder in ("both", row["objective"])])
+    }
     result = Relabelled(
         rows=rows,
         unread=read.unread,
-        kinds=dict.fromkeys(NO_VERDICT, 0) | dict(read.kinds),
+        kinds=dict(read.kinds),
         num_unanswered=read.num_unanswered,
         num_without_verdict=read.num_without_verdict,
         stopped_by=purse.exhausted,
         spent=purse.spent,
         cost=purse.cost,
         measures=_measures(read.labels),
-        files=tuple(files),
+        files=(*files, unread_file),
     )
-    if rows:
-        endpoints = sorted(answers.endpoints)
-        write_json(out / JUDGE_FOLDER / f"{name}.json", _record(plan, result, endpoints))
+    write_json(_record_file(out, name), _record(plan, result, sorted(answers.endpoints)))
+    for file, of_file in files.items():
+        write_jsonl(file, of_file)
     return result
 
 
-def _counted(read: Labels) -> str:
-    return "; ".join(f"{read.kinds[kind]} {NO_VERDICT[kind]}" for kind in NO_VERDICT if read.kinds[kind])
-
-
-def _write_labels(rows: list[Row], objective: Objectives, out: Path, name: str) -> Iterator[Path]:
-    for folder in (*OBJECTIVES, "both"):
-        chosen = [row for row in rows if folder in ("both", row["objective"])]
-        if chosen and (folder != "both" or objective in ("mixed", "both")):
-            file = out / folder / f"{name}.jsonl.gz"
-            write_jsonl(file, chosen)
-            yield file
+def _counted(kinds: Mapping[str, int]) -> str:
+    """Answers without a verdict, in words."""
+    return "; ".join(f"{kinds[kind]} {NO_VERDICT[kind]}" for kind in NO_VERDICT if kinds.get(kind))
 
 
 def _measures(labels: list[Label]) -> dict[str, Estimate]:

@@ -42,7 +42,7 @@ CONCLUSIONS = (
 """How longer answers say what they conclude."""
 REFUSAL = re.compile(
     r"\s*(?:i['’]?m (?:very )?sorry|i am sorry|sorry\b|i apologi[sz]e|my apologies|"
-    r"(?:unfortunately,? )?i (?:can(?:no|['’])?t|can not|cannot|won['’]?t|will not|do not|don['’]?t|"
+    r"(?:unfortunately,? )?i (?:can(?:no|['’])?t|can not|cannot|won['’]?t|will not|"
     r"am (?:not able|unable)|must (?:decline|refuse)|decline|refuse)\b|i['’]m (?:not able|unable)|"
     r"as an ai\b)",
     re.IGNORECASE,
