@@ -33,7 +33,11 @@ class Reply:
 
 
 def says(
-    text: Any, *, finish: str | None = "stop", tokens: tuple[int, int] | None = (100, 1), **more: Any
+    text: Any,
+    *,
+    finish: str | None = "stop",
+    tokens: tuple[int, int] | None = (100, 1),
+    **more: Any,
 ) -> Reply:
     """A whole chat completion."""
     message = {"role": "assistant", "content": text, **more}
@@ -85,17 +89,16 @@ class JudgeServer:
         self.times: list[float] = []
         self.most_at_once = 0
         self.url = ""
+        self.asked: Counter[str] = Counter()
+        """How often each body came."""
         self._at_once = 0
         self._lock = threading.Lock()
 
-    @property
-    def asked(self) -> Counter[str]:
-        """How often each body came."""
-        return Counter(json.dumps(body, sort_keys=True) for body in self.bodies)
-
     def received(self, body: Body, headers: Mapping[str, str]) -> Reply:
         with self._lock:
-            before = self.asked[json.dumps(body, sort_keys=True)]
+            name = json.dumps(body, sort_keys=True)
+            before = self.asked[name]
+            self.asked[name] += 1
             self.bodies.append(body)
             self.headers.append(headers)
             self.times.append(time.monotonic())
@@ -120,7 +123,11 @@ def judge_server() -> Iterator[JudgeServer]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.path == "/v1/chat/completions"
             try:
-                self.send(judge.received(body, dict(self.headers)))
+                self.send(
+                    judge.received(
+                        body, {name.lower(): value for name, value in self.headers.items()}
+                    )
+                )
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
@@ -168,7 +175,9 @@ def hh_rows(number: int, *, first: int = 0) -> list[dict[str, str]]:
     """Rows as in HH-RLHF; of every second pair the chosen response is the good one."""
     rows = []
     for index in range(first, first + number):
-        texts = [f"\n\nHuman: Bread {index}?\n\nAssistant: {what} {index}" for what in ("good", "bad")]
+        texts = [
+            f"\n\nHuman: Bread {index}?\n\nAssistant: {what} {index}" for what in ("good", "bad")
+        ]
         chosen, rejected = texts if index % 2 == 0 else texts[::-1]
         rows.append({"chosen": chosen, "rejected": rejected, "data_subset": "helpful"})
     return rows

@@ -13,7 +13,6 @@ from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.errors import UserError
 from hidden_context.records import read_json, read_jsonl
 from hidden_context.relabelling.relabel import Relabelled
-from hidden_context.relabelling.relabel import relabel as _relabel  # noqa: F401 (is importable)
 
 Run = Callable[..., Relabelled]
 PUBLISHED_COLUMNS = [
@@ -81,9 +80,7 @@ def by_turns(body: Body, before: int) -> Reply:
     return says("A") if number % 2 else honest(body)
 
 
-def test_several_verdicts_are_votes_to_the_reader(
-    judged: Run, server: JudgeServer, tmp_path: Path
-):
+def test_several_verdicts_are_votes_to_the_reader(judged: Run, server: JudgeServer, tmp_path: Path):
     """Of odd pairs, a judge who always says A votes 2 to 1 for the response shown first twice."""
     server.answer = by_turns
     result = judged(10, objective="helpful", votes=3)
@@ -107,17 +104,17 @@ def test_several_verdicts_are_votes_to_the_reader(
 def test_a_judge_who_sees_nothing_but_the_order_gives_each_response_half_of_the_labels(
     judged: Run, server: JudgeServer
 ):
-    """A fair coin: 400 labels, original ones agree in half; two verdicts a pair always split."""
+    """As of a fair coin, whatever the data prefer; two verdicts on a pair always split."""
     server.answer = lambda body, _: says("A")
     asking = {"concurrency": 16}
-    result = judged(400, objective="helpful", asking=asking)
+    result = judged(150, objective="helpful", asking=asking)
     wins = sum("good" in row["chosen"] for row in result.rows)
-    assert binomtest(wins, 400, 0.5).pvalue > 1e-3
+    assert binomtest(wins, 150, 0.5).pvalue > 1e-3
     agreement = result.measures["verdicts by helpful for the response that the data prefer"]
     assert agreement.against(0.5) == "cannot tell"
     assert result.measures["the response shown first was named"].value == 1.0
     assert all(row["label"] == 0 for row in result.rows)  # as shown, and so it is seen
-    two = judged(50, objective="harmless", votes=2, out=Path("two"), asking=asking)
+    two = judged(20, objective="harmless", votes=2, out=Path("two"), asking=asking)
     assert all((row["wins"], row["losses"]) == (1, 1) for row in two.rows)
 
 
@@ -190,10 +187,8 @@ def test_what_cannot_be_read_is_counted_and_kept_apart_as_it_came(
     assert unread[0]["answer"] == "Both are fine."
     assert unread[2]["refusal"] == "I will not."
     assert unread[4]["finish_reason"] == "length"
-    assert {"Bread 1?", "good 1", "bad 1"} <= {
-        *(text for name in ("response_a", "response_b") for text in (unread[0][name],)),
-        unread[0]["prompt"].removeprefix("Human: "),
-    }
+    assert {unread[0]["response_a"], unread[0]["response_b"]} == {"good 1", "bad 1"}
+    assert unread[0]["prompt"] == "Human: Bread 1?"
     shown_text = str(result)
     assert "2 with a verdict, 8 without" in shown_text
     assert "3 refused by the judge" in shown_text
@@ -201,9 +196,7 @@ def test_what_cannot_be_read_is_counted_and_kept_apart_as_it_came(
     assert record["counts"]["answers"] == result.kinds
 
 
-def test_what_was_not_read_is_asked_again_only_where_it_is_wished(
-    judged: Run, server: JudgeServer
-):
+def test_what_was_not_read_is_asked_again_only_where_it_is_wished(judged: Run, server: JudgeServer):
     def stubborn(body: Body, before: int) -> Reply:
         return honest(body) if before or "good 3" not in shown(body) else says("Hm.")
 
@@ -221,7 +214,9 @@ def test_no_verdict_at_all_is_an_error_that_names_the_answers(
     judged: Run, server: JudgeServer, tmp_path: Path
 ):
     server.answer = lambda body, _: says("Hm.")
-    with pytest.raises(UserError, match=r"no verdict could be read of 3 answers \(3 neither A nor B"):
+    with pytest.raises(
+        UserError, match=r"no verdict could be read of 3 answers \(3 neither A nor B"
+    ):
         judged(3)
     assert len(read_jsonl(tmp_path / "out" / "judge" / "train.unread.jsonl")) == 3
     assert not (tmp_path / "out" / "both").exists()

@@ -139,7 +139,6 @@ class Endpoint:
             ) from None
         self._openai, self.judge = openai, judge
         self._key = _key_of(judge)
-        no_key: Any = {"Authorization": openai.Omit()}
         address = judge.base_url or os.environ.get("OPENAI_BASE_URL") or None
         if address is not None:
             _checked_address(address)
@@ -148,7 +147,6 @@ class Endpoint:
             base_url=address,
             max_retries=0,
             timeout=judge.timeout,
-            default_headers=None if self._key else no_key,
         )
         self.address = _checked_address(str(self._client.base_url))
         """Where requests go."""
@@ -187,9 +185,15 @@ class Endpoint:
         """The bytes of an answer; the whole of it takes no longer than the timeout."""
         deadline = time.monotonic() + self.judge.timeout
         further = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        headers = None if self._key else {"Authorization": self._openai.Omit()}
         create: Any = self._client.chat.completions.with_streaming_response.create
         received = bytearray()
-        with create(model=body["model"], messages=body["messages"], extra_body=further) as response:
+        with create(
+            model=body["model"],
+            messages=body["messages"],
+            extra_body=further,
+            extra_headers=headers,
+        ) as response:
             for chunk in response.iter_bytes():
                 received += chunk
                 if time.monotonic() > deadline:
@@ -224,7 +228,8 @@ class Endpoint:
 
     def _refused(self, error: Any) -> Answer:
         """An answer that says why the endpoint refused this one request."""
-        status, said = error.status_code, self._shown(error)
+        status = error.status_code
+        said = f"{status} {self._message(error)}".strip()
         code = f"{error.code} {error.type} {said}".lower()
         if status in FATAL_STATUS:
             raise UserError(
@@ -240,6 +245,12 @@ class Endpoint:
         if status in (400, 403, 422) and FILTERED.search(code):
             return Answer(None, error=said, error_kind="filtered")
         return Answer(None, error=said, error_kind="other")
+
+    def _message(self, error: Any) -> str:
+        """What an endpoint says of its refusal, in JSON or as it is."""
+        body = error.body if isinstance(error.body, dict) else {}
+        said = body.get("message") or body.get("detail") or error.response.text
+        return self._hidden(brief(ValueError(said))) if said else ""
 
     def _shown(self, error: BaseException) -> str:
         return self._hidden(brief(error) if isinstance(error, Exception) else str(error))
