@@ -154,7 +154,8 @@ def judge_server() -> Iterator[JudgeServer]:
             if reply.dropped_after is not None:
                 self.close_connection = True
 
-        def log_message(self, *_args: object) -> None: ...
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from hidden_context.relabelling.asking import Asking
     from hidden_context.relabelling.budget import Budget
     from hidden_context.relabelling.judge import Judge
-    from hidden_context.relabelling.relabel import Relabelled, plan_relabelling, relabel
+    from hidden_context.relabelling.relabel import plan_relabelling, relabel
+    from hidden_context.relabelling.result import Relabelled
     from hidden_context.report.page import write_page
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
@@ -65,7 +66,8 @@ HOMES = {
     "relabelling.asking": "Asking",
     "relabelling.budget": "Budget",
     "relabelling.judge": "Judge",
-    "relabelling.relabel": "Relabelled plan_relabelling relabel",
+    "relabelling.relabel": "plan_relabelling relabel",
+    "relabelling.result": "Relabelled",
     "report.page": "write_page",
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",

@@ -11,7 +11,8 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.relabelling import asking
 from hidden_context.relabelling.asking import Asking
 from hidden_context.relabelling.judge import Judge
-from hidden_context.relabelling.relabel import Relabelled, relabel
+from hidden_context.relabelling.relabel import relabel
+from hidden_context.relabelling.result import Relabelled
 
 
 @pytest.fixture
@@ -37,8 +38,9 @@ def judged(server: JudgeServer, tmp_path: Path) -> Callable[..., Relabelled]:
     ) -> Relabelled:
         data = hh_rows(rows) if isinstance(rows, int) else rows
         comparisons = Comparisons.from_rows(data, "data")
-        settings = {"model": "judge", "base_url": server.url, "timeout": 5.0, **(judge or {})}
-        how = Asking(**{"concurrency": 4, "retries": 2, **(asking or {})})
-        return relabel(comparisons, out, Judge(**settings), asking=how, **options)
+        settings: dict[str, Any] = {"model": "judge", "base_url": server.url, "timeout": 5.0}
+        pace: dict[str, Any] = {"concurrency": 4, "retries": 2}
+        how = Asking(**pace | (asking or {}))
+        return relabel(comparisons, out, Judge(**settings | (judge or {})), asking=how, **options)
 
     return run

@@ -16,7 +16,7 @@ from hidden_context.relabelling import asking as asking_module
 from hidden_context.relabelling.answers import only_run_in
 from hidden_context.relabelling.budget import Budget
 from hidden_context.relabelling.judge import Judge
-from hidden_context.relabelling.relabel import Relabelled
+from hidden_context.relabelling.result import Relabelled
 
 Run = Callable[..., Relabelled]
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,12 @@ def test_costs_follow_from_the_prices():
 
 
 def test_odd_budgets_are_refused():
-    for wrong in ({"cost": 1.0}, {"prompt_price": 1.0}, {"cost": 1.0, "answer_price": 1.0}):
+    odd: list[dict[str, Any]] = [
+        {"cost": 1.0},
+        {"prompt_price": 1.0},
+        {"cost": 1.0, "answer_price": 1.0},
+    ]
+    for wrong in odd:
         with pytest.raises(UserError, match="prompt_price and answer_price"):
             Budget(**wrong)
     for name in ("requests", "tokens", "cost"):

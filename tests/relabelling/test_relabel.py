@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.errors import UserError
 from hidden_context.records import read_json, read_jsonl
-from hidden_context.relabelling.relabel import Relabelled
+from hidden_context.relabelling.result import Relabelled
 
 Run = Callable[..., Relabelled]
 PUBLISHED_COLUMNS = [

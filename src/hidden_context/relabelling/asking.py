@@ -11,7 +11,8 @@ from tqdm import tqdm
 from hidden_context.errors import UserError
 from hidden_context.relabelling.answers import Answers
 from hidden_context.relabelling.budget import Purse
-from hidden_context.relabelling.judge import Answer, Endpoint, NotNowError
+from hidden_context.relabelling.endpoint import Endpoint, NotNowError
+from hidden_context.relabelling.judge import Answer
 from hidden_context.relabelling.pace import Pace
 from hidden_context.relabelling.questions import Question
 
