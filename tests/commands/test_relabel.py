@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -203,3 +205,30 @@ def test_a_kill_costs_at_most_what_was_under_way(
     assert len(server.bodies) == asked + 12 - len(kept)
     assert asked - len(kept) <= 2
     assert len(load_comparisons(tmp_path / "out")) == 12
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "relabel.md").read_text()
+
+
+def test_the_commands_and_the_program_of_the_document_run(
+    run: Command, server: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(Path("data.jsonl"), hh_rows(24))
+    document = DOCUMENT.replace("http://127.0.0.1:8000/v1", server.url)
+    lines = "".join(re.findall(r"```bash\n(.*?)```", document, re.S)).splitlines()
+    asked = []
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "hidden-context"
+        status, out, error = run(*arguments)
+        assert (status, error) == (0, ""), out
+        asked.append(len(server.bodies))
+    assert asked == [0, 24, 48]
+    (program,) = re.findall(r"```python\n(.*?)```", document, re.S)
+    before, audit = program.split("print(hc.audit")  # which has tests of its own, and takes long
+    assert audit.startswith("(result.comparisons()))")
+    held: dict[str, Any] = {}
+    exec(before, held)
+    assert len(held["result"].comparisons()) == 24
+    assert max(server.asked.values()) <= 2  # once for each folder

@@ -56,8 +56,10 @@ def wholes(
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("train", 0), ("score", 0), ("score", 1), ("score", 2), ("download", 0), ("download", 1)]
-    + [("relabel", 0)],
+    [
+        *(("train", 0), ("score", 0), ("score", 1), ("score", 2), ("download", 0)),
+        *(("download", 1), ("relabel", 0)),
+    ],
 )
 def test_a_killed_command_ends_as_if_unbroken(
     name: str, seed: int, all_scenes: dict[str, Scene], wholes: dict[str, Whole], tmp_path: Path
