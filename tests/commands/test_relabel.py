@@ -45,7 +45,7 @@ def test_it_says_whom_it_will_ask_and_what_came_of_it(
     assert status == 0
     lines = out.splitlines()
     assert lines[0].endswith(
-        "data.jsonl: 12 pairs (0 of equal texts left out), judged by mixed, 1 verdicts each"
+        "data.jsonl: 12 pairs (0 of equal texts left out), objective mixed, verdicts on each: 1"
     )
     assert lines[1].startswith(f"12 requests to {server.url} for gpt, of at most ")
     assert "labels: 11 (1 pairs without a verdict, 0 not yet asked about)" in out

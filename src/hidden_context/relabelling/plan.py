@@ -51,7 +51,7 @@ class Plan:
         answered = self.num_questions - len(self.to_ask)
         return (
             f"{self.source}: {self.num_pairs} pairs ({self.num_equal} of equal texts left out), "
-            f"judged by {self.objective}, {self.votes} verdicts each\n"
+            f"objective {self.objective}, verdicts on each: {self.votes}\n"
             f"{len(self.to_ask)} requests to {self.address} for {self.judge.model}, of at most "
             f"{self.most_tokens} tokens; {answered} answers are there already"
         )

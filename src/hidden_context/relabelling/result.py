@@ -13,7 +13,7 @@ from hidden_context.relabelling.budget import Spent
 from hidden_context.relabelling.judge import Answer
 from hidden_context.relabelling.labels import Label, Row
 from hidden_context.relabelling.plan import Plan
-from hidden_context.relabelling.questions import OBJECTIVES
+from hidden_context.relabelling.questions import INSTRUCTIONS, OBJECTIVES, QUESTION
 from hidden_context.relabelling.verdicts import NO_VERDICT
 
 
@@ -117,6 +117,8 @@ def record_of(
         **provenance(),
         **plan.settings,
         "endpoints": list(endpoints),
+        "question": QUESTION,
+        "instructions": INSTRUCTIONS,
         "counts": {
             "pairs": plan.num_pairs,
             "equal_texts": plan.num_equal,
