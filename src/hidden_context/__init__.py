@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from hidden_context.measures.evaluate import evaluate
     from hidden_context.measures.evaluation import Evaluation
     from hidden_context.measures.explained_variance import explained_variance
+    from hidden_context.relabelling.asking import Asking
+    from hidden_context.relabelling.budget import Budget
+    from hidden_context.relabelling.judge import Judge
+    from hidden_context.relabelling.relabel import plan_relabelling, relabel
+    from hidden_context.relabelling.result import Relabelled
     from hidden_context.report.page import write_page
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
@@ -61,6 +66,11 @@ HOMES = {
     "measures.evaluate": "evaluate",
     "measures.evaluation": "Evaluation",
     "measures.explained_variance": "explained_variance",
+    "relabelling.asking": "Asking",
+    "relabelling.budget": "Budget",
+    "relabelling.judge": "Judge",
+    "relabelling.relabel": "plan_relabelling relabel",
+    "relabelling.result": "Relabelled",
     "report.page": "write_page",
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from judge_server import Reply, honest, judge_server
 from kill.run_and_kill import Scene, finish, make_room, start
 from saved_results import write_audit, write_data_dir
 from tiny_models import save_tiny_model
@@ -93,7 +94,8 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
     write_audit(results)
     write_data_dir(results / "data", ("base", "categorical", "shared_context"))
     (empty := folder / "empty").mkdir()
-    with _server() as url:
+    with _server() as url, judge_server() as judge:
+        judge.answer = lambda body, _: Reply(honest(body).body, delay=PAUSE)
         made = [
             training,
             train(inputs, "--use_peft=false", name="train in full"),
@@ -104,6 +106,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             Scene("report", results, ["report", "audit", "--out=page.html", "--figures=figures"]),
             _download(empty, url),
             _demo(empty),
+            _relabel(inputs, judge.url),
         ]
         yield {scene.name: scene for scene in made}
 
@@ -137,6 +140,12 @@ def _demo(empty: Path) -> Scene:
     flags += ["--pretrain_steps=2", "--batch_size=32"]
     ignored = frozenset(["log.txt"])
     return Scene("demo", empty, ["demo", *flags], ignored=ignored, says_the_same=False)
+
+
+def _relabel(inputs: Path, url: str) -> Scene:
+    flags = ["--data_path=train.jsonl", "--out=labels", "--judge=judge", f"--base_url={url}"]
+    flags += ["--api_key_env=none", "--concurrency=1", "--votes=2"]
+    return Scene("relabel", inputs, ["relabel", *flags], says_the_same=False)
 
 
 class _Published(BaseHTTPRequestHandler):

@@ -17,6 +17,7 @@ COMMANDS = {
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
+    "relabel": "new labels for pairs, by a language model that judges",
     "aggregate": "where rules of social choice have different winners",
     "download": "fetch the published data and models",
 }
