@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hidden_context.measures.evaluation import Evaluation
     from hidden_context.measures.explained_variance import explained_variance
     from hidden_context.report.page import write_page
+    from hidden_context.reward_benchmarks.benchmark import benchmark, score_benchmark
+    from hidden_context.reward_benchmarks.result import BenchmarkResult
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
@@ -59,6 +61,8 @@ HOMES = {
     "measures.evaluation": "Evaluation",
     "measures.explained_variance": "explained_variance",
     "report.page": "write_page",
+    "reward_benchmarks.benchmark": "benchmark score_benchmark",
+    "reward_benchmarks.result": "BenchmarkResult",
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",
     "scores.scores": "Scores",

@@ -16,7 +16,7 @@ from hidden_context.reward_benchmarks.result import BenchmarkResult
 from hidden_context.reward_benchmarks.rewardbench import RewardBench
 from hidden_context.reward_benchmarks.rewardbench2 import RewardBench2
 from hidden_context.reward_benchmarks.rm_bench import RMBench
-from hidden_context.reward_benchmarks.rules import Item, Rules
+from hidden_context.reward_benchmarks.rules import RESPONSES, Item, Rules
 from hidden_context.risk import MEAN, Risk, check_supported, parse_risk
 from hidden_context.scores.scores import Scores
 
@@ -90,6 +90,8 @@ def score_benchmark(
     Raises:
         UserError: A row has another shape or subset, or a text cannot be read.
     """
+    if options.get("overlong") == "drop":
+        raise UserError("a benchmark leaves no row out; give another overlong.")
     items = rules_of(name).read(rows, source)
     return model.score_responses(
         [item.row for item in items], source, partial=partial, progress=progress, **options
@@ -127,8 +129,7 @@ def _measured(
         strata = dict(zip(*np.unique(points.stratum, return_counts=True), strict=True))
         sizes = {str(name): int(size) for name, size in strata.items()}
         return {
-            name: points.estimate(figure, prompts)
-            for name, figure in rules.figures(sizes).items()
+            name: points.estimate(figure, prompts) for name, figure in rules.figures(sizes).items()
         }
 
     lengths: list[np.ndarray] = []
@@ -166,8 +167,8 @@ def _notes(
     )
     if tied:
         notes.append(
-            f"{tied} of {len(items)} rows have a chosen and a rejected response of exactly the "
-            "same reward, which the benchmark does not count as right (rewardbench2: in part)."
+            f"{tied} of {len(items)} rows have a right and a wrong response of exactly the same "
+            f"reward, which {rules.tie}."
         )
     rows = rules.subsets(items)
     differences = [
@@ -193,9 +194,10 @@ def _check_same(items: Sequence[Item], scores: Scores, source: str) -> None:
         raise UserError(f"{source} has {len(items)} rows, but there are scores of {len(scores)}.")
     scored = iter(scores.rows)
     for number, (item, size) in enumerate(zip(items, scores.sizes.tolist(), strict=True), start=1):
-        responses = item.row["responses"]
+        responses = item.row[RESPONSES]
         row = next(scored, None)
-        if len(responses) != size or (row is not None and row.get("responses") != responses):
+        scored_responses = responses if row is None else row.get(RESPONSES, responses)
+        if len(responses) != size or scored_responses != responses:
             raise UserError(
                 f"{source}, row {number}: the scores are of other responses ({size} of them; the "
                 f"row has {len(responses)}); give the rows that were scored."

@@ -29,8 +29,7 @@ class JudgeBench(Rules):
     columns = ("question", "response_A", "response_B")
     main = "Overall"
     published = tuple(
-        dict(zip(SOURCES, counts, strict=True))
-        for counts in ((154, 98, 56, 42), (154, 51, 34, 31))
+        dict(zip(SOURCES, counts, strict=True)) for counts in ((154, 98, 56, 42), (154, 51, 34, 31))
     )
 
     def subset(self, columns: Mapping[str, Any], place: str) -> str:

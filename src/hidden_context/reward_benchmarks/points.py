@@ -37,10 +37,9 @@ class Points:
         one prompt are not independent. See `measures.rates.wilson`.
         """
         used = np.isin(self.stratum, list(figure.weights))
-        label, number, size = np.unique(
-            self.stratum[used], return_inverse=True, return_counts=True
-        )
+        label, number, size = np.unique(self.stratum[used], return_inverse=True, return_counts=True)
         of_stratum = np.array([figure.weights[name] for name in label.tolist()]) / size
+        of_stratum /= of_stratum.max()  # of one stratum, weights of exactly 1
         mean = wilson(
             self.value[used],
             prompts[self.item[used]],

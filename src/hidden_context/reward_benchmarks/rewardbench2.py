@@ -43,7 +43,7 @@ TIES_WEIGHTS = {
     PREFERRED_HARD: 0.20,
     MARGIN: 2 * MARGIN_WEIGHT,
 }
-"""Of points in [0, 1]: a tanh t in [-1, 1] is the point (1 + t)/2, and .01 t = .02 (1 + t)/2 - .01."""
+"""Of points in [0, 1]: a tanh t is the point (1 + t)/2, and .01 t = .02 (1 + t)/2 - .01."""
 ID = re.compile(r"(ref|tied):(\d+)")
 
 
@@ -54,6 +54,7 @@ class RewardBench2(Rules):
     data_path = "allenai/reward-bench-2"
     split = "test"
     subset_column = "subset"
+    tie = "counts 1/k if these k are the best"
     published = (PUBLISHED,)
 
     def subset(self, columns: Mapping[str, Any], place: str) -> str:
@@ -81,6 +82,7 @@ class RewardBench2(Rules):
             )
 
     def check(self, items: Sequence[Item], source: str) -> None:
+        super().check(items, source)
         places: dict[tuple[str, str], int] = {}
         for number, item in enumerate(items, start=1):
             if item.columns[self.subset_column] == TIES:

@@ -22,7 +22,7 @@ STYLES = ("concise", "detailed", "markdown")
 """From the plainest to the richest, as they are listed in a row."""
 LEVELS = {"hard_acc": -1, "normal_acc": 0, "easy_acc": 1}
 """By the sign of the chosen response's style less the rejected one's."""
-CELLS = tuple(product(range(len(STYLES)), repeat=2))
+CELLS = tuple(product(range(len(STYLES)), range(len(STYLES))))
 """Styles of the chosen and of the rejected response, by number."""
 
 
@@ -67,12 +67,8 @@ class RMBench(Rules):
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         domains = [name for name in DOMAINS if _stratum(name, 0, 0) in strata]
-        of_level = {
-            level: {cell: _level_weight(cell, level) for cell in CELLS} for level in LEVELS
-        }
-        every = {
-            cell: sum(weights[cell] for weights in of_level.values()) for cell in CELLS
-        }
+        of_level = {level: {cell: _level_weight(cell, level) for cell in CELLS} for level in LEVELS}
+        every = {cell: sum(weights[cell] for weights in of_level.values()) for cell in CELLS}
         figures = {name: _figure([name], every) for name in domains}
         figures |= {level: _figure(domains, weights) for level, weights in of_level.items()}
         for cell in CELLS:

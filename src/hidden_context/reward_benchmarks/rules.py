@@ -53,6 +53,8 @@ class Rules(ABC):
     """Which hold prompt and responses; every row must have them."""
     main: ClassVar[str] = "average"
     """Name of the figure that the leaderboard sorts by."""
+    tie: ClassVar[str] = "is wrong"
+    """What becomes of a right response whose reward is exactly that of a wrong one."""
     published: ClassVar[Sequence[Mapping[str, int]]]
     """Rows of each subset in the published data, of which there may be several sets."""
 
@@ -86,8 +88,10 @@ class Rules(ABC):
         """Refuse items that cannot be measured together.
 
         Raises:
-            UserError: It names the row.
+            UserError: There are none, or two do not fit together; it names the row.
         """
+        if not items:
+            raise UserError(f"{source} has no rows.")
 
     @abstractmethod
     def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
@@ -104,8 +108,6 @@ class Rules(ABC):
             UserError: A row has another shape or subset; it is named, counted from 1.
         """
         items = [self._item(row, source, number) for number, row in enumerate(rows, start=1)]
-        if not items:
-            raise UserError(f"{source} has no rows.")
         self.check(items, source)
         return items
 

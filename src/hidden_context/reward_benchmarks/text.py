@@ -38,7 +38,12 @@ def render_several(results: Sequence[BenchmarkResult]) -> str:
     """The main figure of each model, best first, models without it last."""
     order = sorted(results, key=lambda result: -_main(result).value)
     lines = [
-        [result.model, result.family.name, str(_main(result)), _value(result.longer.get(result.main))]
+        [
+            result.model,
+            result.family.name,
+            str(_main(result)),
+            _value(result.longer.get(result.main)),
+        ]
         for result in order
     ]
     headers = ["model", "family", results[0].main, "longer"]
