@@ -11,11 +11,7 @@ from hidden_context.measures.prompts import PromptLabels, group_prompts
 
 
 def wilson(
-    values: ArrayLike,
-    prompts: PromptLabels,
-    *,
-    weights: ArrayLike | None = None,
-    strata: ArrayLike | None = None,
+    values: ArrayLike, prompts: PromptLabels, *, weights: ArrayLike | None = None
 ) -> Estimate:
     """Weighted mean of values in [0, 1], with Wilson's 95 % interval at the effective sample size.
 
@@ -31,9 +27,7 @@ def wilson(
     n - 1 rows. One prompt says nothing of others: its interval is [0, 1].
 
     A value is 1 for a success, ½ for a tie, or a share of votes; a weight w, such as votes, is 1 if
-    not given. Strata, a label for each row, are parts of which there are always as many rows, such
-    as the subsets of a benchmark: then p in v is the mean of a row's own stratum, so that how far
-    the strata differ does not widen the interval.
+    not given.
 
     Raises:
         UserError: The lengths differ, a value is not finite, a weight is negative, or all are 0.
@@ -50,8 +44,7 @@ def wilson(
     how = f"Wilson, {m} prompts"
     if m == 1:
         return Estimate(p, 0.0, 1.0, how)
-    expected = p if strata is None else _means_within(strata, success, weight)
-    residuals = groups.sums(weight * (success - expected))
+    residuals = groups.sums(weight * (success - p))
     variance = float(residuals @ residuals) / total**2 * m / (m - 1)
     if variance * total**2 > 1e-12 * total:
         effective = p * (1 - p) / variance
@@ -62,14 +55,6 @@ def wilson(
     half_width = t / (effective + t * t) * (effective * p * (1 - p) + t * t / 4) ** 0.5
     low, high = max(0.0, center - half_width), min(1.0, center + half_width)
     return Estimate(p, min(low, p), max(high, p), how)  # rounding alone could leave p out
-
-
-def _means_within(strata: ArrayLike, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted mean of each row's stratum, shape `(n,)`."""
-    label, number = np.unique(np.asarray(strata), return_inverse=True)
-    of_stratum = np.bincount(number, weights, len(label))
-    sums = np.bincount(number, weights * values, len(label))
-    return (sums / np.where(of_stratum > 0, of_stratum, 1.0))[number]
 
 
 def rate_of_higher(

@@ -126,10 +126,9 @@ def _measured(
 
     def figures(rewards: Sequence[np.ndarray]) -> dict[str, Estimate]:
         points = rules.points(items, rewards)
-        strata = dict(zip(*np.unique(points.stratum, return_counts=True), strict=True))
-        sizes = {str(name): int(size) for name, size in strata.items()}
         return {
-            name: points.estimate(figure, prompts) for name, figure in rules.figures(sizes).items()
+            name: points.estimate(figure, prompts)
+            for name, figure in rules.figures(points.strata).items()
         }
 
     lengths: list[np.ndarray] = []

@@ -56,9 +56,9 @@ class JudgeBench(Rules):
             )
 
     def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        is_right = [right > wrong for right, wrong in rewards]
-        source = [self.subset(item.columns, "an item") for item in items]
-        return Points(np.array(is_right, np.float64), np.array(source), np.arange(len(items)))
+        is_right = [float(right > wrong) for right, wrong in rewards]
+        source = np.array([self.subset(item.columns, "an item") for item in items])
+        return Points(np.array(is_right), source, source, np.arange(len(items)))
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         sizes = {name: float(strata[name]) for name in SOURCES if name in strata}

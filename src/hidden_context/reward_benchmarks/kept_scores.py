@@ -21,6 +21,8 @@ from hidden_context.scores.scores import Scores
 logger = logging.getLogger(__name__)
 DEPENDS_ON = "benchmark"
 """Field of a score file's record: what the scores depend on."""
+OTHER = {"rows": "they are of other rows", "checkpoint": "they are of another checkpoint"}
+"""What to say of fields whose values say nothing to a reader."""
 
 
 def kept_scores(
@@ -124,8 +126,9 @@ def _finished(path: Path, depends_on: Mapping[str, Any]) -> Scores | None:
     before = record.get(DEPENDS_ON, {})
     for name, now in json.loads(json_text(depends_on, default=str)).items():
         if before.get(name) != now:
-            shown = "" if name in ("rows", "checkpoint") else f" ({before.get(name)}, now {now})"
+            was = f"their {name} was {before.get(name)}, and is {now} now"
+            reason = OTHER.get(name, was)
             raise UserError(
-                f"{path} holds scores of another {name}{shown}; remove it, or give another folder."
+                f"{path} holds other scores: {reason}; remove it, or give another folder."
             )
     return load_scores(path)

@@ -87,9 +87,9 @@ class RewardBench(Rules):
             )
 
     def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        is_right = [chosen > rejected for chosen, rejected in rewards]
-        subset = [self.subset(item.columns, "an item") for item in items]
-        return Points(np.array(is_right, np.float64), np.array(subset), np.arange(len(items)))
+        is_right = [float(right > wrong) for right, wrong in rewards]
+        subset = np.array([self.subset(item.columns, "an item") for item in items])
+        return Points(np.array(is_right), subset, subset, np.arange(len(items)))
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         sections = {

@@ -1,6 +1,6 @@
 """RewardBench 2 (arXiv 2506.01937): the best of four, and answers of which many are right.
 
-By the released code, version 0.1.4 and later: in five subsets a row gives 1/k where the chosen
+By the released code, version 0.1.4: in five subsets a row gives 1/k where the chosen
 response is one of the k best, else 0. In the sixth, Ties, the prompt n has a row `ref:n` with one
 right answer and a row `tied:n` with many. With the gap of a row, min(right) - max(wrong), and the
 spread of tied:n, max(right) - min(right), its score is
@@ -35,15 +35,8 @@ PUBLISHED = {
 TIED, REF, PREFERRED, PREFERRED_HARD, MARGIN = (
     f"{TIES}, {part}" for part in ("tied", "ref", "preferred", "preferred hard", "margin")
 )
+TIES_WEIGHTS = {TIED: 0.30, REF: 0.30, PREFERRED: 0.20, PREFERRED_HARD: 0.20}
 MARGIN_WEIGHT = 0.01
-TIES_WEIGHTS = {
-    TIED: 0.30,
-    REF: 0.30,
-    PREFERRED: 0.20,
-    PREFERRED_HARD: 0.20,
-    MARGIN: 2 * MARGIN_WEIGHT,
-}
-"""Of points in [0, 1]: a tanh t is the point (1 + t)/2, and .01 t = .02 (1 + t)/2 - .01."""
 ID = re.compile(r"(ref|tied):(\d+)")
 
 
@@ -118,19 +111,19 @@ class RewardBench2(Rules):
         for prompt, rows in of_prompt.items():
             points += [(point, part, first_row[prompt]) for part, point in _of_ties(rows).items()]
         value, stratum, row = zip(*points, strict=True)
-        return Points(np.array(value, np.float64), np.array(stratum), np.array(row))
+        part = [self.subset(items[number].columns, "an item") for number in row]
+        return Points(np.array(value), np.array(stratum), np.array(part), np.array(row))
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         subsets = {name: {name: 1.0} for name in PUBLISHED if name in strata}
         figures = {name: Figure(weights) for name, weights in subsets.items()}
-        offset = 0.0
+        added = {}
         if TIED in strata:
-            offset = -MARGIN_WEIGHT
-            subsets[TIES] = TIES_WEIGHTS
-            figures[TIES] = Figure(TIES_WEIGHTS, sum(TIES_WEIGHTS.values()), offset)
+            subsets[TIES], added = TIES_WEIGHTS, {MARGIN: MARGIN_WEIGHT}
+            figures[TIES] = Figure(TIES_WEIGHTS, added)
         weights = {name: weight for each in subsets.values() for name, weight in each.items()}
-        scale = sum(weights.values()) / len(subsets)
-        return {**figures, self.main: Figure(weights, scale, offset / len(subsets))}
+        of_subset = {name: factor / len(subsets) for name, factor in added.items()}
+        return {**figures, self.main: Figure(weights, of_subset)}
 
 
 def _of_ties(rows: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -150,7 +143,7 @@ def _of_ties(rows: Mapping[str, tuple[float, float]]) -> dict[str, float]:
         **points,
         PREFERRED: float(gap > spread),
         PREFERRED_HARD: float(smaller > spread),
-        MARGIN: (1 + float(margin)) / 2,
+        MARGIN: float(margin),
     }
 
 

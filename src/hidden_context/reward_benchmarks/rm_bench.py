@@ -62,6 +62,7 @@ class RMBench(Rules):
         return Points(
             is_right.reshape(-1).astype(np.float64),
             np.array([_stratum(name, *cell) for name in domain for cell in CELLS]),
+            np.repeat(domain, len(CELLS)),
             np.repeat(np.arange(len(items)), len(CELLS)),
         )
 
