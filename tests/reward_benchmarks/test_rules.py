@@ -70,7 +70,7 @@ RELEASED = {
     },
 }
 """What the released code gives for the rewards of `made_scores`: allenai/reward-bench 05a9005
-(January 2026; alike in version 0.1.4), THU-KEG/RM-Bench 73c52d7 (July 2025),
+(January 2026; 0.1.4 gives the same), THU-KEG/RM-Bench 73c52d7 (July 2025),
 ScalerLab/JudgeBench e2c52c2 (November 2024; in per cent there)."""
 WITH_PRIOR_SETS = {
     "anthropic_helpful": 0.5,
@@ -231,18 +231,38 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("rewardbench2", {"chosen": "a"}, "row 3: column 'chosen' is str 'a'; expected a list of text"),
     ("rewardbench2", {"rejected": ["a", 1]}, "'rejected' is a list of 2 int and str; expected a"),
     ("rewardbench2", TWO, "row 3: num_correct is 1, but there are 2 chosen responses"),
-    ("rewardbench2", TWO | {"num_correct": 2}, "row 3: 2 chosen and 1 rejected responses; expected"),
+    (
+        "rewardbench2",
+        TWO | {"num_correct": 2},
+        "row 3: 2 chosen and 1 rejected responses; expected",
+    ),
     ("rewardbench2", {"rejected": []}, "expected one chosen and at least one rejected"),
     ("rewardbench2", {"subset": "Ties"}, "row 3: id '2' of a row of Ties; expected ref:n or tied:"),
     ("rewardbench2", {"subset": "Ties", "id": None}, "row 3: id 'None' of a row of Ties"),
-    ("rewardbench2", {"subset": "Ties", "id": "tied:4"}, "expected several chosen and at least one"),
+    (
+        "rewardbench2",
+        {"subset": "Ties", "id": "tied:4"},
+        "expected several chosen and at least one",
+    ),
     ("rewardbench2", {"subset": "Ties", "id": "ref:01"}, "row 43: id 'ref:1' is that of row 3 too"),
-    ("rm-bench", {"domain": "poetry"}, "row 3: domain 'poetry' is not one of the benchmark's: chat"),
+    (
+        "rm-bench",
+        {"domain": "poetry"},
+        "row 3: domain 'poetry' is not one of the benchmark's: chat",
+    ),
     ("rm-bench", {"chosen": ["a", "b"]}, "row 3: 2 chosen and 3 rejected responses; expected 3 of"),
-    ("judgebench", {"source": "arena"}, "row 3: source 'arena' is not one of the benchmark's: mmlu"),
+    (
+        "judgebench",
+        {"source": "arena"},
+        "row 3: source 'arena' is not one of the benchmark's: mmlu",
+    ),
     ("judgebench", {"label": "A=B"}, "row 3: label 'A=B'; expected A>B or B>A"),
     ("judgebench", {"response_B": None}, "row 3: no column 'response_B'"),
-    ("judgebench", {"response_B": 7}, "row 3: column 'response_B' is int '7'; expected one response"),
+    (
+        "judgebench",
+        {"response_B": 7},
+        "row 3: column 'response_B' is int '7'; expected one response",
+    ),
 ]
 
 

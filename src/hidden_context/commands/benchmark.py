@@ -69,15 +69,14 @@ def run(config: Config) -> None:
         prior_sets_path=config.prior_sets_path,
         ignore_columns=config.ignore_columns,
     )
-    source = " and ".join(source for source, _ in parts)
-    rows = [row for _, part in parts for row in part]
+    source = " and ".join(part.source for part in parts)
+    rows = [row for part in parts for row in part.rows]
     print(f"{config.benchmark}: {len(rows)} rows of {source}")
     folder = config.output_dir / config.benchmark
     record = {"config": asdict(config)}
     kept = kept_scores(
         config.benchmark,
-        rows,
-        source,
+        parts,
         {folder / "scores" / f"{name}.jsonl": of for name, of in zip(names, records, strict=True)},
         config.models,
         dtype=scoring_dtype(default_device(), bf16=config.bf16),

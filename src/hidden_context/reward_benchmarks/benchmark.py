@@ -59,7 +59,7 @@ def benchmark(
     if isinstance(model, Scores):
         if scoring:
             raise UserError(f"scores are not scored again; leave out {', '.join(scoring)}.")
-        scores, source = model, source if rows is not None else model.source
+        scores, source = model, source if rows is not None else model.source or "scores"
         items = rules.read(model.rows if rows is None else rows, source)
         _check_same(items, scores, source)
     else:

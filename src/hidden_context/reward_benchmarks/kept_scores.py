@@ -2,10 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hidden_context.errors import UserError
 from hidden_context.journal import fingerprint, identity
@@ -13,6 +17,7 @@ from hidden_context.llm.checkpoint import CheckpointRecord
 from hidden_context.llm.reward_model import WEIGHTS, RewardModel
 from hidden_context.records import json_text, meta_path, read_record
 from hidden_context.reward_benchmarks.benchmark import rules_of, score_benchmark
+from hidden_context.reward_benchmarks.published_rows import Part
 from hidden_context.reward_benchmarks.rules import Item
 from hidden_context.risk import Risk
 from hidden_context.scores.score_files import load_scores, write_scores
@@ -27,8 +32,7 @@ OTHER = {"rows": "they are of other rows", "checkpoint": "they are of another ch
 
 def kept_scores(
     name: str,
-    rows: Collection[Mapping[str, Any]],
-    source: str,
+    parts: Sequence[Part],
     checkpoints: Mapping[Path, CheckpointRecord],
     load: Callable[[Sequence[CheckpointRecord]], Iterator[RewardModel]],
     *,
@@ -38,16 +42,15 @@ def kept_scores(
     record: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Iterator[Scores]:
-    """Scores of a benchmark's rows by each checkpoint, from its score file or written to it.
+    """Scores of all rows of a benchmark by each checkpoint, from score files or written to them.
 
     Every file that is there is checked before anything is scored. A run that was killed goes on
     from `<file>.partial`.
 
     Args:
         name: Of the benchmark.
-        rows: See `score_benchmark`.
-        source: Where they are from, for messages.
-        checkpoints: By score file.
+        parts: See `load_benchmark`.
+        checkpoints: By score file; that of a part with a name is `<file>.<part>.jsonl`.
         load: Loads the models of some checkpoints, in turn.
         dtype: Of the weights, as they are loaded.
         names: What the models are called.
@@ -58,27 +61,74 @@ def kept_scores(
     Raises:
         UserError: A file holds scores of other rows, another checkpoint or other options.
     """
-    items = rules_of(name).read(rows, source)
-    depends_on = {
-        path: _depends_on(name, items, checkpoint, dtype=dtype, **options)
-        for path, checkpoint in checkpoints.items()
-    }
-    finished = {path: _finished(path, on) for path, on in depends_on.items()}
-    models = load([checkpoints[path] for path, scores in finished.items() if scores is None])
-    for (path, scores), called in zip(finished.items(), names, strict=True):
-        if scores is not None:
-            logger.info("%s has the scores already", path)
-            yield replace(scores, name=called)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        how: Any = {"source": source, "partial": partial, "progress": True, **options}
-        new = replace(score_benchmark(next(models), name, rows, **how), name=called)
-        of_file = {**(record or {}), DEPENDS_ON: depends_on[path]}
-        write_scores(path, [new], risks=risks, record=of_file)
-        partial.unlink()
-        logger.info("wrote %s", path)
-        yield replace(load_scores(path), name=called)  # as a later run will find it
+    items = [rules_of(name).read(part.rows, part.source) for part in parts]
+    depends_on, finished = [], []
+    for path, checkpoint in checkpoints.items():
+        on = [_depends_on(name, each, checkpoint, dtype=dtype, **options) for each in items]
+        depends_on.append(on)
+        finished.append(
+            [_finished(_of(path, part), of) for part, of in zip(parts, on, strict=True)]
+        )
+    lacking = [any(scores is None for scores in of_parts) for of_parts in finished]
+    models = load(list(compress(checkpoints.values(), lacking)))
+    for path, called, is_lacking, of_parts, on in zip(
+        checkpoints, names, lacking, finished, depends_on, strict=True
+    ):
+        model = next(models) if is_lacking else None
+        scored = []
+        for part, scores, of_part in zip(parts, of_parts, on, strict=True):
+            file = _of(path, part)
+            if scores is None:
+                assert model is not None
+                about = {**(record or {}), DEPENDS_ON: of_part}
+                scores = _score(model, name, part, file, called, risks, about, options)
+                logger.info("wrote %s", file)
+            else:
+                logger.info("%s has the scores already", file)
+            scored.append(replace(scores, name=called))
+        yield _joined(scored)
+
+
+def _of(path: Path, part: Part) -> Path:
+    return path.with_name(f"{path.stem}.{part.name}.jsonl") if part.name else path
+
+
+def _score(
+    model: RewardModel,
+    name: str,
+    part: Part,
+    file: Path,
+    called: str,
+    risks: Sequence[Risk],
+    about: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Scores:
+    """Score a part, write it to its file, and read it as a later run will."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.partial")
+    how: Any = {"source": part.source, "partial": partial, "progress": True, **options}
+    scores = score_benchmark(model, name, part.rows, **how)
+    write_scores(file, [replace(scores, name=called)], risks=risks, record=about)
+    partial.unlink()
+    return load_scores(file)
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    """The rows of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.record.get("counts", {}))
+    return replace(
+        parts[0],
+        raw=np.concatenate([part.raw for part in parts]),
+        sizes=np.concatenate([part.sizes for part in parts]),
+        prompt=np.concatenate([part.prompt for part in parts]),
+        rows=[row for part in parts for row in part.rows],
+        lengths=np.concatenate([part.lengths for part in parts if part.lengths is not None]),
+        record={**parts[0].record, "counts": dict(counts)},
+    )
 
 
 def _depends_on(

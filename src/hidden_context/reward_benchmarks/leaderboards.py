@@ -7,10 +7,9 @@ from typing import Any
 from hidden_context.records import provenance, write_json, write_jsonl
 from hidden_context.reward_benchmarks.benchmark import rewards_of, rules_of
 from hidden_context.reward_benchmarks.judgebench import LABELS, first_is_right
-from hidden_context.reward_benchmarks.published_rows import Row
+from hidden_context.reward_benchmarks.published_rows import Part
 from hidden_context.reward_benchmarks.result import BenchmarkResult
-from hidden_context.reward_benchmarks.rewardbench import ALL_PRIOR_SETS, SUBSETS
-from hidden_context.reward_benchmarks.rewardbench2 import PUBLISHED
+from hidden_context.reward_benchmarks.rewardbench import ALL_PRIOR_SETS
 from hidden_context.reward_benchmarks.rules import Item
 from hidden_context.scores.scores import Scores
 
@@ -22,18 +21,18 @@ def write_results(
     folder: Path,
     result: BenchmarkResult,
     scores: Scores,
-    rows: Sequence[tuple[str, Sequence[Row]]],
+    parts: Sequence[Part],
     *,
     chat_template: str | None,
     record: Mapping[str, Any],
 ) -> list[Path]:
     """Write what the benchmark's leaderboard reads, and the result; returns the files.
 
-    `rows` are those of `load_benchmark`, `chat_template` what RewardBench's leaderboard shows as
+    `parts` are those of `load_benchmark`, `chat_template` what RewardBench's leaderboard shows as
     such, `record` what the result's file is to say beside the result.
     """
     rules = rules_of(result.benchmark)
-    items = [item for source, part in rows for item in rules.read(part, source)]
+    items = [item for part in parts for item in rules.read(part.rows, part.source)]
     own = folder / "results" / f"{result.model}.json"
     write_json(own, {**result.to_dict(), **record, **provenance()})
     written = [own]
@@ -50,8 +49,12 @@ def _rewardbench(
 ) -> dict[str, Any]:
     """Accuracies by subset, as in the data set of results that the leaderboard reads."""
     files = {}
-    for folder, names in (("eval-set", (*SUBSETS, *PUBLISHED)), ("pref-sets", ALL_PRIOR_SETS)):
-        values = {name: each.value for name, each in result.by_mean.items() if name in names}
+    for folder, is_prior in (("eval-set", False), ("pref-sets", True)):
+        values = {
+            subset: result.by_mean[subset].value
+            for subset in result.rows
+            if (subset in ALL_PRIOR_SETS) == is_prior
+        }
         if values:
             files[f"{folder}/{result.model}.json"] = dict(sorted({**described, **values}.items()))
     return files

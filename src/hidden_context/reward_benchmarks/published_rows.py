@@ -1,7 +1,8 @@
 """Rows of a benchmark, from the hub or from files, all checked."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hidden_context.comparisons.sources import load_rows
@@ -12,6 +13,17 @@ from hidden_context.reward_benchmarks.rewardbench import ALL_PRIOR_SETS
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows of a benchmark that are scored together."""
+
+    rows: Sequence[Row]
+    source: str
+    """Where they are from, for messages."""
+    name: str = ""
+    """Of a part beside the benchmark's own rows, for names of files."""
+
+
 def load_benchmark(
     name: str,
     data_path: str | None = None,
@@ -20,8 +32,8 @@ def load_benchmark(
     dataset_config: str | None = None,
     prior_sets_path: str | None = None,
     ignore_columns: Collection[str] = (),
-) -> list[tuple[str, list[Row]]]:
-    """Rows of a benchmark with where they are from: its own, then the older sets of RewardBench.
+) -> list[Part]:
+    """Rows of a benchmark, all checked: its own, then those of the older sets of RewardBench.
 
     Args:
         name: See `BENCHMARKS`.
@@ -36,32 +48,56 @@ def load_benchmark(
         UserError: Nothing is there, or a row has another shape or subset.
     """
     rules = rules_of(name)
+    if prior_sets_path is not None and name != "rewardbench":
+        raise UserError(f"{name} has no older test sets; they belong to rewardbench.")
     source = data_path or rules.data_path
-    parts = [(source, load_rows(source, "both", split or rules.split, dataset_config))]
-    if prior_sets_path is not None:
-        if name != "rewardbench":
-            raise UserError(f"{name} has no older test sets; they belong to rewardbench.")
-        if os.path.isfile(prior_sets_path):
-            parts.append((prior_sets_path, load_rows(prior_sets_path, "both", "train")))
-        else:
-            parts += [
-                (f"{prior_sets_path}, {split}", _of_prior_set(prior_sets_path, split))
-                for split in ALL_PRIOR_SETS
-            ]
-    read = [(source, [_without(row, ignore_columns) for row in rows]) for source, rows in parts]
-    for source, rows in read:
-        rules.read(rows, source)
-    return read
+    rows = load_rows(source, "both", split or rules.split, dataset_config)
+    parts = [Part(_checked(name, rows, source, ignore_columns), source)]
+    if prior_sets_path is None:
+        return parts
+    if os.path.isfile(prior_sets_path):
+        older = _checked(
+            name, load_rows(prior_sets_path, "both", "train"), prior_sets_path, ignore_columns
+        )
+    else:
+        older = [
+            row
+            for prior_set in ALL_PRIOR_SETS
+            for row in _checked(
+                name,
+                _of_prior_set(prior_sets_path, prior_set),
+                f"{prior_sets_path}, {prior_set}",
+                ignore_columns,
+            )
+        ]
+    return [*parts, Part(_alike(older), prior_sets_path, "prior_sets")]
 
 
-def _of_prior_set(path: str, split: str) -> list[Row]:
-    """Rows of an older set, called after its split; a subset of its own is kept aside."""
-    rows = load_rows(path, "both", split)
-    return [
-        {**row, "subset": split} | ({"subsubset": row["subset"]} if "subset" in row else {})
+def _checked(
+    name: str, rows: Iterable[Row], source: str, ignore_columns: Collection[str]
+) -> list[Row]:
+    kept: list[Row] = [
+        {column: value for column, value in row.items() if column not in ignore_columns}
         for row in rows
     ]
+    rules_of(name).read(kept, source)
+    return kept
 
 
-def _without(row: Row, columns: Collection[str]) -> Row:
-    return {name: value for name, value in row.items() if name not in columns}
+def _of_prior_set(path: str, prior_set: str) -> Iterator[Row]:
+    """Rows of an older set, called after its split; a subset of its own is kept aside."""
+    for row in load_rows(path, "both", prior_set):
+        own = {"subsubset": row["subset"]} if "subset" in row else {}
+        yield {**row, **own, "subset": prior_set}
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """With plain prompts as a turn of the user, if any prompt is a conversation."""
+    if all(isinstance(row["prompt"], str) for row in rows):
+        return list(rows)
+    return [
+        {**row, "prompt": [{"role": "user", "content": row["prompt"]}]}
+        if isinstance(row["prompt"], str)
+        else row
+        for row in rows
+    ]

@@ -1,6 +1,6 @@
 """RewardBench 2 (arXiv 2506.01937): the best of four, and answers of which many are right.
 
-By the released code, version 0.1.4: in five subsets a row gives 1/k where the chosen
+By the code of allenai/reward-bench (January 2026): in five subsets a row gives 1/k where the chosen
 response is one of the k best, else 0. In the sixth, Ties, the prompt n has a row `ref:n` with one
 right answer and a row `tied:n` with many. With the gap of a row, min(right) - max(wrong), and the
 spread of tied:n, max(right) - min(right), its score is
@@ -8,8 +8,9 @@ spread of tied:n, max(right) - min(right), its score is
     .30 mean(gap_tied > 0) + .30 mean(gap_ref > 0) + .20 mean(gap_tied > spread)
     + .20 mean(min(gap_ref, gap_tied) > spread) + .01 mean(tanh(min(gap_ref, gap_tied)/spread - 1)),
 
-where 0/0 counts as 0; the last three means are over the prompts that have both rows. The
-leaderboard's score is the mean over the subsets.
+where 0/0 counts as 0; the last three means are over the prompts that have both rows. (Version 0.1.4
+of the package leaves prompts of spread 0 out of the last mean.) The leaderboard's score is the mean
+over the subsets.
 """
 
 import re
