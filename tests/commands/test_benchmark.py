@@ -1,7 +1,11 @@
 """`hidden-context benchmark`: scores kept, files of leaderboards, what is refused and what told."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,6 +15,7 @@ from reward_benchmarks.made_rows import (
     PRIOR,
     ROWS,
     judgebench_rows,
+    rewardbench2_rows,
     rewardbench_rows,
     rm_bench_rows,
 )
@@ -21,6 +26,7 @@ from hidden_context.commands.benchmark import Config
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.records import meta_path, read_json, read_jsonl, write_json, write_jsonl
 from hidden_context.reward_benchmarks.benchmark import BENCHMARKS
+from hidden_context.reward_benchmarks.rewardbench import ALL_PRIOR_SETS
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -324,3 +330,34 @@ def test_what_is_written_is_strict_json(work: Path, tmp_path: Path, run: Run) ->
 
     for path in tmp_path.rglob("*.json"):
         json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_the_commands_and_the_program_of_the_page_run(
+    work: Path,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With small rows in folders of the hub's names."""
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    Path("rm").symlink_to(work / "rm")
+    Path("other_rm").symlink_to(work / "base")
+    rows = rewardbench_rows(prior=True)
+    for subset in ALL_PRIOR_SETS:
+        of_subset = [row for row in rows if row["subset"] == subset] or rows[:2]
+        write_jsonl(Path(f"allenai/pref-test-sets/{subset}.jsonl"), of_subset)
+    write_jsonl(Path("allenai/reward-bench/filtered.jsonl"), rewardbench_rows())
+    write_jsonl(Path("allenai/reward-bench-2/test.jsonl"), rewardbench2_rows())
+    write_jsonl(Path("THU-KEG/RM-Bench/train.jsonl"), rm_bench_rows())
+    write_jsonl(Path("ScalerLab/JudgeBench/claude.jsonl"), judgebench_rows())
+    (commands,) = re.findall(r"```bash\n(.*?)```", page, flags=re.DOTALL)
+    for line in commands.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "hidden-context"
+        assert run(*arguments)[0] == 0, line
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    with redirect_stdout(StringIO()) as printed:
+        exec(code, {})
+    assert "rewardbench2: rm (mean_and_variance), 50 rows" in printed.getvalue()
+    assert Path("figures.csv").read_text().startswith(",by,figure,value,low,high,how\n")
