@@ -257,6 +257,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "row 3: source 'arena' is not one of the benchmark's: mmlu",
     ),
     ("judgebench", {"label": "A=B"}, "row 3: label 'A=B'; expected A>B or B>A"),
+    ("judgebench", {"response_model": "x" * 101}, "row 3: response_model 'xxxxxxxxxxxxxxxxxxxxxx"),
+    ("judgebench", {"response_model": "a\0b"}, "is no name of at most 100 characters"),
     ("judgebench", {"response_B": None}, "row 3: no column 'response_B'"),
     (
         "judgebench",

@@ -17,6 +17,8 @@ from hidden_context.reward_benchmarks.rules import Item, Rules, one_response
 SOURCES = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecodebench")
 """How the names of sources begin: there are mmlu-pro-law and others."""
 LABELS = ("A>B", "B>A")
+LONGEST_NAME = 100
+"""Characters of the model that wrote the responses."""
 
 
 class JudgeBench(Rules):
@@ -49,6 +51,12 @@ class JudgeBench(Rules):
         self, columns: Mapping[str, Any], num_chosen: int, num_rejected: int, place: str
     ) -> None:
         first_is_right(columns, place)
+        model = columns.get("response_model", "")
+        if not isinstance(model, str) or len(model) > LONGEST_NAME or not model.isprintable():
+            raise UserError(
+                f"{place}: response_model {str(model)[:40]!r} is no name of at most {LONGEST_NAME} "
+                "characters, as files are called after it."
+            )
         if (num_chosen, num_rejected) != (1, 1):
             raise UserError(
                 f"{place}: {num_chosen} right and {num_rejected} wrong responses; expected one of "

@@ -84,6 +84,7 @@ def kept_scores(
                 scores = _score(model, name, part, file, called, risks, about, options)
                 logger.info("wrote %s", file)
             else:
+                _partial(file).unlink(missing_ok=True)  # of a run killed after it had written
                 logger.info("%s has the scores already", file)
             scored.append(replace(scores, name=called))
         yield _joined(scored)
@@ -91,6 +92,10 @@ def kept_scores(
 
 def _of(path: Path, part: Part) -> Path:
     return path.with_name(f"{path.stem}.{part.name}.jsonl") if part.name else path
+
+
+def _partial(file: Path) -> Path:
+    return file.with_name(f"{file.name}.partial")
 
 
 def _score(
@@ -105,7 +110,7 @@ def _score(
 ) -> Scores:
     """Score a part, write it to its file, and read it as a later run will."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.partial")
+    partial = _partial(file)
     how: Any = {"source": part.source, "partial": partial, "progress": True, **options}
     scores = score_benchmark(model, name, part.rows, **how)
     write_scores(file, [replace(scores, name=called)], risks=risks, record=about)
