@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from hidden_context.relabelling.relabel import plan_relabelling, relabel
     from hidden_context.relabelling.result import Relabelled
     from hidden_context.report.page import write_page
+    from hidden_context.reward_benchmarks.benchmark import benchmark, score_benchmark
+    from hidden_context.reward_benchmarks.result import BenchmarkResult
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
@@ -72,6 +74,8 @@ HOMES = {
     "relabelling.relabel": "plan_relabelling relabel",
     "relabelling.result": "Relabelled",
     "report.page": "write_page",
+    "reward_benchmarks.benchmark": "benchmark score_benchmark",
+    "reward_benchmarks.result": "BenchmarkResult",
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",
     "scores.scores": "Scores",

@@ -48,6 +48,19 @@ def responses(number: int) -> list[dict[str, Any]]:
     ]
 
 
+def styled(number: int) -> list[dict[str, Any]]:
+    """Rows of RM-Bench."""
+    return [
+        {
+            "prompt": f"Human: {WORDS[index % 8]} {index}?\n\nAssistant:",
+            "chosen": [" yes", " yes, rise", " yes, rise and bake"],
+            "rejected": [" no", " no, salt", " no, salt and water"],
+            "domain": ("chat", "code", "math", "safety-refuse")[index % 4],
+        }
+        for index in range(number)
+    ]
+
+
 def small_chunks() -> None:
     """Of scored rows and cached states, so that a kill comes between them."""
     from hidden_context.audits import state_cache
@@ -87,6 +100,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
     write_jsonl(inputs / "train.jsonl", rows(32, 1))
     write_jsonl(inputs / "test.jsonl", rows(12, 2))
     write_jsonl(inputs / "responses.jsonl", responses(60))
+    write_jsonl(inputs / "rm_bench.jsonl", styled(20))
     training, trained = train(inputs), folder / "trained"
     assert finish(start(training, make_room(training, trained))) == 0
     results = folder / "results"
@@ -101,6 +115,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             train(inputs, "--use_peft=false", name="train in full"),
             _evaluate(trained),
             _score(trained),
+            _benchmark(trained),
             _audit(inputs),
             Scene("summarize", results, ["summarize", "--data_dir=data", "--json"]),
             Scene("report", results, ["report", "audit", "--out=page.html", "--figures=figures"]),
@@ -122,6 +137,13 @@ def _score(trained: Path) -> Scene:
     flags = ["--input=responses.jsonl", "--output=scores/s.jsonl"]
     flags += ["--reward_model_checkpoints", "out", "out", "--reward_model_names", "a", "b"]
     return Scene("score", trained, ["score", *flags], prepare=small_chunks, says_the_same=False)
+
+
+def _benchmark(trained: Path) -> Scene:
+    flags = ["rm-bench", "out", "--data_path=rm_bench.jsonl", "--risk=quantile:0.01"]
+    return Scene(
+        "benchmark", trained, ["benchmark", *flags], prepare=small_chunks, says_the_same=False
+    )
 
 
 def _audit(inputs: Path) -> Scene:

@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "score the comparisons of a preference data set",
     "score": "score any responses to prompts, such as jailbreaks",
     "serve": "rewards over HTTP, for trainers and others",
+    "benchmark": "RewardBench 1 and 2, RM-Bench, JudgeBench, by their own rules",
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",

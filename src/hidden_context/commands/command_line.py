@@ -294,8 +294,8 @@ def _parser_for(
         required = field.default is dataclasses.MISSING
         shown = "" if required or field.default in (None, ()) else f" (default: {field.default})"
         options["help"] = (sentences.get(field.name, "") + shown).replace("%", "%%")
-        if field.metadata.get("positional"):  # a tuple without a default
-            options |= {"nargs": "+", "metavar": field.name}
+        if field.metadata.get("positional"):  # without a default
+            options |= {"metavar": field.name} | ({"nargs": "+"} if "nargs" in options else {})
             parser.add_argument(field.name, **options)
         else:
             options |= {"required": required, "default": field.default}

@@ -345,7 +345,11 @@ class RewardModel:
             lengths=np.array(lengths),
             source=source,
             **self._fields_of_scores(
-                {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}
+                {
+                    "rows": len(rows),
+                    "overlong_texts": int(outputs.overlong.sum()),
+                    "overlong_rows": int(outputs.has_overlong.sum()),
+                }
             ),
         )
 

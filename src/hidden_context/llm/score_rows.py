@@ -46,8 +46,15 @@ class OutputsOfRows:
     @property
     def is_whole(self) -> np.ndarray:
         """Whether none of a row's texts was dropped, shape `(n,)`."""
-        starts = np.cumsum(self.sizes) - self.sizes
-        return ~np.logical_or.reduceat(np.isnan(self.raw[:, 0]), starts)
+        return ~self._has_any(np.isnan(self.raw[:, 0]))
+
+    @property
+    def has_overlong(self) -> np.ndarray:
+        """Whether any of a row's texts was longer than `max_length`, shape `(n,)`."""
+        return self._has_any(self.overlong)
+
+    def _has_any(self, of_texts: np.ndarray) -> np.ndarray:
+        return np.logical_or.reduceat(of_texts, np.cumsum(self.sizes) - self.sizes)
 
 
 def require_one_process() -> None:
