@@ -81,10 +81,10 @@ def test_one_number_has_no_scale() -> None:
 @pytest.mark.parametrize("text", ["mean", "quantile:0.1", "kl:0.5", "entropic:2", "prob_below:2"])
 def test_rewards_in_ratings_do_not_depend_on_the_scale_that_a_model_has_learned(text: str) -> None:
     ratings = [1.0, 2.0, 2.5, 5.0]
-    rewards = [
+    once, moved = (
         anchor_to_ratings(scale * MEAN, ratings).reward(
             NormalUtility(scale * MEAN, scale * STD, "probit"), parse_risk(text)
         )
         for scale in (1.0, 7.0)
-    ]
-    np.testing.assert_allclose(*rewards)
+    )
+    np.testing.assert_allclose(moved, once)
