@@ -1,11 +1,12 @@
 """Twenty steps of TRL's GRPO or RLOO on a tiny policy; also a program, for several processes."""
 
 import json
+import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tiny_models import tiny_model
 
 import hidden_context as hc
@@ -17,22 +18,27 @@ BATCH_SIZE, NUM_GENERATIONS = 8, 4
 def optimise(trainer: str, folder: Path, **settings: Any) -> Any:
     """Optimise a tiny policy against the checkpoint `folder / "rm"`; returns the trainer.
 
-    `settings` are those of the reward; TRL writes what was generated to `folder / trainer`.
+    `settings` are those of the reward. What was generated is written to `folder / trainer`.
     """
     import trl
     from datasets import Dataset
 
-    config, kind = {
+    trainers: dict[str, Any] = {
         "grpo": (trl.GRPOConfig, trl.GRPOTrainer),
         "rloo": (trl.RLOOConfig, trl.RLOOTrainer),
-    }[trainer]
+    }
+    config, kind = trainers[trainer]
+    out = folder / trainer
+    out.mkdir(exist_ok=True)
     own = {"scale_rewards": "none"} if trainer == "grpo" else {}
     made = kind(
         model=settings.pop("policy", None) or str(tiny_model()),
-        reward_funcs=hc.reward_function(folder / "rm", name="rm", device="cpu", **settings),
+        reward_funcs=Recorded(
+            hc.reward_function(folder / "rm", name="rm", device="cpu", **settings), out
+        ),
         train_dataset=Dataset.from_list([{"prompt": prompt, "who": "a"} for prompt in PROMPTS]),
         args=config(
-            output_dir=str(folder / trainer),
+            output_dir=str(out),
             max_steps=20,
             per_device_train_batch_size=BATCH_SIZE,
             num_generations=NUM_GENERATIONS,
@@ -54,15 +60,28 @@ def optimise(trainer: str, folder: Path, **settings: Any) -> Any:
     return made
 
 
-def logged(folder: Path, history: list[dict[str, Any]], key: str) -> list[float]:
+@dataclass
+class Recorded:
+    """A reward function that writes down what it was asked and what it answered, by process."""
+
+    reward: Any
+    folder: Path
+
+    @property
+    def __name__(self) -> str:
+        return self.reward.__name__
+
+    def __call__(self, prompts: list[str], completions: list[str], **more: Any) -> Any:
+        rewards = self.reward(prompts, completions, **more)
+        line = {"prompts": prompts, "completions": completions, "rewards": rewards}
+        with (self.folder / f"asked_{os.environ.get('RANK', '0')}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return rewards
+
+
+def logged(history: list[dict[str, Any]], key: str) -> list[float]:
     """A number of each step, where there is one."""
     return [step[key] for step in history if step.get(key) is not None]
-
-
-def completions(folder: Path, trainer: str) -> pd.DataFrame:
-    """What TRL wrote of all steps: prompt, completion, the reward and its extra columns."""
-    files = sorted((folder / trainer / "completions").glob("*.parquet"))
-    return pd.concat(map(pd.read_parquet, files), ignore_index=True)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_checkpoints import CPU, make
 from tiny_models import tiny_model
-from tiny_policies import BATCH_SIZE, PROMPTS, completions, logged, optimise
+from tiny_policies import BATCH_SIZE, PROMPTS, logged, optimise
 
 import hidden_context as hc
 from hidden_context.distributions import Point, SharedContext
+from hidden_context.distributions.normal import NormalUtility
 from hidden_context.llm.reward_function import RewardFunction
 from hidden_context.llm.reward_model import RewardModel
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
 ANSWERS = [" flour", " no", "", " yeast and salt"]
+TEXTS = ("prompt", "completion")
 ASKED = [PROMPTS[0]] * 4
 
 
@@ -41,8 +44,8 @@ def model(folder: Path) -> RewardModel:
     return RewardModel.from_pretrained(folder / "rm", **CPU)
 
 
-def reward_of(folder: Path, name: str = "rm", **settings: Any) -> RewardFunction:
-    return hc.reward_function(folder / name, device="cpu", **settings)
+def reward_of(folder: Path, checkpoint: str = "rm", **settings: Any) -> RewardFunction:
+    return hc.reward_function(folder / checkpoint, device="cpu", **settings)
 
 
 def test_it_is_called_as_trl_does_and_answers_by_the_risk(folder: Path, model: RewardModel):
@@ -154,9 +157,9 @@ def test_shared_contexts_are_centred_over_the_completions_of_a_prompt(folder: Pa
     reward = reward_of(folder, "shared", risk="worst_context", num_generations=4)
     mixed = [prompt for prompt in PROMPTS[:2] for _ in ANSWERS]
     found = reward(mixed, ANSWERS * 2)
-    np.testing.assert_allclose(found, np.ravel(expected), atol=1e-6)
+    assert found == pytest.approx(np.ravel(expected).tolist(), abs=1e-6)
     turned = reward(mixed[::-1], (ANSWERS * 2)[::-1])
-    np.testing.assert_allclose(turned[::-1], found, atol=1e-6)
+    assert turned[::-1] == pytest.approx(found, abs=1e-6)
 
 
 def test_completions_of_a_prompt_that_are_not_all_there_are_refused(
@@ -176,7 +179,7 @@ def test_completions_of_a_prompt_that_are_not_all_there_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "message"),
+    ("checkpoint", "settings", "message"),
     [
         ("rm", {"risk": "luck"}, "risk 'luck' is not understood"),
         ("rm", {"risk": "worst_context"}, "worst_context needs contexts"),
@@ -189,20 +192,26 @@ def test_completions_of_a_prompt_that_are_not_all_there_are_refused(
     ],
 )
 def test_what_cannot_be_is_refused_before_training(
-    folder: Path, name: str, settings: dict[str, Any], message: str
+    folder: Path, checkpoint: str, settings: dict[str, Any], message: str
 ):
     with pytest.raises(hc.UserError, match=message):
-        reward_of(folder, name, **settings)
+        reward_of(folder, checkpoint, **settings)
 
 
-def test_a_reward_that_is_not_a_number_stops_rather_than_spoil_a_group(
+class HeavyTailed(NormalUtility):
+    """For which E[exp(-θU)] is infinite."""
+
+    def _entropic(self, risk_aversion: float) -> Any:
+        return np.full(self.shape, -np.inf)
+
+
+def test_a_reward_that_is_not_finite_stops_rather_than_spoil_a_group(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A β so small that σ²/2β overflows float64."""
-    reward = reward_of(folder, risk="kl:1e-308")
-    with pytest.raises(
-        hc.UserError, match=r"rm_kl:1e-308: a reward by kl:1e-308 is -inf: the lower"
-    ):
+    utility = HeavyTailed(np.zeros(4), np.ones(4), "probit")
+    monkeypatch.setattr(RewardModel, "score", lambda *_, **__: utility)
+    reward = reward_of(folder, risk="kl:0.1")
+    with pytest.raises(hc.UserError, match=r"rm_kl:0\.1: a reward by kl:0\.1 is -inf: the lower"):
         reward(ASKED, ANSWERS)
 
 
@@ -214,34 +223,44 @@ def trl() -> Any:
     return pytest.importorskip("trl", reason='no trl here: pip install "hidden-context[trl]"')
 
 
-def check_run(folder: Path, trainer: str, history: list[dict[str, Any]], **settings: Any) -> None:
-    """What TRL logged is what the model says of what was generated, and it grew."""
+def check_run(folder: Path, trainer: str, history: list[dict[str, Any]], limit: float) -> None:
+    """Each process was answered what the model says; TRL logged it, and the reward grew."""
     model = RewardModel.from_pretrained(folder / "rm", **CPU)
-    written = completions(folder, trainer)
-    utility: Any = model.score(written["prompt"].tolist(), written["completion"].tolist())
-    np.testing.assert_allclose(written["rm/utility_mean"], utility.mean, atol=1e-5)
-    np.testing.assert_allclose(written["rm/utility_std"], utility.std, atol=1e-5)
-    rewards = utility.mean - utility.std**2 / (2 * 0.5)
-    abstains = np.asarray(utility.std > settings["abstain_above"])
-    np.testing.assert_allclose(written["rm"], np.where(abstains, np.nan, rewards), atol=1e-4)
-    assert 0 < abstains.mean() < 0.5
-    steps = [step for step in history if "rm/abstained" in step]
-    assert len(steps) == 20
-    size = len(written) // 20
-    share = abstains.reshape(20, size).mean(1)
-    np.testing.assert_allclose(logged(history, "rm/abstained"), share, atol=1e-6)
-    np.testing.assert_allclose(
-        logged(history, "rm/utility_std"), utility.std.reshape(20, size).mean(1), atol=1e-5
-    )
-    seen = logged(history, "rewards/rm/mean")
-    assert np.mean(seen[-7:]) > np.mean(seen[:7]) + 0.3
+    files = sorted((folder / trainer).glob("asked_*.jsonl"))
+    asked = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    assert [len(steps) for steps in asked] == [20] * len(asked)
+    by_step = [
+        {key: [one for step in steps for one in step[key]] for key in steps[0]}
+        for steps in zip(*asked, strict=True)
+    ]
+    assert {len(step["prompts"]) for step in by_step} == {BATCH_SIZE * len(files)}
+    shares, spreads, means = [], [], []
+    for step in by_step:
+        utility: Any = model.score(step["prompts"], step["completions"])
+        expected = utility.mean - utility.std**2 / (2 * 0.5)
+        expected[utility.std > limit] = np.nan
+        answered = np.array([np.nan if value is None else value for value in step["rewards"]])
+        np.testing.assert_allclose(answered, expected, atol=1e-5)
+        shares.append(np.isnan(expected).mean())
+        spreads.append(utility.std.mean())
+        means.append(np.nanmean(expected))
+    assert 0 < np.mean(shares) < 0.5
+    np.testing.assert_allclose(logged(history, "rm/abstained"), shares, atol=1e-6)
+    np.testing.assert_allclose(logged(history, "rm/utility_std"), spreads, atol=1e-5)
+    np.testing.assert_allclose(logged(history, "rewards/rm/mean"), means, atol=1e-5)
+    assert np.mean(means[-7:]) > np.mean(means[:7]) + 0.3
 
 
 @pytest.mark.parametrize("trainer", ["grpo", "rloo"])
 def test_twenty_steps_of_trl_raise_the_reward_that_they_log(trl: Any, folder: Path, trainer: str):
-    settings = {"risk": "kl:0.5", "abstain_above": 2.0}
-    made = optimise(trainer, folder, **settings)
-    check_run(folder, trainer, made.state.log_history, **settings)
+    made = optimise(trainer, folder, risk="kl:0.5", abstain_above=2.0)
+    check_run(folder, trainer, made.state.log_history, limit=2.0)
+    if trainer == "grpo":
+        (last,) = (folder / trainer).glob("completions/*_00020.parquet")
+        table = pd.read_parquet(last)
+        utility = reward_of(folder).model.score(*(table[name].tolist() for name in TEXTS))
+        np.testing.assert_allclose(table["rm/utility_mean"], utility.mean, atol=1e-5)
+        np.testing.assert_allclose(table["rm/utility_std"], utility.std, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -263,5 +282,4 @@ def test_two_processes_share_the_work_and_log_the_same_rewards(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(completions(tmp_path, trainer)) == 2 * BATCH_SIZE * 20
-    check_run(tmp_path, trainer, json.loads((tmp_path / "history.json").read_text()), **settings)
+    check_run(tmp_path, trainer, json.loads((tmp_path / "history.json").read_text()), limit=2.0)
