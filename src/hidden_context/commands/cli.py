@@ -13,13 +13,14 @@ COMMANDS = {
     "train": "train a reward model on preference data",
     "evaluate": "score the comparisons of a preference data set",
     "score": "score any responses to prompts, such as jailbreaks",
+    "best-of": "the best of several responses to each prompt, by a risk or a rule",
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
     "aggregate": "where rules of social choice have different winners",
     "download": "fetch the published data and models",
 }
-"""What each command does; its module has the same name, and `main(argv)`."""
+"""What each command does; its module has the same name, with _ for -, and `main(argv)`."""
 
 
 def usage() -> str:
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nearest = nearest_name(name, COMMANDS)
         print(f"error: unknown command {name}; did you mean {nearest}?", file=sys.stderr)
         return 2
-    return import_module(f"hidden_context.commands.{name}").main(flags)
+    return import_module(f"hidden_context.commands.{name.replace('-', '_')}").main(flags)
 
 
 if __name__ == "__main__":
