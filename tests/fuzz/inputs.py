@@ -116,7 +116,12 @@ def _data(root: Path) -> list[Input]:
     write_jsonl(root / "data" / "responses.jsonl", RESPONSES)
     models = ("--reward_model_checkpoints", f"{root}/models/full", "--reward_model_names", "x")
     score = ("score", "--input={}/responses.jsonl", f"--output={{}}/{out}", *models)
-    return [*inputs, *[Input("data file", "data", "responses.jsonl", score, out)] * 3]
+    best_of = ("best-of", *score[1:4], models[1])
+    reading = [*[score] * 3, best_of]
+    return [
+        *inputs,
+        *[Input("data file", "data", "responses.jsonl", command, out) for command in reading],
+    ]
 
 
 def _results(root: Path) -> list[Input]:
@@ -185,6 +190,10 @@ def _flags(root: Path) -> list[Input]:
         "score": (
             *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl", "--risk", "mean"),
             *("--reward_model_checkpoints", model, "--reward_model_names", "x"),
+        ),
+        "best-of": (
+            *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl"),
+            *("--rule=reference", "--reference=1", "--reward_model_checkpoints", model, model),
         ),
         "summarize": (f"--data_dir={root}/results", "--risk", "cvar:0.1", "--curves=lcb"),
         "aggregate": (f"--input={data}", *RULES),

@@ -99,6 +99,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             train(inputs, "--use_peft=false", name="train in full"),
             _evaluate(trained),
             _score(trained),
+            _best_of(trained),
             _audit(inputs),
             Scene("summarize", results, ["summarize", "--data_dir=data", "--json"]),
             Scene("report", results, ["report", "audit", "--out=page.html", "--figures=figures"]),
@@ -119,6 +120,12 @@ def _score(trained: Path) -> Scene:
     flags = ["--input=responses.jsonl", "--output=scores/s.jsonl"]
     flags += ["--reward_model_checkpoints", "out", "out", "--reward_model_names", "a", "b"]
     return Scene("score", trained, ["score", *flags], prepare=small_chunks, says_the_same=False)
+
+
+def _best_of(trained: Path) -> Scene:
+    flags = ["--input=responses.jsonl", "--output=best/b.jsonl", "--rule=borda"]
+    flags += ["--reward_model_checkpoints", "out", "out"]
+    return Scene("best-of", trained, ["best-of", *flags], prepare=small_chunks, says_the_same=False)
 
 
 def _audit(inputs: Path) -> Scene:

@@ -29,6 +29,7 @@ OUTPUTS = {
     "train": "--output_dir=locked/out",
     "evaluate": "--output=locked/scores.jsonl",
     "score": "--output=locked/scores.jsonl",
+    "best-of": "--output=locked/best.jsonl",
     "audit": "--out=locked/audit",
     "report": "--out=locked/page.html",
     "download": "--to=locked/data",

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return with_exit_status(lambda: print(usage())) or (0 if arguments else 2)
     if arguments[0] == "--version":
         return with_exit_status(lambda: print(__version__))
-    name, *flags = arguments
+    name, *flags = arguments[0].replace("_", "-"), *arguments[1:]
     if name not in COMMANDS:
         nearest = nearest_name(name, COMMANDS)
         print(f"error: unknown command {name}; did you mean {nearest}?", file=sys.stderr)
