@@ -254,7 +254,8 @@ def test_what_cannot_rank_is_refused(model: RewardModel, how: dict[str, Any], me
 
 
 def test_utilities_of_several_models_are_not_mixed(folder: Path):
-    for how in ({}, {"risk": "quantile:0.1"}, {"rule": "expected_utility"}):
+    ways: list[dict[str, Any]] = [{}, {"risk": "quantile:0.1"}, {"rule": "expected_utility"}]
+    for how in ways:
         with pytest.raises(
             hc.UserError, match="utilities of different models have no common scale"
         ):
