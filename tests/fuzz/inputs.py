@@ -117,7 +117,11 @@ def _data(root: Path) -> list[Input]:
     write_jsonl(root / "data" / "responses.jsonl", RESPONSES)
     models = ("--reward_model_checkpoints", f"{root}/models/full", "--reward_model_names", "x")
     score = ("score", "--input={}/responses.jsonl", f"--output={{}}/{out}", *models)
-    inputs += [Input("data file", "data", "responses.jsonl", score, out)] * 3
+    best_of = ("best-of", *score[1:4], models[1])
+    inputs += [
+        Input("data file", "data", "responses.jsonl", command, out)
+        for command in (score, score, score, best_of)
+    ]
     for name in ("rewardbench2", "rm-bench", "judgebench"):
         write_jsonl(root / "data" / f"{name}.jsonl", BENCHMARKS[name]()[-4:])
         data = (f"--data_path={{}}/{name}.jsonl", "--output_dir={}/out")
@@ -193,6 +197,10 @@ def _flags(root: Path) -> list[Input]:
         "score": (
             *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl", "--risk", "mean"),
             *("--reward_model_checkpoints", model, "--reward_model_names", "x"),
+        ),
+        "best-of": (
+            *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl"),
+            *("--rule=reference", "--reference=1", "--reward_model_checkpoints", model, model),
         ),
         "summarize": (f"--data_dir={root}/results", "--risk", "cvar:0.1", "--curves=lcb"),
         "aggregate": (f"--input={data}", *RULES),

@@ -116,6 +116,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             _evaluate(trained),
             _score(trained),
             _benchmark(trained),
+            _best_of(trained),
             _audit(inputs),
             Scene("summarize", results, ["summarize", "--data_dir=data", "--json"]),
             Scene("report", results, ["report", "audit", "--out=page.html", "--figures=figures"]),
@@ -144,6 +145,12 @@ def _benchmark(trained: Path) -> Scene:
     return Scene(
         "benchmark", trained, ["benchmark", *flags], prepare=small_chunks, says_the_same=False
     )
+
+
+def _best_of(trained: Path) -> Scene:
+    flags = ["--input=responses.jsonl", "--output=best/b.jsonl", "--rule=borda"]
+    flags += ["--reward_model_checkpoints", "out", "out"]
+    return Scene("best-of", trained, ["best-of", *flags], prepare=small_chunks, says_the_same=False)
 
 
 def _audit(inputs: Path) -> Scene:

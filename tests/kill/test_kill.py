@@ -30,6 +30,7 @@ OUTPUTS = {
     "evaluate": "--output=locked/scores.jsonl",
     "score": "--output=locked/scores.jsonl",
     "benchmark": "--output_dir=locked/benchmarks",
+    "best-of": "--output=locked/best.jsonl",
     "audit": "--out=locked/audit",
     "report": "--out=locked/page.html",
     "download": "--to=locked/data",

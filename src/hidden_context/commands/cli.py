@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "score any responses to prompts, such as jailbreaks",
     "serve": "rewards over HTTP, for trainers and others",
     "benchmark": "RewardBench 1 and 2, RM-Bench, JudgeBench, by their own rules",
+    "best-of": "the best of several responses to each prompt, by a risk or a rule",
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
@@ -22,7 +23,7 @@ COMMANDS = {
     "aggregate": "where rules of social choice have different winners",
     "download": "fetch the published data and models",
 }
-"""What each command does; its module has the same name, and `main(argv)`."""
+"""What each command does; its module has the same name, with _ for -, and `main(argv)`."""
 
 
 def usage() -> str:
@@ -44,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return with_exit_status(lambda: print(usage())) or (0 if arguments else 2)
     if arguments[0] == "--version":
         return with_exit_status(lambda: print(__version__))
-    name, *flags = arguments
+    name, *flags = arguments[0].replace("_", "-"), *arguments[1:]
     if name not in COMMANDS:
         nearest = nearest_name(name, COMMANDS)
         print(f"error: unknown command {name}; did you mean {nearest}?", file=sys.stderr)
         return 2
-    return import_module(f"hidden_context.commands.{name}").main(flags)
+    return import_module(f"hidden_context.commands.{name.replace('-', '_')}").main(flags)
 
 
 if __name__ == "__main__":

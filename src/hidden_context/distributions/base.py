@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import numpy as np
+
 from hidden_context.distributions.special import Array, as_float
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
@@ -55,6 +57,11 @@ class Family(ABC, Generic[UtilityT]):
     def num_outputs(self) -> int:
         """Width of the model's head."""
         return self.outputs_each * getattr(self, self.size_option, 1)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether its utilities are points, whatever the outputs; told by outputs that differ."""
+        return self.decode(np.arange(float(self.num_outputs))[None]).is_scalar
 
     @property
     def head_scales(self) -> tuple[float, ...]:
