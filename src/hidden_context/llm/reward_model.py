@@ -33,6 +33,7 @@ from hidden_context.llm.checkpoint import (
     refusing_full_disks,
     save_record,
 )
+from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.given_texts import GivenText, whole_texts
 from hidden_context.llm.rendering import Render, date_of, example_line
 from hidden_context.llm.saved_check import check_saved
@@ -351,6 +352,7 @@ class RewardModel:
             outcome_model=self.outcome_model,
             **{name: self.record[name] for name in OF_TRAINING if name in self.record},
         )
+        complete_checkpoint(partial, self.model)
         try:
             check_saved(partial, self.model)
         except UserError:
