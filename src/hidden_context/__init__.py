@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hidden_context.items import ItemFit, fit_items
     from hidden_context.likelihood.loss import preference_loss
     from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+    from hidden_context.llm.export import export
     from hidden_context.llm.reward_model import RewardModel
     from hidden_context.llm.train import train
     from hidden_context.measures.anchoring import anchor_to_ratings
@@ -51,6 +52,7 @@ HOMES = {
     "items": "ItemFit fit_items",
     "likelihood.loss": "preference_loss",
     "likelihood.outcomes": "OutcomeModel Outcomes",
+    "llm.export": "export",
     "llm.reward_model": "RewardModel",
     "llm.train": "train",
     "measures.anchoring": "anchor_to_ratings",

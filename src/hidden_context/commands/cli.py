@@ -17,6 +17,8 @@ COMMANDS = {
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
     "aggregate": "where rules of social choice have different winners",
+    "merge": "add a checkpoint's adapters to the weights of its backbone",
+    "export": "a model of one reward, or of all outputs, for transformers and other tools",
     "download": "fetch the published data and models",
 }
 """What each command does; its module has the same name, and `main(argv)`."""

@@ -20,7 +20,6 @@ from hidden_context.errors import UserError
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
 
-
 ADAPTER_CONFIG = "adapter_config.json"
 """File that makes a folder of weights an adapter."""
 

@@ -16,7 +16,13 @@ from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
-from hidden_context.llm.backbone import ADAPTER_CONFIG, head_name, load_backbone, load_tokenizer, quietly
+from hidden_context.llm.backbone import (
+    ADAPTER_CONFIG,
+    head_name,
+    load_backbone,
+    load_tokenizer,
+    quietly,
+)
 from hidden_context.llm.backbone_place import (
     find_backbone,
     is_local,
@@ -130,15 +136,20 @@ def refusing_full_disks(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def save_record(
+def save_record(folder: Path, **what: Any) -> None:
+    """Write the record that makes a folder of weights a checkpoint; see `make_record`."""
+    write_json(folder / CHECKPOINT_RECORD, make_record(folder, **what))
+
+
+def make_record(
     folder: Path,
     *,
     family: Family,
     model_name: str,
     outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     **training: Any,
-) -> None:
-    """Write the record that makes a folder of weights a checkpoint.
+) -> dict[str, Any]:
+    """What a checkpoint in this folder says of itself.
 
     `training` is what is known of how it was made: docs/formats.md. Folders of this machine are
     left out of it; how a local backbone is found again is said in `backbone_place`.
@@ -147,7 +158,7 @@ def save_record(
     record = {**meaning, "model_name": short_name(model_name), **without_folders(training)}
     if is_local(model_name) and (folder / ADAPTER_CONFIG).is_file():
         record["backbone"] = place_of(Path(model_name), folder)
-    write_json(folder / CHECKPOINT_RECORD, {**record, **provenance()})
+    return {**record, **provenance()}
 
 
 def _json_object(file: Path) -> Mapping[str, Any]:

@@ -84,9 +84,7 @@ def _opening(record: Mapping[str, Any], family: Family, risk: str | None) -> str
     )
 
 
-def _use(
-    record: Mapping[str, Any], family: Family, *, is_adapter: bool, risk: str | None
-) -> str:
+def _use(record: Mapping[str, Any], family: Family, *, is_adapter: bool, risk: str | None) -> str:
     if risk is not None:
         return (
             "## Use\n\n```python\nfrom transformers import pipeline\n\n"
@@ -105,10 +103,10 @@ def _use(
         "```\n",
         f"Texts are read as in training: {_rendering(record)}.",
     ]
-    loader = "AutoPeftModel" if is_adapter else "AutoModel"
+    loader = f"Auto{'Peft' * is_adapter}ModelForSequenceClassification"
     width = family.num_outputs
     lines.append(
-        f"Without hidden-context, `{loader}ForSequenceClassification.from_pretrained(FOLDER, num_labels={width})` gives the "
+        f"Without hidden-context, `{loader}.from_pretrained(FOLDER, num_labels={width})` gives the "
         f"raw outputs{_where_the_mean_is(family)}."
     )
     if is_adapter and "backbone" in record:
@@ -187,8 +185,7 @@ def _measured(
 
 def _with_mean(rate: float, number: int) -> np.ndarray:
     """So many outcomes of 0 and 1, and perhaps one between, with this mean."""
-    values = np.clip(rate * number - np.arange(number), 0.0, 1.0)
-    return values
+    return np.clip(rate * number - np.arange(number), 0.0, 1.0)
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:

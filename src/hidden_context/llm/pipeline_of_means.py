@@ -29,7 +29,7 @@ class MeanOfUtility(TextClassificationPipeline):
         column = next((number for number, label in labels.items() if label == MEAN), None)
         if column is None:
             raise ValueError(
-                f"no output of this model is the mean of utility (they are {sorted(labels.values())})"
-                "; read them with hidden_context.RewardModel.from_pretrained."
+                f"no output of this model is the mean of utility; they are {', '.join(labels.values())}"
+                ". Read them with hidden_context.RewardModel.from_pretrained."
             )
         return {"label": MEAN, "score": float(model_outputs["logits"][0][int(column)])}

@@ -23,10 +23,15 @@ BASES_BY_LAYER = {
 """What 4.57 calls the bases of layers of full and of sliding attention."""
 OF_THE_MACHINE = ("backend", "is_local", "local_files_only")
 """Fields of a tokenizer's configuration that say how it was loaded."""
+FAST = "PreTrainedTokenizerFast"
+"""The class of tokenizers that are all in `tokenizer.json`, in both versions."""
 
 
-def make_portable(folder: Path) -> None:
+def make_portable(folder: Path, tokenizer: Any) -> None:
     """Rewrite the configurations of a model and its tokenizer in place.
+
+    The tokenizer's class becomes the one that reads `tokenizer.json` as it is: 4.57's classes for
+    single models change what they read. It needs to be told which inputs the model takes.
 
     Raises:
         UserError: 4.57 could not compute what this model does.
@@ -34,6 +39,10 @@ def make_portable(folder: Path) -> None:
     config = read_record(folder / "config.json")
     write_json(folder / "config.json", with_old_names(config))
     make_tokenizer_portable(folder)
+    if tokenizer.is_fast:
+        file = folder / "tokenizer_config.json"
+        config = {**read_record(file), "tokenizer_class": FAST}
+        write_json(file, {**config, "model_input_names": list(tokenizer.model_input_names)})
 
 
 def make_tokenizer_portable(folder: Path) -> None:
@@ -44,7 +53,8 @@ def make_tokenizer_portable(folder: Path) -> None:
     config = read_record(file)
     for name in OF_THE_MACHINE:
         config.pop(name, None)
-    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if config.get("tokenizer_class") == "TokenizersBackend":  # version 5's name for it
+        config["tokenizer_class"] = FAST
     extra = config.get("extra_special_tokens")
     if isinstance(extra, list):  # 4.57 has names for these
         config["additional_special_tokens"] = config.pop("extra_special_tokens")
