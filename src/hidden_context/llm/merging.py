@@ -51,5 +51,5 @@ def _changed(model: Any) -> set[int]:
     """Ids of the weights that merging writes to: those of layers that adapters are put on."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    layers: list[Any] = [each for each in model.modules() if isinstance(each, BaseTunerLayer)]
     return {id(weight) for layer in layers for weight in layer.parameters()}

@@ -19,17 +19,17 @@ MEAN = "mean"
 class MeanOfUtility(TextClassificationPipeline):
     """The mean of the utility of each text, as it is."""
 
-    def postprocess(self, model_outputs: Any, **_: Any) -> dict[str, Any]:
+    def postprocess(self, model_outputs: Any, **_: Any) -> Any:  # pyrefly: ignore (none of these)
         """Label and score.
 
         Raises:
             ValueError: No output of this model is the mean.
         """
-        labels = self.model.config.id2label
+        labels = dict(self.model.config.id2label or {})
         column = next((number for number, label in labels.items() if label == MEAN), None)
         if column is None:
             raise ValueError(
-                f"no output of this model is the mean of utility; they are {', '.join(labels.values())}"
-                ". Read them with hidden_context.RewardModel.from_pretrained."
+                "no output of this model is the mean of utility; read its distribution with "
+                "hidden_context.RewardModel.from_pretrained"
             )
         return {"label": MEAN, "score": float(model_outputs["logits"][0][int(column)])}

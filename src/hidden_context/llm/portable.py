@@ -73,6 +73,8 @@ def with_old_names(config: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(config)
     if "dtype" in config:
         named["torch_dtype"] = config["dtype"]
+    if "num_local_experts" in config:  # of Qwen's mixtures; 4.57 took its default
+        named.setdefault("num_experts", config["num_local_experts"])
     rope = config.get("rope_parameters")
     if not rope:
         return named
