@@ -122,7 +122,7 @@ def reward_model(case: Case, folder: Path) -> RewardModel:
         for name, value in case.rope.items():
             rope[name] = {**rope.get(name, {}), **value} if isinstance(value, Mapping) else value
     if hasattr(config, "initializer_range"):
-        config.initializer_range = 0.15  # so that positions matter
+        config.initializer_range = 0.08  # so that positions matter
     backbone = AutoModel.from_config(config)
     backbone.save_pretrained(folder)
     is_encoder = "bert" in case.kind or case.kind in ("electra",)
@@ -130,7 +130,7 @@ def reward_model(case: Case, folder: Path) -> RewardModel:
     model = with_adapters(load_backbone(str(folder), 2, dtype=torch.float32))
     for name, value in model.named_parameters():
         if value.requires_grad and "original_module" not in name:
-            torch.nn.init.normal_(value, std=0.1)
+            torch.nn.init.normal_(value, std=0.08)
     return RewardModel(model.eval(), load_tokenizer(str(folder)), Normal(), str(folder))
 
 

@@ -14,7 +14,7 @@ def push_folder(
     Raises:
         UserError: The hub refuses, or cannot be reached.
     """
-    import httpx
+    import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -26,7 +26,7 @@ def push_folder(
             folder_path=folder,
             commit_message="Upload of a reward model by hidden-context",
         )
-    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
         raise UserError(
             f"{repository} cannot be uploaded to {api.endpoint}: {brief(error)}"
         ) from error
