@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hidden_context.likelihood.loss import preference_loss
     from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
     from hidden_context.llm.best_of import best_of
+    from hidden_context.llm.export import export
     from hidden_context.llm.reward_function import reward_function
     from hidden_context.llm.reward_model import RewardModel
     from hidden_context.llm.train import train
@@ -65,6 +66,7 @@ HOMES = {
     "likelihood.outcomes": "OutcomeModel Outcomes",
     "llm.best_of": "best_of",
     "llm.reward_function": "reward_function",
+    "llm.export": "export",
     "llm.reward_model": "RewardModel",
     "llm.train": "train",
     "measures.anchoring": "anchor_to_ratings",

@@ -143,6 +143,8 @@ class Risk:
         return slope * reward + intercept if measure.is_utility else reward
 
 
+NUM_TRIED = 256
+"""Random outputs on which linearity is tried."""
 MEAN = Risk("mean")
 PAPER_RISK = Risk("quantile", 0.01)
 """The paper's risk-averse measure."""
@@ -196,6 +198,28 @@ def reward_function(family: Family[Any], risk: Risk) -> Callable[[Array], Array]
     """
     check_supported(risk, family)
     return partial(_reward, family, risk)
+
+
+def linear_weights(family: Family[Any], risk: Risk) -> np.ndarray | None:
+    """Weights w with reward = w · raw outputs; None where the reward is not linear in them.
+
+    Found by evaluation, so that it holds for every family and risk: the weights are the rewards of
+    the unit vectors, and predict those of random outputs of all magnitudes to 1e-9 of their size.
+
+    Returns:
+        Shape `(num_outputs,)`.
+
+    Raises:
+        UserError: The family does not have this risk.
+    """
+    reward = reward_function(family, risk)
+    weights = np.round(np.asarray(reward(np.eye(family.num_outputs)), np.float64), 9)
+    generator = np.random.default_rng(0)
+    size = 10.0 ** np.linspace(-2, 2, NUM_TRIED)[:, None]
+    raw = size * generator.standard_normal((NUM_TRIED, family.num_outputs))
+    error = np.abs(np.asarray(reward(raw)) - raw @ weights)
+    is_linear = bool((error <= 1e-9 * (1 + np.abs(raw).max(-1))).all())
+    return weights if is_linear and weights.any() else None
 
 
 def _reward(family: Family[Any], risk: Risk, raw: Array) -> Array:

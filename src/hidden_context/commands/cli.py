@@ -21,6 +21,8 @@ COMMANDS = {
     "report": "one HTML page of saved results, and figures for papers",
     "relabel": "new labels for pairs, by a language model that judges",
     "aggregate": "where rules of social choice have different winners",
+    "merge": "add a checkpoint's adapters to the weights of its backbone",
+    "export": "a model of one reward, or of all outputs, for transformers and other tools",
     "download": "fetch the published data and models",
 }
 """What each command does; its module has the same name, with _ for -, and `main(argv)`."""

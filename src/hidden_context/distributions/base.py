@@ -64,6 +64,14 @@ class Family(ABC, Generic[UtilityT]):
         return self.decode(np.arange(float(self.num_outputs))[None]).is_scalar
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name for each output of the head, as other tools show it; `mean` where one is that."""
+        names = [f"output_{number}" for number in range(self.num_outputs)]
+        if self.mean_output is not None:
+            names[self.mean_output] = "mean"
+        return tuple(names)
+
+    @property
     def head_scales(self) -> tuple[float, ...]:
         """Share of its usual initial weights that each output of a new head starts with.
 

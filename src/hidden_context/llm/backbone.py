@@ -20,6 +20,9 @@ from hidden_context.errors import UserError
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
 
+ADAPTER_CONFIG = "adapter_config.json"
+"""File that makes a folder of weights an adapter."""
+
 
 def load_backbone(
     model_name: str,
@@ -38,8 +41,13 @@ def load_backbone(
 
     Raises:
         UserError: There is no such model, it cannot be loaded or lacks weights of more than its
-            head and pooler, or is of a kind that cannot score texts one by one.
+            head and pooler, is an adapter, or is of a kind that cannot score texts one by one.
     """
+    if (Path(model_name) / ADAPTER_CONFIG).is_file():
+        raise UserError(
+            f"model {model_name} is an adapter, which has no weights of its own backbone; merge it "
+            "(RewardModel.merge, or hidden-context merge), and give what that saves."
+        )
     with opening("model", model_name):
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             model_name,

@@ -16,7 +16,20 @@ from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
-from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
+from hidden_context.llm.backbone import (
+    ADAPTER_CONFIG,
+    head_name,
+    load_backbone,
+    load_tokenizer,
+    quietly,
+)
+from hidden_context.llm.backbone_place import (
+    find_backbone,
+    is_local,
+    place_of,
+    short_name,
+    without_folders,
+)
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
@@ -59,7 +72,7 @@ def find_checkpoint(
         UserError: Nothing is there, its family is not known, or what is given contradicts it.
     """
     folder = _local_folder(name)
-    is_adapter = (folder / "adapter_config.json").is_file()
+    is_adapter = (folder / ADAPTER_CONFIG).is_file()
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
     record = folder / CHECKPOINT_RECORD
@@ -123,21 +136,29 @@ def refusing_full_disks(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def save_record(
+def save_record(folder: Path, **what: Any) -> None:
+    """Write the record that makes a folder of weights a checkpoint; see `make_record`."""
+    write_json(folder / CHECKPOINT_RECORD, make_record(folder, **what))
+
+
+def make_record(
     folder: Path,
     *,
     family: Family,
     model_name: str,
     outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     **training: Any,
-) -> None:
-    """Write the record that makes a folder of weights a checkpoint.
+) -> dict[str, Any]:
+    """What a checkpoint in this folder says of itself.
 
-    `training` is what is known of how it was made: docs/formats.md.
+    `training` is what is known of how it was made: docs/formats.md. Folders of this machine are
+    left out of it; how a local backbone is found again is said in `backbone_place`.
     """
     meaning = {"family": family.to_dict(), "outcome_model": outcome_model.to_dict()}
-    record = {**meaning, "model_name": model_name, **training, **provenance()}
-    write_json(folder / CHECKPOINT_RECORD, record)
+    record = {**meaning, "model_name": short_name(model_name), **without_folders(training)}
+    if is_local(model_name) and (folder / ADAPTER_CONFIG).is_file():
+        record["backbone"] = place_of(Path(model_name), folder)
+    return {**record, **provenance()}
 
 
 def _json_object(file: Path) -> Mapping[str, Any]:
@@ -200,13 +221,16 @@ def _backbone(
     if made_from is not None and not isinstance(made_from, str):
         raise UserError(f"{folder}: the recorded model_name is {made_from!r:.80}; expected a name.")
     if is_adapter and not made_from:
-        made_from = _json_object(folder / "adapter_config.json").get("base_model_name_or_path")
+        made_from = _json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
         warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
     if not is_adapter:
         return str(folder)
     if given is None and made_from is None:
         raise UserError(f"{folder} does not say which model it was made from; give model_name.")
+    place = recorded.get("backbone")
+    if given is None and isinstance(place, dict):
+        return find_backbone(folder, str(made_from), place)
     return given or str(made_from)
 
 
@@ -264,7 +288,7 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    kind = _json_object(record.folder / "adapter_config.json").get("task_type")
+    kind = _json_object(record.folder / ADAPTER_CONFIG).get("task_type")
     _check_brings_all(backbone, record)
     if kind != "SEQ_CLS":
         raise UserError(

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -33,7 +34,10 @@ from hidden_context.llm.checkpoint import (
     refusing_full_disks,
     save_record,
 )
+from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.given_texts import GivenText, whole_texts
+from hidden_context.llm.hub import push_folder
+from hidden_context.llm.merging import is_adapted, merged_copy
 from hidden_context.llm.rendering import Render, date_of, example_line
 from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.score import Scorer
@@ -366,19 +370,53 @@ class RewardModel:
         with refusing_full_disks(partial), quietly():
             self.model.save_pretrained(partial)
             self.tokenizer.save_pretrained(partial)
-        save_record(
-            partial,
-            family=self.family,
-            model_name=self.model_name,
-            outcome_model=self.outcome_model,
-            **{name: self.record[name] for name in OF_TRAINING if name in self.record},
-        )
+        save_record(partial, **self.meaning)
+        complete_checkpoint(partial, self.model)
         try:
             check_saved(partial, self.model)
         except UserError:
             shutil.rmtree(partial)
             raise
         partial.rename(folder)
+
+    def merge(self) -> Self:
+        """The same model with its adapters added to the weights, in float32.
+
+        It shares the weights that adapters do not change. See `merged_copy`.
+
+        Raises:
+            UserError: It has no adapters, or they cannot be merged.
+        """
+        if not is_adapted(self.model):
+            raise UserError(f"{self} has no adapters: its weights are whole.")
+        with self._lock:
+            return replace(self, model=merged_copy(self.model), folder=None)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool | None = None, token: str | None = None
+    ) -> str:
+        """Upload the checkpoint to a repository on the hub, made if need be; returns its address.
+
+        `token` is that of `hf auth login` if not given.
+
+        Raises:
+            UserError: The hub refuses, or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory(prefix="hidden-context-") as folder:
+            self.save_pretrained(Path(folder) / "checkpoint")
+            return push_folder(
+                Path(folder) / "checkpoint", repository, private=private, token=token
+            )
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What `save_record` takes of it."""
+        return {
+            "family": self.family,
+            "model_name": self.model_name,
+            "outcome_model": self.outcome_model,
+            **{name: self.record[name] for name in OF_TRAINING if name in self.record},
+        }
 
     @property
     def stopping_rule(self) -> str:

@@ -30,7 +30,9 @@ from hidden_context.llm.backbone import (
     unwrapped,
     usable_pad_token,
 )
+from hidden_context.llm.backbone_place import without_folders
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
+from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
 from hidden_context.llm.rendering import Render, date_of, default_render, example_line
@@ -166,7 +168,8 @@ def _is_finished(folder: Path, steps_folder: Path, config: Mapping[str, Any]) ->
     """Whether the run of this configuration has ended, so that nothing is left to be done."""
     if not (folder / CHECKPOINT_RECORD).is_file():
         return False
-    _check_same_run(folder, read_json(folder / CHECKPOINT_RECORD).get("config", {}), config)
+    recorded = read_json(folder / CHECKPOINT_RECORD).get("config", {})
+    _check_same_run(folder, without_folders(recorded), without_folders(config))
     shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
     logger.info("%s is finished already", folder)
     return True
@@ -402,6 +405,7 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         },
         **record,
     )
+    complete_checkpoint(partial, trainer.model)
     if trainer.accelerator.num_processes > 1:
         logger.info("%s is not compared with the model in memory, as by one process", folder)
     else:
