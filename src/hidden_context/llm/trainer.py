@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from accelerate.utils import reduce
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
 from hidden_context.device import for_loss
@@ -27,6 +29,7 @@ from hidden_context.likelihood.loss import (
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
+from hidden_context.llm.best_model import StopEarly, check_judged
 from hidden_context.llm.packing import Batching
 from hidden_context.measures.evaluate import comparison_metrics
 from hidden_context.records import read_json, write_json
@@ -68,21 +71,24 @@ class PreferenceTrainer(Trainer):
         pad_token_id: int | None,
         batching: Batching | None = None,
         schedule: Callable[[float], float] | None = None,
+        centering: float = 0.0,
+        patience: int | None = None,
+        threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Make a trainer; what is not named here is the Trainer's.
 
         The parameters of the likelihood have a learning rate of their own: these few numbers are
         not at the scale of weights. For `batching` see `choose_batching`: the loss is the same, but
-        for dropout. `schedule` gives the multiple of the learning rate by the share of steps done.
+        for dropout. `schedule` gives the multiple of the learning rate by the share of steps done
+        after warm-up. `centering` is the weight of `squared_sum_of_means`. With `patience`, stop
+        where evaluations have stalled; see `has_stalled`.
         """
         args = copy(kwargs.pop("args"))
         args._n_gpu = min(1, args.n_gpu)  # DataParallel cannot split rows
         super().__init__(
             args=args,
-            data_collator=lambda observations: collate(
-                observations, self.batching, pad_token_id, with_outcomes=self._with_outcomes
-            ),
+            data_collator=list,  # pyrefly: ignore (until the batching is known)
             compute_metrics=lambda prediction: evaluation_metrics(
                 *self.likelihood.fitted(), prediction
             ),
@@ -105,14 +111,29 @@ class PreferenceTrainer(Trainer):
             self.batching = choose_batching(
                 self.model, batching, tried, pad_token_id, longest=longest
             )
-        self._schedule = schedule
+        self.data_collator = partial(  # of this module: workers may be new interpreters
+            collate,
+            batching=self.batching,
+            pad_token_id=pad_token_id,
+            with_outcomes=self._with_outcomes,
+        )
+        self._schedule, self._centering = schedule, centering
+        self._stop_early = None if patience is None else StopEarly(patience, threshold)
+        if self._stop_early is not None:
+            self.add_callback(self._stop_early)
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._resumed_from: str | None = None
         self.add_callback(_AtBegin(self._continue_window))
+        if args.metric_for_best_model is not None:
+            self.add_callback(_AtBegin(self._check_judged))
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """The Trainer's; a resumed run logs what an unbroken one does."""
         self._resumed_from = resume_from_checkpoint
+        if self._stop_early is not None and resume_from_checkpoint is not None:
+            state = read_json(Path(resume_from_checkpoint) / TRAINER_STATE_NAME)
+            if self._stop_early.stalled(self.args, state["log_history"]):
+                self.args.max_steps = state["global_step"]  # it was stopped, and then killed
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def compute_loss(
@@ -141,6 +162,8 @@ class PreferenceTrainer(Trainer):
             loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
         else:
             loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
+        if self._centering and model.training:
+            loss = loss + self._centering * squared_sum_of_means(family.decode(raw).mean, sizes)
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
@@ -194,12 +217,39 @@ class PreferenceTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / LEARNED
-        if file.is_file():
-            saved = read_json(file)
+        self._load_likelihood(Path(resume_from_checkpoint))
+
+    def _load_likelihood(self, step: Path) -> None:
+        if (step / LEARNED).is_file():
+            saved = read_json(step / LEARNED)
             with torch.no_grad():
                 for name, value in self.likelihood.named_parameters():
                     value.copy_(torch.tensor(saved[name]))
+
+    def _load_best_model(self) -> None:
+        """The Trainer's, and what was learned of the likelihood at that step."""
+        with quietly():
+            super()._load_best_model()
+        self._load_likelihood(Path(self.state.best_model_checkpoint or ""))
+
+    def _check_judged(self) -> None:
+        """See `check_judged`; what is measured is found out on two observations."""
+        shape = (2, self._most_texts, self.likelihood.family.num_outputs)
+        labels = np.zeros(2)
+        if self._with_outcomes:
+            first: Any = self.train_dataset[0]  # pyrefly: ignore (a list)
+            labels = np.array([[*first.shares, first.weight]] * 2)
+        prediction = EvalPrediction(np.random.default_rng(0).normal(size=shape), labels)
+        measured = ["loss"]
+        if not self.args.prediction_loss_only:
+            measured += evaluation_metrics(*self.likelihood.fitted(), prediction)
+        sets = (
+            [f"{name}_" for name in self.eval_dataset]
+            if isinstance(self.eval_dataset, Mapping)
+            else [""]
+        )
+        names = [f"eval_{each}{name}" for each in sets for name in measured]
+        check_judged(self.args, names, self.state.max_steps)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Each process's random numbers, and what it has not logged yet."""
@@ -250,8 +300,9 @@ class PreferenceTrainer(Trainer):
         schedule = self._schedule
         if self.lr_scheduler is None and schedule is not None:
             to_schedule: Any = optimizer or self.optimizer
+            warm_up = self.args.get_warmup_steps(num_training_steps)
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                to_schedule, lambda step: schedule(step / max(1, num_training_steps))
+                to_schedule, partial(multiple_at, schedule, warm_up, num_training_steps)
             )
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
@@ -281,6 +332,32 @@ class _AtBegin(TrainerCallback):
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         self._do()
+
+
+def squared_sum_of_means(mean: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """What TRL's `center_rewards_coefficient` weighs: (mean of chosen + mean of rejected)².
+
+    Eisenstein et al. (2023, arXiv:2312.09244), eq. 2. Of a ranking of K texts the sum is over all,
+    times 2/K, so that two texts are an ordinary comparison.
+
+    Args:
+        mean: Mean utilities, shape `(sum(sizes),)`, one observation after the other.
+        sizes: Number of texts of each observation.
+
+    Returns:
+        A scalar, the mean over observations.
+    """
+    sums = torch.stack([2 * part.mean() for part in mean.split(list(sizes))])
+    return (sums**2).mean()
+
+
+def multiple_at(
+    schedule: Callable[[float], float], warm_up: int, num_steps: int, step: int
+) -> float:
+    """Multiple of the peak learning rate: linear from 0 in `warm_up` steps, then the schedule's."""
+    if step < warm_up:
+        return step / warm_up
+    return schedule((step - warm_up) / max(1, num_steps - warm_up))
 
 
 def collate(
@@ -343,11 +420,14 @@ def pairs_of_rankings(raw: np.ndarray, outcomes: Outcomes | None) -> tuple[np.nd
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
-    """Evaluation after the last step, on all sets, where it was logged already or else now."""
+    """Evaluation of the final model, on all sets, where it was logged already or else now."""
+    step = trainer.state.global_step
+    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
+        step = trainer.state.best_global_step
     logged = {
         name: value
         for entry in trainer.state.log_history
-        if entry["step"] == trainer.state.global_step
+        if entry["step"] == step
         for name, value in entry.items()
         if name.startswith("eval_")
     }
