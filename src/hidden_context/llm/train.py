@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 import shutil
 import warnings
@@ -124,6 +125,7 @@ def train_to(
     )
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + STEPS)
     config = json.loads(json.dumps(config, default=str))
+    _check_centring(family, settings)
     if settings.resume_from_checkpoint and _is_finished(folder, steps_folder, config):
         return
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
@@ -168,6 +170,14 @@ def train_to(
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
+
+
+def _check_centring(family: Family, settings: TrainingSettings) -> None:
+    if settings.center_rewards_coefficient and math.isfinite(family.largest_margin):
+        raise UserError(
+            f"center_rewards_coefficient pulls mean utilities to zero, but those of family "
+            f"{family.name} have a fixed range; leave it out."
+        )
 
 
 def _is_finished(folder: Path, steps_folder: Path, config: Mapping[str, Any]) -> bool:
@@ -323,6 +333,12 @@ def _trainer(
     return trainer
 
 
+def _best_step(trainer: PreferenceTrainer) -> dict[str, int]:
+    """The step whose model was saved, if it is not the last."""
+    step = trainer.state.best_global_step
+    return {"best_step": step} if trainer.args.load_best_model_at_end and step else {}
+
+
 def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
     """Write the final checkpoint beside its place and rename it when it is whole.
 
@@ -350,6 +366,7 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
             "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
             "epochs": trainer.state.epoch or 0.0,
             "steps": trainer.state.global_step,
+            **_best_step(trainer),
         },
         **record,
     )

@@ -32,7 +32,7 @@ from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.best_model import StopEarly, check_judged
 from hidden_context.llm.packing import Batching
 from hidden_context.measures.evaluate import comparison_metrics
-from hidden_context.records import read_json, write_json
+from hidden_context.records import brief, read_json, write_json
 from hidden_context.scores.scores import Scores
 
 NUM_TRIED = 256
@@ -123,9 +123,7 @@ class PreferenceTrainer(Trainer):
             self.add_callback(self._stop_early)
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._resumed_from: str | None = None
-        self.add_callback(_AtBegin(self._continue_window))
-        if args.metric_for_best_model is not None:
-            self.add_callback(_AtBegin(self._check_judged))
+        self.add_callback(_AtBegin(self._begin))
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """The Trainer's; a resumed run logs what an unbroken one does."""
@@ -197,9 +195,16 @@ class PreferenceTrainer(Trainer):
         return loss, raw, torch.cat([shares, weight[:, None]], dim=-1).to(raw.device)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's, and the parameters of the likelihood at their own learning rate."""
+        """The Trainer's, and the parameters of the likelihood at their own learning rate.
+
+        Raises:
+            UserError: Its package is missing, or it is not for these settings.
+        """
         fresh = self.optimizer is None
-        optimizer = super().create_optimizer(model)
+        try:
+            optimizer = super().create_optimizer(model)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"optim {self.args.optim}: {brief(error)}") from error
         parameters = list(self.likelihood.parameters())
         if fresh and parameters:
             group = {"lr": self._likelihood_learning_rate, "weight_decay": 0.0}
@@ -261,6 +266,11 @@ class PreferenceTrainer(Trainer):
             "since_log": [[value.item() for value in pair] for pair in self._since_log],
         }
         write_json(Path(output_dir) / WINDOW.format(rank=self.args.process_index), window)
+
+    def _begin(self) -> None:
+        if self.args.metric_for_best_model is not None:
+            self._check_judged()
+        self._continue_window()
 
     def _continue_window(self) -> None:
         """Take up the window of losses that the kill cut, after the Trainer has begun another."""
