@@ -14,7 +14,6 @@ from accelerate.utils import reduce
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, Trainer, TrainerCallback
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import TrainOutput
 
 from hidden_context.device import for_loss
@@ -128,11 +127,17 @@ class PreferenceTrainer(Trainer):
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """The Trainer's; a resumed run logs what an unbroken one does."""
         self._resumed_from = resume_from_checkpoint
-        if self._stop_early is not None and resume_from_checkpoint is not None:
-            state = read_json(Path(resume_from_checkpoint) / TRAINER_STATE_NAME)
-            if self._stop_early.stalled(self.args, state["log_history"]):
-                self.args.max_steps = state["global_step"]  # it was stopped, and then killed
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; nothing where a run had ended before it was killed."""
+        stalled = self._stop_early is not None and self._stop_early.stalled(
+            self.args, self.state.log_history
+        )
+        if stalled or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return None
+        return super()._run_epoch(*args, **kwargs)
 
     def compute_loss(
         self,

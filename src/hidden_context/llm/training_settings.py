@@ -181,7 +181,8 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """All settings by name, what is passed on among them."""
         own = asdict(self)
-        return {**own, **own.pop("trainer")}
+        passed = own.pop("trainer")
+        return {**own, **passed}
 
     def __post_init__(self) -> None:
         for name in ABOVE_ZERO:
