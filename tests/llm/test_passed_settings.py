@@ -152,7 +152,7 @@ def test_gradients_are_clipped(tmp_path: Path, starts: list[torch.Tensor]):
         folder = tmp_path / str(norm)
         model = run(folder, max_grad_norm=norm, optim="sgd", use_peft=False, max_steps=1)
         moved = (model.model.score.weight.detach() - starts[-1]).abs().max().item()
-        assert (moved < 1e-10) == (norm < 1)
+        assert (moved < 1e-8) == (norm < 1)
 
 
 def test_the_seed_of_the_data_changes_their_order(tmp_path: Path, usual: Any):

@@ -372,6 +372,8 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
     )
     if trainer.accelerator.num_processes > 1:
         logger.info("%s is not compared with the model in memory, as by one process", folder)
+    elif getattr(unwrapped(trainer.model), "hf_quantizer", None) is not None:
+        logger.info("%s was trained on rounded weights; it is loaded on whole ones", folder)
     else:
         texts = [ids for one in trainer.train_dataset[:2] for ids in one.texts]  # pyrefly: ignore
         separate_prefixes(trainer.model)

@@ -26,6 +26,7 @@ from hidden_context.likelihood.loss import (
     preference_loss,
 )
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.llm.across_processes import own_share, regularizer_of_all
 from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.best_model import StopEarly, check_judged
@@ -152,21 +153,31 @@ class PreferenceTrainer(Trainer):
             UserError: The loss is not finite.
         """
         sizes, outcomes = inputs["sizes"], inputs.get("outcomes")
-        batch = {name: inputs[name] for name in inputs if name not in ("sizes", "outcomes")}
-        outputs = model(**batch).logits
+        names = [name for name in inputs if name not in ("sizes", "outcomes", "own")]
+        outputs = model(**{name: inputs[name] for name in names}).logits
         raw = for_loss(outputs)
         observed = None if outcomes is None else Outcomes(*map(for_loss, outcomes))
-        family, outcome_model = self.likelihood()
         rows = pad_sequence(list(raw.split(sizes)), batch_first=True, padding_value=NOT_THERE)
         rows = pad(rows, (0, 0, 0, self._most_texts - rows.shape[1]), value=NOT_THERE)
-        likelihood, regularize = (observed, outcome_model), model.training
-        if set(sizes) == {2}:
-            chosen, rejected = rows[:, 0], rows[:, 1]
-            loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
+        own, total = inputs.get("own") or (len(sizes), len(sizes))
+        alone = self.args.world_size == 1
+        share = 1.0 if alone else own * self.args.world_size / total
+        if own == 0:  # all are repeated: other processes have the loss
+            loss = 0.0 * raw.sum()
         else:
-            loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
-        if self._centering and model.training:
-            loss = loss + self._centering * squared_sum_of_means(family.decode(raw).mean, sizes)
+            loss = self._mean_loss(
+                raw[: sum(sizes[:own])],
+                rows[:own],
+                sizes[:own],
+                None if observed is None else observed[np.arange(own)],
+                training=model.training,
+                regularize=model.training and alone,
+            )
+        if model.training and not alone:
+            raw_own = raw[: sum(sizes[:own])]
+            family = self.likelihood()[0]
+            penalty = regularizer_of_all(family, raw_own, rank=self.args.process_index)
+            loss = share * loss + penalty
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
@@ -175,10 +186,50 @@ class PreferenceTrainer(Trainer):
                 "bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
-            decode, raw_of_pair = self.likelihood.family.decode, rows.detach()
+            decode, raw_of_pair = self.likelihood.family.decode, rows[: max(own, 1)].detach()
             margin = decode(raw_of_pair[:, 0]).mean - decode(raw_of_pair[:, 1]).mean
-            self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
+            right = (0.5 + 0.5 * margin.sign()).mean()
+            self._since_log.append((share * right, share * margin.mean()))
         return (loss, rows) if return_outputs else loss
+
+    def _mean_loss(
+        self,
+        raw: torch.Tensor,
+        rows: torch.Tensor,
+        sizes: Sequence[int],
+        observed: Outcomes | None,
+        *,
+        training: bool,
+        regularize: bool,
+    ) -> torch.Tensor:
+        """Mean over observations; the raw outputs are given one after the other and in rows."""
+        family, outcome_model = self.likelihood()
+        likelihood = (observed, outcome_model)
+        if set(sizes) == {2}:
+            chosen, rejected = rows[:, 0], rows[:, 1]
+            loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
+        else:
+            loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
+        if self._centering and training:
+            loss = loss + self._centering * squared_sum_of_means(family.decode(raw).mean, sizes)
+        return loss
+
+    def get_batch_samples(self, epoch_iterator: Any, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; each batch knows which of its observations are this process's own."""
+        own = partial(self._with_own, batch_size=self._train_batch_size or 1)
+        return super().get_batch_samples(map(own, epoch_iterator), *args, **kwargs)
+
+    def _with_own(self, inputs: dict[str, Any], batch_size: int) -> dict[str, Any]:
+        if self.args.world_size == 1:
+            return inputs
+        share = own_share(
+            len(inputs["sizes"]),
+            batch_size,
+            self.accelerator.gradient_state,
+            rank=self.args.process_index,
+            num_processes=self.args.world_size,
+        )
+        return {**inputs, "own": share}
 
     def prediction_step(
         self,
@@ -188,7 +239,7 @@ class PreferenceTrainer(Trainer):
         ignore_keys: list[str] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Loss without penalty, raw outputs, and as labels shares and weight of the outcomes."""
-        inputs = self._prepare_inputs(inputs)
+        inputs = self._with_own(self._prepare_inputs(inputs), self.args.eval_batch_size)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, raw = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
@@ -331,6 +382,8 @@ class PreferenceTrainer(Trainer):
             right, margin = (
                 torch.stack(values).mean() for values in zip(*self._since_log, strict=True)
             )
+            if self.args.world_size > 1:
+                right, margin = reduce(torch.stack([right, margin]), "mean")
             logs = {**logs, "accuracy": round(right.item(), 4), "margin": round(margin.item(), 4)}
             self._since_log.clear()
         if "train_loss" in logs:
