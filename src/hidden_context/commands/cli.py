@@ -49,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return with_exit_status(lambda: print(__version__))
     name, *flags = arguments[0].replace("_", "-"), *arguments[1:]
     if name not in COMMANDS:
-        nearest = nearest_name(name, COMMANDS)
-        print(f"error: unknown command {name}; did you mean {nearest}?", file=sys.stderr)
+        nearest = nearest_name(name.lstrip("-"), COMMANDS)
+        hint = f"did you mean {nearest}?" if nearest else "see hidden-context --help."
+        print(f"error: unknown command {name}; {hint}", file=sys.stderr)
         return 2
     return import_module(f"hidden_context.commands.{name.replace('-', '_')}").main(flags)
 

@@ -28,8 +28,10 @@ def load_backbone(
     model_name: str,
     num_outputs: int,
     *,
-    dtype: torch.dtype,
+    dtype: torch.dtype | str,
     head_scales: Sequence[float] | None = None,
+    revision: str | None = None,
+    **options: Any,
 ) -> Any:
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
@@ -37,7 +39,8 @@ def load_backbone(
     scaled by its number in `head_scales` (`HEAD_SCALE` if not given; see `Family.head_scales`), and
     layers of the head before the last by the largest. `fresh_keys` of the model says which weights
     are new, `replaced_width` which width a head had that was replaced. Decoders pool by attention
-    mask, whatever their pad token is; see `read_in_batches`. No remote code is run.
+    mask, whatever their pad token is; see `read_in_batches`. No remote code is run. `options` are
+    further ones of `from_pretrained`.
 
     Raises:
         UserError: There is no such model, it cannot be loaded or lacks weights of more than its
@@ -55,6 +58,8 @@ def load_backbone(
             dtype=dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            revision=revision or "main",
+            **options,
         )
     if getattr(model.config, "is_encoder_decoder", False):
         raise UserError(
@@ -136,7 +141,9 @@ def head_name(model: Any) -> str:
     raise UserError(f"{type(model).__name__} has a head of a name that is not known.")
 
 
-def trained_head(model: Any, model_name: str) -> torch.nn.Linear | None:
+def trained_head(
+    model: Any, model_name: str, *, revision: str | None = None
+) -> torch.nn.Linear | None:
     """The head of a trained reward model that `load_backbone` did not take: it has another width.
 
     Or it was written by another tool, under another name.
@@ -145,7 +152,9 @@ def trained_head(model: Any, model_name: str) -> torch.nn.Linear | None:
     if model.replaced_width is not None:
         with opening("model", model_name):
             kind = AutoModelForSequenceClassification
-            trained = kind.from_pretrained(model_name, num_labels=model.replaced_width)
+            trained = kind.from_pretrained(
+                model_name, num_labels=model.replaced_width, revision=revision or "main"
+            )
         head = getattr(trained, name)
         return head if isinstance(head, torch.nn.Linear) else None
     if model.fresh_keys == {f"{name}.weight"} and Path(model_name).is_dir():
@@ -182,14 +191,14 @@ def quietly() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, *, revision: str | None = None) -> Any:
     """Load a tokenizer whose pad token, if any, is not its eos token.
 
     Raises:
         UserError: There is no such tokenizer.
     """
     with opening("tokenizer", name):
-        tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision or "main")
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         unknown = tokenizer.unk_token
         usable = unknown not in (None, tokenizer.eos_token, tokenizer.bos_token)
@@ -197,14 +206,14 @@ def load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def load_config(model_name: str) -> Any:
+def load_config(model_name: str, *, revision: str | None = None) -> Any:
     """The configuration of a backbone.
 
     Raises:
         UserError: There is none.
     """
     with opening("model", model_name):
-        return AutoConfig.from_pretrained(model_name)
+        return AutoConfig.from_pretrained(model_name, revision=revision or "main")
 
 
 def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:

@@ -49,6 +49,13 @@ class CheckpointRecord:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     """All that the checkpoint says of itself: see `save_record`."""
 
+    @property
+    def revision(self) -> str | None:
+        """Of the backbone on the hub, where the adapter was trained on one that is not the last."""
+        if not self.is_adapter or self.model_name != self.recorded.get("model_name"):
+            return None
+        return (self.recorded.get("config") or {}).get("model_revision")
+
 
 def find_checkpoint(
     name: str,
@@ -107,9 +114,14 @@ def load_checkpoint(
     """
     num_outputs = record.family.num_outputs
     own = (record.folder / "tokenizer_config.json").is_file()
-    tokenizer = load_tokenizer(tokenizer_name or (str(record.folder) if own else record.model_name))
+    tokenizer = load_tokenizer(
+        tokenizer_name or (str(record.folder) if own else record.model_name),
+        revision=None if tokenizer_name or own else record.revision,
+    )
     if backbone is None:
-        backbone = load_backbone(record.model_name, num_outputs, dtype=dtype)
+        backbone = load_backbone(
+            record.model_name, num_outputs, dtype=dtype, revision=record.revision
+        )
     if record.is_adapter:
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
     elif backbone.fresh_keys:
