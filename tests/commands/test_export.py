@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hub_stand_in import hub_stand_in
+from upload_stand_in import hub_stand_in
 from test_docs import command_lines
 from tiny_models import save_tiny_model
 

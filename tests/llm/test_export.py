@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hub_stand_in import hub_stand_in
+from upload_stand_in import hub_stand_in
 from tiny_models import save_tiny_model, tiny_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
