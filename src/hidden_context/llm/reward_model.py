@@ -3,7 +3,7 @@
 import logging
 import shutil
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import combinations, compress
@@ -245,6 +245,7 @@ class RewardModel:
         *,
         partial: Path | None = None,
         shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -253,8 +254,9 @@ class RewardModel:
         `record["counts"]` of the scores says how many texts were over-long, and how many
         comparisons were left out for it. A run that was killed goes on from the folder `partial`,
         by which several processes share the work too: each gives its own `shard`, such as
-        `Shard.from_environment()`. See `score_rows`, and `ScoringOptions` for the options.
-        `progress` shows a bar.
+        `Shard.from_environment()`, and `is_saved` tells one that comes late whether the scores of a
+        run (their `record["run"]`) are saved. See `score_rows`, and `ScoringOptions` for the
+        options. `progress` shows a bar.
 
         Raises:
             UserError: A text cannot be read, none is short enough, or the comparisons have more
@@ -273,6 +275,7 @@ class RewardModel:
             place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
             partial=partial,
             shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         kept = outputs.is_whole
@@ -287,7 +290,10 @@ class RewardModel:
         raw_of_rows = compress(np.split(outputs.raw, np.cumsum(outputs.sizes)[:-1]), kept)
         pairs = [pair for raw in raw_of_rows for pair in combinations(raw, 2)]
         scores = scores_of_comparisons(
-            comparisons[kept], np.array(pairs), self.family, **self._fields_of_scores(counts)
+            comparisons[kept],
+            np.array(pairs),
+            self.family,
+            **self._fields_of_scores(counts, outputs),
         )
         if scores.outcomes is None:
             return scores
@@ -302,6 +308,7 @@ class RewardModel:
         first_turn_on: bool = False,
         partial: Path | None = None,
         shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -323,6 +330,7 @@ class RewardModel:
             place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
             partial=partial,
             shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         labels = [prompt_label(one.prompt, one.texts) for one in read]
@@ -336,7 +344,7 @@ class RewardModel:
             lengths=np.array(lengths),
             source=source,
             **self._fields_of_scores(
-                {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}
+                {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}, outputs
             ),
         )
 
@@ -383,13 +391,15 @@ class RewardModel:
     def _render(self, options: ScoringOptions) -> Render:
         return options.render or self.record.get("reading", {}).get("render", "plain")
 
-    def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
+    def _fields_of_scores(
+        self, counts: Mapping[str, int], outputs: OutputsOfRows
+    ) -> dict[str, Any]:
         return {
             "outcome_model": self.outcome_model,
             "name": self.name,
             "trained_on": self.record.get("config", {}).get("data_subset") or self.name,
             "stopping_rule": self.stopping_rule,
-            "record": {"counts": counts},
+            "record": {"counts": counts} | ({"run": outputs.run} if outputs.run else {}),
         }
 
     def _show_first(self, rows: Rows, options: ScoringOptions) -> None:
