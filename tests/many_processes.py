@@ -19,7 +19,8 @@ from hidden_context.shards.chunk_files import ChunkFiles
 small_chunks()
 if os.environ["RANK"] == os.environ.get("DIES"):
     def die(self, number, lines):
-        write(self, number, lines)
+        if os.environ["RANK"] == "0":
+            write(self, number, lines)
         os.kill(os.getpid(), signal.SIGKILL)
     write, ChunkFiles.write = ChunkFiles.write, die
 for arguments in json.loads(sys.argv[1]):
@@ -27,7 +28,7 @@ for arguments in json.loads(sys.argv[1]):
     if status:
         sys.exit(status)
 """
-"""What torchrun starts: commands with small chunks; a process may die after its first chunk."""
+"""What torchrun starts: commands with small chunks; a process may die at its first chunk."""
 TESTS = Path(__file__).parent
 
 

@@ -45,13 +45,14 @@ def read_shared(
     folder = cache.folder / f"{header['texts']}-{shard.count}.shards"
     files = ChunkFiles(folder, header, num_chunks=shard.count)
     with SignsOfLife(folder, files.run, shard) as signs:
-        counts = _read(sets, jailbreaks, cache, shard, progress=progress)
+        is_shown = progress and shard.merges  # several bars would overwrite each other
+        counts = _read(sets, jailbreaks, cache, shard, progress=is_shown)
         if shard.index in files.missing():  # else it was done before, in a run that then ended
             files.write(shard.index, [counts])
-        if shard.waits and shard.index == 0:
+        if shard.waits and shard.merges:
             signs.wait_while(files.missing)
     missing = files.missing()
-    if missing or (shard.waits and shard.index):
+    if missing or not shard.merges:
         raise UnmergedError(
             f"{shard} is done; {len(missing)} of {shard.count} are not yet, and whoever is last "
             "goes on with the audit"

@@ -190,7 +190,7 @@ def _only_of_first_process() -> Iterator[None]:
 
     Errors and warnings, which are on stderr, are shown of all.
     """
-    if os.environ.get("RANK", "0") == "0":
+    if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
         yield
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):

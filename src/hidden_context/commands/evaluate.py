@@ -1,5 +1,6 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
+import functools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -68,6 +69,7 @@ def run(config: Config) -> None:
         comparisons,
         partial=partial,
         shard=config.this_shard(),
+        is_saved=functools.partial(config.is_saved, output),
         progress=True,
         **config.options(),
     )

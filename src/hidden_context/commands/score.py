@@ -53,7 +53,8 @@ def run(config: Config) -> None:
         f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
     }
     counts = {"rows": len(rows), "overlong_texts": overlong}
-    record = {"config": config.recorded(), "counts": counts}
+    runs = {f"{OUTPUTS}{scores.name}": scores.record["run"] for scores in scored}
+    record = {"config": config.recorded(), "counts": counts, "run": runs}
     write_scores(config.output, scored, risks=risks, record=record)
     for folder in _partial(config).values():
         shutil.rmtree(folder, ignore_errors=True)  # another process may do so too
@@ -73,6 +74,7 @@ def _score(
             first_turn_on=config.from_first_turn,
             partial=folder,
             shard=config.this_shard(),
+            is_saved=functools.partial(config.is_saved, config.output),
             progress=True,
             **config.options(),
         )

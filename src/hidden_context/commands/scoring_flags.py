@@ -1,5 +1,6 @@
 """Flags that `evaluate`, `score` and `serve` share."""
 
+import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from hidden_context.llm.scoring_options import ScoringOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from hidden_context.llm.checkpoint import CheckpointRecord
     from hidden_context.llm.reward_model import RewardModel
@@ -112,6 +114,21 @@ class SharedScoringFlags(ScoringFlags):
     def check_processes(self) -> None:
         """Refuse a shard that cannot be."""
         self.this_shard()
+
+    def is_saved(self, output: "Path", run: str) -> bool:
+        """Whether `output` is there already, of this run, as the command would write it again."""
+        from hidden_context.records import json_text, meta_path, provenance, read_record
+
+        if not (output.is_file() and meta_path(output).is_file()):
+            return False
+        before = read_record(meta_path(output))
+        runs = before.get("run")
+        same = {"config": self.recorded(), **provenance()}
+        return run in (runs.values() if isinstance(runs, dict) else [runs]) and all(
+            before.get(name) == value
+            for name, value in json.loads(json_text(same, default=str)).items()
+            if value is not None  # as a record is read
+        )
 
     def recorded(self) -> dict[str, Any]:
         """What records hold: all flags but the shard, on which no result depends."""

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import combinations, compress
@@ -258,6 +258,7 @@ class RewardModel:
         *,
         partial: Path | None = None,
         shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -266,8 +267,9 @@ class RewardModel:
         `record["counts"]` of the scores says how many texts were over-long, and how many
         comparisons were left out for it. A run that was killed goes on from the folder `partial`,
         by which several processes share the work too: each gives its own `shard`, such as
-        `Shard.from_environment()`. See `score_rows`, and `ScoringOptions` for the options.
-        `progress` shows a bar.
+        `Shard.from_environment()`, and `is_saved` tells one that comes late whether the scores of a
+        run (their `record["run"]`) are saved. See `score_rows`, and `ScoringOptions` for the
+        options. `progress` shows a bar.
 
         Raises:
             UserError: A text cannot be read, none is short enough, or the comparisons have more
@@ -286,6 +288,7 @@ class RewardModel:
             place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
             partial=partial,
             shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         kept = outputs.is_whole
@@ -300,7 +303,10 @@ class RewardModel:
         raw_of_rows = compress(np.split(outputs.raw, np.cumsum(outputs.sizes)[:-1]), kept)
         pairs = [pair for raw in raw_of_rows for pair in combinations(raw, 2)]
         scores = scores_of_comparisons(
-            comparisons[kept], np.array(pairs), self.family, **self._fields_of_scores(counts)
+            comparisons[kept],
+            np.array(pairs),
+            self.family,
+            **self._fields_of_scores(counts, outputs),
         )
         if scores.outcomes is None:
             return scores
@@ -315,6 +321,7 @@ class RewardModel:
         first_turn_on: bool = False,
         partial: Path | None = None,
         shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -336,6 +343,7 @@ class RewardModel:
             place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
             partial=partial,
             shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         labels = [prompt_label(one.prompt, one.texts) for one in read]
@@ -353,7 +361,8 @@ class RewardModel:
                     "rows": len(rows),
                     "overlong_texts": int(outputs.overlong.sum()),
                     "overlong_rows": int(outputs.has_overlong.sum()),
-                }
+                },
+                outputs,
             ),
         )
 
@@ -434,13 +443,15 @@ class RewardModel:
     def _render(self, options: ScoringOptions) -> Render:
         return options.render or self.record.get("reading", {}).get("render", "plain")
 
-    def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
+    def _fields_of_scores(
+        self, counts: Mapping[str, int], outputs: OutputsOfRows
+    ) -> dict[str, Any]:
         return {
             "outcome_model": self.outcome_model,
             "name": self.name,
             "trained_on": self.record.get("config", {}).get("data_subset") or self.name,
             "stopping_rule": self.stopping_rule,
-            "record": {"counts": counts},
+            "record": {"counts": counts} | ({"run": outputs.run} if outputs.run else {}),
         }
 
     def _show_first(self, rows: Rows, options: ScoringOptions) -> None:

@@ -42,6 +42,8 @@ class OutputsOfRows:
     """Texts of each row, shape `(n,)`."""
     are_equal: np.ndarray
     """Whether the first and the last text of a row have the same token ids, shape `(n,)`, bool."""
+    run: str | None = None
+    """A fingerprint of all that they depend on, if they were kept in files."""
 
     @property
     def is_whole(self) -> np.ndarray:
@@ -79,6 +81,7 @@ def score_rows(
     partial: Path | None = None,
     header: Mapping[str, Any] | None = None,
     shard: Shard | None = None,
+    is_saved: Callable[[str], bool] = lambda run: False,
     progress: bool = False,
 ) -> OutputsOfRows:
     """Score all rows, of at least one text each: those that are not yet in the folder `partial`.
@@ -88,17 +91,21 @@ def score_rows(
     has saved the scores. `header` is what the outputs depend on, beside the texts; `place` says
     what to call a text in messages, by the indices of row and text. Of several processes each
     scores the chunks of its `shard`, on which no output depends, and one puts all together: see
-    `Shard`.
+    `Shard`. One that comes after that asks `is_saved`, given the run's fingerprint, and does
+    nothing.
 
     Raises:
         UserError: `partial` is of other work, a text cannot be scored, or another process has died.
         UnmergedError: The share of this process is done, and another one puts all together.
     """
     how: Any = {"place": place, "progress": progress}
+    run = None
     if partial is not None:
         if shard is None:
             require_one_process()
-        lines = _shared(scorer, rows, partial, header or {}, shard or Shard(), **how)
+        files = _chunk_files(rows, partial, header or {})
+        run = files.run
+        lines = _shared(scorer, rows, files, shard or Shard(), is_saved, **how)
     elif shard is not None and shard.count > 1:
         raise UserError(
             "processes share their work by files; give partial, a folder that they all see."
@@ -113,19 +120,11 @@ def score_rows(
         np.array([overlong for line in lines for overlong in line["overlong"]], bool),
         np.array([len(line["raw"]) for line in lines]),
         np.array([line["equal"] for line in lines], bool),
+        run,
     )
 
 
-def _shared(
-    scorer: Scorer,
-    rows: Rows,
-    partial: Path,
-    header: Mapping[str, Any],
-    shard: Shard,
-    **how: Any,
-) -> list[dict[str, Any]]:
-    """The lines of all rows, after the share of this process was scored; see `score_rows`."""
-    starts = range(0, len(rows), ROWS_A_CHUNK)
+def _chunk_files(rows: Rows, partial: Path, header: Mapping[str, Any]) -> ChunkFiles:
     depends_on = {
         **header,
         "format": 3,
@@ -133,29 +132,42 @@ def _shared(
         "rows_a_chunk": ROWS_A_CHUNK,
         "texts": fingerprint(map(list, rows)),
     }
-    files = ChunkFiles(partial, depends_on, num_chunks=len(starts))
+    return ChunkFiles(partial, depends_on, num_chunks=-(-len(rows) // ROWS_A_CHUNK))
+
+
+def _shared(
+    scorer: Scorer,
+    rows: Rows,
+    files: ChunkFiles,
+    shard: Shard,
+    is_saved: Callable[[str], bool],
+    place: Callable[[int, int], str],
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """The lines of all rows, after the share of this process was scored; see `score_rows`."""
+    starts = range(0, len(rows), ROWS_A_CHUNK)
     sizes = [min(ROWS_A_CHUNK, len(rows) - start) for start in starts]
     missing = files.missing()
+    if shard.count > 1 and missing and is_saved(files.run):
+        raise UnmergedError(f"{shard} has nothing to do: the scores of all are saved already")
     own = [number for number in missing if shard.has(number)]
     if len(missing) < len(sizes):
         done = len(rows) - sum(sizes[number] for number in missing)
-        logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
+        logger.info("%s has %d of %d rows; going on from there", files.folder, done, len(rows))
     if shard.count > 1:
         logger.info("%s: %d of %d rows", shard, sum(sizes[number] for number in own), len(rows))
-    with SignsOfLife(partial, files.run, shard) as signs:
-        for number, lines in _scored(scorer, rows, own, **how):
+    with SignsOfLife(files.folder, files.run, shard) as signs:
+        is_shown = progress and shard.merges  # several bars would overwrite each other
+        for number, lines in _scored(scorer, rows, own, place=place, progress=is_shown):
             files.write(number, lines)
-        if shard.waits and shard.index == 0:
+        if shard.waits and shard.merges:
             signs.wait_while(lambda: {number % shard.count for number in files.missing()})
     missing = files.missing()
-    if missing or (shard.waits and shard.index):
+    if missing or not shard.merges:
         left = sum(sizes[number] for number in missing)
-        had_work = shard.index < len(sizes)  # else others may have ended long ago
         raise UnmergedError(
-            f"{shard} is done; {left} of {len(rows)} rows are left to others in {partial}, and "
-            "whoever is last puts all together"
-            if had_work
-            else f"{shard} has no rows: there are {len(sizes)} chunks of {ROWS_A_CHUNK}",
+            f"{shard} is done; {left} of {len(rows)} rows in {files.folder} are left to others, "
+            "and whoever is last puts all together",
             lambda: not shard.waits and not files.missing(),
         )
     files.refuse_others()

@@ -38,6 +38,11 @@ class Shard:
     def __str__(self) -> str:
         return f"shard {self.index + 1} of {self.count}"
 
+    @property
+    def merges(self) -> bool:
+        """Whether this process may be the one that puts all together."""
+        return self.index == 0 or not self.waits
+
     def has(self, chunk: int) -> bool:
         """Whether chunk number `chunk`, from 0, is of this share."""
         return chunk % self.count == self.index

@@ -1,5 +1,6 @@
 """How a process that waits for others knows that they are still at work."""
 
+import logging
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Self
 from hidden_context.errors import UserError
 from hidden_context.shards.shard import Shard
 
+logger = logging.getLogger(__name__)
 BEAT = 5.0
 """Seconds between two signs of life."""
 POLL = 0.25
@@ -57,6 +59,8 @@ class SignsOfLife:
         stamps: dict[int, int | None] = {}
         silent: dict[int, float] = {}
         has_beaten: set[int] = set()
+        if lacking():
+            logger.info("waiting for other processes")
         while indices := lacking():
             if self.shard.index in indices:
                 raise UserError(
