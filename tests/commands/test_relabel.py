@@ -154,7 +154,9 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_waits_for_what_is_under_way_and_nothing_is_asked_twice(
     number: signal.Signals, run: Command, flags: list[Any], server: JudgeServer, tmp_path: Path
 ):

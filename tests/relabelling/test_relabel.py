@@ -107,14 +107,14 @@ def test_a_judge_who_sees_nothing_but_the_order_gives_each_response_half_of_the_
     """As of a fair coin, whatever the data prefer; two verdicts on a pair always split."""
     server.answer = lambda body, _: says("A")
     asking = {"concurrency": 16}
-    result = judged(150, objective="helpful", asking=asking)
+    result = judged(100, objective="helpful", asking=asking)
     wins = sum("good" in row["chosen"] for row in result.rows)
-    assert binomtest(wins, 150, 0.5).pvalue > 1e-3
+    assert binomtest(wins, 100, 0.5).pvalue > 1e-3
     agreement = result.measures["verdicts by helpful for the response that the data prefer"]
     assert agreement.against(0.5) == "cannot tell"
     assert result.measures["the response shown first was named"].value == 1.0
     assert all(row["label"] == 0 for row in result.rows)  # as shown, and so it is seen
-    two = judged(20, objective="harmless", votes=2, out=Path("two"), asking=asking)
+    two = judged(10, objective="harmless", votes=2, out=Path("two"), asking=asking)
     assert all((row["wins"], row["losses"]) == (1, 1) for row in two.rows)
 
 

@@ -27,7 +27,7 @@ FATAL_STATUS = {
 NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
 """Errors of the client's client after which the endpoint cannot have seen the request."""
 TOO_LONG = re.compile(
-    r"\bcontext\b|context_|(prompt|input|request)\b.{0,20}\btoo (long|large)|"
+    r"context[ _](length|size|window|limit)|(prompt|input|request)\b.{0,20}\btoo (long|large)|"
     r"too many (input )?tokens"
 )
 """Of a refusal for the length of the one request (OpenAI, vLLM, llama.cpp, and what goes by
@@ -193,6 +193,11 @@ class Endpoint:
 def _key_of(judge: Judge) -> str | None:
     if judge.api_key_env == NO_KEY:
         return None
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", judge.api_key_env):
+        raise UserError(
+            "api_key_env is no name of an environment variable; give the name of the one that "
+            "holds the key, not the key."
+        )
     key = os.environ.get(judge.api_key_env, "").strip()
     if not key:
         raise UserError(
