@@ -425,5 +425,5 @@ def test_a_model_is_uploaded_to_the_hub_and_fetched_from_it(monkeypatch: pytest.
         with pytest.raises(UserError, match=r"me/rm cannot be uploaded to http://127.*401"):
             model.push_to_hub("me/rm", token="hf_wrong")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(UserError, match="me/rm cannot be uploaded to http://127.*refused"):
+    with pytest.raises(UserError, match=r"me/rm cannot be uploaded to http://127.*refused"):
         model.push_to_hub("me/rm")
