@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from upload_stand_in import hub_stand_in
 from test_docs import command_lines
 from tiny_models import save_tiny_model
+from upload_stand_in import hub_stand_in
 
 from hidden_context.commands.cli import main
 from hidden_context.records import write_jsonl

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from upload_stand_in import hub_stand_in
 from tiny_models import save_tiny_model, tiny_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from upload_stand_in import hub_stand_in
 
 import hidden_context as hc
 from hidden_context.distributions import FAMILIES, Mixture, Normal, Point, QuantileFunction

@@ -1,12 +1,12 @@
 """Measure reward models on a public benchmark, by its own rules."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.scoring_flags import ScoringFlags
+from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ScoringFlags):
+class Config(SharedScoringFlags):
     """Measure reward models on a public benchmark, by its own rules, with intervals.
 
     Beside the benchmark's figures: the same by other risks, and of a model that prefers the longer
@@ -73,7 +73,7 @@ def run(config: Config) -> None:
     rows = [row for part in parts for row in part.rows]
     print(f"{config.benchmark}: {len(rows)} rows of {source}")
     folder = config.output_dir / config.benchmark
-    record = {"config": asdict(config)}
+    record = {"config": config.recorded()}
     kept = kept_scores(
         config.benchmark,
         parts,
@@ -83,6 +83,7 @@ def run(config: Config) -> None:
         names=names,
         risks=risks,
         record=record,
+        shard=config.this_shard(),
         **config.options(),
     )
     results = []

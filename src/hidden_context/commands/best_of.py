@@ -1,5 +1,6 @@
 """Rank the responses to each prompt, and say which is best."""
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,8 +63,8 @@ def run(config: Config) -> None:
     overlong = [scores.record["counts"]["overlong_texts"] for scores in ranked.scores]
     record = {"config": asdict(config), "counts": {"rows": len(rows), "overlong_texts": overlong}}
     ranked.save(config.output, record=record)
-    for file in partial:
-        file.unlink()
+    for folder in partial:
+        shutil.rmtree(folder, ignore_errors=True)
     print(f"wrote {config.output}")
     print(ranked)
 

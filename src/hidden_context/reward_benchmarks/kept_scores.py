@@ -2,9 +2,11 @@
 
 import json
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from hidden_context.reward_benchmarks.rules import Item
 from hidden_context.risk import Risk
 from hidden_context.scores.score_files import load_scores, write_scores
 from hidden_context.scores.scores import Scores
+from hidden_context.shards import each_merged
 
 logger = logging.getLogger(__name__)
 DEPENDS_ON = "benchmark"
@@ -41,7 +44,7 @@ def kept_scores(
     risks: Sequence[Risk] = (),
     record: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Iterator[Scores]:
+) -> list[Scores]:
     """Scores of all rows of a benchmark by each checkpoint, from score files or written to them.
 
     Every file that is there is checked before anything is scored. A run that was killed goes on
@@ -56,9 +59,10 @@ def kept_scores(
         names: What the models are called.
         risks: Rewards by these are written too.
         record: What files that are written say of themselves beside.
-        options: How texts are read; see `ScoringOptions`.
+        options: How texts are read, see `ScoringOptions`, and the `shard` of this process.
 
     Raises:
+        UnmergedError: Other processes have not done their shares yet.
         UserError: A file holds scores of other rows, another checkpoint or other options.
     """
     items = [rules_of(name).read(part.rows, part.source) for part in parts]
@@ -70,24 +74,20 @@ def kept_scores(
             [_finished(_of(path, part), of) for part, of in zip(parts, on, strict=True)]
         )
     lacking = [any(scores is None for scores in of_parts) for of_parts in finished]
-    models = load(list(compress(checkpoints.values(), lacking)))
-    for path, called, is_lacking, of_parts, on in zip(
-        checkpoints, names, lacking, finished, depends_on, strict=True
-    ):
-        model = next(models) if is_lacking else None
-        scored = []
-        for part, scores, of_part in zip(parts, of_parts, on, strict=True):
-            file = _of(path, part)
-            if scores is None:
-                assert model is not None
-                about = {**(record or {}), DEPENDS_ON: of_part}
-                scores = _score(model, name, part, file, called, risks, about, options)
-                logger.info("wrote %s", file)
-            else:
-                _partial(file).unlink(missing_ok=True)  # of a run killed after it had written
-                logger.info("%s has the scores already", file)
-            scored.append(replace(scores, name=called))
-        yield _joined(scored)
+
+    def pieces() -> Iterator[Callable[[], Scores]]:
+        models = load(list(compress(checkpoints.values(), lacking)))
+        for path, called, is_lacking, of_parts, on in zip(
+            checkpoints, names, lacking, finished, depends_on, strict=True
+        ):
+            model = next(models) if is_lacking else None
+            for part, scores, of_part in zip(parts, of_parts, on, strict=True):
+                how = (name, part, _of(path, part), called, risks, record or {}, of_part, options)
+                yield partial(_kept, scores, model, *how)
+
+    scored = each_merged(pieces)
+    number = len(parts)
+    return [_joined(scored[at : at + number]) for at in range(0, len(scored), number)]
 
 
 def _of(path: Path, part: Part) -> Path:
@@ -98,24 +98,33 @@ def _partial(file: Path) -> Path:
     return file.with_name(f"{file.name}.partial")
 
 
-def _score(
-    model: RewardModel,
+def _kept(
+    scores: Scores | None,
+    model: RewardModel | None,
     name: str,
     part: Part,
     file: Path,
     called: str,
     risks: Sequence[Risk],
-    about: Mapping[str, Any],
+    record: Mapping[str, Any],
+    depends_on: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> Scores:
-    """Score a part, write it to its file, and read it as a later run will."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(file)
-    how: Any = {"source": part.source, "partial": partial, "progress": True, **options}
-    scores = score_benchmark(model, name, part.rows, **how)
-    write_scores(file, [replace(scores, name=called)], risks=risks, record=about)
-    partial.unlink()
-    return load_scores(file)
+    """Scores of a part, if there are none: scored, written to its file, read as later runs will."""
+    kept = _partial(file)
+    if scores is None:
+        assert model is not None
+        file.parent.mkdir(parents=True, exist_ok=True)
+        how: Any = {"source": part.source, "partial": kept, "progress": True, **options}
+        how["is_saved"] = lambda run: _finished(file, depends_on) is not None
+        made = replace(score_benchmark(model, name, part.rows, **how), name=called)
+        write_scores(file, [made], risks=risks, record={**record, DEPENDS_ON: depends_on})
+        scores = load_scores(file)
+        logger.info("wrote %s", file)
+    else:
+        logger.info("%s has the scores already", file)
+    shutil.rmtree(kept, ignore_errors=True)  # perhaps of a run killed after it had written
+    return replace(scores, name=called)
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:
