@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Points:
     item: np.ndarray
     """Which row each is of, shape `(n,)`; of several rows together, the first of them."""
 
-    @property
+    @cached_property
     def strata(self) -> dict[str, int]:
         """How many points each stratum has."""
         names, sizes = np.unique(self.stratum, return_counts=True)
