@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,15 @@ def test_the_summary_says_what_was_chosen_against_chance_length_and_mean():
     assert found["reward_of_best"] == pytest.approx(rewards.max(1).mean())
     assert found["reward_of_all"] == pytest.approx(rewards.mean())
     assert "longest_is_best" not in found  # there are no lengths
+
+
+def test_of_candidates_of_one_length_each_is_the_longest_by_its_share():
+    """Chosen: one of two longest; the shorter; one of three longest."""
+    scores = scores_of([[1.0], [0.0], [0.5]], [[1.0], [2.0]], [[0.0], [1.0], [0.0]], family=Point())
+    lengths = np.array([9.0, 9.0, 1.0, 5.0, 2.0, 4.0, 4.0, 4.0])
+    found = BestOf((replace(scores, lengths=lengths),), preference_of("mean", None, None)).summary
+    assert found["longest_is_best"] == pytest.approx((1 / 2 + 0 + 1 / 3) / 3)
+    assert found["chance"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 3) / 3)
 
 
 def test_what_is_saved_is_read_as_rankings_and_says_how_it_was_made(

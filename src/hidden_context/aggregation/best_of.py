@@ -182,9 +182,9 @@ class BestOf:
     def summary(self) -> dict[str, Any]:
         """What was chosen, in numbers; shares are of the prompts with at least two candidates.
 
-        `reward_of_best` and `reward_of_all` are averages over prompts; `chance` is what the share
-        of any candidate would be by drawing one; `best_by_mean` the share where the best by mean
-        utility is chosen (of one model).
+        `reward_of_best` and `reward_of_all` are averages over prompts; `chance` is what a share
+        would be by drawing a candidate. Of L equally long longest candidates each counts 1/L.
+        `best_by_mean` is the share where the best by mean utility is chosen (of one model).
         """
         first = self.scores[0]
         several = np.flatnonzero(first.sizes > 1)
@@ -208,8 +208,9 @@ class BestOf:
         }
         if first.lengths is not None and not np.isnan(first.lengths).any():
             lengths = _split(first, first.lengths)
-            longest = np.array([lengths[row].argmax() for row in several])
-            summary["longest_is_best"] = float(np.mean(chosen == longest))
+            longest = [lengths[row] == lengths[row].max() for row in several]
+            hits = [of[best] / of.sum() for of, best in zip(longest, chosen, strict=True)]
+            summary["longest_is_best"] = float(np.mean(hits))
         if len(self.scores) == 1:
             means = _split(first, rewards_of(first, MEAN))
             by_mean = np.array([_ranked(means[row]).order[0] for row in several])
