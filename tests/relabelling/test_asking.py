@@ -352,7 +352,7 @@ def test_another_variable_may_hold_the_key_or_none(
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(UserError, match=r"variable OPENAI_API_KEY holds no key; set it, name"):
         judged(3)
-    with pytest.raises(UserError, match="give the name .* not the key") as raised:
+    with pytest.raises(UserError, match=r"give the name .* not the key") as raised:
         judged(3, judge={"api_key_env": KEY})
     assert KEY not in str(raised.value)
     for wrong in ("two words", "schlüssel"):
