@@ -87,6 +87,7 @@ def kept_scores(
                 _partial(file).unlink(missing_ok=True)  # of a run killed after it had written
                 logger.info("%s has the scores already", file)
             scored.append(replace(scores, name=called))
+        model = None  # the next one may not fit beside it
         yield _joined(scored)
 
 
