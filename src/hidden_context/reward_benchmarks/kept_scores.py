@@ -84,6 +84,7 @@ def kept_scores(
             for part, scores, of_part in zip(parts, of_parts, on, strict=True):
                 how = (name, part, _of(path, part), called, risks, record or {}, of_part, options)
                 yield partial(_kept, scores, model, *how)
+            model = None  # the next one may not fit beside it
 
     scored = each_merged(pieces)
     number = len(parts)
