@@ -15,6 +15,7 @@ import numpy as np
 
 from hidden_context.errors import UserError
 from hidden_context.journal import fingerprint, identity
+from hidden_context.llm.backbone_place import short_name
 from hidden_context.llm.checkpoint import CheckpointRecord
 from hidden_context.llm.reward_model import WEIGHTS, RewardModel
 from hidden_context.records import json_text, meta_path, read_record
@@ -161,7 +162,7 @@ def _depends_on(
 
     Further keywords are such as change scores by rounding alone.
     """
-    rules = rules_of(name)
+    rules, backbone = rules_of(name), checkpoint.model_name
     rows = (
         [item.prompt, item.chosen, item.rejected, rules.subset(item.columns, "an item")]
         for item in items
@@ -171,7 +172,7 @@ def _depends_on(
         "rows": fingerprint(rows),
         "family": checkpoint.family.to_dict(),
         "checkpoint": identity(checkpoint.folder, WEIGHTS),
-        "backbone": [checkpoint.model_name, identity(Path(checkpoint.model_name), WEIGHTS)],
+        "backbone": [short_name(backbone), identity(Path(backbone), WEIGHTS)],
         "dtype": str(dtype),
         "max_length": max_length,
         "overlong": overlong,
