@@ -1,11 +1,15 @@
 """Fixtures that tests in several folders share."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
+# Commands that are started here are to be interrupted, also where the tests run in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hidden-context-")  # before any import reads it
 
 

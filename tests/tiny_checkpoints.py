@@ -18,8 +18,8 @@ CPU: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
 def make(folder: Path, architecture: str = "llama", family: Any = None, **how: Any) -> RewardModel:
     """A checkpoint with random weights, an adapter unless `full`."""
     family = family or Normal()
-    torch.manual_seed(1)
     name = str(tiny_model(architecture))
+    torch.manual_seed(1)  # after the backbone, which is made by whoever asks for it first
     model = load_backbone(name, family.num_outputs, dtype=torch.float32)
     model = model if how.get("full") else with_adapters(model)
     for weight in model.parameters():
