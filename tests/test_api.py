@@ -21,6 +21,7 @@ def test_every_name_of_the_api_is_there_and_documented() -> None:
         _ = hc.nothing  # pyrefly: ignore
 
 
+@pytest.mark.slow
 def test_a_name_is_the_same_before_and_after_its_neighbours_are_imported() -> None:
     """A folder of the package that had a function's name would take its place."""
     program = (

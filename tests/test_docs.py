@@ -187,7 +187,8 @@ OF_ALL_FAMILIES = (
 """Tests that go through all families in one case."""
 
 
-@pytest.mark.parametrize("listed", [LAWS, pytest.param(OF_ALL_FAMILIES, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("listed", [LAWS, OF_ALL_FAMILIES])
 def test_the_families_of_the_documents_go_wherever_families_go(listed: tuple[str, ...]):
     """The plugin adds them to `FAMILIES`; everything that goes by this list then has to pass."""
     tests = [f"tests/{name}" for name in listed]

@@ -240,6 +240,7 @@ def started(number: int, folder: Path, command: list[str], moment: Moment | None
     return start(Scene("task", folder, command, prepare=prepare), folder, moment=moment)
 
 
+@pytest.mark.slow
 def test_a_slurm_array_at_once_one_of_which_is_killed_ends_as_one_process(
     room: Path, inputs: Path, whole: Any
 ):
@@ -257,6 +258,7 @@ def test_a_slurm_array_at_once_one_of_which_is_killed_ends_as_one_process(
     assert found == whole(EVALUATE)
 
 
+@pytest.mark.slow
 def test_two_processes_of_torchrun_leave_what_one_does(room: Path, inputs: Path, whole: Any):
     """The first puts together and alone prints."""
     done = torchrun(2, [EVALUATE, SCORE], room)

@@ -13,6 +13,7 @@ from tiny_models import tiny_model
 from hidden_context.commands.cli import main
 from hidden_context.records import read_json, write_jsonl
 
+pytestmark = pytest.mark.slow
 COMMANDS = """
 import json, sys
 from hidden_context.commands.cli import main

@@ -52,15 +52,21 @@ def wholes(
     all_scenes: dict[str, Scene], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Whole]:
     folder = tmp_path_factory.mktemp("whole")
-    names = ("train", "score", "download", "relabel")
-    return {name: run_whole(all_scenes[name], folder / name) for name in names}
+
+    class WhenAsked(dict[str, Whole]):
+        def __missing__(self, name: str) -> Whole:
+            self[name] = run_whole(all_scenes[name], folder / name)
+            return self[name]
+
+    return WhenAsked()
 
 
 @pytest.mark.parametrize(
     ("name", "seed"),
     [
-        *(("train", 0), ("score", 0), ("score", 1), ("score", 2), ("download", 0)),
-        *(("download", 1), ("relabel", 0)),
+        pytest.param("train", 0, marks=pytest.mark.slow),
+        *(("score", 0), ("score", 1), ("score", 2), ("download", 0), ("download", 1)),
+        ("relabel", 0),
     ],
 )
 def test_a_killed_command_ends_as_if_unbroken(
@@ -74,7 +80,7 @@ def test_a_killed_command_ends_as_if_unbroken(
 @pytest.mark.parametrize(
     ("name", "number"),
     [
-        ("train", signal.SIGTERM),
+        pytest.param("train", signal.SIGTERM, marks=pytest.mark.slow),
         ("score", signal.SIGTERM),
         ("score", signal.SIGHUP),
         ("score", signal.SIGINT),

@@ -254,7 +254,9 @@ def check_run(folder: Path, trainer: str, history: list[dict[str, Any]], limit: 
 
 
 @pytest.mark.parametrize("trainer", ["grpo", "rloo"])
-def test_twenty_steps_of_trl_are_rewarded_by_what_the_model_says(trl: Any, folder: Path, trainer: str):
+def test_twenty_steps_of_trl_are_rewarded_by_what_the_model_says(
+    trl: Any, folder: Path, trainer: str
+):
     made = optimise(trainer, folder, risk="kl:0.5", abstain_above=LIMIT)
     check_run(folder, trainer, made.state.log_history, limit=LIMIT)
     if trainer == "grpo":
