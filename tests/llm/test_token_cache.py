@@ -1,12 +1,15 @@
 """Token ids are computed once, and again when anything that they depend on changes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from tiny_models import make_tokenizer
 
+from hidden_context.errors import UserError
 from hidden_context.llm import token_cache
 from hidden_context.llm.token_cache import name_of, tokenize_once
 from hidden_context.llm.tokens import Overlong, TokenizedTexts
@@ -18,13 +21,13 @@ TEXTS = ["bread", "mix flour, water, salt and yeast", "salt"]
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts tokenisations; the cache is a new folder."""
     counted: list[int] = []
-    tokenize = token_cache.tokenize
+    iterate = token_cache.iterate_tokenized
 
-    def counting(*args: Any, **kwargs: Any) -> TokenizedTexts:
+    def counting(*args: Any, **kwargs: Any) -> Iterator[tuple[np.ndarray, bool]]:
         counted.append(1)
-        return tokenize(*args, **kwargs)
+        return iterate(*args, **kwargs)
 
-    monkeypatch.setattr(token_cache, "tokenize", counting)
+    monkeypatch.setattr(token_cache, "iterate_tokenized", counting)
     monkeypatch.setattr(token_cache, "cache_folder", lambda: tmp_path / "cache")
     return counted
 
@@ -42,6 +45,35 @@ def test_the_second_time_they_are_read(calls: list[int]):
     for one, other in zip(first.token_ids, second.token_ids, strict=True):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype == np.int32
+
+
+def test_the_file_is_safetensors_and_is_mapped_rather_than_held(tmp_path: Path, calls: list[int]):
+    tokenized = ids(TEXTS)
+    (file,) = (tmp_path / "cache").iterdir()
+    arrays = load_file(file)
+    assert arrays["overlong"].tolist() == [False, True, False]
+    np.testing.assert_array_equal(arrays["token_ids"], np.concatenate(tokenized.token_ids))
+    assert arrays["ends"].tolist() == np.cumsum([len(one) for one in tokenized.token_ids]).tolist()
+    for one in tokenized.token_ids:
+        whole: Any = one.base
+        assert isinstance(whole.base, np.memmap)
+        assert not one.flags.writeable
+    save_file(arrays, file)  # as they were written before: in another order
+    for one, other in zip(ids(TEXTS).token_ids, tokenized.token_ids, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(calls) == 1
+
+
+def test_texts_that_are_all_dropped_have_no_ids(calls: list[int]):
+    for _ in range(2):
+        assert [len(one) for one in ids(TEXTS, max_length=1).token_ids] == [0, 0, 0]
+    assert len(calls) == 1
+
+
+def test_nothing_is_kept_of_texts_that_are_refused(tmp_path: Path, calls: list[int]):
+    with pytest.raises(UserError, match="tokens, more than max_length 5"):
+        ids(TEXTS, overlong="error")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_whatever_changes_them_is_noticed(calls: list[int]):

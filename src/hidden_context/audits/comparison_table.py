@@ -1,6 +1,5 @@
 """Comparisons as arrays, without their texts: a few dozen bytes each, however long the texts."""
 
-import hashlib
 import json
 from array import array
 from collections.abc import Collection, Iterable, Iterator
@@ -11,13 +10,12 @@ import numpy as np
 
 from hidden_context.comparisons.pairs import Pair, pairs_of, responses_alone
 from hidden_context.comparisons.schema import Comparison, prompt_key
-from hidden_context.comparisons.texts import Text
+from hidden_context.comparisons.texts import DIGEST, Text, digest
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
 Reads: TypeAlias = Literal["response", "whole"]
 """What a representation reads of a text: the last turn alone, or all with the prompt."""
-DIGEST = "V16"
 PROMPT_ID = "prompt_id"
 """Column that says which comparisons belong together, in place of the prompt."""
 
@@ -67,7 +65,7 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             for text in (pair.first, pair.second):
                 digests += digest_of(text_read(text, comparison, reads))
             lengths.extend(pair.lengths)
-            prompts += _digest(_prompt(comparison))
+            prompts += digest(_prompt(comparison))
             shares.extend(comparison.outcome.shares)
             weights.append(pair.weight)
             votes.append(comparison.outcome.votes)
@@ -81,16 +79,16 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             f"all {len(comparisons)} comparisons are of two equal texts, of which no model can "
             "prefer one."
         )
-    digest = np.frombuffer(bytes(digests), DIGEST).reshape(-1, 2)
+    of_pairs = np.frombuffer(bytes(digests), DIGEST).reshape(-1, 2)
     _, prompt = np.unique(np.frombuffer(bytes(prompts), DIGEST), return_inverse=True)
     by_group = len(number_of_group) > 1
     labelled = by_group or len(number_of_annotator) > 1
     return ComparisonTable(
-        digest=digest,
+        digest=of_pairs,
         prompt=prompt,
         lengths=_as_numpy(lengths).reshape(-1, 2),
         outcomes=Outcomes(
-            _as_numpy(shares).reshape(len(digest), -1),
+            _as_numpy(shares).reshape(len(of_pairs), -1),
             normalize_weights(_as_numpy(weights)),
         ),
         num_votes=_as_numpy(votes),
@@ -98,10 +96,10 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
         labelled_by=("group" if by_group else "annotator") if labelled else None,
         counts={
             "rows": len(comparisons),
-            "comparisons": len(digest),
-            "equal_texts": num_possible - len(digest),
+            "comparisons": len(of_pairs),
+            "equal_texts": num_possible - len(of_pairs),
             "prompts": int(prompt.max()) + 1,
-            "texts": len(np.unique(digest)),
+            "texts": len(np.unique(of_pairs)),
         },
     )
 
@@ -139,13 +137,9 @@ def last_turn(response: Text) -> str:
 
 def digest_of(text: Text) -> bytes:
     """16 bytes that tell texts apart."""
-    return _digest(json.dumps(text, default=dict))
+    return digest(json.dumps(text, default=dict))
 
 
 def _prompt(comparison: Comparison) -> str:
     given = comparison.row.get(PROMPT_ID)
     return prompt_key(comparison) if given is None else json.dumps([PROMPT_ID, str(given)])
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -11,7 +11,7 @@ from hidden_context.errors import UserError
 if TYPE_CHECKING:
     from hidden_context.comparisons.comparisons import Comparisons
 
-OF_DATA = ("data", "data_subset", "split", "dataset_config", "ignore_columns")
+OF_DATA = ("data", "data_subset", "split", "dataset_config", "streaming", "ignore_columns")
 """Flags that say which data; the others are options of `audit`."""
 
 
@@ -29,6 +29,8 @@ class Config:
     """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None
     """Configuration of data sets on the hub, where they have several."""
+    streaming: bool = False
+    """Read rows one by one, no more than split needs: of the hub without the download."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to carry along unread, whatever they say."""
     model_name: str | None = None
@@ -97,6 +99,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
                 split=config.split,
                 subset=subset,
                 dataset_config=config.dataset_config,
+                streaming=config.streaming,
                 ignore_columns=config.ignore_columns,
             )
             print(f"{sets[name].account}\n")

@@ -26,6 +26,8 @@ class Config(ScoringFlags):
     """Of a hub name or folder; a slice of it as in test[:100], test[10%:]."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
+    streaming: bool = False
+    """Read rows one by one, no more than split and size need: of the hub without the download."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Score comparisons judged by this objective."""
     ignore_columns: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ def run(config: Config) -> None:
         subset=config.data_subset,
         size=config.eval_dataset_size,
         dataset_config=config.dataset_config,
+        streaming=config.streaming,
         ignore_columns=config.ignore_columns,
     )
     print(comparisons.account)

@@ -37,13 +37,15 @@ class DataSet:
     """How many comparisons, split evenly over objectives; 0 for all."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
+    streaming: bool | None = None
+    """That of the command if not given."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to carry along unread, whatever they say."""
     name: str | None = None
     """Of a set to evaluate on, in the names of its measures."""
 
-    def load(self, *, split: str, subset: Subset) -> Comparisons:
-        """Read it; `split` and `subset` are for an item that does not say its own."""
+    def load(self, *, split: str, subset: Subset, streaming: bool) -> Comparisons:
+        """Read it; what is given is for an item that does not say its own."""
         return load_comparisons(
             self.path,
             split=self.split or split,
@@ -51,6 +53,7 @@ class DataSet:
             size=self.size,
             dataset_config=self.dataset_config,
             ignore_columns=self.ignore_columns,
+            streaming=streaming if self.streaming is None else self.streaming,
         )
 
 
@@ -91,6 +94,7 @@ def _one(config: "Config") -> Comparisons:
         size=config.train_dataset_size,
         dataset_config=config.dataset_config,
         ignore_columns=config.ignore_columns,
+        streaming=config.streaming,
     )
 
 
@@ -106,7 +110,7 @@ def _several(config: "Config") -> Comparisons:
         item = data_set(text, f"datasets, item {number}")
         if item.name is not None:
             raise UserError(f"datasets, item {number}: only eval_datasets have a name.")
-        part = item.load(split=config.split, subset=config.data_subset)
+        part = item.load(split=config.split, subset=config.data_subset, streaming=config.streaming)
         print(f"{item.path}: {len(part)} comparisons, of weight {item.weight:g}")
         parts.append(part)
         weights.append(item.weight)
@@ -123,7 +127,9 @@ def _named(config: "Config") -> dict[str, Comparisons]:
             raise UserError(f"{place}: name is {item.name!r}; give each a name of its own.")
         if item.weight != 1:
             raise UserError(f"{place}: weight is {item.weight:g}, but nothing is trained on it.")
-        sets[item.name] = item.load(split="test", subset=config.data_subset)
+        sets[item.name] = item.load(
+            split="test", subset=config.data_subset, streaming=config.streaming
+        )
     return sets
 
 
@@ -189,6 +195,7 @@ def _other_data(config: "Config") -> Comparisons | None:
             size=config.eval_dataset_size,
             dataset_config=None if config.eval_data_path else config.dataset_config,
             ignore_columns=config.ignore_columns,
+            streaming=config.streaming,
         )
     except UserError as error:
         if config.eval_data_path is not None:

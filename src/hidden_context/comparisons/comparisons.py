@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from hidden_context.comparisons.hub import rows_of_dataset, split_of
-from hidden_context.comparisons.objectives import Subset, select_objective, take_stratified
+from hidden_context.comparisons.hub import keep_stream, rows_of_dataset, split_of
+from hidden_context.comparisons.objectives import (
+    Subset,
+    as_many_as_needed,
+    select_objective,
+    take_stratified,
+)
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.schema import (
@@ -25,7 +30,7 @@ from hidden_context.comparisons.schema import (
 from hidden_context.comparisons.sources import load_rows
 from hidden_context.comparisons.splits import sliced, split_name
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
-from hidden_context.comparisons.texts import in_turns
+from hidden_context.comparisons.texts import in_turns, numbers_of
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.records import as_plain
@@ -182,8 +187,8 @@ class Comparisons(Streamed[Comparison]):
 
     @cached_property
     def prompts(self) -> np.ndarray:
-        """What rows of one prompt have in common, shape `(n,)`; see `prompt_key`."""
-        return np.array([prompt_key(comparison) for comparison in self], object)
+        """The number of each row's prompt, shape `(n,)`; see `prompt_key`."""
+        return numbers_of(map(prompt_key, self))
 
     @cached_property
     def account(self) -> Account:
@@ -195,7 +200,7 @@ class Comparisons(Streamed[Comparison]):
             ties += shares[len(shares) // 2] > 0
             pairs += len(texts) * (len(texts) - 1) // 2
             equal += sum(a == b for i, a in enumerate(texts) for b in texts[:i])
-        prompts = len(set(self.prompts))
+        prompts = len(np.unique(self.prompts))
         return Account(self.source, self.columns, len(self), rankings, pairs, ties, equal, prompts)
 
     def split(
@@ -239,17 +244,18 @@ class Comparisons(Streamed[Comparison]):
         if by == "row":
             return np.arange(len(self))
         if by == "prompt":
-            return self.prompts.astype(str)
-        values = []
+            return self.prompts
+        return numbers_of(self._values(by))
+
+    def _values(self, column: str) -> Iterator[str]:
         for number, comparison in enumerate(self, start=1):
-            if by not in comparison.row:
+            if column not in comparison.row:
                 present = ", ".join(map(str, comparison.row))
                 raise UserError(
-                    f"{self.source}, row {number}: no column {by!r} to split by; give 'prompt', "
-                    f"'row' or one of {present}."
+                    f"{self.source}, row {number}: no column {column!r} to split by; give "
+                    f"'prompt', 'row' or one of {present}."
                 )
-            values.append(json.dumps(comparison.row[by], default=str))
-        return np.array(values)
+            yield json.dumps(comparison.row[column], default=str)
 
     def to_frame(self) -> "pd.DataFrame":
         """A line for each pair, with the characters of both responses alone."""
@@ -301,37 +307,52 @@ def load_comparisons(
     size: int = 0,
     dataset_config: str | None = None,
     ignore_columns: Collection[str] = (),
+    streaming: bool = False,
 ) -> Comparisons:
     """Read preference data of any layout; print the result to see what was read.
 
     Args:
         source: A hub name, a folder or a file (see `load_rows`); or, in memory, a list of rows, a
-            pandas DataFrame, or a Dataset or DatasetDict of `datasets`.
+            pandas DataFrame, or a Dataset, DatasetDict, IterableDataset or IterableDatasetDict of
+            `datasets`.
         split: Of a hub name, a folder or a DatasetDict; other sources are their own split. A slice
             of it is written as `train[:100]` or `train[10%:20%]`.
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
         dataset_config: Configuration of a data set on the hub, where it has several.
         ignore_columns: Columns to carry along unread, whatever they say.
+        streaming: Read rows one after another, and none after those that `split` and `size` need:
+            of the hub without downloading the whole, of files without holding it. See `load_rows`.
 
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
     if isinstance(source, str | Path):
-        name, rows = str(source), load_rows(str(source), subset, split, dataset_config)
+        how: Any = {"streaming": streaming, "size": size}
+        name, rows = str(source), load_rows(str(source), subset, split, dataset_config, **how)
     elif dataset_config is not None:
         raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
         name = IN_MEMORY
         split_name(split)  # checks it
-        rows = sliced(_rows_in_memory(source, split), split, name)
+        if type(source).__name__.startswith("Iterable") and _library(source) == "datasets":
+            needed = partial(as_many_as_needed, subset=subset, size=size)
+            rows = keep_stream(split_of(source, split, "the data set"), split, name, needed)
+        elif streaming:
+            raise UserError("streaming is asked for, but the data are in memory.")
+        else:
+            rows = sliced(_rows_in_memory(source, split), split, name)
         rows = select_objective(rows, subset, name)
     taken = take_stratified(rows, size)
     return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
 
 
+def _library(source: Any) -> str:
+    return type(source).__module__.partition(".")[0]
+
+
 def _rows_in_memory(source: Any, split: str) -> Rows:
-    library = type(source).__module__.partition(".")[0]
+    library = _library(source)
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
         return as_plain(source.to_dict("records"))
     if library == "datasets":

@@ -1,13 +1,19 @@
 """Data sets of the `datasets` library: on the Hugging Face hub, or saved with `save_to_disk`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from hidden_context.comparisons.splits import split_name
+from hidden_context.comparisons.kept_rows import kept
+from hidden_context.comparisons.splits import is_relative, limits_of, split_name
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
+
+Needed: TypeAlias = Callable[[Iterable[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+"""Which of the rows of a stream are read; see `as_many_as_needed`."""
 
 
 def is_hub_name(name: str) -> bool:
@@ -26,11 +32,82 @@ def hub_rows(
     """
     import datasets
 
-    given = {"name": dataset_config, "data_dir": data_dir}
-    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    try:
+    with _explaining(name, split, dataset_config):
+        options = _given(name=dataset_config, data_dir=data_dir)
         return rows_of_dataset(datasets.load_dataset(name, **options, split=split))
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+
+
+def stream_hub_rows(
+    name: str,
+    split: str,
+    *,
+    needed: Needed,
+    dataset_config: str | None = None,
+    data_dir: str | None = None,
+) -> Streamed[Mapping[str, Any]]:
+    """The same without the library's cache: rows are read up to the last that is `needed`.
+
+    See `kept` for where they are then.
+
+    Raises:
+        UserError: See `hub_rows`; or the slice depends on a number of rows that the hub does not
+            tell.
+    """
+    import datasets
+
+    with _explaining(name, split, dataset_config):
+        options = _given(name=dataset_config, data_dir=data_dir)
+        stream = datasets.load_dataset(name, **options, split=split_name(split), streaming=True)
+    rows = rows_of_stream(stream, split, name, needed)
+
+    def explained() -> Iterator[Mapping[str, Any]]:
+        with _explaining(name, split, dataset_config):
+            yield from rows
+
+    return _all_of(explained(), split, name)
+
+
+def rows_of_stream(
+    stream: Any, split: str, source: str, needed: Needed
+) -> Iterable[Mapping[str, Any]]:
+    """Those rows of an `IterableDataset` that a slice takes and that are needed.
+
+    Raises:
+        UserError: The slice depends on a number of rows that the data set does not tell.
+    """
+    known = (stream.info.splits or {}).get(split_name(split))
+    count = getattr(known, "num_examples", None) or None  # 0 where it was not counted
+    start, stop = limits_of(split, count if is_relative(split) else None, source)
+    return needed(islice(stream, start, stop))
+
+
+def keep_stream(stream: Any, split: str, source: str, needed: Needed) -> Streamed[Any]:
+    """The rows of an `IterableDataset` of a program; see `rows_of_stream` and `kept`."""
+    return _all_of(rows_of_stream(stream, split, source, needed), split, source)
+
+
+def _all_of(rows: Iterable[Mapping[str, Any]], split: str, source: str) -> Streamed[Any]:
+    kept_rows = kept(rows)
+    if not len(kept_rows):
+        raise UserError(f"{source}: split {split} takes none of its rows.")
+    return kept_rows
+
+
+def _given(**options: str | None) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+@contextmanager
+def _explaining(name: str, split: str, dataset_config: str | None) -> Iterator[None]:
+    """Whatever the library raises for a data set is a `UserError` with what can be done.
+
+    That is any exception: of the network, of the files' formats, or of its own code.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
         is_reached = isinstance(error, ValueError)
         there = _what_is_there(name, dataset_config) if is_reached else ""
         raise UserError(
@@ -39,9 +116,25 @@ def hub_rows(
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    """The first line of an error, without its full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _reason(error: BaseException) -> str:
+    """The first line of an error, without its full stop, and what to do where that is known."""
+    import datasets
+
+    if isinstance(error, datasets.exceptions.DatasetGenerationError) and error.__cause__:
+        return _reason(error.__cause__)
+    first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if "is a gated dataset" in first:  # the error that says so as a type is not passed on
+        if "must be authenticated" in first:
+            return "it is gated, and you are not logged in; run `hf auth login`, or set HF_TOKEN"
+        return "it is gated, and your account has no access yet; ask for it on its page on the hub"
+    if "scripts are no longer supported" in first:
+        return (
+            f"its rows are made by code of its own ({first.rpartition(' ')[2]}), which is not run; "
+            "save them as parquet or jsonl elsewhere, and give that file"
+        )
+    if isinstance(error, datasets.exceptions.DatasetNotFoundError):
+        return f"{first}; check the name or, if it is private, log in (`hf auth login`)"
+    return f"{first}; check the network" if isinstance(error, ConnectionError) else first
 
 
 def _what_is_there(name: str, dataset_config: str | None) -> str:

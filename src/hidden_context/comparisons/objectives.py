@@ -1,6 +1,6 @@
 """Rows by the objective that they were judged by."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from hidden_context.comparisons.streamed import selected
@@ -37,6 +37,23 @@ def select_objective(
         values = ", ".join(sorted({str(row[column]) for row in rows})[:5])
         raise UserError(f"{source}: no row has {column} = {subset} (found: {values}).")
     return selected(rows, keep)
+
+
+def as_many_as_needed(
+    rows: Iterable[Mapping[str, Any]], subset: Subset, size: int
+) -> Iterator[Mapping[str, Any]]:
+    """Rows up to the last that `select_objective` and `take_stratified` may take; 0 for all.
+
+    Where a column says the objective and all are wanted, that is all rows: which objectives there
+    are, and so how many of each are taken, is known at the end.
+    """
+    number = 0
+    for row in rows:
+        yield row
+        column = objective_column([row])
+        number += column is None or row[column] == subset
+        if size and number == size:
+            return
 
 
 def take_stratified(

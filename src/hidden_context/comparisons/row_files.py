@@ -6,12 +6,13 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from hidden_context.comparisons.splits import SUFFIXES, suffix_of
+from hidden_context.comparisons.splits import SUFFIXES, is_relative, limits_of, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.records import iterate_jsonl
@@ -33,6 +34,49 @@ def read_rows(path: Path) -> Rows:
     Raises:
         UserError: The suffix is unknown, or the file cannot be read.
     """
+    iterate = reader_of(path)
+    if path.stat().st_size > LARGEST_IN_MEMORY:
+        rows: Rows = Streamed(iterate, sum(1 for _ in iterate()))
+    else:
+        rows = list(iterate())
+    if not len(rows):
+        raise UserError(f"{path} has no rows.")
+    return rows
+
+
+def stream_rows(
+    files: Sequence[Path],
+    split: str,
+    source: Path,
+    needed: Callable[[Iterable[Row]], Iterable[Row]],
+) -> Rows:
+    """The rows that a slice takes of files that are a split, never held, and none after them read.
+
+    Of these only those that are `needed`. A slice by shares, or from the end, is of all rows, which
+    are counted for it.
+
+    Raises:
+        UserError: A suffix is unknown, a file cannot be read up to there, or no row is taken.
+    """
+    readers = [reader_of(file) for file in files]
+
+    def iterate() -> Iterator[Row]:
+        return (row for reader in readers for row in reader())
+
+    count = sum(1 for _ in iterate()) if is_relative(split) else None
+    start, stop = limits_of(split, count, source)
+    number = sum(1 for _ in needed(islice(iterate(), start, stop)))
+    if not number:
+        raise UserError(f"{source}: split {split} takes none of its rows.")
+    return Streamed(lambda: islice(iterate(), start, start + number), number)
+
+
+def reader_of(path: Path) -> Callable[[], Iterator[Row]]:
+    """How to go through the rows of a file, by its suffix.
+
+    Raises:
+        UserError: There is no such file, or the suffix is unknown.
+    """
     if not path.is_file():
         is_there = os.path.lexists(path)
         what = "is not a file, or a link to nothing" if is_there else "does not exist"
@@ -43,14 +87,7 @@ def read_rows(path: Path) -> Rows:
             f"{path}: cannot read {path.suffix!r}; unpack it or convert it to one of "
             f"{', '.join(SUFFIXES)}."
         )
-    iterate = partial(_iterate, READERS[suffix.removesuffix(".gz")], path)
-    if path.stat().st_size > LARGEST_IN_MEMORY:
-        rows: Rows = Streamed(iterate, sum(1 for _ in iterate()))
-    else:
-        rows = list(iterate())
-    if not len(rows):
-        raise UserError(f"{path} has no rows.")
-    return rows
+    return partial(_iterate, READERS[suffix.removesuffix(".gz")], path)
 
 
 def _iterate(reader: Callable[[Path], Iterator[Row]], path: Path) -> Iterator[Row]:

@@ -1,13 +1,20 @@
 """Where preference data are read from: files, folders, or the Hugging Face hub."""
 
 import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from hidden_context.comparisons.hub import hub_rows, is_hub_name, is_saved, saved_rows
-from hidden_context.comparisons.objectives import Subset, select_objective
-from hidden_context.comparisons.row_files import Row, Rows, read_rows
+from hidden_context.comparisons.hub import (
+    hub_rows,
+    is_hub_name,
+    is_saved,
+    saved_rows,
+    stream_hub_rows,
+)
+from hidden_context.comparisons.objectives import Subset, as_many_as_needed, select_objective
+from hidden_context.comparisons.row_files import Row, Rows, read_rows, stream_rows
 from hidden_context.comparisons.splits import files_of_split, sliced, split_name
 from hidden_context.comparisons.streamed import chained, mapped
 from hidden_context.errors import UserError
@@ -15,12 +22,21 @@ from hidden_context.errors import UserError
 Part: TypeAlias = tuple[str | None, Rows]
 """The objective by which all rows were judged, or None if they say it; the rows."""
 
+ReadFiles: TypeAlias = Callable[[Sequence[Path], str, Path], Rows]
+"""Of the files of a split, the split or its slice, and what to call them in messages."""
+
 HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
 """Folders of Anthropic/hh-rlhf, by objective."""
 
 
 def load_rows(
-    data_path: str, subset: Subset, split: str, dataset_config: str | None = None
+    data_path: str,
+    subset: Subset,
+    split: str,
+    dataset_config: str | None = None,
+    *,
+    streaming: bool = False,
+    size: int = 0,
 ) -> Rows:
     """Read the rows of one split, judged by one objective or by both.
 
@@ -32,23 +48,31 @@ def load_rows(
 
     A slice of a split, such as `train[:1%]`, is taken before rows are selected by objective.
 
+    With `streaming` rows are read one after another, and none after those that a slice takes, or
+    that `take_stratified` needs for `size` of them. Those of the hub are kept on the disk, see
+    `kept`; files are read again each time, however small. A folder that `datasets` saved is mapped
+    into memory in any case.
+
     Raises:
         UserError: Nothing is there, or it cannot be read or selected from.
     """
     path = Path(data_path)
     is_local = os.path.lexists(path)
+    needed = partial(as_many_as_needed, subset=subset, size=size)
+    read = partial(stream_rows, needed=needed) if streaming else _whole_files
     if is_local and dataset_config is not None:
         raise UserError(
             f"dataset_config is {dataset_config!r}, but {data_path} is not on the hub: only data "
             "sets there have configurations."
         )
     if is_local and path.is_dir():
-        parts = _parts_of_folder(path, subset, split)
+        parts = _parts_of_folder(path, subset, split, read)
     elif is_local:
         split_name(split)  # checks it
-        parts = [(None, sliced(read_rows(path), split, path))]
+        parts = [(None, read([path], split, path))]
     else:
-        parts = _parts_on_hub(data_path, subset, split, dataset_config)
+        hub = partial(stream_hub_rows, needed=needed) if streaming else hub_rows
+        parts = _parts_on_hub(data_path, subset, split, dataset_config, hub)
     rows = chained(
         rows if objective is None else mapped(partial(_with_objective, objective), rows)
         for objective, rows in parts
@@ -57,7 +81,11 @@ def load_rows(
     return rows if is_selected else select_objective(rows, subset, data_path)
 
 
-def _parts_of_folder(folder: Path, subset: Subset, split: str) -> list[Part]:
+def _whole_files(files: Sequence[Path], split: str, source: Path) -> Rows:
+    return sliced(chained(map(read_rows, files)), split, source)
+
+
+def _parts_of_folder(folder: Path, subset: Subset, split: str, read: ReadFiles) -> list[Part]:
     of_objective = {
         objective: folder / name
         for objective, hh_name in HH_RLHF_FOLDERS.items()
@@ -70,34 +98,34 @@ def _parts_of_folder(folder: Path, subset: Subset, split: str) -> list[Part]:
             whole = folder / subset
         elif len(of_objective) == len(HH_RLHF_FOLDERS):
             return [
-                (objective, _rows_of_folder(part, split))
+                (objective, _rows_of_folder(part, split, read))
                 for objective, part in of_objective.items()
             ]
     elif subset in of_objective:
-        return [(subset, _rows_of_folder(of_objective[subset], split))]
+        return [(subset, _rows_of_folder(of_objective[subset], split, read))]
     elif of_objective:
         raise UserError(f"{folder} has no folder {subset} (it has {', '.join(of_objective)}).")
-    return [(None, _rows_of_folder(whole, split))]
+    return [(None, _rows_of_folder(whole, split, read))]
 
 
-def _rows_of_folder(folder: Path, split: str) -> Rows:
+def _rows_of_folder(folder: Path, split: str, read: ReadFiles) -> Rows:
     name = split_name(split)
     if is_saved(folder):
-        rows: Rows = saved_rows(folder, split)
-    else:
-        rows = chained(map(read_rows, files_of_split(folder, name)))
-    return sliced(rows, split, folder)
+        return sliced(saved_rows(folder, split), split, folder)
+    return read(files_of_split(folder, name), split, folder)
 
 
-def _parts_on_hub(name: str, subset: Subset, split: str, dataset_config: str | None) -> list[Part]:
+def _parts_on_hub(
+    name: str, subset: Subset, split: str, dataset_config: str | None, read: Callable[..., Rows]
+) -> list[Part]:
     if not is_hub_name(name):
         raise UserError(
             f"{name} is neither a file nor a folder, nor a hub name such as Anthropic/hh-rlhf."
         )
     if name != "Anthropic/hh-rlhf" or dataset_config is not None:
-        return [(None, hub_rows(name, split, dataset_config=dataset_config))]
+        return [(None, read(name, split, dataset_config=dataset_config))]
     return [
-        (objective, hub_rows(name, split, data_dir=folder))
+        (objective, read(name, split, data_dir=folder))
         for objective, folder in HH_RLHF_FOLDERS.items()
         if subset in ("both", objective)
     ]

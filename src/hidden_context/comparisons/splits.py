@@ -1,12 +1,13 @@
 """Splits: which files of a folder are one, and which rows a slice such as `train[:1%]` takes."""
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
-from hidden_context.comparisons.streamed import selected
+from hidden_context.comparisons.streamed import between
 from hidden_context.errors import UserError
 
 T = TypeVar("T")
@@ -41,21 +42,47 @@ def sliced(rows: Collection[T], split: str, source: object) -> Collection[T]:
     Raises:
         UserError: It cannot be read, or takes no row.
     """
+    start, stop = limits_of(split, len(rows), source)
+    return between(rows, start, stop)
+
+
+def is_relative(split: str) -> bool:
+    """Whether what a slice takes depends on how many rows there are."""
+    limits = split.partition("[")[2]
+    return "%" in limits or "-" in limits
+
+
+def limits_of(split: str, count: int | None, source: object) -> tuple[int, int]:
+    """The first row that a split or slice takes, from 0, and where it ends.
+
+    `count` is how many rows there are; None if that is not known: the end may lie beyond them then.
+
+    Raises:
+        UserError: The slice cannot be read, takes no row, or needs a count that is not known.
+    """
     _, bracket, limits = split.partition("[")
+    if count is None and is_relative(split):
+        raise UserError(
+            f"split is {split!r}, but {source} does not say how many rows it has, and a stream "
+            "does not know before its end; count from the start, as in train[:1000], or read it "
+            "without streaming."
+        )
+    known = sys.maxsize if count is None else count
     if not bracket:
-        return rows
+        return 0, known
     import datasets
 
     try:
         read = datasets.ReadInstruction.from_spec(f"all[{limits}")
-        (taken,) = read.to_absolute({"all": len(rows)})
+        (taken,) = read.to_absolute({"all": known})
     except (ValueError, AssertionError) as error:
         raise UserError(
             f"split is {split!r}; a slice is written as in train[:100], train[10%:20%]."
         ) from error
     if taken.from_ >= taken.to:
-        raise UserError(f"{source}: split {split} takes none of {len(rows)} rows.")
-    return selected(rows, [taken.from_ <= number < taken.to for number in range(len(rows))])
+        of = "rows" if count is None else f"{count} rows"
+        raise UserError(f"{source}: split {split} takes none of {of}.")
+    return taken.from_, taken.to
 
 
 def files_of_split(folder: Path, name: str) -> list[Path]:

@@ -1,7 +1,7 @@
 """Rows that are read again each time they are gone through, so that they need not fit in memory."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import compress
+from itertools import compress, islice
 from typing import TypeVar
 
 import numpy as np
@@ -40,6 +40,13 @@ def selected(rows: Collection[T], keep: Collection[bool]) -> Collection[T]:
     if isinstance(rows, Streamed):
         return Streamed(lambda: compress(rows, keep), sum(keep))
     return list(compress(rows, keep))
+
+
+def between(rows: Collection[T], start: int, stop: int) -> Collection[T]:
+    """The rows from `start` to before `stop`, of which none is read beyond that."""
+    if isinstance(rows, Streamed):
+        return Streamed(lambda: islice(rows, start, stop), max(0, min(stop, len(rows)) - start))
+    return list(islice(rows, start, stop))
 
 
 def rows_at(rows: Collection[T], numbers: np.ndarray) -> Collection[T]:

@@ -1,10 +1,13 @@
 """What a cell says, as what a model reads: plain text, or a conversation."""
 
 import ast
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from hidden_context.errors import UserError
 
@@ -14,6 +17,9 @@ Text: TypeAlias = str | Sequence[Message]
 """What a reward model reads: plain text, or a conversation for the tokenizer's chat template."""
 LAST_TURN = "\n\nAssistant:"
 """What a response in a dialogue in text form comes after."""
+
+DIGEST = "V16"
+"""NumPy's type for what `digest` returns."""
 
 TOOLS = "tools"
 """Role of a turn that is not said: its `tools` are the functions that the conversation may call."""
@@ -28,6 +34,22 @@ SHAREGPT_ROLES = {
 BEFORE_THE_USER = ("system", "developer", TOOLS)
 OPENS_LIST = re.compile(r"""\s*\[\s*(\]|null|None|["']|\{\s*["'](role|content|from|value)["'])""")
 """How a list of messages or texts begins where it was written as text."""
+
+
+def digest(text: str) -> bytes:
+    """16 bytes that tell texts apart."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def numbers_of(texts: Iterable[str]) -> np.ndarray:
+    """A number from 0 for each of n texts, shape `(n,)`; equal texts have the same.
+
+    Of each no more than its digest is held.
+    """
+    digests = bytearray()
+    for text in texts:
+        digests += digest(text)
+    return np.unique(np.frombuffer(bytes(digests), DIGEST), return_inverse=True)[1]
 
 
 def is_serialized(value: Any) -> bool:

@@ -322,7 +322,7 @@ class RewardModel:
             family=self.family,
             raw=outputs.raw,
             sizes=outputs.sizes,
-            prompt=np.array(labels),
+            prompt=np.array(labels, object),
             rows=rows,
             lengths=np.array(lengths),
             source=source,

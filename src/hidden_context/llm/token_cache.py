@@ -2,20 +2,24 @@
 
 import json
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors import safe_open
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.journal import fingerprint
 from hidden_context.llm.rendering import date_of
-from hidden_context.llm.tokens import Overlong, TokenizedTexts, tokenize
+from hidden_context.llm.tokens import Overlong, TokenizedTexts, iterate_tokenized, tokenize
 from hidden_context.records import atomic_write
+
+HEADER = 512
+"""Bytes of a file before its arrays."""
 
 
 def tokenize_once(
@@ -28,29 +32,62 @@ def tokenize_once(
 ) -> TokenizedTexts:
     """As `tokenize`, but from `cache_folder()` where the same was asked before.
 
-    The tokenizer is left as it was, so that what is saved of it does not depend on the cache.
+    They stay on the disk, and are mapped from there into memory. The tokenizer is left as it was,
+    so that what is saved of it does not depend on the cache.
     """
     asked: Any = {"max_length": max_length, "overlong": overlong}
     if not tokenizer.is_fast:  # its definition cannot be read
         return tokenize(tokenizer, texts, place=place, **asked)
     file = cache_folder() / f"{name_of(tokenizer, texts, asked)}.safetensors"
-    if file.is_file():
-        arrays = load_file(file)
-        token_ids = np.split(arrays["token_ids"], arrays["ends"][:-1])
-        return TokenizedTexts(token_ids, arrays["overlong"])
-    with _unchanged(tokenizer.backend_tokenizer):
-        tokenized = tokenize(tokenizer, texts, place=place, **asked)
-    arrays = {
-        "token_ids": np.concatenate([np.empty(0, np.int32), *tokenized.token_ids]),
-        "ends": np.cumsum([len(ids) for ids in tokenized.token_ids], dtype=np.int64),
-        "overlong": tokenized.overlong,
-    }
-    try:
-        with atomic_write(file) as opened:
-            opened.write(save(arrays))
-    except OSError as error:
-        warnings.warn(f"token ids are not kept for the next run: {error}", stacklevel=2)
-    return tokenized
+    if not file.is_file():
+        try:
+            with _unchanged(tokenizer.backend_tokenizer), atomic_write(file) as opened:
+                _write(opened, iterate_tokenized(tokenizer, texts, place=place, **asked))
+        except OSError as error:
+            warnings.warn(f"token ids are not kept for the next run: {error}", stacklevel=2)
+            with _unchanged(tokenizer.backend_tokenizer):
+                return tokenize(tokenizer, texts, place=place, **asked)
+    return _mapped(file)
+
+
+def _write(file: IO[bytes], tokenized: Iterable[tuple[np.ndarray, bool]]) -> None:
+    """As safetensors, one text after the other, so that no more than one is held.
+
+    The header, which says how many they were, is written last, into a place left for it.
+    """
+    file.write(bytes(HEADER))
+    ends, overlong, end = array("q"), bytearray(), 0
+    for ids, is_overlong in tokenized:
+        file.write(ids.tobytes())
+        end += len(ids)
+        ends.append(end)
+        overlong.append(is_overlong)
+    file.write(ends.tobytes() + overlong)
+    header, start = {}, 0
+    for name, kind, length, size in (
+        ("token_ids", "I32", end, 4),
+        ("ends", "I64", len(ends), 8),
+        ("overlong", "BOOL", len(overlong), 1),
+    ):
+        offsets = [start, start + length * size]
+        header[name] = {"dtype": kind, "shape": [length], "data_offsets": offsets}
+        start = offsets[1]
+    file.seek(0)
+    file.write((HEADER - 8).to_bytes(8, "little") + json.dumps(header).encode().ljust(HEADER - 8))
+
+
+def _mapped(file: Path) -> TokenizedTexts:
+    """Token ids that are read from the disk when they are looked at."""
+    with safe_open(file, "numpy") as opened:
+        ends, overlong = opened.get_tensor("ends"), opened.get_tensor("overlong")
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        about = json.loads(opened.read(length))["token_ids"]
+    ids: Any = np.empty(0, np.int32)
+    if about["shape"] != [0]:  # which cannot be mapped
+        start = 8 + length + about["data_offsets"][0]
+        ids = np.memmap(file, np.int32, "r", start, tuple(about["shape"]))
+    return TokenizedTexts(np.split(np.asarray(ids), ends[:-1]), overlong)
 
 
 @contextmanager

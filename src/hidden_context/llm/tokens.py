@@ -25,7 +25,7 @@ CHUNK = 1024
 class TokenizedTexts:
     """Token ids of texts, in the order given."""
 
-    token_ids: list[np.ndarray]
+    token_ids: Sequence[np.ndarray]
     """One array (int32, of its own length) for each text; empty where a text was dropped."""
     overlong: np.ndarray
     """Which texts were longer than `max_length`, shape `(n,)`, bool."""
@@ -49,19 +49,34 @@ def tokenize(
         UserError: A text is over-long and may not be, is empty, or needs a chat template that the
             tokenizer does not have.
     """
+    how: Any = {"max_length": max_length, "overlong": overlong, "place": place}
     token_ids, is_overlong = [], []
+    for ids, over in iterate_tokenized(tokenizer, texts, **how):
+        token_ids.append(ids)
+        is_overlong.append(over)
+    return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
+
+
+def iterate_tokenized(
+    tokenizer: Any,
+    texts: Iterable[Text | TokenIds],
+    *,
+    max_length: int,
+    overlong: Overlong,
+    place: Callable[[int], str],
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Token ids of each text, and whether it was over-long; see `tokenize`."""
     for index, (text, ids) in enumerate(_with_token_ids(tokenizer, texts, place)):
-        is_overlong.append(len(ids) > max_length)
-        if is_overlong[-1] and overlong == "error":
+        is_overlong = len(ids) > max_length
+        if is_overlong and overlong == "error":
             raise UserError(
                 f"{place(index)} has {len(ids)} tokens, more than max_length "
                 f"{max_length}; raise it, or choose overlong drop or truncate_left."
             )
-        if is_overlong[-1]:
+        if is_overlong:
             cut = overlong == "truncate_left"
             ids = _truncated(tokenizer, text, max_length) if cut else ids[:0]
-        token_ids.append(ids)
-    return TokenizedTexts(token_ids, np.array(is_overlong, dtype=bool))
+        yield ids, is_overlong
 
 
 def _with_token_ids(

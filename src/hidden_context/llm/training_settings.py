@@ -23,7 +23,12 @@ ABOVE_ZERO = (
     "learning_rate",
     "likelihood_learning_rate",
 )
-FREE_TO_CHANGE = {"resume_from_checkpoint", "per_device_eval_batch_size", "logging_steps"}
+FREE_TO_CHANGE = {
+    "resume_from_checkpoint",
+    "per_device_eval_batch_size",
+    "logging_steps",
+    "streaming",
+}
 """Settings that may differ when a run is resumed; the losses do not depend on them."""
 
 

@@ -276,7 +276,7 @@ def scores_of_comparisons(
         family=family,
         raw=np.asarray(raw, np.float32).reshape(2 * len(prompt), -1),
         sizes=np.full(len(prompt), 2),
-        prompt=np.array(prompt),
+        prompt=np.array(prompt, object),  # texts, some of them long
         kind="comparisons",
         rows=Streamed(lambda: map(row_of_pair, comparisons.pairs()), len(prompt)),
         lengths=np.array(lengths, float),
