@@ -106,7 +106,12 @@ def read_ballots(votes: Any, *, items: Sequence[Hashable] | None = None) -> Ball
     )
     size = (len(people), int(place.max()) + 1)
     arrays: list[np.ndarray] = []
-    for values in (renumbered[read.first], renumbered[read.second], collapsed, read.outcomes.weight):
+    for values in (
+        renumbered[read.first],
+        renumbered[read.second],
+        collapsed,
+        read.outcomes.weight,
+    ):
         padded = np.zeros((*size, *values.shape[1:]), values.dtype)
         padded[person[order], place] = values[order]
         arrays.append(padded)

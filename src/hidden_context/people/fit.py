@@ -19,7 +19,6 @@ from torch import Tensor
 
 from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots, read_ballots
-from hidden_context.people.inference import Posterior
 from hidden_context.people.people import People, Person
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ DIRECTIONS = (1, 2, 4, 8, 16)
 """Numbers of directions that are tried."""
 RIDGE = 1.0
 """Half of it times the sum of squares of L is taken from the log-likelihood."""
-TOLERANCE = 1e-5
+TOLERANCE = 1e-6
 """Gain of a round, in nats per vote, at which the rounds end."""
 MOST_ROUNDS = 100
 HELD_OUT = 0.2
@@ -49,9 +48,10 @@ def fit_people(
 
     Args:
         votes: `Ballots`, or what `read_ballots` reads: comparisons with annotators.
-        num_directions: r, in how many directions people may differ. If not given, the one of
-            `DIRECTIONS` that predicts half of the comparisons of held-out people best, given their
-            other half; the table is `People.held_out`.
+        num_directions: r, in how many directions people may differ. If not given, the fewest (0,
+            or one of `DIRECTIONS`) that predict half of the comparisons of held-out people, given
+            their other half, as well as the best do, within a standard error of the difference
+            over people; the table is `People.held_out`.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
 
@@ -61,8 +61,8 @@ def fit_people(
     ballots = votes if isinstance(votes, Ballots) else read_ballots(votes, items=items)
     if len(ballots) < 2 or len(ballots.items) < 2:
         raise UserError(
-            f"{len(ballots)} people compared {len(ballots.items)} items; a distribution over people "
-            "takes two or more of both."
+            f"{len(ballots)} people compared {len(ballots.items)} items; a distribution over "
+            "people takes two or more of both."
         )
     most = len(ballots.items) - 1
     if num_directions is not None:
@@ -71,13 +71,23 @@ def fit_people(
                 f"num_directions is {num_directions}; {most + 1} items have 0 to {most}."
             )
         return _fit(ballots, num_directions, seed)
-    held_out = _held_out_losses(ballots, sorted({min(number, most) for number in DIRECTIONS}), seed)
+    numbers = sorted({0, *(min(number, most) for number in DIRECTIONS)})
+    losses, sizes = _held_out_losses(ballots, numbers, seed)
+    held_out = {number: float(of.sum() / sizes.sum()) for number, of in losses.items()}
     best = min(held_out, key=lambda number: held_out[number])
-    return replace(_fit(ballots, best, seed), held_out=held_out)
+    fewest = min(number for number in numbers if _as_good(losses[number] - losses[best]))
+    return replace(_fit(ballots, fewest, seed), held_out=held_out)
 
 
-def _held_out_losses(ballots: Ballots, numbers: Sequence[int], seed: int) -> dict[int, float]:
-    """Nats per vote of half of what held-out people said, given the other half, by directions."""
+def _as_good(excess: np.ndarray) -> bool:
+    """Whether the mean of people's excess losses is at most its standard error."""
+    return bool(excess.mean() <= excess.std(ddof=min(1, len(excess) - 1)) / len(excess) ** 0.5)
+
+
+def _held_out_losses(
+    ballots: Ballots, numbers: Sequence[int], seed: int
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Nats of half of what each held-out person said, given the other half, and votes in it."""
     rng = np.random.default_rng(seed)
     is_held = np.zeros(len(ballots), bool)
     count = max(1, round(HELD_OUT * len(ballots)))
@@ -88,22 +98,14 @@ def _held_out_losses(ballots: Ballots, numbers: Sequence[int], seed: int) -> dic
     if len(rest) < 2 or not asked.any():
         raise UserError("there are too few people to hold some out; give num_directions.")
     losses = {}
-    for number in (0, *numbers):
+    for number in numbers:
         model = _fit(rest, number, seed)
         all_of_it = model.log_evidence(held)
         of_given = model.log_evidence(replace(held, weight=given))
-        losses[number] = float((of_given - all_of_it).sum() / asked.sum())
-        logger.info("people differ in %d directions: held-out loss %.4f", number, losses[number])
-    return losses
-
-
-@dataclass
-class _State:
-    """Parameters between rounds."""
-
-    mean: np.ndarray
-    directions: np.ndarray
-    shares: np.ndarray
+        losses[number] = of_given - all_of_it
+        loss = losses[number].sum() / asked.sum()
+        logger.info("people differ in %d directions: held-out loss %.4f", number, loss)
+    return losses, asked.sum(1)
 
 
 def _fit(ballots: Ballots, num_directions: int, seed: int) -> People:
@@ -124,9 +126,7 @@ def _fit(ballots: Ballots, num_directions: int, seed: int) -> People:
     starts: list[Person | None] = [None] * len(chunks)
     before = -np.inf
     for _ in range(MOST_ROUNDS):
-        people = [
-            model.infer(chunk, start) for chunk, start in zip(chunks, starts, strict=True)
-        ]
+        people = [model.infer(chunk, start) for chunk, start in zip(chunks, starts, strict=True)]
         reached = sum(float(one.log_evidence.sum()) for one in people) / total
         model = replace(model, log_likelihood=reached)
         if reached - before < TOLERANCE:
@@ -256,6 +256,3 @@ class _Expected:
             expected = (nats * (WEIGHTS / torch.pi**0.5)).sum(-1)
             value = value + (self.probs[:, at, None] * expected).sum()
         return value
-
-
-__all__ = ["Posterior", "fit_people"]

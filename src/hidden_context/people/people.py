@@ -45,7 +45,8 @@ class People:
     @property
     def utility(self) -> NormalUtility:
         """Of each item, over people. Items are correlated, and a verdict has noise: for P of one
-        over another see `prob_matrix`."""
+        over another see `prob_matrix`.
+        """
         return NormalUtility(self.mean, _std(np.sum(self.directions**2, axis=1)), "probit")
 
     def prob_matrix(self) -> np.ndarray:
@@ -104,15 +105,15 @@ class People:
         largest = log.max(1, keepdims=True)
         probs = np.exp(log - largest)
         evidence = np.log(probs.sum(1)) + largest[:, 0]
-        return Person(self, ballots.people, posteriors, probs / probs.sum(1, keepdims=True), evidence)
+        return Person(
+            self, ballots.people, posteriors, probs / probs.sum(1, keepdims=True), evidence
+        )
 
     def to_frame(self) -> "pd.DataFrame":
         """A row for each item, best mean first: item, mean, and std over people."""
         import pandas as pd
 
-        table = pd.DataFrame(
-            {"item": self.items, "mean": self.mean, "std": self.utility.std}
-        )
+        table = pd.DataFrame({"item": self.items, "mean": self.mean, "std": self.utility.std})
         return table.sort_values("mean", ascending=False, ignore_index=True)
 
     def __repr__(self) -> str:
@@ -124,7 +125,7 @@ class People:
 
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, float_format="{:.3g}".format)
-        return f"<p>{repr(self)}</p>{table}"
+        return f"<p>{self!r}</p>{table}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,7 +147,9 @@ class Person:
 
         The mean and variance are those of the mixture over thresholds.
         """
-        slopes = np.broadcast_to(self.model.directions, (len(self.people), *self.model.directions.shape))
+        slopes = np.broadcast_to(
+            self.model.directions, (len(self.people), *self.model.directions.shape)
+        )
         moments = [one.linear_forms(slopes) for one in self.posteriors]
         probs = self.threshold_probs.T[..., None]
         means = np.stack([self.model.mean + mean for mean, _ in moments])
