@@ -44,9 +44,7 @@ class People:
 
     @property
     def utility(self) -> NormalUtility:
-        """Of each item, over people. Items are correlated, and a verdict has noise: for P of one
-        over another see `prob_matrix`.
-        """
+        """Of each item, over people; items are correlated, so for P see `prob_matrix`."""
         return NormalUtility(self.mean, _std(np.sum(self.directions**2, axis=1)), "probit")
 
     def prob_matrix(self) -> np.ndarray:
