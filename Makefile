@@ -3,16 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+ELSEWHERE ?= $(VENV)/elsewhere
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test verify slow kill fuzz check format bench clean
+.PHONY: help demo test verify slow elsewhere kill fuzz check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
 	@echo "make test    install, then make check and all tests but the slow ones (5 minutes on two quiet cores)"
-	@echo "make verify  make test and make slow: everything that must pass"
+	@echo "make verify  make test, slow and elsewhere: everything that must pass"
 	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
+	@echo "make elsewhere  exported models score the same in transformers 4.57 and the newest (two environments)"
 	@echo "make kill    kill every command at 200 random moments; run again, it must end as if unbroken (10 minutes)"
 	@echo "make fuzz    10,000 damaged inputs: each must end with status 0, or 2 and one line"
 	@echo "make check   format check, lint, types and import contracts"
@@ -28,9 +30,13 @@ test: check
 
 verify: test
 	$(MAKE) slow
+	$(MAKE) elsewhere
 
 slow: $(VENV)/.installed-dev
 	$(PYTEST) -m slow
+
+elsewhere: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/elsewhere --environments $(ELSEWHERE)
 
 kill: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/commands $(BIN)/python -m kill

@@ -16,6 +16,7 @@ RESULTS = HERE / "RESULTS.md"
 PROGRAMS = (
     "training.py",
     "scoring.py",
+    "serving.py",
     "families.py",
     "scaling.py",
     "arithmetic.py",

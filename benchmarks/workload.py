@@ -96,9 +96,11 @@ def make_jailbreak_texts() -> tuple[list[np.ndarray], str]:
     return [each[-MAX_LENGTH:] for each in ids], "the 187 published jailbreak rows"
 
 
-def make_candidates(prompts: int, *, prompt: int, candidates: int, own: int) -> list[np.ndarray]:
+def make_candidates(
+    prompts: int, *, prompt: int, candidates: int, own: int, seed: int = 0
+) -> list[np.ndarray]:
     """Best-of-n: for each prompt as many candidates, all of random tokens."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     texts = []
     for _ in range(prompts):
         shared = rng.integers(4, VOCABULARY, prompt)

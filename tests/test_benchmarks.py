@@ -1,6 +1,8 @@
 """The benchmarks' own sums: ratios, generated lengths, counted operations. No times."""
 
 import importlib
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,20 @@ def test_make_bench_runs_every_program():
     helpers = {"timing", "workload", "run_all"}
     programs = {path.stem for path in FOLDER.glob("*.py")} - helpers
     assert {Path(name).stem for name in program("run_all").PROGRAMS} == programs
+
+
+def test_candidates_for_a_prompt_follow_one_another_and_none_is_asked_for_twice():
+    serving = program("serving")
+    texts = serving.make_texts(40, seed=1)
+    assert len(set(texts)) == 40
+    prompts = [" ".join(text.split()[: serving.PROMPT]) for text in texts]
+    assert [prompts.count(each) for each in dict.fromkeys(prompts)] == [16, 16, 8]
+    assert {len(text.split()) for text in texts} == {serving.PROMPT + serving.OWN}
+
+
+def test_a_request_without_an_answer_ends_the_serving_benchmark():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        threading.Thread(target=lambda: [deaf.accept()[0].close() for _ in range(2)]).start()
+        with pytest.raises(RuntimeError, match="2 of 2 requests have no answer"):
+            program("serving").ask(port, ["a", "b"], clients=2)

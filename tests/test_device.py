@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from hidden_context.device import keep_freed_memory
+from hidden_context.device import default_device, keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, torch
-from hidden_context.device import keep_freed_memory
+from hidden_context.device import default_device, keep_freed_memory
 
 def faults():
     def work():
@@ -60,3 +61,25 @@ def test_the_options_are_those_of_glibc(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ctypes.CDLL", lambda name: Options())
     keep_freed_memory()
     assert set_options == {-1: 2**31 - 1, -4: 0}  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+
+
+@pytest.mark.parametrize(
+    ("rank", "devices", "current", "expected"),
+    [
+        (None, 4, 0, 0),
+        ("2", 4, 0, 2),
+        ("3", 1, 0, 0),  # each process sees its own device alone
+        ("1", 4, 3, 3),  # the program chose one
+        ("x", 4, 0, 0),
+    ],
+)
+def test_each_process_of_a_launcher_has_a_device(
+    rank: str | None, devices: int, current: int, expected: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: devices)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: current)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert default_device() == torch.device("cuda", expected)

@@ -1,14 +1,26 @@
 """Each risk measure against the integral that defines it, for every family."""
 
+import dataclasses
 import functools
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 
-from hidden_context.distributions import FAMILIES, Family, Normal
+from hidden_context.distributions import (
+    FAMILIES,
+    Categorical,
+    Family,
+    Mixture,
+    Normal,
+    Point,
+    QuantileFunction,
+    SharedContext,
+)
 from hidden_context.errors import UserError
 from hidden_context.risk import (
     MEASURES,
@@ -160,6 +172,110 @@ def test_more_aversion_never_gives_a_higher_reward(family: Family) -> None:
         assert (rewards[1:] <= rewards[:-1] + 1e-9).all(), name  # -inf is a reward
 
 
+# The level that a KL penalty gives
+
+BETAS = [0.05, 0.3, 1.0, 20.0]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    return shares / shares.sum(-1, keepdims=True)
+
+
+def discrete_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs of `shared_context` for 7 responses: utilities in 4 contexts, and their weights."""
+    outputs = np.random.default_rng(3).normal(size=(7, 8))
+    return outputs, outputs[:, :4], softmax(outputs[:, 4:])
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_the_policy_that_is_best_by_the_kl_reward_is_the_closed_form(beta: float) -> None:
+    """Natural-gradient ascent of E_π[reward] - β KL(π || reference) over seven responses.
+
+    Against reference / E[exp(-U/β)], normalised.
+    """
+    outputs, utilities, weights = discrete_problem()
+    reference = softmax(np.random.default_rng(4).normal(size=7))
+    reward = Risk("kl", beta)(SharedContext(4).decode(outputs))
+    log_policy = np.log(reference)
+    for _ in range(200):
+        gradient = reward - beta * (log_policy - np.log(reference))
+        log_policy = np.log(softmax(log_policy + 0.2 / beta * gradient))
+    expected = reference / (weights * np.exp(-utilities / beta)).sum(-1)
+    np.testing.assert_allclose(np.exp(log_policy), expected / expected.sum(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_the_kl_reward_is_what_an_adversary_leaves_who_pays_the_same_penalty(beta: float) -> None:
+    """min over Q of E_Q[U] + β KL(Q || P), found by descent on the logits of Q."""
+    outputs, utilities, weights = discrete_problem()
+
+    def paid(logits: np.ndarray, row: int) -> tuple[float, np.ndarray]:
+        """What the policy gets, and its gradient by the logits."""
+        chosen = softmax(logits)
+        each = utilities[row] + beta * np.log(chosen / weights[row])
+        return float(chosen @ each), chosen * (each - chosen @ each)
+
+    found = [
+        scipy.optimize.minimize(
+            paid, np.log(weights[row]), args=(row,), jac=True, options={"gtol": 1e-9}
+        ).fun
+        for row in range(7)
+    ]
+    reward = Risk("kl", beta)(SharedContext(4).decode(outputs))
+    np.testing.assert_allclose(reward, found, rtol=0, atol=1e-6)
+
+
+@every_family
+@pytest.mark.parametrize("beta", BETAS)
+def test_a_kl_penalty_is_the_inverse_of_the_risk_aversion(family: Family, beta: float) -> None:
+    utility = family.decode(make_raw(family))
+    np.testing.assert_array_equal(Risk("kl", beta)(utility), Risk("entropic", 1 / beta)(utility))
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_of_normal_utilities_a_kl_penalty_takes_half_the_variance_over_it(beta: float) -> None:
+    raw = make_raw(Normal())
+    utility = Normal().decode(raw)
+    expected = raw[:, 0] - np.logaddexp(0, raw[:, 1]) ** 2 / (2 * beta)
+    np.testing.assert_allclose(Risk("kl", beta)(utility), expected, rtol=1e-14)
+    of_mixture = np.concatenate([np.zeros((3, 1)), raw], axis=1)  # one component, offset 0
+    found = Risk("kl", beta)(Mixture(1).decode(of_mixture))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+BUILT_IN = [Point(), Normal(), Categorical(), QuantileFunction(), Mixture(), SharedContext()]
+
+
+@pytest.mark.parametrize("family", BUILT_IN, ids=repr)
+def test_a_strong_kl_penalty_leaves_the_mean_and_a_weak_one_the_worst_case(family: Family) -> None:
+    """The essential infimum; where there is none, a reward below any utility that is likely."""
+    utility = family.decode(make_raw(family))
+    np.testing.assert_allclose(Risk("kl", 1e9)(utility), utility.mean, rtol=0, atol=1e-8)
+    found = Risk("kl", 1e-9)(utility)
+    if isinstance(family, (Normal, Mixture)):
+        assert (found < utility.quantile(1e-300)).all()
+    else:
+        infimum = utility.quantile(1e-15)
+        np.testing.assert_allclose(found, infimum, rtol=0, atol=1e-6)
+        assert (found >= infimum - 1e-12).all()
+
+
+@pytest.mark.parametrize("text", [*EXAMPLES, "kl:3", "prob_below:2.5"])
+def test_a_reward_on_another_scale_is_that_of_the_mapped_distribution(text: str) -> None:
+    risk, slope, intercept = parse_risk(text), 2.5, -0.7
+    utility: Any = SharedContext().decode(make_raw(SharedContext()))
+    mapped = dataclasses.replace(utility, contexts=slope * utility.contexts + intercept)
+    np.testing.assert_allclose(risk.of_mapped(utility, slope, intercept), risk(mapped), rtol=1e-12)
+    if text in EVERYWHERE:
+        utility = Normal().decode(make_raw(Normal()))
+        mapped = dataclasses.replace(
+            utility, location=slope * utility.location + intercept, scale=slope * utility.scale
+        )
+        found = risk.of_mapped(utility, slope, intercept)
+        np.testing.assert_allclose(found, risk(mapped), rtol=1e-12)
+
+
 # Rewards
 
 
@@ -225,6 +341,7 @@ def test_equal_risks_are_asked_for_once() -> None:
         *("quantile:0", "quantile:1", "quantile:-0.1", "quantile:nan", "quantile:inf"),
         *("cvar:0", "cvar:1.0", "cvar:nan", "lcb", "lcb:-1", "lcb:nan", "lcb:inf"),
         *("entropic:0", "entropic:-1", "entropic:inf", "prob_below", "prob_below:nan"),
+        *("kl", "kl:0", "kl:-0.1", "kl:inf", "kl:nan", "kl:1e-320"),
         *("mean:1", "worst_context:2", "quantile:\n0.1x"),
     ],
 )

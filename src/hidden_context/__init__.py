@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hidden_context.items import ItemFit, fit_items
     from hidden_context.likelihood.loss import preference_loss
     from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+    from hidden_context.llm.best_of import best_of
+    from hidden_context.llm.export import export
+    from hidden_context.llm.reward_function import reward_function
     from hidden_context.llm.reward_model import RewardModel
     from hidden_context.llm.train import train
     from hidden_context.measures.anchoring import anchor_to_ratings
@@ -32,10 +35,20 @@ if TYPE_CHECKING:
     from hidden_context.measures.evaluate import evaluate
     from hidden_context.measures.evaluation import Evaluation
     from hidden_context.measures.explained_variance import explained_variance
+    from hidden_context.relabelling.asking import Asking
+    from hidden_context.relabelling.budget import Budget
+    from hidden_context.relabelling.judge import Judge
+    from hidden_context.relabelling.relabel import plan_relabelling, relabel
+    from hidden_context.relabelling.result import Relabelled
     from hidden_context.report.page import write_page
+    from hidden_context.reward_benchmarks.benchmark import benchmark, score_benchmark
+    from hidden_context.reward_benchmarks.result import BenchmarkResult
     from hidden_context.risk import Risk, parse_risk
     from hidden_context.scores.score_files import load_scores
     from hidden_context.scores.scores import Scores
+    from hidden_context.serving.options import ServingOptions
+    from hidden_context.serving.server import serve
+    from hidden_context.shards import Shard, UnmergedError
 
 __version__ = "0.1.0"
 
@@ -51,6 +64,9 @@ HOMES = {
     "items": "ItemFit fit_items",
     "likelihood.loss": "preference_loss",
     "likelihood.outcomes": "OutcomeModel Outcomes",
+    "llm.best_of": "best_of",
+    "llm.reward_function": "reward_function",
+    "llm.export": "export",
     "llm.reward_model": "RewardModel",
     "llm.train": "train",
     "measures.anchoring": "anchor_to_ratings",
@@ -58,10 +74,20 @@ HOMES = {
     "measures.evaluate": "evaluate",
     "measures.evaluation": "Evaluation",
     "measures.explained_variance": "explained_variance",
+    "relabelling.asking": "Asking",
+    "relabelling.budget": "Budget",
+    "relabelling.judge": "Judge",
+    "relabelling.relabel": "plan_relabelling relabel",
+    "relabelling.result": "Relabelled",
     "report.page": "write_page",
+    "reward_benchmarks.benchmark": "benchmark score_benchmark",
+    "reward_benchmarks.result": "BenchmarkResult",
     "risk": "Risk parse_risk",
     "scores.score_files": "load_scores",
     "scores.scores": "Scores",
+    "shards": "Shard UnmergedError",
+    "serving.options": "ServingOptions",
+    "serving.server": "serve",
 }
 """Where each name of the API lives."""
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}

@@ -1,6 +1,7 @@
 """Where computation runs, and in which precision."""
 
 import ctypes
+import os
 
 import torch
 
@@ -10,9 +11,15 @@ LARGEST_INT = 2**31 - 1
 
 
 def default_device() -> torch.device:
-    """CUDA, else MPS, else the CPU."""
+    """CUDA, else MPS, else the CPU.
+
+    Of several CUDA devices the one that was chosen (`torch.cuda.set_device`), or that of the
+    launcher's `LOCAL_RANK`.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
+        rank = os.environ.get("LOCAL_RANK", "")
+        of_launcher = int(rank) % torch.cuda.device_count() if rank.isdecimal() else 0
+        return torch.device("cuda", torch.cuda.current_device() or of_launcher)
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")

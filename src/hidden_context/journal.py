@@ -32,7 +32,7 @@ class Journal:
         if not end:
             write_jsonl(path, [header])
             return
-        _check_same(path, next(iterate_jsonl(path)), header)
+        check_same(path, next(iterate_jsonl(path)), header)
         with path.open("rb+") as file:
             file.truncate(end)
 
@@ -81,7 +81,12 @@ def _end_of_whole_chunks(path: Path, chunk_size: int) -> int:
     return end
 
 
-def _check_same(path: Path, before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def check_same(path: Path, before: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    """Refuse what is of other work, by the first field that differs.
+
+    Raises:
+        UserError: `before`, what was found at `path`, is not `header`.
+    """
     for name in {**before, **header}:
         if before.get(name) != header.get(name):
             raise UserError(

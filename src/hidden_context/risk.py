@@ -7,11 +7,13 @@
 | `cvar:α` | (1/α) ∫₀^α quantile(q) dq, the mean of that share | Rockafellar and Uryasev (2000) |
 | `lcb:λ` | E[U] − λ std[U], the lower confidence bound | Markowitz (1952) |
 | `entropic:θ` | −log E[exp(−θU)] / θ | Föllmer and Schied (2002) |
+| `kl:β` | −β log E[exp(−U/β)], which is `entropic` with θ = 1/β | Hahami and others (2026) |
 | `prob_below:u` | −P(U ≤ u); minus, so that more is better | Roy (1952) |
 | `worst_context` | utility in the context that likes the response least | Wald (1945) |
 
-α is in (0, 1), λ ≥ 0, θ > 0 (1/utility), u any utility. All but `prob_below`, which is in [-1, 0],
-are in units of utility. `worst_context` needs a family with contexts that responses share.
+α is in (0, 1), λ ≥ 0, θ > 0 (1/utility), β > 0 and u any (utility). All but `prob_below`, which is
+in [-1, 0], are in units of utility. `worst_context` needs a family with contexts that responses
+share. β is the coefficient of the KL penalty under which the reward is optimised: docs/optimise.md.
 """
 
 import math
@@ -39,6 +41,10 @@ class Measure:
     """What that number may be, for messages."""
     accepts: Callable[[float], bool] | None = None
     """Whether a finite number can be used; None: none can."""
+    in_old_units: Callable[[float, float, float], float] = lambda number, slope, intercept: number
+    """From a number for slope · U + intercept, and these two, to the number that does so for U."""
+    is_utility: bool = True
+    """Whether the reward is in units of utility."""
 
 
 LEVEL = "a level above 0 and below 1", lambda level: 0 < level < 1
@@ -58,12 +64,22 @@ MEASURES: dict[str, Measure] = {
         lambda utility, risk_aversion: utility.entropic(risk_aversion),
         "a finite number above 0",
         lambda risk_aversion: risk_aversion > 0,
+        lambda risk_aversion, slope, _: risk_aversion * slope,
+    ),
+    "kl": Measure(
+        "kl:0.1",
+        lambda utility, penalty: utility.entropic(1 / penalty),
+        "a finite number above 0 whose inverse is finite",
+        lambda penalty: penalty > 0 and math.isfinite(1 / penalty),
+        lambda penalty, slope, _: penalty / slope,
     ),
     "prob_below": Measure(
         "prob_below:-1.5",
         lambda utility, threshold: -utility.cdf(threshold),
         "a finite utility",
         lambda _: True,
+        lambda threshold, slope, intercept: (threshold - intercept) / slope,
+        is_utility=False,
     ),
     "worst_context": Measure("worst_context", lambda utility, _: utility.worst_context),
 }
@@ -114,7 +130,21 @@ class Risk:
         """
         return MEASURES[self.name].reward(utility, self.parameter)
 
+    def of_mapped(self, utility: UtilityDistribution, slope: float, intercept: float) -> Array:
+        """The reward of slope · U + intercept, shape `(*batch,)`; the slope is above 0.
 
+        Raises:
+            UserError: See `__call__`; or the number is none that U can have, at such a slope.
+        """
+        measure, number = MEASURES[self.name], self.parameter
+        if number is not None:
+            number = measure.in_old_units(number, slope, intercept)
+        reward = Risk(self.name, number)(utility)
+        return slope * reward + intercept if measure.is_utility else reward
+
+
+NUM_TRIED = 256
+"""Random outputs on which linearity is tried."""
 MEAN = Risk("mean")
 PAPER_RISK = Risk("quantile", 0.01)
 """The paper's risk-averse measure."""
@@ -168,6 +198,28 @@ def reward_function(family: Family[Any], risk: Risk) -> Callable[[Array], Array]
     """
     check_supported(risk, family)
     return partial(_reward, family, risk)
+
+
+def linear_weights(family: Family[Any], risk: Risk) -> np.ndarray | None:
+    """Weights w with reward = w · raw outputs; None where the reward is not linear in them.
+
+    Found by evaluation, so that it holds for every family and risk: the weights are the rewards of
+    the unit vectors, and predict those of random outputs of all magnitudes to 1e-9 of their size.
+
+    Returns:
+        Shape `(num_outputs,)`.
+
+    Raises:
+        UserError: The family does not have this risk.
+    """
+    reward = reward_function(family, risk)
+    weights = np.round(np.asarray(reward(np.eye(family.num_outputs)), np.float64), 9)
+    generator = np.random.default_rng(0)
+    size = 10.0 ** np.linspace(-2, 2, NUM_TRIED)[:, None]
+    raw = size * generator.standard_normal((NUM_TRIED, family.num_outputs))
+    error = np.abs(np.asarray(reward(raw)) - raw @ weights)
+    is_linear = bool((error <= 1e-9 * (1 + np.abs(raw).max(-1))).all())
+    return weights if is_linear and weights.any() else None
 
 
 def _reward(family: Family[Any], risk: Risk, raw: Array) -> Array:

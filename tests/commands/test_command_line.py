@@ -248,9 +248,13 @@ def test_a_flag_is_not_guessed_from_its_beginning() -> None:
     assert "did you mean --limit" in refusal(["--model_name=gpt2", "--lim=3"])
 
 
-def test_the_nearest_name_is_given_however_far() -> None:
+def test_only_a_name_that_is_near_is_given() -> None:
     assert nearest_name("trian", ["train", "score"]) == "train"
-    assert nearest_name("zzz", ["train"]) == "train"
+    assert nearest_name("--lim", ["--limit"]) == "--limit"
+    assert nearest_name("--report_to", ["--eval_first_step", "--report"]) == "--report"
+    assert nearest_name("--report_to", ["--eval_first_step"]) is None
+    assert nearest_name("zzz", ["train"]) is None
+    assert "unknown flag --zzz; see train --help" in refusal(["--model_name=gpt2", "--zzz=1"])
 
 
 # Help

@@ -403,22 +403,6 @@ def test_a_schedule_of_the_trainer_is_followed(tmp_path: Path, llama: Path, data
     assert 5e-4 <= rates[-1] < rates[-2] < rates[-3] < 1e-3
 
 
-@pytest.mark.parametrize("command", ["evaluate", "score"])
-def test_one_of_several_processes_is_refused_at_the_start(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
-):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    flags: dict[str, list[object]] = {
-        "evaluate": ["--reward_model_checkpoint=a", f"--output={tmp_path / 'out'}"],
-        "score": ["--input=in.jsonl", f"--output={tmp_path / 'out'}"],
-    }
-    models = ["--reward_model_checkpoints", "a", "--reward_model_names", "a"]
-    status, _, error = run(command, *flags[command], *(models if command == "score" else ()))
-    assert status == 2
-    assert error.startswith("error: this is one of 2 processes (WORLD_SIZE)")
-    assert not list(tmp_path.iterdir())
-
-
 def test_data_without_a_test_split_say_what_to_do(
     tmp_path: Path, llama: Path, data: Path, run: Run
 ):

@@ -19,6 +19,18 @@ from hidden_context.commands.cli import main
 for command in json.load(open(sys.argv[1])):
     assert main(command) == 0, command
 """
+EQUAL = {
+    "base": ["--reward_model_type=base"],
+    "variance_penalty": [
+        "--reward_model_type=mean_and_variance",
+        "--variance_penalty=1",
+        "--gradient_accumulation_steps=2",
+        "--center_rewards_coefficient=0.1",
+    ],
+    "batch_entropy": ["--reward_model_type=categorical", "--entropy=batch", "--entropy_coeff=1"],
+    "rankings": ["--reward_model_type=mean_and_variance", "--variance_penalty=1"],
+}
+"""Families with terms of a whole batch, and rankings of different lengths."""
 FAMILIES = {"shared_prefix": "categorical", "padded": "categorical", "votes": "mean_and_variance"}
 
 
@@ -41,6 +53,24 @@ def flags(folder: Path, name: str, out: Path, *more: str) -> list[str]:
     ]
 
 
+def equal_flags(folder: Path, name: str, out: Path, each: int) -> list[str]:
+    """A run whose last batch is smaller, and whose evaluation's is; `each` a process."""
+    kind = "rankings" if name == "rankings" else "uneven"
+    return [
+        "train",
+        f"--model_name={tiny_model()}",
+        f"--data_path={folder / kind}.jsonl",
+        f"--eval_data_path={folder / kind}.jsonl",
+        f"--output_dir={out}",
+        "--learning_rate=0.01",
+        "--logging_steps=1",
+        "--disable_dropout",
+        f"--per_device_train_batch_size={each}",
+        f"--per_device_eval_batch_size={each}",
+        *EQUAL[name],
+    ]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes make of plain comparisons with either batching, and of votes."""
@@ -54,7 +84,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for row in votes:
         row["response_a"], row["response_b"] = row.pop("chosen"), row.pop("rejected")
     write_jsonl(folder / "votes.jsonl", votes)
-    commands = [
+    write_jsonl(folder / "uneven.jsonl", rows[:21])
+    ranked = [
+        {"prompt": row["prompt"], "responses": [row["chosen"], " b", row["rejected"]][index % 2 :]}
+        for index, row in enumerate(rows[:11])
+    ]
+    write_jsonl(
+        folder / "rankings.jsonl",
+        [{**row, "ranking": [*range(len(row["responses"]))]} for row in ranked],
+    )
+    commands = [equal_flags(folder, name, folder / f"equal-{name}", 4) for name in EQUAL]
+    commands += [
         flags(
             folder,
             name,
@@ -99,3 +139,17 @@ def test_two_processes_learn_what_one_does(folder: Path, tmp_path: Path):
     )
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert ours != pytest.approx([0.5], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", list(EQUAL))
+def test_two_batches_of_four_are_one_of_eight(folder: Path, tmp_path: Path, name: str):
+    """Losses, rates and gradients of each step, and the evaluation, to 1e-5."""
+    assert main(equal_flags(folder, name, tmp_path / "one", 8)) == 0
+    one, two = (record(out) for out in (tmp_path / "one", folder / f"equal-{name}"))
+    steps = [[line for line in each["history"] if "loss" in line] for each in (one, two)]
+    assert len(steps[0]) == len(steps[1]) > 1
+    for ours, theirs in zip(*steps, strict=True):
+        for measure in ("loss", "grad_norm", "accuracy", "margin"):
+            assert ours[measure] == pytest.approx(theirs[measure], abs=1e-5), measure
+    for measure in ("eval_loss", "eval_nll", "eval_accuracy"):
+        assert one["metrics"][measure] == pytest.approx(two["metrics"][measure], abs=1e-5)

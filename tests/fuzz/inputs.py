@@ -9,6 +9,7 @@ from typing import Any
 
 import page_samples
 import torch
+from reward_benchmarks.made_rows import ROWS as BENCHMARKS
 from tiny_models import tiny_model
 
 from hidden_context.distributions import Categorical, Normal, Point
@@ -116,7 +117,18 @@ def _data(root: Path) -> list[Input]:
     write_jsonl(root / "data" / "responses.jsonl", RESPONSES)
     models = ("--reward_model_checkpoints", f"{root}/models/full", "--reward_model_names", "x")
     score = ("score", "--input={}/responses.jsonl", f"--output={{}}/{out}", *models)
-    return [*inputs, *[Input("data file", "data", "responses.jsonl", score, out)] * 3]
+    best_of = ("best-of", *score[1:4], models[1])
+    inputs += [
+        Input("data file", "data", "responses.jsonl", command, out)
+        for command in (score, score, score, best_of)
+    ]
+    for name in ("rewardbench2", "rm-bench", "judgebench"):
+        write_jsonl(root / "data" / f"{name}.jsonl", BENCHMARKS[name]()[-4:])
+        data = (f"--data_path={{}}/{name}.jsonl", "--output_dir={}/out")
+        command = ("benchmark", name, f"{root}/models/full", *data)
+        scores = f"out/{name}/scores/full.jsonl"
+        inputs.append(Input("data file", "data", f"{name}.jsonl", command, scores))
+    return inputs
 
 
 def _results(root: Path) -> list[Input]:
@@ -185,6 +197,10 @@ def _flags(root: Path) -> list[Input]:
         "score": (
             *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl", "--risk", "mean"),
             *("--reward_model_checkpoints", model, "--reward_model_names", "x"),
+        ),
+        "best-of": (
+            *(f"--input={root}/data/responses.jsonl", "--output={}/out.jsonl"),
+            *("--rule=reference", "--reference=1", "--reward_model_checkpoints", model, model),
         ),
         "summarize": (f"--data_dir={root}/results", "--risk", "cvar:0.1", "--curves=lcb"),
         "aggregate": (f"--input={data}", *RULES),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from judge_server import Reply, honest, judge_server
 from kill.run_and_kill import Scene, finish, make_room, start
 from saved_results import write_audit, write_data_dir
 from tiny_models import save_tiny_model
@@ -43,6 +44,19 @@ def responses(number: int) -> list[dict[str, Any]]:
     """Prompts with a safe and an unsafe response."""
     return [
         {"prompt": f"Human: {WORDS[index % 8]} {index}?\n\nAssistant:", "responses": [" no", " ok"]}
+        for index in range(number)
+    ]
+
+
+def styled(number: int) -> list[dict[str, Any]]:
+    """Rows of RM-Bench."""
+    return [
+        {
+            "prompt": f"Human: {WORDS[index % 8]} {index}?\n\nAssistant:",
+            "chosen": [" yes", " yes, rise", " yes, rise and bake"],
+            "rejected": [" no", " no, salt", " no, salt and water"],
+            "domain": ("chat", "code", "math", "safety-refuse")[index % 4],
+        }
         for index in range(number)
     ]
 
@@ -86,6 +100,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
     write_jsonl(inputs / "train.jsonl", rows(32, 1))
     write_jsonl(inputs / "test.jsonl", rows(12, 2))
     write_jsonl(inputs / "responses.jsonl", responses(60))
+    write_jsonl(inputs / "rm_bench.jsonl", styled(20))
     training, trained = train(inputs), folder / "trained"
     assert finish(start(training, make_room(training, trained))) == 0
     results = folder / "results"
@@ -93,17 +108,21 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
     write_audit(results)
     write_data_dir(results / "data", ("base", "categorical", "shared_context"))
     (empty := folder / "empty").mkdir()
-    with _server() as url:
+    with _server() as url, judge_server() as judge:
+        judge.answer = lambda body, _: Reply(honest(body).body, delay=PAUSE)
         made = [
             training,
             train(inputs, "--use_peft=false", name="train in full"),
             _evaluate(trained),
             _score(trained),
+            _benchmark(trained),
+            _best_of(trained),
             _audit(inputs),
             Scene("summarize", results, ["summarize", "--data_dir=data", "--json"]),
             Scene("report", results, ["report", "audit", "--out=page.html", "--figures=figures"]),
             _download(empty, url),
             _demo(empty),
+            _relabel(inputs, judge.url),
         ]
         yield {scene.name: scene for scene in made}
 
@@ -119,6 +138,19 @@ def _score(trained: Path) -> Scene:
     flags = ["--input=responses.jsonl", "--output=scores/s.jsonl"]
     flags += ["--reward_model_checkpoints", "out", "out", "--reward_model_names", "a", "b"]
     return Scene("score", trained, ["score", *flags], prepare=small_chunks, says_the_same=False)
+
+
+def _benchmark(trained: Path) -> Scene:
+    flags = ["rm-bench", "out", "--data_path=rm_bench.jsonl", "--risk=quantile:0.01"]
+    return Scene(
+        "benchmark", trained, ["benchmark", *flags], prepare=small_chunks, says_the_same=False
+    )
+
+
+def _best_of(trained: Path) -> Scene:
+    flags = ["--input=responses.jsonl", "--output=best/b.jsonl", "--rule=borda"]
+    flags += ["--reward_model_checkpoints", "out", "out"]
+    return Scene("best-of", trained, ["best-of", *flags], prepare=small_chunks, says_the_same=False)
 
 
 def _audit(inputs: Path) -> Scene:
@@ -137,6 +169,12 @@ def _demo(empty: Path) -> Scene:
     flags += ["--pretrain_steps=2", "--batch_size=32"]
     ignored = frozenset(["log.txt"])
     return Scene("demo", empty, ["demo", *flags], ignored=ignored, says_the_same=False)
+
+
+def _relabel(inputs: Path, url: str) -> Scene:
+    flags = ["--data_path=train.jsonl", "--out=labels", "--judge=judge", f"--base_url={url}"]
+    flags += ["--api_key_env=none", "--concurrency=1", "--votes=2"]
+    return Scene("relabel", inputs, ["relabel", *flags], says_the_same=False)
 
 
 class _Published(BaseHTTPRequestHandler):

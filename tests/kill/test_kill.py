@@ -29,10 +29,13 @@ OUTPUTS = {
     "train": "--output_dir=locked/out",
     "evaluate": "--output=locked/scores.jsonl",
     "score": "--output=locked/scores.jsonl",
+    "benchmark": "--output_dir=locked/benchmarks",
+    "best-of": "--output=locked/best.jsonl",
     "audit": "--out=locked/audit",
     "report": "--out=locked/page.html",
     "download": "--to=locked/data",
     "demo": "--out_dir=locked/demo",
+    "relabel": "--out=locked/labels",
 }
 """Commands that write, and where to in a folder that is not to be written to."""
 NONE = {"missing": [], "other": [], "left over": []}
@@ -49,13 +52,16 @@ def wholes(
     all_scenes: dict[str, Scene], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Whole]:
     folder = tmp_path_factory.mktemp("whole")
-    names = ("train", "score", "download")
+    names = ("train", "score", "download", "relabel")
     return {name: run_whole(all_scenes[name], folder / name) for name in names}
 
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("train", 0), ("score", 0), ("score", 1), ("score", 2), ("download", 0), ("download", 1)],
+    [
+        *(("train", 0), ("score", 0), ("score", 1), ("score", 2), ("download", 0)),
+        *(("download", 1), ("relabel", 0)),
+    ],
 )
 def test_a_killed_command_ends_as_if_unbroken(
     name: str, seed: int, all_scenes: dict[str, Scene], wholes: dict[str, Whole], tmp_path: Path

@@ -10,38 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from tiny_checkpoints import CPU, make
 from tiny_models import tiny_model
 
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.distributions import FAMILIES, Normal, SharedContext
 from hidden_context.errors import UserError
-from hidden_context.llm.adapters import with_adapters
-from hidden_context.llm.backbone import load_backbone, load_tokenizer
-from hidden_context.llm.checkpoint import save_record
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.risk import parse_risk
 
-CPU: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
 PROMPTS = ["Human: bread? Assistant:", "Human: water? Assistant:"]
 RESPONSES = [[" flour", " no", " yeast and salt"], [" a", " b, please", " c"]]
-
-
-def make(folder: Path, architecture: str = "llama", family: Any = None, **how: Any) -> RewardModel:
-    """A checkpoint with random weights, an adapter unless `full`."""
-    family = family or Normal()
-    torch.manual_seed(1)
-    name = str(tiny_model(architecture))
-    model = load_backbone(name, family.num_outputs, dtype=torch.float32)
-    model = model if how.get("full") else with_adapters(model)
-    for weight in model.parameters():
-        if weight.requires_grad:
-            torch.nn.init.normal_(weight, std=0.3)
-    model.save_pretrained(folder)
-    if how.get("full"):
-        load_tokenizer(name).save_pretrained(folder)
-    save_record(folder, family=family, model_name=name)
-    return RewardModel.from_pretrained(folder, **CPU)
 
 
 @pytest.fixture(scope="module")

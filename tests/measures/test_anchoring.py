@@ -8,6 +8,7 @@ from hidden_context.distributions.normal import NormalUtility
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_ratings, anchor_to_unit_variance
 from hidden_context.measures.explained_variance import explained_variance
+from hidden_context.risk import parse_risk
 
 MEAN = np.array([-1.0, 0.5, 2.0, 2.5])
 STD = np.array([0.5, 1.0, 0.2, 0.7])
@@ -75,3 +76,15 @@ def test_one_number_has_no_scale() -> None:
         anchor_to_unit_variance([2.0, 2.0], [0.0, 0.0])
     with pytest.raises(UserError, match="0 or more"):
         anchor_to_unit_variance([2.0, 1.0], [0.0, -1.0])
+
+
+@pytest.mark.parametrize("text", ["mean", "quantile:0.1", "kl:0.5", "entropic:2", "prob_below:2"])
+def test_rewards_in_ratings_do_not_depend_on_the_scale_that_a_model_has_learned(text: str) -> None:
+    ratings = [1.0, 2.0, 2.5, 5.0]
+    once, moved = (
+        anchor_to_ratings(scale * MEAN, ratings).reward(
+            NormalUtility(scale * MEAN, scale * STD, "probit"), parse_risk(text)
+        )
+        for scale in (1.0, 7.0)
+    )
+    np.testing.assert_allclose(moved, once)

@@ -18,7 +18,7 @@ from hidden_context.distributions import (
     QuantileFunction,
     SharedContext,
 )
-from hidden_context.report.examples import Kind, examples_of, is_scalar_family
+from hidden_context.report.examples import Kind, examples_of
 from hidden_context.scores.score_files import load_scores
 
 CONTESTED, CERTAIN, DISAGREE = (
@@ -108,9 +108,9 @@ def test_a_scalar_family_has_the_closest_and_the_most_decided(tmp_path: Path):
 
 
 def test_only_the_scalar_family_and_a_single_context_have_no_spread():
-    assert is_scalar_family(Point())
-    assert is_scalar_family(SharedContext(num_contexts=1))
-    assert not any(map(is_scalar_family, DISTRIBUTIONAL))
+    assert Point().is_scalar
+    assert SharedContext(num_contexts=1).is_scalar
+    assert not any(family.is_scalar for family in DISTRIBUTIONAL)
 
 
 def test_a_first_row_of_equal_responses_does_not_make_a_family_scalar(tmp_path: Path):

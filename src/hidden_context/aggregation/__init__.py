@@ -4,6 +4,7 @@ from hidden_context.aggregation.evidence import (
     Evidence,
     evidence_from_comparisons,
     evidence_from_contexts,
+    evidence_from_models,
     evidence_from_outputs,
 )
 from hidden_context.aggregation.rule_table import RULES, Rule
@@ -28,6 +29,7 @@ __all__ = [
     "copeland",
     "evidence_from_comparisons",
     "evidence_from_contexts",
+    "evidence_from_models",
     "evidence_from_outputs",
     "expected_utility",
     "learned_support",

@@ -90,7 +90,7 @@ def disagreements(decisions: Sequence[Decision], rules: Sequence[str]) -> list[D
 
 
 def most_different(decisions: Sequence[Decision], number: int) -> list[Decision]:
-    """At most `number`: those with no common winner first, then others that differ, then the rest."""
+    """At most `number`: those with no common winner first, then others that differ, then all."""
 
     def agreement(decision: Decision) -> tuple[bool, bool]:
         return not decision.has_no_common_winner, not decision.differs

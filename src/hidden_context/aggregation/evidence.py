@@ -85,6 +85,30 @@ def evidence_from_outputs(
     )
 
 
+def evidence_from_models(
+    families: Sequence[Family[Any]], raw: Sequence[Array], *, reference: int | None = None
+) -> Evidence:
+    """Evidence from several models, each of which is a group; all groups count alike.
+
+    Utilities of different models have no common scale, so a group's utility is its Borda count, by
+    its own P(i ≻ j); support is the mean over the models.
+
+    Args:
+        families: How the outputs of each model are read.
+        raw: Its raw outputs of the same K responses, shape `(K, num_outputs)`.
+        reference: Index of the alternative that others are measured against.
+    """
+    by_model = np.stack(
+        [np.asarray(learned_support(*one)) for one in zip(families, raw, strict=True)]
+    )
+    return Evidence(
+        support=by_model.mean(0),
+        group_utility=rules.borda_count(by_model),
+        group_support=by_model,
+        reference=reference,
+    )
+
+
 def evidence_from_comparisons(
     first: Sequence[int],
     second: Sequence[int],

@@ -23,6 +23,7 @@ from hidden_context.audits.result import (
     Chosen,
     RepresentationRecord,
 )
+from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
@@ -35,10 +36,13 @@ from hidden_context.measures.matched_size import match_sizes
 from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.score_files import write_scores
 from hidden_context.scores.scores import row_of_pair
+from hidden_context.shards import Shard
 
 QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 """Levels that the score files hold for each response."""
 FAMILIES = ("base", "mean_and_variance", "categorical")
+NOT_RECORDED = ("data", "progress", "shard")
+"""Arguments of `audit` that are not options, or on which no result depends."""
 AUDIT_MEASURES = tuple(name for name in MEASURES if name != "entropy")
 """Entropy is quadratic in the responses of a prompt."""
 
@@ -82,6 +86,7 @@ def audit(
     memory: float = 4.0,
     cache_dir: Path | str | None = None,
     out: Path | str | None = None,
+    shard: Shard | None = None,
     progress: bool = False,
 ) -> AuditResult:
     """Ask preference data whether they have hidden context; print the result to read the answers.
@@ -104,12 +109,15 @@ def audit(
         memory: Gigabytes that the vectors may take; what does not fit is read from the cache again.
         cache_dir: Folder that keeps the states of texts; if None, with Hugging Face's cache.
         out: Folder that receives audit.json and the scored rows; if None, nothing is written.
+        shard: The share of the texts that this process reads, if several audit the same data with
+            one `cache_dir`; one of them has the result.
         progress: Show bars.
 
     Raises:
         UserError: An option cannot be, or the data are too few or say nothing.
+        UnmergedError: The share of this process is done, and another one has the result.
     """
-    config = {name: value for name, value in locals().items() if name not in ("data", "progress")}
+    config = {name: value for name, value in locals().items() if name not in NOT_RECORDED}
     _check(config)
     names = dict.fromkeys(["base", *families])
     chosen = tuple(map(make_family, names))
@@ -117,10 +125,16 @@ def audit(
     broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
     cache = StateCache(cache_dir, representation)
     by_name = {"data": data} if isinstance(data, Comparisons) else data
+    shared: Mapping[str, Mapping[str, int]] = {}
+    if shard is not None and shard.count > 1:
+        shared = read_shared(by_name, broken, cache, shard, progress=progress)
     sets = [
         prepare(name, comparisons, cache, broken, memory=memory, progress=progress)
         for name, comparisons in by_name.items()
     ]
+    for prepared in sets:
+        for count, number in shared.get(prepared.name, {}).items():
+            prepared.table.counts[count] += number
     config = _recordable(config, representation)
     plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config)
     return _audited(sets, plan, representation)

@@ -14,6 +14,7 @@ from hidden_context.audits.comparison_table import DIGEST, Reads
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write
+from hidden_context.shards import Shard
 
 TEXTS_A_CHUNK = 512
 DIGEST_BYTES = np.dtype(DIGEST).itemsize
@@ -64,7 +65,8 @@ class StateCache:
 
     A file holds the digests of some texts, then their states. Its name is the digest of its
     content, so that damage shows, and it is renamed to it when it is whole: a kill loses at most
-    one chunk, and processes that add at the same time do not disturb each other.
+    one chunk, and processes that add at the same time do not disturb each other. Which texts are
+    read together does not depend on how many processes share them.
     """
 
     def __init__(self, folder: Path | str | None, representation: Representation) -> None:
@@ -82,6 +84,8 @@ class StateCache:
         self.representation = representation
         self._digests: dict[Path, np.ndarray] = {}
         self._damaged: set[Path] = set()
+        self._num_chunks = 0
+        self._of_others: set[bytes] = set()
         self._look()
 
     @property
@@ -98,40 +102,50 @@ class StateCache:
         return np.where(self._sorted[place] == digests, self._order[place], -1)
 
     def add(
-        self, texts: Iterable[tuple[bytes, Text]], *, total: int, progress: bool = False
+        self,
+        texts: Iterable[tuple[bytes, Text]],
+        *,
+        total: int,
+        shard: Shard | None = None,
+        progress: bool = False,
     ) -> int:
         """Compute the states of texts that are not there yet; returns how many that were.
 
         Args:
             texts: Digest and text, in any order, equal ones as often as they come.
             total: How many, for the progress bar.
-            progress: Show one.
+            shard: The share of this process, if there are others that add the same.
+            progress: Show a bar.
 
         Raises:
             UserError: Something is missing and the folder cannot be written to.
         """
         self._look()
-        num_added = 0
+        num_added, shard = 0, shard or Shard()
         bar = tqdm(texts, total=total, desc="reading texts", unit="text", disable=not progress)
-        missing = self._missing(bar)
+        distinct = _distinct(bar)
         try:
-            while chunk := dict(islice(missing, TEXTS_A_CHUNK)):
-                self._write(b"".join(chunk), self._states_of([*chunk.values()]))
-                num_added += len(chunk)
+            while chunk := dict(islice(distinct, TEXTS_A_CHUNK)):
+                missing = self._missing(chunk)
+                self._num_chunks += 1
+                if not shard.has(self._num_chunks - 1):
+                    self._of_others.update(missing)
+                elif missing:
+                    self._write(b"".join(missing), self._states_of([*missing.values()]))
+                    num_added += len(missing)
         finally:
             bar.close()
             self._look()
         return num_added
 
-    def _missing(self, texts: Iterable[tuple[bytes, Text]]) -> Iterator[tuple[bytes, Text]]:
-        seen: set[bytes] = set()
-        texts = iter(texts)
-        while block := list(islice(texts, TEXTS_A_CHUNK)):
-            rows = self.rows_of(np.frombuffer(b"".join(digest for digest, _ in block), DIGEST))
-            for (digest, text), row in zip(block, rows, strict=True):
-                if row < 0 and digest not in seen:
-                    seen.add(digest)
-                    yield digest, text
+    def _missing(self, chunk: Mapping[bytes, Text]) -> dict[bytes, Text]:
+        """What of a chunk was not there at the start, and is not what other processes add."""
+        rows = self.rows_of(np.frombuffer(b"".join(chunk), DIGEST))
+        return {
+            digest: text
+            for (digest, text), row in zip(chunk.items(), rows, strict=True)
+            if row < 0 and digest not in self._of_others
+        }
 
     def _states_of(self, texts: Sequence[Text]) -> np.ndarray:
         name, shape = self.representation.name, (len(texts), self.representation.width)
@@ -181,6 +195,15 @@ class StateCache:
         digests = np.concatenate([np.empty(0, DIGEST), *self._digests.values()])
         self._order = np.argsort(digests, kind="stable")
         self._sorted = digests[self._order]
+
+
+def _distinct(texts: Iterable[tuple[bytes, Text]]) -> Iterator[tuple[bytes, Text]]:
+    """Each text where it comes first."""
+    seen: set[bytes] = set()
+    for digest, text in texts:
+        if digest not in seen:
+            seen.add(digest)
+            yield digest, text
 
 
 def _name(content: bytes) -> str:

@@ -31,7 +31,7 @@ class Config:
     incomplete: Literal["leave_out", "keep"] = "leave_out"
     """Prompts with pairs that were never compared; kept, rules go by the pairs that were."""
     show: int = 3
-    """Prompts whose rankings to show: those with no common winner first, then others that differ."""
+    """Prompts whose rankings to show, first those where winners differ most."""
     json: bool = False
     """Print JSON, to full precision."""
 

@@ -59,17 +59,21 @@ class Config:
     """Folder that keeps the states of texts; if not given, with Hugging Face's cache."""
     out: Path = Path("audit_output")
     """Folder that receives audit.json, the scored rows and report.html."""
+    shard: str | None = None
+    """Share of the texts to read, such as 2/8; if not given, that of a Slurm array, or all."""
 
 
 def run(config: Config) -> None:
     """Load, audit, write the page, print."""
     from hidden_context.audits.audit import audit
+    from hidden_context.commands.scoring_flags import shard_of
     from hidden_context.report.page import write_page
 
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
     options = {name: value for name, value in vars(config).items() if name not in OF_DATA}
-    result = audit(_load(config), model=options.pop("model_name"), progress=True, **options)
+    model, shard = options.pop("model_name"), shard_of(options.pop("shard"))
+    result = audit(_load(config), model=model, shard=shard, progress=True, **options)
     for audited in result.sets:
         print(f"{audited.name}: {_counted(audited.counts)}")
     print(f"\n{result}")

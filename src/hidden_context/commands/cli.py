@@ -13,13 +13,19 @@ COMMANDS = {
     "train": "train a reward model on preference data",
     "evaluate": "score the comparisons of a preference data set",
     "score": "score any responses to prompts, such as jailbreaks",
+    "serve": "rewards over HTTP, for trainers and others",
+    "benchmark": "RewardBench 1 and 2, RM-Bench, JudgeBench, by their own rules",
+    "best-of": "the best of several responses to each prompt, by a risk or a rule",
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
+    "relabel": "new labels for pairs, by a language model that judges",
     "aggregate": "where rules of social choice have different winners",
+    "merge": "add a checkpoint's adapters to the weights of its backbone",
+    "export": "a model of one reward, or of all outputs, for transformers and other tools",
     "download": "fetch the published data and models",
 }
-"""What each command does; its module has the same name, and `main(argv)`."""
+"""What each command does; its module has the same name, with _ for -, and `main(argv)`."""
 
 
 def usage() -> str:
@@ -41,12 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return with_exit_status(lambda: print(usage())) or (0 if arguments else 2)
     if arguments[0] == "--version":
         return with_exit_status(lambda: print(__version__))
-    name, *flags = arguments
+    name, *flags = arguments[0].replace("_", "-"), *arguments[1:]
     if name not in COMMANDS:
-        nearest = nearest_name(name, COMMANDS)
-        print(f"error: unknown command {name}; did you mean {nearest}?", file=sys.stderr)
+        nearest = nearest_name(name.lstrip("-"), COMMANDS)
+        hint = f"did you mean {nearest}?" if nearest else "see hidden-context --help."
+        print(f"error: unknown command {name}; {hint}", file=sys.stderr)
         return 2
-    return import_module(f"hidden_context.commands.{name}").main(flags)
+    return import_module(f"hidden_context.commands.{name.replace('-', '_')}").main(flags)
 
 
 if __name__ == "__main__":

@@ -20,17 +20,22 @@ import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from configparser import ConfigParser
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
 from hidden_context.errors import UserError
+from hidden_context.shards import UnmergedError
 
 ConfigT = TypeVar("ConfigT")
 
 CONFIG_FLAG = "--config"
+ALL = "all"
+"""`--help all` shows what is passed on to libraries too, for which they are imported."""
+LIKE = 0.7
+"""How much of a name must be like another (difflib's ratio) to be what was meant."""
 
 
 def command(
@@ -49,13 +54,21 @@ def run_command(
 ) -> int:
     """Parse and run; see `with_exit_status`.
 
-    What the library logs is printed, and a warning is one line on stderr.
+    What the library logs is printed, and a warning is one line on stderr. Of processes that share
+    work, one that has done its share while others have not ends well, and says so.
     """
 
     def parse_and_run() -> int | None:
-        config = parse(config_class, sys.argv[1:] if argv is None else argv, prog=prog)
-        with _shown():
-            return run(config)
+        given = list(sys.argv[1:] if argv is None else argv)
+        if given in (["--help", ALL], [f"--help={ALL}"]):
+            return print(full_help(config_class, prog=prog))
+        config = parse(config_class, given, prog=prog)
+        with _only_of_first_process(), _shown():
+            try:
+                return run(config)
+            except UnmergedError as unmerged:
+                print(unmerged)
+                return None
 
     return with_exit_status(parse_and_run)
 
@@ -172,6 +185,19 @@ def _say(line: str) -> None:
 
 
 @contextmanager
+def _only_of_first_process() -> Iterator[None]:
+    """Of the processes that a launcher such as torchrun started, let the first alone print.
+
+    Errors and warnings, which are on stderr, are shown of all.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+@contextmanager
 def _shown() -> Iterator[None]:
     """Print the log of the library on stdout and its warnings on stderr, a line for each."""
 
@@ -211,25 +237,75 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     )
     given, rest = config_parser.parse_known_args([_with_underscores(token) for token in argv])
     if "config" in given:
-        rest = _file_as_flags(given.config, config_class) + rest
+        rest = _file_as_flags(given.config, config_class, prog) + rest
         _refuse_nul(rest)
-    parser = _parser_for(config_class, prog, config_parser)
+    further = _further_flags(config_class) if _unknown_to(config_class, rest) else ()
+    parser = _parser_for(config_class, prog, config_parser, further)
     values, unknown = parser.parse_known_args(rest)
     if unknown and not unknown[0].startswith("-"):
         parser.error(f"unexpected argument {unknown[0]!r}")
     if unknown:
-        flags = [CONFIG_FLAG, *(f"--{name}" for name in vars(values))]
-        raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags))
-    for name, hint in typing.get_type_hints(config_class).items():
-        kinds = (hint, *typing.get_args(hint))
-        takes_several = any(typing.get_origin(kind) is tuple for kind in kinds)
-        if getattr(values, name) == [] and not takes_several:
+        flags = [option for action in parser._actions for option in action.option_strings]
+        raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags, prog))
+    hints = {**typing.get_type_hints(config_class), **{flag.name: flag.hint for flag in further}}
+    for name, value in vars(values).items():
+        if value == [] and not _takes_several(hints[name]):
             parser.error(f"--{name}: expected one argument")  # argparse reads --flag=-- as no value
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(values).items()
     }
+    names = {flag.name for flag in further}
+    if further:
+        passed = {name: settings.pop(name) for name in names & settings.keys()}
+        settings[_field_of_further(config_class).name] = passed
     return config_class(**settings)
+
+
+class FurtherFlag(NamedTuple):
+    """A flag that is no field of a configuration, but passed on to a library in one of them.
+
+    That field, a mapping, has in its metadata under `further` a function that returns these as
+    tuples; it is called where a flag is not known otherwise, since it may import the library.
+    """
+
+    name: str
+    hint: Any
+    """As of a field; see `_argument_for`."""
+    help: str
+    default: Any
+
+
+def full_help(config_class: type, *, prog: str | None = None) -> str:
+    """What `--help` says, and the flags that are passed on to a library."""
+    parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
+    return _parser_for(config_class, prog, parser, _further_flags(config_class)).format_help()
+
+
+def _field_of_further(config_class: type) -> Any:
+    found = (field for field in dataclasses.fields(config_class) if "further" in field.metadata)
+    return next(found, None)
+
+
+def _further_flags(config_class: type) -> Sequence[FurtherFlag]:
+    field = _field_of_further(config_class)
+    return () if field is None else [FurtherFlag(*each) for each in field.metadata["further"]()]
+
+
+def _names_of(field: dataclasses.Field[Any]) -> list[str]:
+    """The name of a field, and others by which it is known; none of one that is no flag."""
+    return [] if "further" in field.metadata else [field.name, *field.metadata.get("also", ())]
+
+
+def _unknown_to(config_class: type, tokens: Iterable[str]) -> bool:
+    """Whether a token is a flag of no field."""
+    known = {name for field in dataclasses.fields(config_class) for name in _names_of(field)}
+    flags = (token.partition("=")[0] for token in tokens if token.startswith("--"))
+    return any(flag[2:] not in known for flag in flags if flag not in ("--", "--help"))
+
+
+def _takes_several(hint: Any) -> bool:
+    return any(typing.get_origin(kind) is tuple for kind in (hint, *typing.get_args(hint)))
 
 
 def field_help(config_class: type) -> dict[str, str]:
@@ -259,11 +335,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser_for(
-    config_class: type, prog: str | None, config_parser: argparse.ArgumentParser
+    config_class: type,
+    prog: str | None,
+    config_parser: argparse.ArgumentParser,
+    further: Sequence[FurtherFlag] = (),
 ) -> argparse.ArgumentParser:
+    passed = _field_of_further(config_class)
+    title = "" if passed is None else passed.metadata["named"]
     parser = _Parser(
         prog=prog,
         description=inspect.getdoc(config_class),
+        epilog=f"{title}: {prog} --help {ALL}" if title and not further else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         parents=[config_parser],
@@ -271,17 +353,28 @@ def _parser_for(
     sentences = field_help(config_class)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
+        names = _names_of(field)
+        if not names:
+            continue
         options = _argument_for(hints[field.name])
         required = field.default is dataclasses.MISSING
-        shown = "" if required or field.default in (None, ()) else f" (default: {field.default})"
-        options["help"] = (sentences.get(field.name, "") + shown).replace("%", "%%")
-        if field.metadata.get("positional"):  # a tuple without a default
-            options |= {"nargs": "+", "metavar": field.name}
+        options["help"] = _help(sentences.get(field.name, ""), None if required else field.default)
+        if field.metadata.get("positional"):  # without a default
+            options |= {"metavar": field.name} | ({"nargs": "+"} if "nargs" in options else {})
             parser.add_argument(field.name, **options)
         else:
             options |= {"required": required, "default": field.default}
-            parser.add_argument(f"--{field.name}", **options)
+            parser.add_argument(*(f"--{name}" for name in names), **options)
+    group = parser.add_argument_group(title) if further else parser
+    for flag in further:
+        options = _argument_for(flag.hint) | {"default": argparse.SUPPRESS}
+        group.add_argument(f"--{flag.name}", **options, help=_help(flag.help, flag.default))
     return parser
+
+
+def _help(sentence: str, default: Any) -> str:
+    shown = "" if default in (None, (), "") else f" (default: {default})"
+    return (sentence + shown).replace("%", "%%")
 
 
 def _argument_for(hint: Any) -> dict[str, Any]:
@@ -313,16 +406,20 @@ def _with_underscores(token: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
-def nearest_name(given: str, known: Iterable[str]) -> str:
-    """The known name most like the given one."""
-    return difflib.get_close_matches(given, list(known), n=1, cutoff=0.0)[0]
+def nearest_name(given: str, known: Iterable[str]) -> str | None:
+    """The known name most like the given one; none if none is like it, or begins with it."""
+    known = list(known)
+    begin = [name for name in known if len(given.lstrip("-")) > 2 and name.startswith(given)]
+    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=LIKE) or begin), None)
 
 
-def _unknown_name(kind: str, given: str, known: Iterable[str]) -> str:
-    return f"unknown {kind} {given}; did you mean {nearest_name(given, known)}?"
+def _unknown_name(kind: str, given: str, known: Iterable[str], prog: str | None) -> str:
+    nearest = nearest_name(given, known)
+    what_to_do = f"did you mean {nearest}?" if nearest else f"see {prog} --help."
+    return f"unknown {kind} {given}; {what_to_do}"
 
 
-def _file_as_flags(path: Path, config_class: type) -> list[str]:
+def _file_as_flags(path: Path, config_class: type, prog: str | None) -> list[str]:
     """The keys of a YAML file as command-line tokens, so that both are read by the same rules."""
     from hidden_context.records import parse_value
 
@@ -335,13 +432,18 @@ def _file_as_flags(path: Path, config_class: type) -> list[str]:
         raise UserError(
             f"--config {path} holds {type(settings).__name__}; give `key: value` lines."
         )
-    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    names = [str(key).replace("-", "_") for key in settings]
+    fields = {
+        name: field for field in dataclasses.fields(config_class) for name in _names_of(field)
+    }
+    known = [*fields]
+    if not set(names) <= set(known):
+        known += [flag.name for flag in _further_flags(config_class)]
     tokens = []
-    for key, value in settings.items():
-        name = str(key).replace("-", "_")
-        if name not in fields:
-            raise UserError(_unknown_name(f"key in {path}:", str(key), fields))
-        if fields[name].metadata.get("positional"):
+    for name, (key, value) in zip(names, settings.items(), strict=True):
+        if name not in known:
+            raise UserError(_unknown_name(f"key in {path}:", str(key), known, prog))
+        if name in fields and fields[name].metadata.get("positional"):
             raise UserError(f"{name} in {path} has no flag; give it on the command line.")
         if isinstance(value, list) and any(isinstance(item, list) for item in value):
             raise UserError(f"{key} in {path} has a list in its list; give values.")

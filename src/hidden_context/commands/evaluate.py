@@ -1,12 +1,14 @@
 """Score the comparisons of a preference data set with a trained reward model."""
 
+import functools
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.scoring_flags import ScoringFlags
+from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ScoringFlags):
+class Config(SharedScoringFlags):
     """Score the comparisons of a preference data set with a trained reward model."""
 
     reward_model_checkpoint: str
@@ -64,13 +66,18 @@ def run(config: Config) -> None:
     partial = output.with_name(output.name + ".partial")
     (model,) = config.models(records)
     scores = model.score_comparisons(
-        comparisons, partial=partial, progress=True, **config.options()
+        comparisons,
+        partial=partial,
+        shard=config.this_shard(),
+        is_saved=functools.partial(config.is_saved, output),
+        progress=True,
+        **config.options(),
     )
     each_alone = replace(scores, centered_within=np.arange(len(scores)))  # as in training
     metrics = comparison_metrics(each_alone)
-    record = {"config": asdict(config), "metrics": metrics}
+    record = {"config": config.recorded(), "metrics": metrics}
     write_scores(output, [scores], risks=risks, record=record)
-    partial.unlink()
+    shutil.rmtree(partial, ignore_errors=True)  # another process may do so too
     _print(scores, metrics, risks)
     print(f"wrote {output}")
 

@@ -1,21 +1,25 @@
 """Score any responses to prompts with one or more reward models."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import functools
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.scoring_flags import ScoringFlags
+from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
+    from hidden_context.llm.checkpoint import CheckpointRecord
+    from hidden_context.llm.reward_model import RewardModel
     from hidden_context.risk import Risk
     from hidden_context.scores.scores import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ScoringFlags):
+class Config(SharedScoringFlags):
     """Score any responses to prompts with one or more reward models."""
 
     input: Path
@@ -38,40 +42,59 @@ def run(config: Config) -> None:
     from hidden_context.comparisons.responses import account_of_responses, read_responses
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.scores.score_files import OUTPUTS, write_scores
+    from hidden_context.shards import each_merged
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
     print(account_of_responses(rows, source))
-    names = config.reward_model_names
-    partial = {
-        name: config.output.with_name(f"{config.output.name}.{name}.partial") for name in names
-    }
-    scored = []
-    for name, model in zip(names, config.models(records), strict=True):
-        scores = model.score_responses(
-            rows,
-            source,
-            first_turn_on=config.from_first_turn,
-            partial=partial[name],
-            progress=True,
-            **config.options(),
-        )
-        scored.append(replace(scores, name=name, trained_on=name))
-        print(
-            f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
-            f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
-        )
+    scored = each_merged(lambda: _score(config, records, rows))
     overlong = {
         f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
     }
     counts = {"rows": len(rows), "overlong_texts": overlong}
-    record = {"config": asdict(config), "counts": counts}
+    runs = {f"{OUTPUTS}{scores.name}": scores.record["run"] for scores in scored}
+    record = {"config": config.recorded(), "counts": counts, "run": runs}
     write_scores(config.output, scored, risks=risks, record=record)
-    for file in partial.values():
-        file.unlink()
+    for folder in _partial(config).values():
+        shutil.rmtree(folder, ignore_errors=True)  # another process may do so too
     print(f"wrote {config.output}")
     _print_jailbreak_rates(scored, risks)
+
+
+def _score(
+    config: Config, records: "Sequence[CheckpointRecord]", rows: "Collection[Mapping[str, Any]]"
+) -> "Iterator[Callable[[], Scores]]":
+    """What scores with each model; it is loaded when the model before is done with."""
+
+    def score(model: "RewardModel", name: str, folder: Path) -> "Scores":
+        scores = model.score_responses(
+            rows,
+            str(config.input),
+            first_turn_on=config.from_first_turn,
+            partial=folder,
+            shard=config.this_shard(),
+            is_saved=functools.partial(config.is_saved, config.output),
+            progress=True,
+            **config.options(),
+        )
+        print(
+            f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
+            f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
+        )
+        return replace(scores, name=name, trained_on=name)
+
+    named = _partial(config).items()
+    for model, (name, folder) in zip(config.models(records), named, strict=True):
+        yield functools.partial(score, model, name, folder)
+
+
+def _partial(config: Config) -> dict[str, Path]:
+    """Folders that keep what each model has scored."""
+    return {
+        name: config.output.with_name(f"{config.output.name}.{name}.partial")
+        for name in config.reward_model_names
+    }
 
 
 def _print_jailbreak_rates(scored: "Sequence[Scores]", risks: "Sequence[Risk]") -> None:

@@ -1,7 +1,7 @@
 """Train a language model as a reward model on preference data."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +17,11 @@ from hidden_context.records import parse_value
 class Config(TrainingSettings):
     """Train a language model as a reward model of any family on preference data."""
 
-    model_name: str = "gpt2"
+    model_name: str = field(default="gpt2", metadata={"also": ("model_name_or_path",)})
     """Backbone: folder or hub name of any model that AutoModelForSequenceClassification loads."""
-    data_path: str = "Anthropic/hh-rlhf"
+    data_path: str = field(default="Anthropic/hh-rlhf", metadata={"also": ("dataset_name",)})
     """Hub name, folder or file (jsonl, json, csv, perhaps .gz; parquet) of comparisons."""
-    split: str = "train"
+    split: str = field(default="train", metadata={"also": ("dataset_train_split",)})
     """To train on, of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
@@ -29,13 +29,13 @@ class Config(TrainingSettings):
     """Read rows one by one, no more than split and size need: of the hub without the download."""
     datasets: tuple[str, ...] | None = None
     """In place of data_path: several, each {path: ..., weight: ..., split: ...} (see the docs)."""
-    test_size: float | None = None
+    test_size: float | None = field(default=None, metadata={"also": ("test_split_size",)})
     """Evaluate on this share of the training data, or this number, held out by prompt."""
     eval_data_path: str | None = None
     """Where to evaluate, if not on another split of data_path."""
     eval_datasets: tuple[str, ...] | None = None
     """Where to evaluate instead: several, each {name: ..., path: ..., split: ...}."""
-    eval_split: str | None = None
+    eval_split: str | None = field(default=None, metadata={"also": ("dataset_test_split",)})
     """To evaluate on; test if not given."""
     data_subset: Literal["both", "helpful", "harmless"] = "both"
     """Train on comparisons judged by this objective."""
@@ -90,7 +90,7 @@ def run(config: Config) -> None:
         family=family,
         eval_data=eval_data,
         settings=config,
-        config=asdict(config),
+        config=config.to_dict(),
         printing=True,
     )
     if int(os.environ.get("RANK", "0")) == 0:

@@ -113,8 +113,8 @@ def _turn_by_turn(
     ) or not all(map(_is_said, (asked, *responses))):
         raise UserError(
             f"{place}: a response is a list of texts, turn by turn; then the prompt and all "
-            "responses must be lists of as many texts (of several alternatives, as in "
-            "RewardBench 2, make a row of each pair)."
+            "responses must be lists of as many texts (of several alternatives, make a row of each "
+            "pair; RewardBench 2 and RM-Bench are for `hidden-context benchmark`)."
         )
     before = columns.before(row, place)
     opened: Any = [[*before, *interleaved(asked or [], answered)] for answered in responses]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import numpy as np
+
 from hidden_context.distributions.special import Array, as_float
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
@@ -55,6 +57,19 @@ class Family(ABC, Generic[UtilityT]):
     def num_outputs(self) -> int:
         """Width of the model's head."""
         return self.outputs_each * getattr(self, self.size_option, 1)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether its utilities are points, whatever the outputs; told by outputs that differ."""
+        return self.decode(np.arange(float(self.num_outputs))[None]).is_scalar
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name for each output of the head, as other tools show it; `mean` where one is that."""
+        names = [f"output_{number}" for number in range(self.num_outputs)]
+        if self.mean_output is not None:
+            names[self.mean_output] = "mean"
+        return tuple(names)
 
     @property
     def head_scales(self) -> tuple[float, ...]:

@@ -180,6 +180,10 @@ class Categorical(Family[HistogramUtility]):
         check_choice("entropy", self.entropy, ENTROPIES)
         check_choice("moments", self.moments, MOMENTS)
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(f"logit_{number}" for number in range(self.num_atoms))
+
     def _decode(self, raw: Array) -> HistogramUtility:
         return HistogramUtility(log_softmax(raw), self.moments)
 

@@ -179,6 +179,11 @@ class Mixture(Family[MixtureUtility]):
         levels = ((k + 0.5) / self.num_components for k in range(self.num_components))
         return tuple(float(normal_quantile(level)) for level in levels)
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        kinds = ("logit", "mean", "raw_std")
+        return tuple(f"{kind}_{k}" for kind in kinds for k in range(self.num_components))
+
     def _decode(self, raw: Array) -> MixtureUtility:
         k = self.num_components
         means = raw[..., k : 2 * k] + as_array(self.offsets, like=raw)

@@ -123,6 +123,10 @@ class Normal(Family[NormalUtility]):
                 f"correlation is {self.correlation}; give a number between -1 and 1, exclusive."
             )
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("mean", "raw_std")
+
     def _decode(self, raw: Array) -> NormalUtility:
         return NormalUtility(raw[..., 0], as_std(raw[..., 1]), self.link, self.correlation)
 

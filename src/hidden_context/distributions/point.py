@@ -55,6 +55,10 @@ class Point(Family[PointUtility]):
     name: ClassVar[str] = "base"
     mean_output: ClassVar[int | None] = 0
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("reward",)
+
     def _decode(self, raw: Array) -> PointUtility:
         return PointUtility(raw[..., 0])
 

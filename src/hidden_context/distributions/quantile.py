@@ -163,6 +163,10 @@ class QuantileFunction(Family[PiecewiseUniformUtility]):
         if not 0 <= self.lapse <= 1:
             raise UserError(f"lapse is {self.lapse}; give a probability in [0, 1].")
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("mean", *(f"raw_width_{number}" for number in range(self.num_levels - 1)))
+
     def _decode(self, raw: Array) -> PiecewiseUniformUtility:
         width = as_std(raw[..., 1:]) * (math.sqrt(12) / (self.num_levels - 1))
         return PiecewiseUniformUtility(raw[..., 0], width, self.lapse)

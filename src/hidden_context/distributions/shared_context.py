@@ -177,6 +177,11 @@ class SharedContext(Family[SharedContextUtility]):
         """
         return (1.0,) * self.num_contexts + (HEAD_SCALE,) * self.num_contexts
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        kinds = ("utility", "logit")
+        return tuple(f"{kind}_{k}" for kind in kinds for k in range(self.num_contexts))
+
     def _decode(self, raw: Array) -> SharedContextUtility:
         return SharedContextUtility(
             raw[..., : self.num_contexts], log_softmax(raw[..., self.num_contexts :])

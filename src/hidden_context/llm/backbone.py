@@ -20,13 +20,18 @@ from hidden_context.errors import UserError
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
 
+ADAPTER_CONFIG = "adapter_config.json"
+"""File that makes a folder of weights an adapter."""
+
 
 def load_backbone(
     model_name: str,
     num_outputs: int,
     *,
-    dtype: torch.dtype,
+    dtype: torch.dtype | str,
     head_scales: Sequence[float] | None = None,
+    revision: str | None = None,
+    **options: Any,
 ) -> Any:
     """Load `AutoModelForSequenceClassification` with a head of `num_outputs`.
 
@@ -34,12 +39,18 @@ def load_backbone(
     scaled by its number in `head_scales` (`HEAD_SCALE` if not given; see `Family.head_scales`), and
     layers of the head before the last by the largest. `fresh_keys` of the model says which weights
     are new, `replaced_width` which width a head had that was replaced. Decoders pool by attention
-    mask, whatever their pad token is; see `read_in_batches`. No remote code is run.
+    mask, whatever their pad token is; see `read_in_batches`. No remote code is run. `options` are
+    further ones of `from_pretrained`.
 
     Raises:
         UserError: There is no such model, it cannot be loaded or lacks weights of more than its
-            head and pooler, or is of a kind that cannot score texts one by one.
+            head and pooler, is an adapter, or is of a kind that cannot score texts one by one.
     """
+    if (Path(model_name) / ADAPTER_CONFIG).is_file():
+        raise UserError(
+            f"model {model_name} is an adapter, which has no weights of its own backbone; merge it "
+            "(RewardModel.merge, or hidden-context merge), and give what that saves."
+        )
     with opening("model", model_name):
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             model_name,
@@ -47,6 +58,8 @@ def load_backbone(
             dtype=dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            revision=revision or "main",
+            **options,
         )
     if getattr(model.config, "is_encoder_decoder", False):
         raise UserError(
@@ -128,7 +141,9 @@ def head_name(model: Any) -> str:
     raise UserError(f"{type(model).__name__} has a head of a name that is not known.")
 
 
-def trained_head(model: Any, model_name: str) -> torch.nn.Linear | None:
+def trained_head(
+    model: Any, model_name: str, *, revision: str | None = None
+) -> torch.nn.Linear | None:
     """The head of a trained reward model that `load_backbone` did not take: it has another width.
 
     Or it was written by another tool, under another name.
@@ -137,7 +152,9 @@ def trained_head(model: Any, model_name: str) -> torch.nn.Linear | None:
     if model.replaced_width is not None:
         with opening("model", model_name):
             kind = AutoModelForSequenceClassification
-            trained = kind.from_pretrained(model_name, num_labels=model.replaced_width)
+            trained = kind.from_pretrained(
+                model_name, num_labels=model.replaced_width, revision=revision or "main"
+            )
         head = getattr(trained, name)
         return head if isinstance(head, torch.nn.Linear) else None
     if model.fresh_keys == {f"{name}.weight"} and Path(model_name).is_dir():
@@ -174,14 +191,14 @@ def quietly() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, *, revision: str | None = None) -> Any:
     """Load a tokenizer whose pad token, if any, is not its eos token.
 
     Raises:
         UserError: There is no such tokenizer.
     """
     with opening("tokenizer", name):
-        tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision or "main")
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         unknown = tokenizer.unk_token
         usable = unknown not in (None, tokenizer.eos_token, tokenizer.bos_token)
@@ -189,14 +206,14 @@ def load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def load_config(model_name: str) -> Any:
+def load_config(model_name: str, *, revision: str | None = None) -> Any:
     """The configuration of a backbone.
 
     Raises:
         UserError: There is none.
     """
     with opening("model", model_name):
-        return AutoConfig.from_pretrained(model_name)
+        return AutoConfig.from_pretrained(model_name, revision=revision or "main")
 
 
 def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:

@@ -16,7 +16,20 @@ from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
-from hidden_context.llm.backbone import head_name, load_backbone, load_tokenizer, quietly
+from hidden_context.llm.backbone import (
+    ADAPTER_CONFIG,
+    head_name,
+    load_backbone,
+    load_tokenizer,
+    quietly,
+)
+from hidden_context.llm.backbone_place import (
+    find_backbone,
+    is_local,
+    place_of,
+    short_name,
+    without_folders,
+)
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
@@ -35,6 +48,13 @@ class CheckpointRecord:
     """How outcomes follow from utilities, as it was fitted with the weights."""
     recorded: Mapping[str, Any] = field(default_factory=dict)
     """All that the checkpoint says of itself: see `save_record`."""
+
+    @property
+    def revision(self) -> str | None:
+        """Of the backbone on the hub, where the adapter was trained on one that is not the last."""
+        if not self.is_adapter or self.model_name != self.recorded.get("model_name"):
+            return None
+        return (self.recorded.get("config") or {}).get("model_revision")
 
 
 def find_checkpoint(
@@ -59,7 +79,7 @@ def find_checkpoint(
         UserError: Nothing is there, its family is not known, or what is given contradicts it.
     """
     folder = _local_folder(name)
-    is_adapter = (folder / "adapter_config.json").is_file()
+    is_adapter = (folder / ADAPTER_CONFIG).is_file()
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
     record = folder / CHECKPOINT_RECORD
@@ -94,9 +114,14 @@ def load_checkpoint(
     """
     num_outputs = record.family.num_outputs
     own = (record.folder / "tokenizer_config.json").is_file()
-    tokenizer = load_tokenizer(tokenizer_name or (str(record.folder) if own else record.model_name))
+    tokenizer = load_tokenizer(
+        tokenizer_name or (str(record.folder) if own else record.model_name),
+        revision=None if tokenizer_name or own else record.revision,
+    )
     if backbone is None:
-        backbone = load_backbone(record.model_name, num_outputs, dtype=dtype)
+        backbone = load_backbone(
+            record.model_name, num_outputs, dtype=dtype, revision=record.revision
+        )
     if record.is_adapter:
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
     elif backbone.fresh_keys:
@@ -123,21 +148,29 @@ def refusing_full_disks(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def save_record(
+def save_record(folder: Path, **what: Any) -> None:
+    """Write the record that makes a folder of weights a checkpoint; see `make_record`."""
+    write_json(folder / CHECKPOINT_RECORD, make_record(folder, **what))
+
+
+def make_record(
     folder: Path,
     *,
     family: Family,
     model_name: str,
     outcome_model: OutcomeModel = DEFAULT_OUTCOME_MODEL,
     **training: Any,
-) -> None:
-    """Write the record that makes a folder of weights a checkpoint.
+) -> dict[str, Any]:
+    """What a checkpoint in this folder says of itself.
 
-    `training` is what is known of how it was made: docs/formats.md.
+    `training` is what is known of how it was made: docs/formats.md. Folders of this machine are
+    left out of it; how a local backbone is found again is said in `backbone_place`.
     """
     meaning = {"family": family.to_dict(), "outcome_model": outcome_model.to_dict()}
-    record = {**meaning, "model_name": model_name, **training, **provenance()}
-    write_json(folder / CHECKPOINT_RECORD, record)
+    record = {**meaning, "model_name": short_name(model_name), **without_folders(training)}
+    if is_local(model_name) and (folder / ADAPTER_CONFIG).is_file():
+        record["backbone"] = place_of(Path(model_name), folder)
+    return {**record, **provenance()}
 
 
 def _json_object(file: Path) -> Mapping[str, Any]:
@@ -200,13 +233,16 @@ def _backbone(
     if made_from is not None and not isinstance(made_from, str):
         raise UserError(f"{folder}: the recorded model_name is {made_from!r:.80}; expected a name.")
     if is_adapter and not made_from:
-        made_from = _json_object(folder / "adapter_config.json").get("base_model_name_or_path")
+        made_from = _json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
         warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
     if not is_adapter:
         return str(folder)
     if given is None and made_from is None:
         raise UserError(f"{folder} does not say which model it was made from; give model_name.")
+    place = recorded.get("backbone")
+    if given is None and isinstance(place, dict):
+        return find_backbone(folder, str(made_from), place)
     return given or str(made_from)
 
 
@@ -264,7 +300,7 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    kind = _json_object(record.folder / "adapter_config.json").get("task_type")
+    kind = _json_object(record.folder / ADAPTER_CONFIG).get("task_type")
     _check_brings_all(backbone, record)
     if kind != "SEQ_CLS":
         raise UserError(

@@ -65,7 +65,7 @@ def _by_template(
         text = tokenizer.apply_chat_template(
             turns,
             tools=list(tools) or None,
-            chat_template=_on_day(template, date_of(tokenizer)),
+            chat_template=on_day(template, date_of(tokenizer)),
             tokenize=False,
         )
     except (TemplateError, TypeError, ValueError, KeyError) as error:
@@ -77,7 +77,7 @@ def _by_template(
     return text.encode("utf-8", "replace").decode()
 
 
-def _on_day(template: str, day: date) -> str:
+def on_day(template: str, day: date) -> str:
     """A template for which it is always that day.
 
     The function that it asks cannot be replaced, but a macro of its name goes before it.

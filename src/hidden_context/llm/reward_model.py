@@ -2,9 +2,10 @@
 
 import logging
 import shutil
+import tempfile
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import combinations, compress
 from pathlib import Path
@@ -33,7 +34,10 @@ from hidden_context.llm.checkpoint import (
     refusing_full_disks,
     save_record,
 )
+from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.given_texts import GivenText, whole_texts
+from hidden_context.llm.hub import push_folder
+from hidden_context.llm.merging import is_adapted, merged_copy
 from hidden_context.llm.rendering import Render, date_of, example_line
 from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.score import Scorer
@@ -44,6 +48,7 @@ from hidden_context.risk import check_supported, parse_risk
 from hidden_context.scores.row_texts import prompt_label
 from hidden_context.scores.score_files import stopping_rule
 from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_comparisons
+from hidden_context.shards import Shard
 
 logger = logging.getLogger(__name__)
 WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
@@ -196,10 +201,8 @@ class RewardModel:
         Raises:
             UserError: A text cannot be read, or prompts have different numbers of responses.
         """
-        vocabulary = len(self.model.get_input_embeddings().weight)
         options_given = ScoringOptions(**options)
-        render = self._render(options_given)
-        rows, several = whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
+        rows, several = self.whole_texts(prompts, responses, options_given)
         if options_given.overlong == "drop":
             raise UserError("a text that is left out has no utility; give another overlong.")
         outputs = self._outputs(
@@ -215,6 +218,17 @@ class RewardModel:
         if size > 1:
             utility = utility.centered(np.repeat(np.arange(len(rows)), size))
         return utility.reshape(len(rows), size)
+
+    def whole_texts(
+        self,
+        prompts: Sequence[GivenText],
+        responses: Sequence[GivenText] | Sequence[Sequence[GivenText]] | None,
+        options: ScoringOptions,
+    ) -> tuple[list[list[GivenText]], bool]:
+        """What the model reads of prompts and responses: see `given_texts.whole_texts`."""
+        vocabulary = len(self.model.get_input_embeddings().weight)
+        render = self._render(options)
+        return whole_texts(prompts, responses, vocabulary=vocabulary, render=render)
 
     def reward(
         self,
@@ -243,18 +257,24 @@ class RewardModel:
         comparisons: Comparisons,
         *,
         partial: Path | None = None,
+        shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
         """Score both responses of all comparisons, a ranking being all its pairs.
 
         `record["counts"]` of the scores says how many texts were over-long, and how many
-        comparisons were left out for it. A run that was killed goes on from the file `partial`; see
-        `score_rows`, and `ScoringOptions` for the options. `progress` shows a bar.
+        comparisons were left out for it. A run that was killed goes on from the folder `partial`,
+        by which several processes share the work too: each gives its own `shard`, such as
+        `Shard.from_environment()`, and `is_saved` tells one that comes late whether the scores of a
+        run (their `record["run"]`) are saved. See `score_rows`, and `ScoringOptions` for the
+        options. `progress` shows a bar.
 
         Raises:
             UserError: A text cannot be read, none is short enough, or the comparisons have more
                 strengths of preference than the model.
+            UnmergedError: The share of this process is done, and another one has the scores.
         """
         first = next(iter(comparisons))
         check_num_grades(len(first.outcome.shares) // 2, self.outcome_model.num_grades)
@@ -267,6 +287,8 @@ class RewardModel:
             options_given,
             place=lambda row, text: f"row {row + 1}, text {text + 1}, best first",
             partial=partial,
+            shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         kept = outputs.is_whole
@@ -281,7 +303,10 @@ class RewardModel:
         raw_of_rows = compress(np.split(outputs.raw, np.cumsum(outputs.sizes)[:-1]), kept)
         pairs = [pair for raw in raw_of_rows for pair in combinations(raw, 2)]
         scores = scores_of_comparisons(
-            comparisons[kept], np.array(pairs), self.family, **self._fields_of_scores(counts)
+            comparisons[kept],
+            np.array(pairs),
+            self.family,
+            **self._fields_of_scores(counts, outputs),
         )
         if scores.outcomes is None:
             return scores
@@ -295,6 +320,8 @@ class RewardModel:
         *,
         first_turn_on: bool = False,
         partial: Path | None = None,
+        shard: Shard | None = None,
+        is_saved: Callable[[str], bool] = lambda run: False,
         progress: bool = False,
         **options: Any,
     ) -> Scores:
@@ -305,6 +332,7 @@ class RewardModel:
 
         Raises:
             UserError: A row or a text cannot be read.
+            UnmergedError: See `score_comparisons`.
         """
         read = read_responses(rows, source, first_turn_on=first_turn_on)
         options_given = ScoringOptions(**options)
@@ -314,6 +342,8 @@ class RewardModel:
             options_given,
             place=lambda row, text: f"{source}, row {row + 1}, response {text + 1}",
             partial=partial,
+            shard=shard,
+            is_saved=is_saved,
             progress=progress,
         )
         labels = [prompt_label(one.prompt, one.texts) for one in read]
@@ -327,7 +357,12 @@ class RewardModel:
             lengths=np.array(lengths),
             source=source,
             **self._fields_of_scores(
-                {"rows": len(rows), "overlong_texts": int(outputs.overlong.sum())}
+                {
+                    "rows": len(rows),
+                    "overlong_texts": int(outputs.overlong.sum()),
+                    "overlong_rows": int(outputs.has_overlong.sum()),
+                },
+                outputs,
             ),
         )
 
@@ -344,19 +379,53 @@ class RewardModel:
         with refusing_full_disks(partial), quietly():
             self.model.save_pretrained(partial)
             self.tokenizer.save_pretrained(partial)
-        save_record(
-            partial,
-            family=self.family,
-            model_name=self.model_name,
-            outcome_model=self.outcome_model,
-            **{name: self.record[name] for name in OF_TRAINING if name in self.record},
-        )
+        save_record(partial, **self.meaning)
+        complete_checkpoint(partial, self.model)
         try:
             check_saved(partial, self.model)
         except UserError:
             shutil.rmtree(partial)
             raise
         partial.rename(folder)
+
+    def merge(self) -> Self:
+        """The same model with its adapters added to the weights, in float32.
+
+        It shares the weights that adapters do not change. See `merged_copy`.
+
+        Raises:
+            UserError: It has no adapters, or they cannot be merged.
+        """
+        if not is_adapted(self.model):
+            raise UserError(f"{self} has no adapters: its weights are whole.")
+        with self._lock:
+            return replace(self, model=merged_copy(self.model), folder=None)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool | None = None, token: str | None = None
+    ) -> str:
+        """Upload the checkpoint to a repository on the hub, made if need be; returns its address.
+
+        `token` is that of `hf auth login` if not given.
+
+        Raises:
+            UserError: The hub refuses, or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory(prefix="hidden-context-") as folder:
+            self.save_pretrained(Path(folder) / "checkpoint")
+            return push_folder(
+                Path(folder) / "checkpoint", repository, private=private, token=token
+            )
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What `save_record` takes of it."""
+        return {
+            "family": self.family,
+            "model_name": self.model_name,
+            "outcome_model": self.outcome_model,
+            **{name: self.record[name] for name in OF_TRAINING if name in self.record},
+        }
 
     @property
     def stopping_rule(self) -> str:
@@ -374,13 +443,15 @@ class RewardModel:
     def _render(self, options: ScoringOptions) -> Render:
         return options.render or self.record.get("reading", {}).get("render", "plain")
 
-    def _fields_of_scores(self, counts: Mapping[str, int]) -> dict[str, Any]:
+    def _fields_of_scores(
+        self, counts: Mapping[str, int], outputs: OutputsOfRows
+    ) -> dict[str, Any]:
         return {
             "outcome_model": self.outcome_model,
             "name": self.name,
             "trained_on": self.record.get("config", {}).get("data_subset") or self.name,
             "stopping_rule": self.stopping_rule,
-            "record": {"counts": counts},
+            "record": {"counts": counts} | ({"run": outputs.run} if outputs.run else {}),
         }
 
     def _show_first(self, rows: Rows, options: ScoringOptions) -> None:
@@ -405,8 +476,8 @@ class RewardModel:
             "checkpoint": self.name if self.folder is None else identity(self.folder, WEIGHTS),
             "backbone": [self.model_name, identity(Path(self.model_name), WEIGHTS)],
             "dtype": str(self.model.dtype),
-            "max_length": scorer.options.max_length,
-            "overlong": options.overlong,
+            "device": self.model.device.type,
+            **{name: value for name, value in asdict(scorer.options).items() if name != "render"},
             "template_date": str(date_of(self.tokenizer)),
         }
         self._show_first(rows, scorer.options)

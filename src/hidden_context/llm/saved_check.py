@@ -31,11 +31,11 @@ def check_saved(folder: Path, model: Any, token_ids: Sequence[np.ndarray] = PROB
     inner = unwrapped(model)
     device = inner.device
     texts = [ids[:FEW_TOKENS] for ids in token_ids]
-    expected = _scores(model, texts)
+    expected = raw_of(model, texts)
     model.to("cpu")  # both may not fit
     try:
         loaded, _ = load_checkpoint(find_checkpoint(str(folder)), dtype=inner.dtype)
-        scores = _scores(loaded.to(device), texts)
+        scores = raw_of(loaded.to(device), texts)
     finally:
         loaded = None
         model.to(device)
@@ -50,7 +50,8 @@ def check_saved(folder: Path, model: Any, token_ids: Sequence[np.ndarray] = PROB
 
 
 @torch.inference_mode()
-def _scores(model: Any, texts: Sequence[np.ndarray]) -> np.ndarray:
+def raw_of(model: Any, texts: Sequence[np.ndarray]) -> np.ndarray:
+    """Raw outputs of token ids by a model of ours, as one padded batch, float32."""
     inner = unwrapped(model)
     was_training = model.training
     model.eval()

@@ -20,7 +20,7 @@ from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided,
 from hidden_context.llm.packing import Batching
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
-from hidden_context.llm.tokens import TokenIds, numbered, tokenize
+from hidden_context.llm.tokens import TokenIds, TokenizedTexts, numbered, tokenize
 
 Chunk: TypeAlias = tuple[Sequence[Text | TokenIds], Sequence[str]]
 """Texts, prompt included, that are tokenised and divided into batches together, and what to call
@@ -46,7 +46,7 @@ class Scorer:
         self._batching: Batching | None = None
         self._warned = False
         self._pad_token_id = usable_pad_token(unwrapped(model), tokenizer.pad_token_id)
-        self._token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
+        self.token_budget = options.token_budget or TOKEN_BUDGETS[model.device.type]
 
     def __enter__(self) -> Self:
         self._entered.enter_context(merged(self._model))
@@ -59,12 +59,18 @@ class Scorer:
         self._entered.close()
 
     def outputs_of_chunks(
-        self, chunks: Iterable[Chunk], *, total: int, progress: bool = False
+        self,
+        chunks: Iterable[Chunk],
+        *,
+        total: int,
+        progress: bool = False,
+        first: Iterable[Chunk] = (),
     ) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
         """Score one chunk of texts after another; the next is tokenised meanwhile.
 
         Within a chunk equal texts get equal scores, to the last bit, so that ties are ties.
-        `total` is the number of texts, for the bar.
+        `total` is the number of texts, for the bar. If these are some chunks of more, `first` are
+        all of them from the beginning: the batching is chosen on the same texts whichever come.
 
         Yields:
             Raw outputs of a chunk's n texts, in order, shape `(n, num_outputs)`, float32, not a
@@ -75,12 +81,16 @@ class Scorer:
             UserError: The model gave a score that is not a number, or a text cannot be read.
         """
         how: Any = {"max_length": self.options.max_length, "overlong": self.options.overlong}
-        upcoming = (
-            tokenize(self._tokenizer, texts, place=places.__getitem__, **how)
-            for texts, places in chunks
+        upcoming, beginning = (
+            (
+                tokenize(self._tokenizer, texts, place=places.__getitem__, **how)
+                for texts, places in given
+            )
+            for given in (chunks, first)
         )
         bar = tqdm(total=total, desc="scoring", unit="text", disable=not progress)
         with self, ThreadPoolExecutor(1) as pool, bar:
+            self._choose_on_first(beginning)
             pending = pool.submit(next, upcoming, None)
             while (tokenized := pending.result()) is not None:
                 pending = pool.submit(next, upcoming, None)
@@ -97,24 +107,39 @@ class Scorer:
         `progress` is called with the number of texts that each batch has scored.
         """
         raw = np.full((len(token_ids), self.num_outputs), np.nan, np.float32)
-        places: dict[bytes, list[int]] = {}  # equal texts together
-        for index, ids in enumerate(token_ids):
-            if len(ids):
-                places.setdefault(ids.tobytes(), []).append(index)
-        distinct = list(places.values())
+        distinct = _equal_together(token_ids)
         progress(len(raw) - sum(map(len, distinct)))
         if not distinct:
             return raw
         texts = [token_ids[same[0]] for same in distinct]
         check_token_ids(texts, self._model, self._tokenizer)
         batching = self._choose_batching(texts)
-        budget, batch_size = self._token_budget, self.options.batch_size
-        for indices in divided(texts, batching, token_budget=budget, batch_size=batch_size):
+        for indices in self.passes(texts):
             outputs = self._forward([texts[i] for i in indices], batching)
             for index, output in zip(indices, outputs, strict=True):
                 raw[distinct[index]] = output
             progress(sum(len(distinct[index]) for index in indices))
         return raw
+
+    def _choose_on_first(self, chunks: Iterable[TokenizedTexts]) -> None:
+        """Choose the batching as `raw_outputs` would on the first chunk that has a text."""
+        if self._batching is not None:
+            return
+        for chunk in chunks:
+            if distinct := _equal_together(chunk.token_ids):
+                texts = [chunk.token_ids[same[0]] for same in distinct]
+                check_token_ids(texts, self._model, self._tokenizer)
+                self._choose_batching(texts)
+                return
+
+    def passes(self, texts: Sequence[np.ndarray]) -> list[list[int]]:
+        """Indices of the texts of each forward pass, each in one; see `divided`."""
+        return divided(
+            texts,
+            self._choose_batching(texts),
+            token_budget=self.token_budget,
+            batch_size=self.options.batch_size,
+        )
 
     def _choose_batching(self, texts: Sequence[np.ndarray]) -> Batching:
         """The batching, chosen on the first texts; warns once of a text over the token budget."""
@@ -127,10 +152,10 @@ class Scorer:
                 longest=self.options.max_length,
             )
         longest = max(map(len, texts))
-        if self._batching != "padded" and longest > self._token_budget and not self._warned:
+        if self._batching != "padded" and longest > self.token_budget and not self._warned:
             self._warned = True
             warnings.warn(
-                f"a text of {longest} tokens is over the token_budget {self._token_budget}; each "
+                f"a text of {longest} tokens is over the token_budget {self.token_budget}; each "
                 "such text is alone in its batch",
                 stacklevel=2,
             )
@@ -147,3 +172,12 @@ class Scorer:
                 f"({self._model.config.name_or_path}) are damaged, or do not suit bf16."
             )
         return raw
+
+
+def _equal_together(token_ids: Sequence[np.ndarray]) -> list[list[int]]:
+    """The places of each distinct text, those without ids left out."""
+    places: dict[bytes, list[int]] = {}
+    for index, ids in enumerate(token_ids):
+        if len(ids):
+            places.setdefault(ids.tobytes(), []).append(index)
+    return list(places.values())

@@ -13,12 +13,18 @@ import numpy as np
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
-from hidden_context.journal import Journal, fingerprint
-from hidden_context.llm.score import Scorer
+from hidden_context.journal import fingerprint
+from hidden_context.llm.score import Chunk, Scorer
 from hidden_context.llm.tokens import TokenIds
+from hidden_context.shards import Shard, UnmergedError
+from hidden_context.shards.chunk_files import ChunkFiles
+from hidden_context.shards.signs_of_life import SignsOfLife
 
 ROWS_A_CHUNK = 512
-"""Enough for texts with shared beginnings to meet, little enough to lose in a kill."""
+"""Enough for texts with shared beginnings to meet, little enough to lose in a kill.
+
+What is scored together does not depend on the number of processes, so neither do the scores.
+"""
 
 Rows = Collection[Sequence[Text | TokenIds]]
 logger = logging.getLogger(__name__)
@@ -36,16 +42,25 @@ class OutputsOfRows:
     """Texts of each row, shape `(n,)`."""
     are_equal: np.ndarray
     """Whether the first and the last text of a row have the same token ids, shape `(n,)`, bool."""
+    run: str | None = None
+    """A fingerprint of all that they depend on, if they were kept in files."""
 
     @property
     def is_whole(self) -> np.ndarray:
         """Whether none of a row's texts was dropped, shape `(n,)`."""
-        starts = np.cumsum(self.sizes) - self.sizes
-        return ~np.logical_or.reduceat(np.isnan(self.raw[:, 0]), starts)
+        return ~self._has_any(np.isnan(self.raw[:, 0]))
+
+    @property
+    def has_overlong(self) -> np.ndarray:
+        """Whether any of a row's texts was longer than `max_length`, shape `(n,)`."""
+        return self._has_any(self.overlong)
+
+    def _has_any(self, of_texts: np.ndarray) -> np.ndarray:
+        return np.logical_or.reduceat(of_texts, np.cumsum(self.sizes) - self.sizes)
 
 
 def require_one_process() -> None:
-    """Refuse one of several processes, which would write the same file.
+    """Refuse one of several processes, which would all do the same work.
 
     Raises:
         UserError: A launcher such as torchrun says that there are several.
@@ -53,8 +68,8 @@ def require_one_process() -> None:
     size = os.environ.get("WORLD_SIZE", "1")
     if size != "1":
         raise UserError(
-            f"this is one of {size} processes (WORLD_SIZE), and scoring does not share its work "
-            "between them; start it once, without torchrun or accelerate launch."
+            f"this is one of {size} processes (WORLD_SIZE), and this work is not shared between "
+            "them; start it once, without torchrun or accelerate launch."
         )
 
 
@@ -65,52 +80,132 @@ def score_rows(
     place: Callable[[int, int], str],
     partial: Path | None = None,
     header: Mapping[str, Any] | None = None,
+    shard: Shard | None = None,
+    is_saved: Callable[[str], bool] = lambda run: False,
     progress: bool = False,
 ) -> OutputsOfRows:
-    """Score all rows, of at least one text each: those that are not yet in the file `partial`.
+    """Score all rows, of at least one text each: those that are not yet in the folder `partial`.
 
-    Each chunk is added to that file when it is scored, so that a run that was killed goes on; the
-    file stays until whoever named it has saved the scores. `header` is what the outputs depend on,
-    beside the texts; `place` says what to call a text in messages, by the indices of row and text.
+    Each chunk of `ROWS_A_CHUNK` rows is a file there as soon as it is scored, so that a run that
+    was killed goes on, in as many processes as one likes; the folder stays until whoever named it
+    has saved the scores. `header` is what the outputs depend on, beside the texts; `place` says
+    what to call a text in messages, by the indices of row and text. Of several processes each
+    scores the chunks of its `shard`, on which no output depends, and one puts all together: see
+    `Shard`. One that comes after that asks `is_saved`, given the run's fingerprint, and does
+    nothing.
 
     Raises:
-        UserError: `partial` is of other work, or of several processes, or a text cannot be scored.
+        UserError: `partial` is of other work, a text cannot be scored, or another process has died.
+        UnmergedError: The share of this process is done, and another one puts all together.
     """
-    journal = None
+    how: Any = {"place": place, "progress": progress}
+    run = None
     if partial is not None:
-        require_one_process()
-        depends_on = {
-            **(header or {}),
-            "format": 2,
-            "rows": len(rows),
-            "texts": fingerprint(map(list, rows)),
-        }
-        journal = Journal(partial, depends_on, chunk_size=ROWS_A_CHUNK)
-    lines = list(journal) if journal else []
-    done = len(lines)
-    if done:
-        logger.info("%s has %d of %d rows; going on from there", partial, done, len(rows))
-    chunks = (
-        (
-            [text for _, texts in numbered for text in texts],
-            [place(row, index) for row, texts in numbered for index in range(len(texts))],
+        if shard is None:
+            require_one_process()
+        files = _chunk_files(rows, partial, header or {})
+        run = files.run
+        lines = _shared(scorer, rows, files, shard or Shard(), is_saved, **how)
+    elif shard is not None and shard.count > 1:
+        raise UserError(
+            "processes share their work by files; give partial, a folder that they all see."
         )
-        for numbered in _chunked(enumerate(islice(rows, done, None), start=done))
-    )
-    sizes = [len(texts) for texts in islice(rows, done, None)]
-    with closing(scorer.outputs_of_chunks(chunks, total=sum(sizes), progress=progress)) as scored:
-        for sizes_of_rows, outputs in zip(_chunked(sizes), scored, strict=True):
-            new = _lines(sizes_of_rows, *outputs)
-            if journal:
-                journal.append(new)
-            lines += new
+    else:
+        every = range(-(-len(rows) // ROWS_A_CHUNK))
+        scored = _scored(scorer, rows, every, **how)
+        lines = [line for _, of_chunk in scored for line in of_chunk]
     dropped = [np.nan] * scorer.num_outputs
     return OutputsOfRows(
         np.array([raw or dropped for line in lines for raw in line["raw"]], np.float32),
         np.array([overlong for line in lines for overlong in line["overlong"]], bool),
         np.array([len(line["raw"]) for line in lines]),
         np.array([line["equal"] for line in lines], bool),
+        run,
     )
+
+
+def _chunk_files(rows: Rows, partial: Path, header: Mapping[str, Any]) -> ChunkFiles:
+    depends_on = {
+        **header,
+        "format": 3,
+        "rows": len(rows),
+        "rows_a_chunk": ROWS_A_CHUNK,
+        "texts": fingerprint(map(list, rows)),
+    }
+    return ChunkFiles(partial, depends_on, num_chunks=-(-len(rows) // ROWS_A_CHUNK))
+
+
+def _shared(
+    scorer: Scorer,
+    rows: Rows,
+    files: ChunkFiles,
+    shard: Shard,
+    is_saved: Callable[[str], bool],
+    place: Callable[[int, int], str],
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """The lines of all rows, after the share of this process was scored; see `score_rows`."""
+    starts = range(0, len(rows), ROWS_A_CHUNK)
+    sizes = [min(ROWS_A_CHUNK, len(rows) - start) for start in starts]
+    missing = files.missing()
+    if shard.count > 1 and missing and is_saved(files.run):
+        raise UnmergedError(f"{shard} has nothing to do: the scores of all are saved already")
+    own = [number for number in missing if shard.has(number)]
+    if len(missing) < len(sizes):
+        done = len(rows) - sum(sizes[number] for number in missing)
+        logger.info("%s has %d of %d rows; going on from there", files.folder, done, len(rows))
+    if shard.count > 1:
+        logger.info("%s: %d of %d rows", shard, sum(sizes[number] for number in own), len(rows))
+    with SignsOfLife(files.folder, files.run, shard) as signs:
+        is_shown = progress and shard.merges  # several bars would overwrite each other
+        for number, lines in _scored(scorer, rows, own, place=place, progress=is_shown):
+            files.write(number, lines)
+        if shard.waits and shard.merges:
+            signs.wait_while(lambda: {number % shard.count for number in files.missing()})
+    missing = files.missing()
+    if missing or not shard.merges:
+        left = sum(sizes[number] for number in missing)
+        raise UnmergedError(
+            f"{shard} is done; {left} of {len(rows)} rows in {files.folder} are left to others, "
+            "and whoever is last puts all together",
+            lambda: not shard.waits and not files.missing(),
+        )
+    files.refuse_others()
+    try:
+        return [
+            line for number, size in enumerate(sizes) for line in files.read(number, num_lines=size)
+        ]
+    except FileNotFoundError as error:
+        raise UnmergedError(f"{shard} is done; another process has put all together") from error
+
+
+def _scored(
+    scorer: Scorer,
+    rows: Rows,
+    numbers: Collection[int],
+    *,
+    place: Callable[[int, int], str],
+    progress: bool,
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Score the chunks of these numbers, in order; yields the number and the lines of each."""
+
+    def chunks(numbers: Collection[int]) -> Iterator[Chunk]:
+        for number, numbered in enumerate(_chunked(enumerate(rows))):
+            if number in numbers:
+                yield (
+                    [text for _, texts in numbered for text in texts],
+                    [place(row, index) for row, texts in numbered for index in range(len(texts))],
+                )
+
+    if not numbers:
+        return
+    every = list(_chunked(map(len, rows)))
+    total = sum(sum(every[number]) for number in numbers)
+    first, given = chunks(range(len(every))), chunks(frozenset(numbers))
+    how: Any = {"total": total, "progress": progress}
+    with closing(scorer.outputs_of_chunks(given, first=first, **how)) as scored:
+        for number, outputs in zip(numbers, scored, strict=True):
+            yield number, _lines(every[number], *outputs)
 
 
 def _lines(sizes: Sequence[int], *outputs: np.ndarray) -> list[dict[str, Any]]:

@@ -38,10 +38,12 @@ def tokenize(
     max_length: int,
     overlong: Overlong,
     place: Callable[[int], str] = lambda index: f"row {index + 1}",
+    special_tokens: bool = True,
 ) -> TokenizedTexts:
     """Tokenise texts with the tokenizer's special tokens, conversations by its chat template.
 
-    Token ids stay as they are. Special tokens count in `max_length`. Of longer texts `drop` leaves
+    Token ids stay as they are, and plain texts get no special tokens if `special_tokens` is false:
+    they have theirs already. Special tokens count in `max_length`. Of longer texts `drop` leaves
     the ids empty, `truncate_left` loses the oldest tokens and keeps special tokens and the
     response, `error` refuses. `place` is what to call a text in messages, by its index.
 
@@ -49,7 +51,12 @@ def tokenize(
         UserError: A text is over-long and may not be, is empty, or needs a chat template that the
             tokenizer does not have.
     """
-    how: Any = {"max_length": max_length, "overlong": overlong, "place": place}
+    how: Any = {
+        "max_length": max_length,
+        "overlong": overlong,
+        "place": place,
+        "special_tokens": special_tokens,
+    }
     token_ids, is_overlong = [], []
     for ids, over in iterate_tokenized(tokenizer, texts, **how):
         token_ids.append(ids)
@@ -64,9 +71,11 @@ def iterate_tokenized(
     max_length: int,
     overlong: Overlong,
     place: Callable[[int], str],
+    special_tokens: bool = True,
 ) -> Iterator[tuple[np.ndarray, bool]]:
     """Token ids of each text, and whether it was over-long; see `tokenize`."""
-    for index, (text, ids) in enumerate(_with_token_ids(tokenizer, texts, place)):
+    with_ids = _with_token_ids(tokenizer, texts, place, special_tokens=special_tokens)
+    for index, (text, ids) in enumerate(with_ids):
         is_overlong = len(ids) > max_length
         if is_overlong and overlong == "error":
             raise UserError(
@@ -75,12 +84,17 @@ def iterate_tokenized(
             )
         if is_overlong:
             cut = overlong == "truncate_left"
-            ids = _truncated(tokenizer, text, max_length) if cut else ids[:0]
+            special = special_tokens and isinstance(text, str)
+            ids = _truncated(tokenizer, text, max_length, special) if cut else ids[:0]
         yield ids, is_overlong
 
 
 def _with_token_ids(
-    tokenizer: Any, texts: Iterable[Text | TokenIds], place: Callable[[int], str]
+    tokenizer: Any,
+    texts: Iterable[Text | TokenIds],
+    place: Callable[[int], str],
+    *,
+    special_tokens: bool,
 ) -> Iterator[tuple[Text | TokenIds, np.ndarray]]:
     """Each text with its token ids; the tokenizer's own threads share the texts of a chunk."""
     remaining = iter(texts)
@@ -94,7 +108,9 @@ def _with_token_ids(
             texts = [
                 rendered(tokenizer, text, place(number)) for number, text in enumerate(chunk, index)
             ]
-            special = kinds == {PLAIN}  # a chat template writes special tokens itself
+            special = special_tokens and kinds == {
+                PLAIN
+            }  # a chat template writes special tokens itself
             encoded = tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]
         for text, ids in zip(chunk, encoded, strict=True):
             if not len(ids):
@@ -115,14 +131,16 @@ def numbered(token_ids: Iterable[np.ndarray]) -> list[int]:
     return [numbers.setdefault(ids.tobytes(), len(numbers)) for ids in token_ids]
 
 
-def _truncated(tokenizer: Any, text: Text | TokenIds, max_length: int) -> np.ndarray:
+def _truncated(
+    tokenizer: Any, text: Text | TokenIds, max_length: int, special_tokens: bool
+) -> np.ndarray:
     if _kind(text) == TOKENIZED:
         return np.asarray(text, dtype=np.int32)[-max_length:]
     side, tokenizer.truncation_side = tokenizer.truncation_side, "left"
     try:
         ids = tokenizer(
             rendered(tokenizer, text, "a text"),
-            add_special_tokens=isinstance(text, str),
+            add_special_tokens=special_tokens,
             truncation=True,
             max_length=max_length,
         )["input_ids"]

@@ -2,11 +2,12 @@
 
 import json
 import logging
+import math
 import re
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,19 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.device import default_device, has_bfloat16
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
-from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import (
     check_token_ids,
-    load_backbone,
     load_config,
-    load_tokenizer,
     longest_text,
-    quietly,
-    start_from_head,
-    trained_head,
     unwrapped,
     usable_pad_token,
 )
+from hidden_context.llm.backbone_place import without_folders
+from hidden_context.llm.best_model import EVENTS, write_events_to
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
+from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.likelihood import likelihood_of_data
+from hidden_context.llm.new_model import check_revision, new_model, to_train, tokenizer_to_train
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
 from hidden_context.llm.rendering import Render, date_of, default_render, example_line
 from hidden_context.llm.reward_model import RewardModel
@@ -39,14 +38,13 @@ from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.schedules import SCHEDULES, check_schedule
 from hidden_context.llm.shared_prefix import separate_prefixes
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
-from hidden_context.llm.training_settings import FREE_TO_CHANGE, TrainingSettings
+from hidden_context.llm.trainer_arguments import training_arguments
+from hidden_context.llm.training_settings import DEFAULTS, FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
 from hidden_context.records import CHECKPOINT_RECORD, read_json, write_json
 
-SHARED = {field.name for field in fields(TrainingSettings)} & {
-    field.name for field in fields(TrainingArguments)
-} - {"resume_from_checkpoint"}
-"""Settings that have the Trainer's names, and mean the same."""
+STEPS = "_steps"
+"""What the folder of the saved steps is called, after the run's."""
 TRAIN, TEST = "train", "test"
 """What data sets are called that have no name."""
 NAME = re.compile(r"[\w-]+", re.ASCII)
@@ -80,15 +78,16 @@ def train(
         eval_data: What to measure the model on, during training and at its end; several sets by
             name, whose measures are `eval_<name>_loss` and so on.
         progress: Show a bar, and print losses as they are logged.
-        settings: See `TrainingSettings`.
+        settings: See `TrainingSettings`; those that it does not have are passed on to
+            `transformers.TrainingArguments`, or refused with the reason.
 
     Raises:
         UserError: The data or settings cannot be used, `output_dir` is there already, or the loss
             is not finite.
     """
     family = make_family(family) if isinstance(family, str) else family
-    given = TrainingSettings(**settings)
-    config = {"model_name": model, "data_path": comparisons.source, **asdict(given)}
+    given = TrainingSettings.of(settings)
+    config = {"model_name": model, "data_path": comparisons.source, **given.to_dict()}
     config["family"] = family.to_dict()
     train_to(
         Path(output_dir),
@@ -126,21 +125,34 @@ def train_to(
         settings.lr_scheduler_kwargs or {},  # pyrefly: ignore (parsed)
         learning_rate=settings.learning_rate,
     )
-    steps_folder = folder.with_name(folder.name.removesuffix(LAST) + "_steps")
+    steps_folder = folder.with_name(folder.name.removesuffix(LAST) + STEPS)
     config = json.loads(json.dumps(config, default=str))
+    _check_centring(family, settings)
     if settings.resume_from_checkpoint and _is_finished(folder, steps_folder, config):
         return
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
-    tokenizer = load_tokenizer(settings.tokenizer_name or model)
-    max_length = longest_text(load_config(model), tokenizer, settings.max_length)
+    if resume_from is not None:  # what was measured before the first step is in the saved state
+        settings = replace(settings, eval_first_step=False)
+    device = torch.device("cpu") if settings.trainer.get("use_cpu") else default_device()
+    arguments = training_arguments(
+        settings,
+        str(steps_folder),
+        device=device.type,
+        bf16=settings.bf16 and has_bfloat16(device) and not settings.trainer.get("fp16"),
+        evaluate=bool(_by_name(eval_data)),
+        progress=progress,
+        own_schedule=settings.lr_scheduler_type in SCHEDULES,
+    )
+    check_revision(model, settings)
+    tokenizer = tokenizer_to_train(model, settings)
+    backbone_config = load_config(model, revision=settings.model_revision)
+    max_length = longest_text(backbone_config, tokenizer, settings.max_length)
     render = settings.render or default_render(tokenizer)
     data = {
         name: _tokenized(name, part, tokenizer, max_length, render, settings, printing=printing)
         for name, part in {TRAIN: comparisons, **_by_name(eval_data)}.items()
     }
-    if resume_from is not None:  # what was measured before the first step is in the saved state
-        settings = replace(settings, eval_first_step=False)
-    trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, progress=progress)
+    trainer = _trainer(model, family, tokenizer, steps_folder, data, settings, arguments)
     if not printing:
         trainer.remove_callback(PrinterCallback)
     if trainer.is_world_process_zero():
@@ -162,11 +174,20 @@ def train_to(
     trainer.accelerator.wait_for_everyone()
 
 
+def _check_centring(family: Family, settings: TrainingSettings) -> None:
+    if settings.center_rewards_coefficient and math.isfinite(family.largest_margin):
+        raise UserError(
+            f"center_rewards_coefficient pulls mean utilities to zero, but those of family "
+            f"{family.name} have a fixed range; leave it out."
+        )
+
+
 def _is_finished(folder: Path, steps_folder: Path, config: Mapping[str, Any]) -> bool:
     """Whether the run of this configuration has ended, so that nothing is left to be done."""
     if not (folder / CHECKPOINT_RECORD).is_file():
         return False
-    _check_same_run(folder, read_json(folder / CHECKPOINT_RECORD).get("config", {}), config)
+    recorded = read_json(folder / CHECKPOINT_RECORD).get("config", {})
+    _check_same_run(folder, without_folders(recorded), without_folders(config))
     shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
     logger.info("%s is finished already", folder)
     return True
@@ -265,10 +286,12 @@ def _is_whole(state: Path) -> bool:
 
 
 def _check_same_run(folder: Path, before: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    for name, value in config.items():
-        if name not in FREE_TO_CHANGE and before.get(name) != value:
+    defaults = json.loads(json.dumps({**DEFAULTS}, default=str))  # of an earlier version
+    for name in [*config, *(name for name in before if name not in config)]:
+        now, then = (each.get(name, defaults.get(name)) for each in (config, before))
+        if name not in FREE_TO_CHANGE and now != then:
             raise UserError(
-                f"{name} is {value}, but the run in {folder} has {before.get(name)}; "
+                f"{name} is {now}, but the run in {folder} has {then}; "
                 "a resumed run keeps its configuration."
             )
 
@@ -280,8 +303,7 @@ def _trainer(
     steps_folder: Path,
     data: Mapping[str, TokenizedObservations],
     settings: TrainingSettings,
-    *,
-    progress: bool,
+    arguments: TrainingArguments,
 ) -> PreferenceTrainer:
     train_data = data[TRAIN]
     likelihood = likelihood_of_data(family, train_data, settings)
@@ -291,85 +313,33 @@ def _trainer(
         if name != TRAIN
     }
     set_seed(settings.seed)
-    bf16 = settings.bf16 and has_bfloat16(default_device())
-    dtype = torch.bfloat16 if bf16 and settings.use_peft else torch.float32
-    model = load_backbone(
-        model_name, family.num_outputs, dtype=dtype, head_scales=family.head_scales
-    )
-    _begin_with_head(model, model_name, family, settings)
+    model = new_model(model_name, family, settings, bf16=arguments.bf16)
     check_token_ids([ids for one in train_data.observations for ids in one.texts], model, tokenizer)
     pad_token_id = usable_pad_token(model, tokenizer.pad_token_id)
     model.config.get_text_config().pad_token_id = pad_token_id
-    arguments = _training_arguments(
-        settings, steps_folder, bf16=bf16, evaluate=bool(tests), progress=progress
-    )
-    return PreferenceTrainer(
+    trainer = PreferenceTrainer(
         likelihood=likelihood,
         likelihood_learning_rate=settings.likelihood_learning_rate,
         pad_token_id=pad_token_id,
         batching=settings.batching,
         schedule=SCHEDULES.get(settings.lr_scheduler_type),
-        model=with_adapters(model) if settings.use_peft else model,
+        centering=settings.center_rewards_coefficient or 0.0,
+        patience=settings.early_stopping_patience,
+        threshold=settings.early_stopping_threshold,
+        model=to_train(model, settings),
         args=arguments,
         train_dataset=train_data.observations,
         eval_dataset=tests.get(TEST, tests) or None,
         processing_class=tokenizer,
     )
+    write_events_to(trainer, steps_folder.with_name(steps_folder.name.removesuffix(STEPS) + EVENTS))
+    return trainer
 
 
-def _begin_with_head(model: Any, name: str, family: Family, settings: TrainingSettings) -> None:
-    """Say which weights are made anew; a trained head is replaced only aloud, or kept.
-
-    Raises:
-        UserError: It is to be kept, and there is none of one output, or no output is the mean.
-    """
-    head = trained_head(model, name)
-    is_kept = settings.keep_head or (head is not None and family.num_outputs == 1)
-    can_be_kept = head is not None and head.out_features == 1 and family.mean_output is not None
-    if settings.keep_head and not can_be_kept:
-        had = "no head" if head is None else f"a head of {head.out_features} outputs"
-        raise UserError(
-            f"keep_head: {name} has {had} that is replaced; it takes one of one output, and a "
-            "family of which one output is the mean (base, mean_and_variance)."
-        )
-    if head is not None and is_kept and can_be_kept:
-        start_from_head(model, head, family.mean_output or 0)
-    if head is not None or model.replaced_width is not None:
-        width = model.replaced_width if head is None else head.out_features
-        fate = "; the mean starts from it" if is_kept and can_be_kept else " (see keep_head)"
-        warnings.warn(
-            f"the trained head of {name}, of {width} outputs, is replaced by one of "
-            f"{family.num_outputs}{fate}",
-            stacklevel=5,
-        )
-    elif model.fresh_keys:
-        logger.info("made anew and trained: %s", ", ".join(sorted(model.fresh_keys)))
-
-
-def _training_arguments(
-    settings: TrainingSettings, steps_folder: Path, *, bf16: bool, evaluate: bool, progress: bool
-) -> TrainingArguments:
-    given: dict[str, Any] = {name: getattr(settings, name) for name in SHARED}
-    given["bf16"] = bf16
-    if settings.lr_scheduler_type in SCHEDULES:
-        given["lr_scheduler_type"] = "constant"
-    with quietly():  # the checkpointing flag has a new name in later versions
-        try:
-            return TrainingArguments(
-                **given,
-                output_dir=str(steps_folder),
-                use_cpu=default_device().type == "cpu",  # or processes would not find each other
-                eval_strategy="steps" if evaluate else "no",
-                eval_on_start=settings.eval_first_step and evaluate,
-                save_total_limit=2,
-                label_names=[],
-                remove_unused_columns=False,
-                report_to="none",
-                disable_tqdm=not progress,
-                dataloader_pin_memory=torch.cuda.is_available(),
-            )
-        except (ValueError, ImportError) as error:  # a name that the Trainer does not know
-            raise UserError(str(error)) from error
+def _best_step(trainer: PreferenceTrainer) -> dict[str, int]:
+    """The step whose model was saved, if it is not the last."""
+    step = trainer.state.best_global_step
+    return {"best_step": step} if trainer.args.load_best_model_at_end and step else {}
 
 
 def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
@@ -399,11 +369,15 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
             "num_observations": len(trainer.train_dataset),  # pyrefly: ignore
             "epochs": trainer.state.epoch or 0.0,
             "steps": trainer.state.global_step,
+            **_best_step(trainer),
         },
         **record,
     )
+    complete_checkpoint(partial, trainer.model)
     if trainer.accelerator.num_processes > 1:
         logger.info("%s is not compared with the model in memory, as by one process", folder)
+    elif getattr(unwrapped(trainer.model), "hf_quantizer", None) is not None:
+        logger.info("%s was trained on rounded weights; it is loaded on whole ones", folder)
     else:
         texts = [ids for one in trainer.train_dataset[:2] for ids in one.texts]  # pyrefly: ignore
         separate_prefixes(trainer.model)

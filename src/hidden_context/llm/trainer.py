@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from hidden_context.likelihood.loss import (
     preference_loss,
 )
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.llm.across_processes import own_share, regularizer_of_all
 from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
+from hidden_context.llm.best_model import StopEarly, check_judged
 from hidden_context.llm.packing import Batching
 from hidden_context.measures.evaluate import comparison_metrics
-from hidden_context.records import read_json, write_json
+from hidden_context.records import brief, read_json, write_json
 from hidden_context.scores.scores import Scores
 
 NUM_TRIED = 256
@@ -68,21 +71,24 @@ class PreferenceTrainer(Trainer):
         pad_token_id: int | None,
         batching: Batching | None = None,
         schedule: Callable[[float], float] | None = None,
+        centering: float = 0.0,
+        patience: int | None = None,
+        threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Make a trainer; what is not named here is the Trainer's.
 
         The parameters of the likelihood have a learning rate of their own: these few numbers are
         not at the scale of weights. For `batching` see `choose_batching`: the loss is the same, but
-        for dropout. `schedule` gives the multiple of the learning rate by the share of steps done.
+        for dropout. `schedule` gives the multiple of the learning rate by the share of steps done
+        after warm-up. `centering` is the weight of `squared_sum_of_means`. With `patience`, stop
+        where evaluations have stalled; see `has_stalled`.
         """
         args = copy(kwargs.pop("args"))
         args._n_gpu = min(1, args.n_gpu)  # DataParallel cannot split rows
         super().__init__(
             args=args,
-            data_collator=lambda observations: collate(
-                observations, self.batching, pad_token_id, with_outcomes=self._with_outcomes
-            ),
+            data_collator=list,  # pyrefly: ignore (until the batching is known)
             compute_metrics=lambda prediction: evaluation_metrics(
                 *self.likelihood.fitted(), prediction
             ),
@@ -105,15 +111,34 @@ class PreferenceTrainer(Trainer):
             self.batching = choose_batching(
                 self.model, batching, tried, pad_token_id, longest=longest
             )
-        self._schedule = schedule
+        self.data_collator = partial(  # of this module: workers may be new interpreters
+            collate,
+            batching=self.batching,
+            pad_token_id=pad_token_id,
+            with_outcomes=self._with_outcomes,
+        )
+        self._schedule, self._centering = schedule, centering
+        self._stop_early = None if patience is None else StopEarly(patience, threshold)
+        if self._stop_early is not None:
+            self.add_callback(self._stop_early)
         self._since_log: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._resumed_from: str | None = None
-        self.add_callback(_AtBegin(self._continue_window))
+        self.add_callback(_AtBegin(self._begin))
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """The Trainer's; a resumed run logs what an unbroken one does."""
         self._resumed_from = resume_from_checkpoint
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; nothing where a run had ended before it was killed."""
+        stalled = self._stop_early is not None and self._stop_early.stalled(
+            self.args, self.state.log_history
+        )
+        if stalled or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return None
+        return super()._run_epoch(*args, **kwargs)
 
     def compute_loss(
         self,
@@ -128,19 +153,31 @@ class PreferenceTrainer(Trainer):
             UserError: The loss is not finite.
         """
         sizes, outcomes = inputs["sizes"], inputs.get("outcomes")
-        batch = {name: inputs[name] for name in inputs if name not in ("sizes", "outcomes")}
-        outputs = model(**batch).logits
+        names = [name for name in inputs if name not in ("sizes", "outcomes", "own")]
+        outputs = model(**{name: inputs[name] for name in names}).logits
         raw = for_loss(outputs)
         observed = None if outcomes is None else Outcomes(*map(for_loss, outcomes))
-        family, outcome_model = self.likelihood()
         rows = pad_sequence(list(raw.split(sizes)), batch_first=True, padding_value=NOT_THERE)
         rows = pad(rows, (0, 0, 0, self._most_texts - rows.shape[1]), value=NOT_THERE)
-        likelihood, regularize = (observed, outcome_model), model.training
-        if set(sizes) == {2}:
-            chosen, rejected = rows[:, 0], rows[:, 1]
-            loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
+        own, total = inputs.get("own") or (len(sizes), len(sizes))
+        alone = self.args.world_size == 1
+        share = 1.0 if alone else own * self.args.world_size / total
+        if own == 0:  # all are repeated: other processes have the loss
+            loss = 0.0 * raw.sum()
         else:
-            loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
+            loss = self._mean_loss(
+                raw[: sum(sizes[:own])],
+                rows[:own],
+                sizes[:own],
+                None if observed is None else observed[np.arange(own)],
+                training=model.training,
+                regularize=model.training and alone,
+            )
+        if model.training and not alone:
+            raw_own = raw[: sum(sizes[:own])]
+            family = self.likelihood()[0]
+            penalty = regularizer_of_all(family, raw_own, rank=self.args.process_index)
+            loss = share * loss + penalty
         loss = loss.to(outputs.device)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
@@ -149,10 +186,50 @@ class PreferenceTrainer(Trainer):
                 "bf16=false. The last saved checkpoint is intact."
             )
         if model.training:
-            decode, raw_of_pair = self.likelihood.family.decode, rows.detach()
+            decode, raw_of_pair = self.likelihood.family.decode, rows[: max(own, 1)].detach()
             margin = decode(raw_of_pair[:, 0]).mean - decode(raw_of_pair[:, 1]).mean
-            self._since_log.append(((0.5 + 0.5 * margin.sign()).mean(), margin.mean()))
+            right = (0.5 + 0.5 * margin.sign()).mean()
+            self._since_log.append((share * right, share * margin.mean()))
         return (loss, rows) if return_outputs else loss
+
+    def _mean_loss(
+        self,
+        raw: torch.Tensor,
+        rows: torch.Tensor,
+        sizes: Sequence[int],
+        observed: Outcomes | None,
+        *,
+        training: bool,
+        regularize: bool,
+    ) -> torch.Tensor:
+        """Mean over observations; the raw outputs are given one after the other and in rows."""
+        family, outcome_model = self.likelihood()
+        likelihood = (observed, outcome_model)
+        if set(sizes) == {2}:
+            chosen, rejected = rows[:, 0], rows[:, 1]
+            loss = preference_loss(family, chosen, rejected, *likelihood, regularize=regularize)
+        else:
+            loss = loss_of_observations(family, raw, sizes, *likelihood, regularize=regularize)
+        if self._centering and training:
+            loss = loss + self._centering * squared_sum_of_means(family.decode(raw).mean, sizes)
+        return loss
+
+    def get_batch_samples(self, epoch_iterator: Any, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; each batch knows which of its observations are this process's own."""
+        own = partial(self._with_own, batch_size=self._train_batch_size or 1)
+        return super().get_batch_samples(map(own, epoch_iterator), *args, **kwargs)
+
+    def _with_own(self, inputs: dict[str, Any], batch_size: int) -> dict[str, Any]:
+        if self.args.world_size == 1:
+            return inputs
+        share = own_share(
+            len(inputs["sizes"]),
+            batch_size,
+            self.accelerator.gradient_state,
+            rank=self.args.process_index,
+            num_processes=self.args.world_size,
+        )
+        return {**inputs, "own": share}
 
     def prediction_step(
         self,
@@ -162,7 +239,7 @@ class PreferenceTrainer(Trainer):
         ignore_keys: list[str] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Loss without penalty, raw outputs, and as labels shares and weight of the outcomes."""
-        inputs = self._prepare_inputs(inputs)
+        inputs = self._with_own(self._prepare_inputs(inputs), self.args.eval_batch_size)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, raw = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
@@ -174,9 +251,16 @@ class PreferenceTrainer(Trainer):
         return loss, raw, torch.cat([shares, weight[:, None]], dim=-1).to(raw.device)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's, and the parameters of the likelihood at their own learning rate."""
+        """The Trainer's, and the parameters of the likelihood at their own learning rate.
+
+        Raises:
+            UserError: Its package is missing, or it is not for these settings.
+        """
         fresh = self.optimizer is None
-        optimizer = super().create_optimizer(model)
+        try:
+            optimizer = super().create_optimizer(model)
+        except (ImportError, ValueError) as error:
+            raise UserError(f"optim {self.args.optim}: {brief(error)}") from error
         parameters = list(self.likelihood.parameters())
         if fresh and parameters:
             group = {"lr": self._likelihood_learning_rate, "weight_decay": 0.0}
@@ -194,12 +278,39 @@ class PreferenceTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        file = Path(resume_from_checkpoint) / LEARNED
-        if file.is_file():
-            saved = read_json(file)
+        self._load_likelihood(Path(resume_from_checkpoint))
+
+    def _load_likelihood(self, step: Path) -> None:
+        if (step / LEARNED).is_file():
+            saved = read_json(step / LEARNED)
             with torch.no_grad():
                 for name, value in self.likelihood.named_parameters():
                     value.copy_(torch.tensor(saved[name]))
+
+    def _load_best_model(self) -> None:
+        """The Trainer's, and what was learned of the likelihood at that step."""
+        with quietly():
+            super()._load_best_model()
+        self._load_likelihood(Path(self.state.best_model_checkpoint or ""))
+
+    def _check_judged(self) -> None:
+        """See `check_judged`; what is measured is found out on two observations."""
+        shape = (2, self._most_texts, self.likelihood.family.num_outputs)
+        labels = np.zeros(2)
+        if self._with_outcomes:
+            first: Any = self.train_dataset[0]  # pyrefly: ignore (a list)
+            labels = np.array([[*first.shares, first.weight]] * 2)
+        prediction = EvalPrediction(np.random.default_rng(0).normal(size=shape), labels)
+        measured = ["loss"]
+        if not self.args.prediction_loss_only:
+            measured += evaluation_metrics(*self.likelihood.fitted(), prediction)
+        sets = (
+            [f"{name}_" for name in self.eval_dataset]
+            if isinstance(self.eval_dataset, Mapping)
+            else [""]
+        )
+        names = [f"eval_{each}{name}" for each in sets for name in measured]
+        check_judged(self.args, names, self.state.max_steps)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Each process's random numbers, and what it has not logged yet."""
@@ -211,6 +322,11 @@ class PreferenceTrainer(Trainer):
             "since_log": [[value.item() for value in pair] for pair in self._since_log],
         }
         write_json(Path(output_dir) / WINDOW.format(rank=self.args.process_index), window)
+
+    def _begin(self) -> None:
+        if self.args.metric_for_best_model is not None:
+            self._check_judged()
+        self._continue_window()
 
     def _continue_window(self) -> None:
         """Take up the window of losses that the kill cut, after the Trainer has begun another."""
@@ -250,8 +366,9 @@ class PreferenceTrainer(Trainer):
         schedule = self._schedule
         if self.lr_scheduler is None and schedule is not None:
             to_schedule: Any = optimizer or self.optimizer
+            warm_up = self.args.get_warmup_steps(num_training_steps)
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                to_schedule, lambda step: schedule(step / max(1, num_training_steps))
+                to_schedule, partial(multiple_at, schedule, warm_up, num_training_steps)
             )
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
@@ -265,6 +382,8 @@ class PreferenceTrainer(Trainer):
             right, margin = (
                 torch.stack(values).mean() for values in zip(*self._since_log, strict=True)
             )
+            if self.args.world_size > 1:
+                right, margin = reduce(torch.stack([right, margin]), "mean")
             logs = {**logs, "accuracy": round(right.item(), 4), "margin": round(margin.item(), 4)}
             self._since_log.clear()
         if "train_loss" in logs:
@@ -281,6 +400,32 @@ class _AtBegin(TrainerCallback):
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         self._do()
+
+
+def squared_sum_of_means(mean: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """What TRL's `center_rewards_coefficient` weighs: (mean of chosen + mean of rejected)².
+
+    Eisenstein et al. (2023, arXiv:2312.09244), eq. 2. Of a ranking of K texts the sum is over all,
+    times 2/K, so that two texts are an ordinary comparison.
+
+    Args:
+        mean: Mean utilities, shape `(sum(sizes),)`, one observation after the other.
+        sizes: Number of texts of each observation.
+
+    Returns:
+        A scalar, the mean over observations.
+    """
+    sums = torch.stack([2 * part.mean() for part in mean.split(list(sizes))])
+    return (sums**2).mean()
+
+
+def multiple_at(
+    schedule: Callable[[float], float], warm_up: int, num_steps: int, step: int
+) -> float:
+    """Multiple of the peak learning rate: linear from 0 in `warm_up` steps, then the schedule's."""
+    if step < warm_up:
+        return step / warm_up
+    return schedule((step - warm_up) / max(1, num_steps - warm_up))
 
 
 def collate(
@@ -343,11 +488,14 @@ def pairs_of_rankings(raw: np.ndarray, outcomes: Outcomes | None) -> tuple[np.nd
 
 
 def final_metrics(trainer: Trainer) -> dict[str, float]:
-    """Evaluation after the last step, on all sets, where it was logged already or else now."""
+    """Evaluation of the final model, on all sets, where it was logged already or else now."""
+    step = trainer.state.global_step
+    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
+        step = trainer.state.best_global_step
     logged = {
         name: value
         for entry in trainer.state.log_history
-        if entry["step"] == trainer.state.global_step
+        if entry["step"] == step
         for name, value in entry.items()
         if name.startswith("eval_")
     }

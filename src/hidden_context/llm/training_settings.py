@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from hidden_context.errors import UserError
@@ -22,7 +22,10 @@ ABOVE_ZERO = (
     "num_train_epochs",
     "learning_rate",
     "likelihood_learning_rate",
+    "lora_r",
+    "lora_alpha",
 )
+NOT_BELOW_ZERO = ("lora_dropout", "center_rewards_coefficient", "early_stopping_threshold")
 FREE_TO_CHANGE = {
     "resume_from_checkpoint",
     "per_device_eval_batch_size",
@@ -32,12 +35,40 @@ FREE_TO_CHANGE = {
 """Settings that may differ when a run is resumed; the losses do not depend on them."""
 
 
+def further_flags() -> list[tuple[str, Any, str, Any]]:
+    """Name, kind, help and default of what is passed on to the Trainer, and of what is refused."""
+    from hidden_context.llm.trainer_arguments import REFUSED, help_of_passed, passed_on
+
+    said = help_of_passed()
+    passed = [
+        (name, str if kind is dict else kind, *said[name]) for name, kind in passed_on().items()
+    ]
+    refused = [(name, tuple[str, ...], f"Refused: {why}.", None) for name, why in REFUSED.items()]
+    return passed + refused
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """Settings of a training run; the defaults are those of the published code."""
 
     tokenizer_name: str | None = None
     """Folder or hub name of the tokenizer, if not the backbone's."""
+    model_revision: str | None = None
+    """Branch, tag or commit of a backbone (and its tokenizer) on the hub."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] | None = None
+    """Weights of the backbone; if not given, bfloat16 with bf16 and adapters, else float32."""
+    attn_implementation: str | None = None
+    """Attention of the backbone, such as sdpa, eager or flash_attention_2."""
+    load_in_8bit: bool = False
+    """Load the backbone in 8 bits (needs the package bitsandbytes, and adapters)."""
+    load_in_4bit: bool = False
+    """Load the backbone in 4 bits (needs the package bitsandbytes, and adapters)."""
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    """What four bits mean."""
+    use_bnb_nested_quant: bool = False
+    """Quantise the scales of four bits too."""
+    chat_template_path: str | None = None
+    """Jinja file, or folder or hub name of a tokenizer, whose chat template is used."""
     learn: tuple[str, ...] = ()
     """Options of the family that are learned with the weights: correlation (mean_and_variance)."""
     ties: Ties | None = None
@@ -68,7 +99,9 @@ class TrainingSettings:
     """Steps whose gradients are averaged before an update."""
     batching: Batching | None = None
     """shared_prefix, grouped (by length) or padded; if not given, the fastest that is exact."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"also": ("activation_checkpointing",)}
+    )
     """Trade computation for memory."""
     max_length: int = 1024
     """Longest text in tokens, special tokens included."""
@@ -84,13 +117,37 @@ class TrainingSettings:
     output from it."""
     use_peft: bool = True
     """Train LoRA adapters (r 8, alpha 32, dropout 0.1) and the head, or all weights."""
+    lora_r: int = 8
+    """Rank of the adapters."""
+    lora_alpha: int = 32
+    """Scale of the adapters, divided by their rank."""
+    lora_dropout: float = 0.1
+    """Dropout before the adapters."""
+    lora_target_modules: tuple[str, ...] | None = None
+    """Layers with adapters: names, a regular expression, or all-linear (the head, which is always
+    trained in full, excepted); if not given, those that PEFT knows for the architecture."""
+    lora_modules_to_save: tuple[str, ...] = ()
+    """Modules to train in full beside the head."""
+    use_rslora: bool = False
+    """Divide the scale of the adapters by the root of their rank instead."""
+    use_dora: bool = False
+    """Train magnitude and direction of the adapted weights apart (DoRA)."""
+    disable_dropout: bool = False
+    """Train without any dropout, that of the adapters included."""
+    center_rewards_coefficient: float | None = None
+    """Add this times the square of the summed mean utilities of a comparison's responses to the
+    loss, so that utilities are centred at zero; 0.01 is usual."""
     optim: str = "adamw_torch"
     """Optimiser, by the Trainer's names."""
     deepspeed: str | None = None
     """DeepSpeed configuration file."""
     resume_from_checkpoint: bool = False
     """Continue an interrupted run from its last saved step."""
-    eval_first_step: bool = False
+    early_stopping_patience: int | None = None
+    """Stop after so many evaluations without a better metric_for_best_model (loss)."""
+    early_stopping_threshold: float = 0.0
+    """By how much an evaluation must be better to count."""
+    eval_first_step: bool = field(default=False, metadata={"also": ("eval_on_start",)})
     """Evaluate before the first step too."""
     eval_steps: int = 1000
     """Steps between evaluations."""
@@ -100,11 +157,56 @@ class TrainingSettings:
     """Steps between logged losses."""
     seed: int = 0
     """Seed of the head's weights, the order of the data and dropout."""
+    trainer: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={
+            "further": further_flags,
+            "named": "settings of transformers.TrainingArguments, which are passed on",
+        },
+    )
+    """Any other setting of transformers.TrainingArguments, by name."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "TrainingSettings":
+        """Settings by name, those that are the Trainer's among them.
+
+        Raises:
+            UserError: One is unknown, refused or out of range.
+        """
+        own: dict[str, Any] = {}
+        passed = dict(given.get("trainer", {}))
+        for name, value in given.items():
+            if OTHER_NAMES.get(name, name) in FIELDS:
+                own[OTHER_NAMES.get(name, name)] = value
+            else:
+                passed[name] = value
+        own["trainer"] = passed
+        return cls(**own)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings by name, what is passed on among them."""
+        own = asdict(self)
+        passed = own.pop("trainer")
+        return {**own, **passed}
 
     def __post_init__(self) -> None:
         for name in ABOVE_ZERO:
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; give a number above 0.")
+        for name in NOT_BELOW_ZERO:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise UserError(f"{name} is {value}; give a number that is not negative.")
+        if self.lora_dropout >= 1:
+            raise UserError(f"lora_dropout is {self.lora_dropout}; give a share below 1.")
+        if self.early_stopping_patience is not None and self.early_stopping_patience < 1:
+            raise UserError("early_stopping_patience is below 1; give a number of evaluations.")
+        self._check_adapters()
+        if self.trainer or self.early_stopping_patience is not None:
+            from hidden_context.llm.trainer_arguments import check_together, checked
+
+            object.__setattr__(self, "trainer", checked(self.trainer))
+            check_together(self)
         if self.davidson is not None and self.ties != "davidson":
             raise UserError("davidson is the number of ties=davidson; give that too.")
         if isinstance(self.lr_scheduler_kwargs, str):
@@ -115,3 +217,43 @@ class TrainingSettings:
                 f"lr_scheduler_kwargs is {self.lr_scheduler_kwargs!r}; give names with their "
                 'values, such as {"min_lr_rate": 0.1}.'
             )
+
+    def _check_adapters(self) -> None:
+        """Refuse settings of adapters, or of quantised backbones, that would change nothing."""
+        for name in OF_ADAPTERS:
+            if not self.use_peft and getattr(self, name) != DEFAULTS[name]:
+                raise UserError(f"{name} is of adapters, but use_peft is false; leave one out.")
+        if self.load_in_8bit and self.load_in_4bit:
+            raise UserError("load_in_8bit and load_in_4bit are both given; give one.")
+        for name in ("bnb_4bit_quant_type", "use_bnb_nested_quant"):
+            if not self.load_in_4bit and getattr(self, name) != DEFAULTS[name]:
+                raise UserError(f"{name} changes nothing without load_in_4bit.")
+        if (self.load_in_8bit or self.load_in_4bit) and self.dtype not in (None, "bfloat16"):
+            raise UserError(f"dtype is {self.dtype}, but the backbone is quantised; leave it out.")
+        if self.disable_dropout and self.lora_dropout not in (0, DEFAULTS["lora_dropout"]):
+            raise UserError("lora_dropout and disable_dropout contradict each other; give one.")
+
+
+FIELDS = {each.name: each for each in fields(TrainingSettings)}
+"""Of the settings, by name."""
+DEFAULTS = {name: each.default for name, each in FIELDS.items() if name != "trainer"}
+OTHER_NAMES = {
+    other: name for name, each in FIELDS.items() for other in each.metadata.get("also", ())
+}
+"""By which the Trainer knows some of the settings."""
+OF_ADAPTERS = (
+    "lora_r",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_target_modules",
+    "lora_modules_to_save",
+    "use_rslora",
+    "use_dora",
+    "load_in_8bit",
+    "load_in_4bit",
+)
+
+
+def own_names() -> set[str]:
+    """Names of the settings, also those by which the Trainer knows them."""
+    return {*FIELDS, *OTHER_NAMES} - {"trainer"}

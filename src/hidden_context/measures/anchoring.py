@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hidden_context.distributions import UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.measures.checks import finite_vector, not_negative
+from hidden_context.risk import Risk
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class AffineMap:
     def spread(self, std: ArrayLike) -> np.ndarray:
         """Standard deviations, or other differences of utilities, on the new scale."""
         return self.slope * np.asarray(std)
+
+    def reward(self, utility: UtilityDistribution, risk: Risk) -> np.ndarray:
+        """Rewards by a risk whose number (a θ, β or threshold) is meant on the new scale."""
+        return np.asarray(risk.of_mapped(utility, self.slope, self.intercept))
 
 
 def anchor_to_ratings(mean: ArrayLike, ratings: ArrayLike) -> AffineMap:

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from hidden_context.distributions import Family, UtilityDistribution
+from hidden_context.distributions import UtilityDistribution
 from hidden_context.report.shown_text import ShownText, shown, split_prompt
 from hidden_context.scores.row_texts import texts_of_row
 from hidden_context.scores.scores import Scores
@@ -74,11 +74,6 @@ def examples_of(scores: Scores, num_examples: int) -> list[Kind]:
         for title, explanation, rows, num_eligible in chosen
         if rows
     ]
-
-
-def is_scalar_family(family: Family) -> bool:
-    """Whether its utilities are points, whatever the outputs; told by outputs that all differ."""
-    return family.decode(np.arange(float(family.num_outputs))[None]).is_scalar
 
 
 Order = tuple[str, str, np.ndarray]

@@ -12,7 +12,7 @@ from hidden_context import __version__
 from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
 from hidden_context.report.density_drawing import description, drawing
-from hidden_context.report.examples import examples_of, is_scalar_family
+from hidden_context.report.examples import examples_of
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
 from hidden_context.report.results import ExampleSource, Panel, Result
@@ -85,7 +85,7 @@ def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
 
     def worth(source: ExampleSource) -> tuple[bool, float]:
         nats = source.evaluation.log_likelihood
-        is_scalar = is_scalar_family(source.evaluation.family)
+        is_scalar = source.evaluation.family.is_scalar
         return not is_scalar, -math.inf if nats is None else nats.value
 
     return max(sources, key=worth)

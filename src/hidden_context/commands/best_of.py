@@ -1,0 +1,87 @@
+"""Rank the responses to each prompt, and say which is best."""
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from hidden_context.commands.command_line import command
+from hidden_context.commands.scoring_flags import ScoringFlags
+from hidden_context.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ScoringFlags):
+    """Choose the best of several responses to each prompt (docs/optimise.md)."""
+
+    input: Path
+    """File of rows (jsonl, jsonl.gz) with a prompt and a list of responses, as score reads it."""
+    output: Path
+    """File to write: the rows with rewards, ranking (indices, best first) and chosen_index."""
+    reward_model_checkpoints: tuple[str, ...]
+    """Folders (or hub names) of checkpoints; several are groups of people, and need a --rule."""
+    risk: tuple[str, ...] = ()
+    """Rank by this reward: mean (default), quantile:α, cvar:α, lcb:λ, entropic:θ, kl:β, ..."""
+    rule: str | None = None
+    """Rank by a rule instead: borda, copeland, maximin, reference, nash, worst_group, ..."""
+    reference: int | None = None
+    """Number, from 1, of the response that --rule reference compares with."""
+    overlong: Literal["truncate_left", "error"] = "truncate_left"
+    """Longer texts: cut at the beginning, or refused; all counted."""
+
+
+def run(config: Config) -> None:
+    """Check everything that can be checked, score, rank, write, print."""
+    _check(config)
+    from hidden_context.aggregation.best_of import check_columns
+    from hidden_context.comparisons.responses import account_of_responses, read_responses
+    from hidden_context.comparisons.sources import read_rows
+    from hidden_context.llm.best_of import best_of_rows, preference_of
+
+    names = config.reward_model_checkpoints
+    reference = None if config.reference is None else config.reference - 1
+    preference = preference_of(next(iter(config.risk), None), config.rule, reference)
+    records, _ = config.checkpoints(names)
+    preference.check([record.family for record in records])
+    rows, source = read_rows(config.input), str(config.input)
+    read_responses(rows, source)  # checks them
+    check_columns(rows, source)
+    print(account_of_responses(rows, source))
+    partial = [
+        config.output.with_name(f"{config.output.name}.{number}.partial")
+        for number in range(1, len(names) + 1)
+    ]
+    ranked = best_of_rows(
+        config.models(records),
+        rows,
+        source,
+        preference,
+        partial=partial,
+        progress=True,
+        **config.options(),
+    )
+    overlong = [scores.record["counts"]["overlong_texts"] for scores in ranked.scores]
+    record = {"config": asdict(config), "counts": {"rows": len(rows), "overlong_texts": overlong}}
+    ranked.save(config.output, record=record)
+    for folder in partial:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"wrote {config.output}")
+    print(ranked)
+
+
+def _check(config: Config) -> None:
+    """Refuse settings that do not go together, before anything is read."""
+    if not config.reward_model_checkpoints:
+        raise UserError("--reward_model_checkpoints names none; give at least one.")
+    if len(config.risk) > 1:
+        raise UserError(f"--risk {' '.join(config.risk)}: responses are ranked by one; give one.")
+    if config.risk and config.rule is not None:
+        raise UserError("--risk and --rule both rank the responses; give one of them.")
+    if config.reference is not None and config.reference < 1:
+        raise UserError(f"--reference is {config.reference}; responses are numbered from 1.")
+
+
+main = command("best-of", Config, run)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""A reward model behind HTTP, for the clients that trainers have already."""
