@@ -1,5 +1,8 @@
 """A distribution over people, against people who are known."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -71,27 +74,27 @@ def test_probabilities_of_the_three_outcomes_sum_to_one_at_the_extremes_too():
 
 @pytest.fixture(scope="module")
 def known():
-    """1,000 people to fit, 250 to test; utilities of ten items, and what each of them said."""
+    """600 people to fit, 250 to test; utilities of ten items, and what each of them said."""
     rng = np.random.default_rng(1)
     root = rng.normal(size=(10, 4))
     covariance = root @ root.T * 0.375 + 0.7 * np.eye(10)
     mean = 0.8 * rng.normal(size=10)
-    utilities = mean + rng.normal(size=(1250, 10)) @ np.linalg.cholesky(covariance).T
+    utilities = mean + rng.normal(size=(850, 10)) @ np.linalg.cholesky(covariance).T
     ballots = drawn(utilities, 45, rng)
-    fitted = np.arange(1250) < 1000
+    fitted = np.arange(850) < 600
     model = fit_people(ballots.selected(fitted), num_directions=9)
     return covariance, mean, utilities[~fitted], ballots.selected(~fitted), model
 
 
 def test_mean_and_covariance_of_people_are_recovered(known):
-    """Standard errors of a mean and of a variance of 1,000 people, were they seen: 4 of them."""
+    """Standard errors of a mean and of a variance of 600 people, were they seen: 4 of them."""
     covariance, mean, _, _, model = known
     centred = np.eye(10) - 1 / 10
     truth = centred @ covariance @ centred
-    error = 4 * np.sqrt(np.diag(truth) / 1000)
+    error = 4 * np.sqrt(np.diag(truth) / 600)
     assert (abs(model.mean - (mean - mean.mean())) < error + 0.05).all()
     relative = np.diag(model.directions @ model.directions.T) / np.diag(truth)
-    assert (abs(relative - 1) < 4 * np.sqrt(2 / 1000) + 0.1).all()
+    assert (abs(relative - 1) < 4 * np.sqrt(2 / 600) + 0.1).all()
     assert model.converged
 
 
@@ -130,9 +133,9 @@ def test_where_nobody_differs_no_direction_is_chosen_or_nothing_is_gained():
 def test_two_groups_are_told_apart_almost_as_by_their_truth():
     rng = np.random.default_rng(2)
     groups = 1.2 * rng.normal(size=(2, 10))
-    member = rng.integers(2, size=900)
+    member = rng.integers(2, size=500)
     ballots = drawn(groups[member], 45, rng)
-    fitted = np.arange(900) < 600
+    fitted = np.arange(500) < 300
     model = fit_people(ballots.selected(fitted), num_directions=2)
     rest = ballots.selected(~fitted)
     given = np.arange(45) < 5
@@ -211,3 +214,10 @@ def test_a_ballot_of_somebody_new_may_not_name_unknown_items():
 def test_what_cannot_be_fitted_is_refused(rows: list, settings: dict, message: str):
     with pytest.raises(UserError, match=message):
         fit_people(rows, **settings)
+
+
+def test_the_program_of_the_page_runs(capsys: pytest.CaptureFixture[str]):
+    page = (Path(__file__).parents[2] / "docs" / "people.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(program, {})
+    assert "People(60 people, 3 items" in capsys.readouterr().out
