@@ -83,12 +83,13 @@ def known():
     ballots = drawn(utilities, 45, rng)
     fitted = np.arange(850) < 600
     model = fit_people(ballots.selected(fitted), num_directions=9)
-    return covariance, mean, utilities[~fitted], ballots.selected(~fitted), model
+    of_all = fit_people(ballots.selected(fitted), num_directions=0)
+    return covariance, mean, utilities[~fitted], ballots.selected(~fitted), model, of_all
 
 
 def test_mean_and_covariance_of_people_are_recovered(known):
     """Standard errors of a mean and of a variance of 600 people, were they seen: 4 of them."""
-    covariance, mean, _, _, model = known
+    covariance, mean, _, _, model, _ = known
     centred = np.eye(10) - 1 / 10
     truth = centred @ covariance @ centred
     error = 4 * np.sqrt(np.diag(truth) / 600)
@@ -99,7 +100,7 @@ def test_mean_and_covariance_of_people_are_recovered(known):
 
 
 def test_intervals_hold_a_persons_utilities_as_often_as_they_say(known):
-    _, _, utilities, ballots, model = known
+    _, _, utilities, ballots, model, _ = known
     truth = utilities - utilities.mean(1, keepdims=True)
     for count in (1, 5, 20):
         person = model.posterior(ballots.kept(np.arange(45) < np.full((250, 1), count)))
@@ -108,7 +109,7 @@ def test_intervals_hold_a_persons_utilities_as_often_as_they_say(known):
 
 
 def test_more_comparisons_of_a_person_predict_her_better(known):
-    _, _, _, ballots, model = known
+    _, _, _, ballots, model, _ = known
     losses = [loss_of_rest(ballots, model, count, 20) for count in (0, 1, 3, 5, 10, 20)]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] - losses[-1] > 0.09
@@ -116,8 +117,7 @@ def test_more_comparisons_of_a_person_predict_her_better(known):
 
 def test_of_somebody_unknown_it_says_what_the_population_says(known):
     """No worse than Bradley–Terry for all people together, by at most .002 nats."""
-    _, _, _, ballots, model = known
-    of_all = fit_people(ballots, num_directions=0)
+    _, _, _, ballots, model, of_all = known
     assert loss_of_rest(ballots, model, 0, 20) < loss_of_rest(ballots, of_all, 0, 20) + 0.002
 
 

@@ -50,8 +50,8 @@ def fit_people(
         votes: `Ballots`, or what `read_ballots` reads: comparisons with annotators.
         num_directions: r, in how many directions people may differ. If not given, the fewest (0,
             or one of `DIRECTIONS`) that predict half of the comparisons of held-out people, given
-            their other half, as well as the best do, within a standard error of the difference
-            over people; the table is `People.held_out`.
+            their other half, as well as the best do: the 95 % interval of the difference, over
+            people, holds 0. The table is `People.held_out`.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
 
@@ -80,8 +80,9 @@ def fit_people(
 
 
 def _as_good(excess: np.ndarray) -> bool:
-    """Whether the mean of people's excess losses is at most its standard error."""
-    return bool(excess.mean() <= excess.std(ddof=min(1, len(excess) - 1)) / len(excess) ** 0.5)
+    """Whether the 95 % interval of the mean of people's excess losses holds 0."""
+    error = excess.std(ddof=min(1, len(excess) - 1)) / len(excess) ** 0.5
+    return bool(excess.mean() <= 1.96 * error)
 
 
 def _held_out_losses(
