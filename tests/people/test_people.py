@@ -121,6 +121,7 @@ def test_of_somebody_unknown_it_says_what_the_population_says(known):
     assert loss_of_rest(ballots, model, 0, 20) < loss_of_rest(ballots, of_all, 0, 20) + 0.002
 
 
+@pytest.mark.slow
 def test_where_nobody_differs_no_direction_is_chosen_or_nothing_is_gained():
     rng = np.random.default_rng(3)
     utilities = np.tile(rng.normal(size=6), (120, 1))
@@ -130,6 +131,7 @@ def test_where_nobody_differs_no_direction_is_chosen_or_nothing_is_gained():
     assert model.disagreement().max() < 0.03
 
 
+@pytest.mark.slow
 def test_two_groups_are_told_apart_almost_as_by_their_truth():
     rng = np.random.default_rng(2)
     groups = 1.2 * rng.normal(size=(2, 10))
