@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def peer(folder: str) -> None:
     from pydantic import BaseModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     app = FastAPI()
 
@@ -129,7 +130,7 @@ def ask(port: int, texts: Sequence[str], clients: int) -> tuple[float, np.ndarra
     rewards, seconds = np.full((2, len(texts)), np.nan)
 
     def client() -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=180)
+        connection = HTTPConnection("127.0.0.1", port, timeout=900)
         while True:
             try:
                 index = waiting.get_nowait()

@@ -376,15 +376,16 @@ class RewardModel:
         if folder.exists():
             raise UserError(f"{folder} is there already; remove it, or give another folder.")
         partial = folder.with_name(f".{folder.name}.partial")
-        with refusing_full_disks(partial), quietly():
-            self.model.save_pretrained(partial)
-            self.tokenizer.save_pretrained(partial)
-        save_record(partial, **self.meaning)
-        complete_checkpoint(partial, self.model)
+        shutil.rmtree(partial, ignore_errors=True)  # what a kill left
         try:
+            with refusing_full_disks(partial), quietly():
+                self.model.save_pretrained(partial)
+                self.tokenizer.save_pretrained(partial)
+            save_record(partial, **self.meaning)
+            complete_checkpoint(partial, self.model)
             check_saved(partial, self.model)
-        except UserError:
-            shutil.rmtree(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
             raise
         partial.rename(folder)
 

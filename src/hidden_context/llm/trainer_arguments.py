@@ -100,6 +100,12 @@ REFUSED: Mapping[str, str] = {
 
 Beside those of the installed transformers: older ones, and TRL's.
 """
+AS_IT_IS: Mapping[str, Any] = {
+    "do_train": True,
+    "lora_task_type": "SEQ_CLS",
+    "remove_unused_columns": False,
+}
+"""What refused settings are here, where that is not the default; to say so is no mistake."""
 REFUSED_VALUES: Mapping[str, Mapping[str, str]] = {
     "train_sampling_strategy": {
         "group_by_length": "batching=grouped groups the texts of a batch by length",
@@ -171,6 +177,8 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     kinds = passed_on()
     values = {}
     for name, value in given.items():
+        if name in REFUSED and _is_so(name, value):
+            continue
         if name in REFUSED:
             raise UserError(f"{name} is not taken: {REFUSED[name]}.")
         if name not in kinds:
@@ -192,6 +200,17 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
                 raise UserError(f"{name}={each} is not taken: {reason}.")
         values[name] = list(value) if isinstance(value, tuple) else value
     return values
+
+
+def _is_so(name: str, value: Any) -> bool:
+    """Whether a refused setting is given as it is anyway, as shared files of settings have it."""
+    from transformers import TrainingArguments
+
+    so: Any = {field.name: field.default for field in fields(TrainingArguments)}.get(name, False)
+    so = AS_IT_IS.get(name, so)
+    if isinstance(value, tuple):  # of the command line, where a flag alone means true
+        value = " ".join(value) if value else True
+    return value is None or str(value).lower() == str(so).lower()
 
 
 def check_together(settings: "TrainingSettings") -> None:

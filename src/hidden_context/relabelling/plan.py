@@ -19,6 +19,24 @@ from hidden_context.relabelling.verdicts import read_verdict
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What is asked about each pair; see `relabel`."""
+
+    objective: Objectives
+    votes: int
+    seed: int
+    ask_again: bool
+
+    def __post_init__(self) -> None:
+        if self.objective not in ("mixed", "both", *OBJECTIVES):
+            raise UserError(
+                f"objective is {self.objective!r}; give mixed, both, helpful or harmless."
+            )
+        if self.votes < 1:
+            raise UserError(f"votes is {self.votes}; expected 1 or more.")
+
+
+@dataclass(frozen=True)
 class Plan:
     """What will be asked, before anything is sent."""
 
@@ -75,46 +93,30 @@ def planned(
     judge: Judge,
     address: str,
     answer_to: Callable[[str], Answer | None],
-    objective: Objectives,
-    votes: int,
-    seed: int,
-    *,
-    ask_again: bool,
+    choices: Choices,
 ) -> Plan:
     """The questions on all pairs, and which of them `answer_to` does not know an answer to."""
     pairs = read_pairs(comparisons)
     asked = tuple(
-        tuple(questions_on(pair, each, judge, votes=votes, seed=seed))
+        tuple(questions_on(pair, each, judge, votes=choices.votes, seed=choices.seed))
         for pair in pairs
         if not pair.is_of_equal_texts
-        for each in objectives_of(pair, objective, seed)
+        for each in objectives_of(pair, choices.objective, choices.seed)
     )
     to_ask: dict[str, Question] = {}
     for question in (question for questions in asked for question in questions):
         answer = answer_to(question.key)
-        if answer is None or (ask_again and read_verdict(answer).letter is None):
+        if answer is None or (choices.ask_again and read_verdict(answer).letter is None):
             to_ask.setdefault(question.key, question)
     return Plan(
         address=address,
         source=comparisons.source,
         judge=judge,
-        objective=objective,
-        votes=votes,
-        seed=seed,
+        objective=choices.objective,
+        votes=choices.votes,
+        seed=choices.seed,
         num_pairs=len(pairs),
         num_equal=sum(pair.is_of_equal_texts for pair in pairs),
         asked=asked,
         to_ask=tuple(to_ask.values()),
     )
-
-
-def check_choices(objective: str, votes: int) -> None:
-    """Refuse what no plan can be made of.
-
-    Raises:
-        UserError: The objective is unknown, or there are no votes.
-    """
-    if objective not in ("mixed", "both", *OBJECTIVES):
-        raise UserError(f"objective is {objective!r}; give mixed, both, helpful or harmless.")
-    if votes < 1:
-        raise UserError(f"votes is {votes}; expected 1 or more.")

@@ -14,7 +14,7 @@ from hidden_context.relabelling.budget import Budget, Purse
 from hidden_context.relabelling.endpoint import Endpoint
 from hidden_context.relabelling.judge import Answer, Judge
 from hidden_context.relabelling.labels import labels_of, row_of
-from hidden_context.relabelling.plan import Plan, check_choices, planned
+from hidden_context.relabelling.plan import Choices, Plan, planned
 from hidden_context.relabelling.questions import OBJECTIVES, Objectives
 from hidden_context.relabelling.result import Relabelled, counted, measures_of, record_of
 
@@ -67,28 +67,17 @@ def relabel(
             another process has it. What was answered is kept.
     """
     out, name = Path(out), split_name(split)
-    check_choices(objective, votes)
+    choices = Choices(objective, votes, seed, ask_again)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder.")
     folder, purse = out / JUDGE_FOLDER, Purse(budget or Budget())
     with closing(Endpoint(judge)) as endpoint, only_run_in(folder):
         answers = Answers(folder)
-        plan = planned(
-            comparisons,
-            judge,
-            endpoint.address,
-            answers.get,
-            objective,
-            votes,
-            seed,
-            ask_again=ask_again,
-        )
+        plan = planned(comparisons, judge, endpoint.address, answers.get, choices)
         _check_folder(out, name, plan)
         if announce is not None:
             announce(plan)
-        if plan.to_ask:
-            how = asking or Asking()
-            ask_all(plan.to_ask, endpoint, answers, purse, how, progress=progress)
+        ask_all(plan.to_ask, endpoint, answers, purse, asking or Asking(), progress=progress)
         return _written(plan, answers, purse, out, name)
 
 
@@ -107,23 +96,14 @@ def plan_relabelling(
     Raises:
         UserError: The judge could not be asked, or another process is asking it.
     """
-    check_choices(objective, votes)
+    choices = Choices(objective, votes, seed, ask_again)
     folder = Path(out) / JUDGE_FOLDER
     answer_to: Callable[[str], Answer | None] = {}.get
     if (folder / JOURNAL).is_file():
         with only_run_in(folder):
             answer_to = Answers(folder).get
     with closing(Endpoint(judge)) as endpoint:
-        return planned(
-            comparisons,
-            judge,
-            endpoint.address,
-            answer_to,
-            objective,
-            votes,
-            seed,
-            ask_again=ask_again,
-        )
+        return planned(comparisons, judge, endpoint.address, answer_to, choices)
 
 
 def _check_folder(out: Path, name: str, plan: Plan) -> None:
