@@ -478,7 +478,7 @@ def test_help_of_a_command_needs_no_model_stack(command: str) -> None:
 
 @every_command
 def test_a_command_is_its_module(command: str) -> None:
-    module = f"hidden_context.commands.{command}"
+    module = f"hidden_context.commands.{command.replace('-', '_')}"
     as_module = run_python("-m", module, "--help")
     as_command = run_python("-m", "hidden_context.commands.cli", command, "--help")
     assert as_module.stdout == as_command.stdout

@@ -183,8 +183,7 @@ def test_a_second_interrupt_leaves_at_once(flags: list[Any], server: JudgeServer
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
-    while "waiting for the answers" not in process.stdout.readline():
-        pass
+    assert any("waiting for the answers" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=25)
     assert process.returncode == 130

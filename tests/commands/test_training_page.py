@@ -25,7 +25,8 @@ LAUNCHERS = {
 def command_lines() -> dict[str, list[str]]:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     lines = "\n".join(re.findall(r"```bash\n(.*?)```", page, flags=re.DOTALL)).splitlines()
-    return {program: arguments for program, *arguments in map(shlex.split, lines)}
+    split = [shlex.split(line) for line in lines if line.strip()]
+    return {program: arguments for program, *arguments in split}
 
 
 @pytest.fixture

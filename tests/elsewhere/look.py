@@ -9,6 +9,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -17,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 def seen(folder: Path, case: dict) -> dict:
     """Differences from what is expected of a model."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     ids = [tokenizer(text)["input_ids"] for text in case["texts"]]
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     differences, size = [], 1.0

@@ -190,8 +190,8 @@ def contents(scene: Scene, folder: Path) -> dict[str, str]:
         is_said = name in (STDOUT, STDERR, EVENTS)
         if is_said and not (name == STDOUT and scene.says_the_same):
             continue
-        if path.name in scene.ignored:
-            continue
+        if path.name in scene.ignored or path.parent.name == "backbones":
+            continue  # these hold the path of the folder
         found[name] = "folder" if path.is_dir() else _digest(path)
     return found
 

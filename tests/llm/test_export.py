@@ -52,7 +52,7 @@ def raw(model: RewardModel) -> np.ndarray:
 def stock_outputs(folder: Path) -> np.ndarray:
     """What transformers alone makes of a folder, texts of unlike lengths in one batch."""
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     with torch.inference_mode():
         return model(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.numpy()
 

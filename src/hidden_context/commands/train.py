@@ -25,7 +25,7 @@ class Config(TrainingSettings):
     """To train on, of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None
     """Configuration of a data set on the hub, where it has several."""
-    streaming: bool = False
+    streaming: bool = field(default=False, metadata={"also": ("dataset_streaming",)})
     """Read rows one by one, no more than split and size need: of the hub without the download."""
     datasets: tuple[str, ...] | None = None
     """In place of data_path: several, each {path: ..., weight: ..., split: ...} (see the docs)."""

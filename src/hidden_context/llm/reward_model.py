@@ -27,6 +27,7 @@ from hidden_context.journal import identity
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, check_num_grades, with_num_grades
 from hidden_context.llm.backbone import longest_text, quietly
+from hidden_context.llm.backbone_place import short_name
 from hidden_context.llm.checkpoint import (
     CheckpointRecord,
     find_checkpoint,
@@ -475,7 +476,7 @@ class RewardModel:
         header = {
             "family": self.family.to_dict(),
             "checkpoint": self.name if self.folder is None else identity(self.folder, WEIGHTS),
-            "backbone": [self.model_name, identity(Path(self.model_name), WEIGHTS)],
+            "backbone": [short_name(self.model_name), identity(Path(self.model_name), WEIGHTS)],
             "dtype": str(self.model.dtype),
             "device": self.model.device.type,
             **{name: value for name, value in asdict(scorer.options).items() if name != "render"},

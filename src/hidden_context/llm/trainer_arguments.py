@@ -40,7 +40,6 @@ REFUSED: Mapping[str, str] = {
     "bnb_4bit_quant_storage": "it is for FSDP, which was not tried",
     "dataloader_in_order": _AS_UNBROKEN,
     "dataset_num_proc": "texts are tokenised in one process, in threads",
-    "dataset_streaming": _READ,
     "do_eval": _SCRIPT,
     "do_predict": _SCRIPT,
     "do_train": _SCRIPT,
@@ -85,7 +84,6 @@ REFUSED: Mapping[str, str] = {
     "save_on_each_node": "a checkpoint is written once, by the first process",
     "save_only_model": "a step that lacks the optimiser's state could not be resumed from; "
     "save_strategy=no saves no steps",
-    "streaming": _READ,
     "torch_compile": "batches of shared prefixes have another shape each, and would be compiled "
     "again and again",
     "torch_compile_backend": "see torch_compile",

@@ -15,6 +15,7 @@ import numpy as np
 
 from hidden_context.errors import UserError
 from hidden_context.journal import fingerprint, identity
+from hidden_context.llm.backbone_place import short_name
 from hidden_context.llm.checkpoint import CheckpointRecord
 from hidden_context.llm.reward_model import WEIGHTS, RewardModel
 from hidden_context.records import json_text, meta_path, read_record
@@ -84,6 +85,7 @@ def kept_scores(
             for part, scores, of_part in zip(parts, of_parts, on, strict=True):
                 how = (name, part, _of(path, part), called, risks, record or {}, of_part, options)
                 yield partial(_kept, scores, model, *how)
+            model = None  # the next one may not fit beside it
 
     scored = each_merged(pieces)
     number = len(parts)
@@ -160,7 +162,7 @@ def _depends_on(
 
     Further keywords are such as change scores by rounding alone.
     """
-    rules = rules_of(name)
+    rules, backbone = rules_of(name), checkpoint.model_name
     rows = (
         [item.prompt, item.chosen, item.rejected, rules.subset(item.columns, "an item")]
         for item in items
@@ -170,7 +172,7 @@ def _depends_on(
         "rows": fingerprint(rows),
         "family": checkpoint.family.to_dict(),
         "checkpoint": identity(checkpoint.folder, WEIGHTS),
-        "backbone": [checkpoint.model_name, identity(Path(checkpoint.model_name), WEIGHTS)],
+        "backbone": [short_name(backbone), identity(Path(backbone), WEIGHTS)],
         "dtype": str(dtype),
         "max_length": max_length,
         "overlong": overlong,

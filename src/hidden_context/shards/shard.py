@@ -104,6 +104,7 @@ def each_merged(pieces: Callable[[], Iterable[Callable[[], T]]]) -> list[T]:
             whole.append(piece())
         except UnmergedError as error:
             unmerged.append(error)
+        del piece  # it may hold a model, and the next one may not fit beside it
     if unmerged and all(error.is_whole() for error in unmerged):
         return each_merged(pieces)
     if unmerged:
