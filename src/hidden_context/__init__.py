@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hidden_context.measures.evaluate import evaluate
     from hidden_context.measures.evaluation import Evaluation
     from hidden_context.measures.explained_variance import explained_variance
+    from hidden_context.people import People, Person, fit_people
     from hidden_context.relabelling.asking import Asking
     from hidden_context.relabelling.budget import Budget
     from hidden_context.relabelling.judge import Judge
@@ -79,6 +80,7 @@ HOMES = {
     "relabelling.judge": "Judge",
     "relabelling.relabel": "plan_relabelling relabel",
     "relabelling.result": "Relabelled",
+    "people": "People Person fit_people",
     "report.page": "write_page",
     "reward_benchmarks.benchmark": "benchmark score_benchmark",
     "reward_benchmarks.result": "BenchmarkResult",

@@ -33,6 +33,8 @@ class ItemComparisons:
     independent votes."""
     names: tuple[Hashable, ...] = ()
     """What each item is called; empty if by its number."""
+    annotators: tuple[str | None, ...] | None = None
+    """Who made each comparison, where the votes say it; None for one of which they do not."""
 
     def __post_init__(self) -> None:
         sizes = {len(self.first), len(self.second), len(self.outcomes.weight)}
@@ -71,7 +73,10 @@ class ItemComparisons:
         """Those of some indices, or where `keep` is true; weights are 1 on average again."""
         kept = self.outcomes[keep]
         kept = replace(kept, weight=normalize_weights(kept.weight))
-        return ItemComparisons(self.first[keep], self.second[keep], kept, self.names)
+        who = self.annotators
+        if who is not None:
+            who = tuple(who[number] for number in np.arange(len(self))[keep])
+        return ItemComparisons(self.first[keep], self.second[keep], kept, self.names, who)
 
     def summed(self) -> "ItemComparisons":
         """One comparison for each ordered pair, with the same likelihood but for a factor.
@@ -121,17 +126,19 @@ def read_votes(votes: Any) -> ItemComparisons:
             votes = [_as_comparison(row, original) for row in rows]
         votes = load_comparisons(votes)
     numbers: dict[str, int] = {}
-    first, second, shares, weight = [], [], [], []
+    first, second, shares, weight, annotators = [], [], [], [], []
     for pair in votes.pairs():
         for text, indices in ((pair.first, first), (pair.second, second)):
             indices.append(numbers.setdefault(_name(text), len(numbers)))
         shares.append(pair.comparison.outcome.shares)
         weight.append(pair.weight)
+        annotators.append(pair.comparison.annotator)
     return ItemComparisons(
         np.array(first),
         np.array(second),
         Outcomes(np.array(shares), np.array(weight)),
         tuple(original.get(name, name) for name in numbers),
+        None if all(name is None for name in annotators) else tuple(annotators),
     )
 
 

@@ -1,0 +1,225 @@
+"""A distribution over people, against people who are known."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import expit
+from scipy.stats import norm
+
+from hidden_context import UserError
+from hidden_context.people import Ballots, People, fit_people, read_ballots
+from hidden_context.people.inference import infer, log_probabilities
+
+
+def drawn(
+    utilities: np.ndarray, count: int, rng: np.random.Generator, threshold: float = 0.0
+) -> Ballots:
+    """Random comparisons of each person by her utilities, shape `(people, items)`."""
+    people, items = utilities.shape
+    first = rng.integers(items, size=(people, count))
+    second = (first + rng.integers(1, items, size=(people, count))) % items
+    ahead = np.take_along_axis(utilities, first, 1) - np.take_along_axis(utilities, second, 1)
+    uniform = rng.random((people, count))
+    wins, losses = expit(ahead - threshold), expit(-ahead - threshold)
+    grade = np.where(uniform < wins, 2, np.where(uniform < wins + losses, 0, 1))
+    names = tuple(range(people))
+    return Ballots(
+        first, second, np.eye(3)[grade], np.ones((people, count)), tuple(range(items)), names
+    )
+
+
+def loss_of_rest(ballots: Ballots, model: People, known: int, asked_from: int) -> float:
+    """Nats per comparison from number `asked_from` on, given the first `known` of each person."""
+    number = np.arange(ballots.weight.shape[1])
+    given = np.broadcast_to(number < known, ballots.weight.shape)
+    prob = model.posterior(ballots.kept(given)).prob_matrix()
+    asked = number >= asked_from
+    person = np.arange(len(ballots))[:, None]
+    wins = prob[person, ballots.first[:, asked], ballots.second[:, asked]]
+    won = ballots.shares[:, asked, 2] == 1
+    return float(-np.log(np.where(won, wins, 1 - wins)).mean())
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.7])
+@pytest.mark.parametrize("grade", [0, 1, 2])
+def test_one_comparison_is_integrated_exactly(threshold: float, grade: int):
+    """Against adaptive quadrature of the likelihood times N(0, slope²)."""
+    offset, slope = 0.4, 1.7
+    shares = np.eye(3)[[[grade]]]
+    found = infer(np.array([[offset]]), np.array([[[slope]]]), shares, np.ones((1, 1)), threshold)
+
+    def times(power: int) -> float:
+        def integrand(f: float) -> float:
+            log = log_probabilities(np.array(offset + slope * f), threshold)[grade]
+            return f**power * np.exp(log) * norm.pdf(f)
+
+        return quad(integrand, -12, 12, epsabs=1e-12)[0]
+
+    mass, mean = times(0), times(1) / times(0)
+    assert found.log_evidence[0] == pytest.approx(np.log(mass), abs=1e-6)
+    assert found.mean[0, 0] == pytest.approx(mean, abs=1e-6)
+    assert found.covariance[0, 0, 0] == pytest.approx(times(2) / mass - mean**2, abs=1e-6)
+
+
+def test_probabilities_of_the_three_outcomes_sum_to_one_at_the_extremes_too():
+    ahead = np.array([-800.0, -3.0, 0.0, 5.0, 800.0])
+    for threshold in (0.02, 1.0, 4.0):
+        log = log_probabilities(ahead, threshold)
+        assert np.isfinite(log).all()
+        np.testing.assert_allclose(np.exp(log).sum(0), 1, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def known():
+    """600 people to fit, 250 to test; utilities of ten items, and what each of them said."""
+    rng = np.random.default_rng(1)
+    root = rng.normal(size=(10, 4))
+    covariance = root @ root.T * 0.375 + 0.7 * np.eye(10)
+    mean = 0.8 * rng.normal(size=10)
+    utilities = mean + rng.normal(size=(850, 10)) @ np.linalg.cholesky(covariance).T
+    ballots = drawn(utilities, 45, rng)
+    fitted = np.arange(850) < 600
+    model = fit_people(ballots.selected(fitted), num_directions=9)
+    of_all = fit_people(ballots.selected(fitted), num_directions=0)
+    return covariance, mean, utilities[~fitted], ballots.selected(~fitted), model, of_all
+
+
+def test_mean_and_covariance_of_people_are_recovered(known):
+    """Standard errors of a mean and of a variance of 600 people, were they seen: 4 of them."""
+    covariance, mean, _, _, model, _ = known
+    centred = np.eye(10) - 1 / 10
+    truth = centred @ covariance @ centred
+    error = 4 * np.sqrt(np.diag(truth) / 600)
+    assert (abs(model.mean - (mean - mean.mean())) < error + 0.05).all()
+    relative = np.diag(model.directions @ model.directions.T) / np.diag(truth)
+    assert (abs(relative - 1) < 4 * np.sqrt(2 / 600) + 0.1).all()
+    assert model.converged
+
+
+def test_intervals_hold_a_persons_utilities_as_often_as_they_say(known):
+    _, _, utilities, ballots, model, _ = known
+    truth = utilities - utilities.mean(1, keepdims=True)
+    for count in (1, 5, 20):
+        person = model.posterior(ballots.kept(np.arange(45) < np.full((250, 1), count)))
+        inside = abs(truth - person.utility.mean) < norm.ppf(0.95) * person.utility.std
+        assert 0.88 < inside.mean() < 0.92
+
+
+def test_more_comparisons_of_a_person_predict_her_better(known):
+    _, _, _, ballots, model, _ = known
+    losses = [loss_of_rest(ballots, model, count, 20) for count in (0, 1, 3, 5, 10, 20)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] - losses[-1] > 0.09
+
+
+def test_of_somebody_unknown_it_says_what_the_population_says(known):
+    """No worse than Bradley–Terry for all people together, by at most .002 nats."""
+    _, _, _, ballots, model, of_all = known
+    assert loss_of_rest(ballots, model, 0, 20) < loss_of_rest(ballots, of_all, 0, 20) + 0.002
+
+
+@pytest.mark.slow
+def test_where_nobody_differs_no_direction_is_chosen_or_nothing_is_gained():
+    rng = np.random.default_rng(3)
+    utilities = np.tile(rng.normal(size=6), (120, 1))
+    model = fit_people(drawn(utilities, 30, rng))
+    assert set(model.held_out) == {0, 1, 2, 4, 5}
+    assert model.directions.shape[1] <= 1
+    assert model.disagreement().max() < 0.03
+
+
+@pytest.mark.slow
+def test_two_groups_are_told_apart_almost_as_by_their_truth():
+    rng = np.random.default_rng(2)
+    groups = 1.2 * rng.normal(size=(2, 10))
+    member = rng.integers(2, size=500)
+    ballots = drawn(groups[member], 45, rng)
+    fitted = np.arange(500) < 300
+    model = fit_people(ballots.selected(fitted), num_directions=2)
+    rest = ballots.selected(~fitted)
+    given = np.arange(45) < 5
+    prob = [expit(one[rest.first] - one[rest.second]) for one in groups]
+    log = [np.log(np.where(rest.shares[..., 2] == 1, one, 1 - one)) for one in prob]
+    share = expit((log[1] - log[0])[:, given].sum(1))[:, None]
+    truth = share * prob[1][:, 20:] + (1 - share) * prob[0][:, 20:]
+    won = rest.shares[:, 20:, 2] == 1
+    best = -np.log(np.where(won, truth, 1 - truth)).mean()
+    assert best - 0.001 < loss_of_rest(rest, model, 5, 20) < best + 0.005
+
+
+@pytest.mark.slow
+def test_ties_are_a_habit_of_the_person():
+    """Two kinds of people, who call an even pair a tie in 5 % and in 64 % of the cases."""
+    rng = np.random.default_rng(4)
+    utilities = 0.8 * rng.normal(size=(400, 8))
+    kinds = [
+        drawn(half, 40, rng, tau) for half, tau in ((utilities[:200], 0.1), (utilities[200:], 1.5))
+    ]
+    both = Ballots(
+        *(
+            np.concatenate([getattr(one, name) for one in kinds])
+            for name in ("first", "second", "shares", "weight")
+        ),
+        kinds[0].items,
+        tuple(range(400)),
+    )
+    model = fit_people(both, num_directions=7)
+    assert model.threshold_shares[:2].sum() == pytest.approx(0.5, abs=0.08)
+    assert model.threshold_shares[4:7].sum() == pytest.approx(0.5, abs=0.08)
+    person = model.posterior(both.kept(np.arange(40) < np.full((400, 1), 10)))
+    expected = person.threshold_probs @ model.thresholds
+    assert (expected[200:] > 0.5).mean() > 0.9 > 0.1 > (expected[:200] > 0.5).mean()
+    truth = utilities - utilities.mean(1, keepdims=True)
+    inside = abs(truth - person.utility.mean) < norm.ppf(0.95) * person.utility.std
+    assert 0.88 < inside.mean() < 0.92
+
+
+ROWS = [
+    {"first": "a", "second": "b", "winner": "a", "annotator": "x"},
+    {"first": "a", "second": "c", "winner": "tie", "annotator": "y"},
+    {"first": "c", "second": "b", "winner": "b", "annotator": "x"},
+]
+
+
+def test_tables_are_read_by_person():
+    ballots = read_ballots(ROWS)
+    assert ballots.people == ("x", "y")
+    assert ballots.items == ("a", "b", "c")
+    assert ballots.first.tolist() == [[0, 1], [0, 0]]  # the one that won comes first
+    assert ballots.weight.tolist() == [[1, 1], [1, 0]]
+    assert ballots.shares[:, 0].tolist() == [[0, 0, 1], [0, 1, 0]]
+    assert ballots.has_ties
+    assert ballots.selected(np.array([1])).first.tolist() == [[0]]
+
+
+def test_a_ballot_of_somebody_new_may_not_name_unknown_items():
+    model = fit_people(ROWS, num_directions=1)
+    new = model.posterior([{"first": "b", "second": "a", "winner": "b", "annotator": "z"}])
+    assert new.people == ("z",)
+    assert new.utility.mean.shape == (1, 3)
+    with pytest.raises(UserError, match=r"item 'd' is not among the 3 items"):
+        model.posterior([{"first": "d", "second": "a", "winner": "d", "annotator": "z"}])
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "message"),
+    [
+        ([{**row, "annotator": None} for row in ROWS], {}, "nothing says who compared"),
+        ([*ROWS[:2], {**ROWS[2], "annotator": None}], {}, "comparison 3 does not say who"),
+        (ROWS[:1], {}, "1 people compared 2 items"),
+        (ROWS, {"num_directions": 3}, "num_directions is 3; 3 items have 0 to 2"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(rows: list, settings: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        fit_people(rows, **settings)
+
+
+def test_the_program_of_the_page_runs(capsys: pytest.CaptureFixture[str]):
+    page = (Path(__file__).parents[2] / "docs" / "people.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(program, {})
+    assert "People(60 people, 3 items" in capsys.readouterr().out
