@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_one_comparison_is_integrated_exactly(threshold: float, grade: int):
     def times(power: int) -> float:
         def integrand(f: float) -> float:
             log = log_probabilities(np.array(offset + slope * f), threshold)[grade]
-            return f**power * np.exp(log) * norm.pdf(f)
+            return float(f**power * np.exp(log) * norm.pdf(f))
 
         return quad(integrand, -12, 12, epsabs=1e-12)[0]
 
@@ -158,14 +159,11 @@ def test_ties_are_a_habit_of_the_person():
     kinds = [
         drawn(half, 40, rng, tau) for half, tau in ((utilities[:200], 0.1), (utilities[200:], 1.5))
     ]
-    both = Ballots(
-        *(
-            np.concatenate([getattr(one, name) for one in kinds])
-            for name in ("first", "second", "shares", "weight")
-        ),
-        kinds[0].items,
-        tuple(range(400)),
-    )
+    arrays: Any = {
+        name: np.concatenate([getattr(one, name) for one in kinds])
+        for name in ("first", "second", "shares", "weight")
+    }
+    both = Ballots(**arrays, items=kinds[0].items, people=tuple(range(400)))
     model = fit_people(both, num_directions=7)
     assert model.threshold_shares[:2].sum() == pytest.approx(0.5, abs=0.08)
     assert model.threshold_shares[4:7].sum() == pytest.approx(0.5, abs=0.08)

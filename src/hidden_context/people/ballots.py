@@ -44,8 +44,14 @@ class Ballots:
         order = np.argsort(self.weight[people] == 0, axis=1, kind="stable")[:, :width]
         rows = np.arange(len(self))[people][:, None]
         names = tuple(self.people[number] for number in rows[:, 0])
-        arrays = (self.first, self.second, self.shares, self.weight)
-        return type(self)(*(array[rows, order] for array in arrays), self.items, names)
+        return type(self)(
+            self.first[rows, order],
+            self.second[rows, order],
+            self.shares[rows, order],
+            self.weight[rows, order],
+            self.items,
+            names,
+        )
 
     def kept(self, keep: np.ndarray) -> Self:
         """Of everybody, the comparisons where `keep`, shape `(V, N)`, is true."""
@@ -105,14 +111,17 @@ def read_ballots(votes: Any, *, items: Sequence[Hashable] | None = None) -> Ball
         [shares[:, :grades].sum(1), shares[:, grades], shares[:, grades + 1 :].sum(1)], 1
     )
     size = (len(people), int(place.max()) + 1)
-    arrays: list[np.ndarray] = []
-    for values in (
-        renumbered[read.first],
-        renumbered[read.second],
-        collapsed,
-        read.outcomes.weight,
-    ):
-        padded = np.zeros((*size, *values.shape[1:]), values.dtype)
-        padded[person[order], place] = values[order]
-        arrays.append(padded)
-    return Ballots(*arrays, names, people)
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        by_person = np.zeros((*size, *values.shape[1:]), values.dtype)
+        by_person[person[order], place] = values[order]
+        return by_person
+
+    return Ballots(
+        padded(renumbered[read.first]),
+        padded(renumbered[read.second]),
+        padded(collapsed),
+        padded(read.outcomes.weight),
+        names,
+        people,
+    )

@@ -142,12 +142,12 @@ def _maximized(model: People, chunks: Sequence[Ballots], people: Sequence[Person
     """Parameters that explain what was found of all people best."""
     share = np.concatenate([one.threshold_probs for one in people])
     parts = [(one.threshold_probs, one.posteriors) for one in people]
-    middle = sum(
+    middle: Any = sum(
         (probs[:, at, None] * posterior.mean).sum(0)
         for probs, posteriors in parts
         for at, posterior in enumerate(posteriors)
     ) / len(share)
-    spread = sum(
+    spread: Any = sum(
         np.einsum("v,vrs->rs", probs[:, at], posterior.covariance)
         + np.einsum("v,vr,vs->rs", probs[:, at], posterior.mean - middle, posterior.mean - middle)
         for probs, posteriors in parts
