@@ -16,7 +16,11 @@ from hidden_context.records import read_json, write_jsonl
 
 ROOT = Path(__file__).parents[2]
 LAUNCHERS = {
-    "torchrun": ["torch.distributed.run", "--master_port=0"],
+    "torchrun": [
+        "torch.distributed.run",
+        "--rdzv_backend=c10d",
+        "--rdzv_endpoint=127.0.0.1:0",
+    ],
     "accelerate": ["accelerate.commands.launch"],
 }
 """Modules that the programs are, found whatever the path is."""
@@ -58,6 +62,7 @@ def test_launchers_start_as_many_processes_as_the_page_says(
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert started.returncode == 0, started.stderr[-2000:]
