@@ -112,22 +112,57 @@ def read_json(path: Path) -> Any:
         UserError: The file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
+    except RepeatedKeyError as error:
+        raise UserError(f"{path}: {error}; leave one of them.") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON: {brief(error)}.") from error
+
+
+class RepeatedKeyError(ValueError):
+    """An object says a key twice, so that what it means is unknown."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON value, none of whose objects says a key twice.
+
+    Raises:
+        ValueError: It is no JSON.
+        RepeatedKeyError: A key is there twice; `json` would read the last.
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RepeatedKeyError(f"the key {twice[:40]!r} is there {names.count(twice)} times")
+    return value
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read one JSON object.
+
+    Raises:
+        UserError: The file is missing, is not JSON, or is something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds {type(value).__name__}; expected a JSON object.")
+    return value
 
 
 def read_record(path: Path, *, objects: Sequence[str] = ()) -> dict[str, Any]:
     """Read one JSON object; its fields `objects` are objects too, where they are there.
 
     Raises:
-        UserError: The file is missing, is not JSON, or is something else.
+        UserError: See `read_object`; or such a field is something else.
     """
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise UserError(f"{path} holds {type(record).__name__}; expected a JSON object.")
+    record = read_object(path)
     for name in objects:
         if not isinstance(record.get(name), dict | None):
             found = type(record[name]).__name__
@@ -141,18 +176,34 @@ def parse_value(text: str, source: object) -> Any:
     Raises:
         UserError: It is neither; the message begins with `source`.
     """
+    for read in (parse_json, parse_yaml):  # for YAML 1.1, 1e-3 is a text
+        try:
+            return read(text)
+        except RepeatedKeyError as error:
+            raise UserError(f"{source}: {error}; leave one of them.") from error
+        except (ValueError, ArithmeticError, RecursionError, AttributeError) as error:
+            reason = brief(error)
+    raise UserError(f"{source} is neither JSON nor YAML of plain values: {reason}")
+
+
+def parse_yaml(text: str) -> Any:
+    """A YAML value of plain values, none of whose mappings says a key twice.
+
+    Raises:
+        ValueError: It is no such YAML.
+        RepeatedKeyError: A key is there twice; `yaml` would read the last.
+    """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            _object([(key.value, None) for key, _ in node.value if isinstance(key.value, str)])
+            return super().construct_mapping(node, deep)
+
     try:
-        return json.loads(text)  # for YAML 1.1, 1e-3 is a text
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError, AttributeError) as error:
-        raise UserError(
-            f"{source} is neither JSON nor YAML of plain values: {brief(error)}"
-        ) from error
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def brief(error: Exception) -> str:
@@ -209,6 +260,8 @@ def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 lines_read += 1
                 if line.strip():
                     yield _json_object(line)
+    except RepeatedKeyError as error:
+        raise UserError(f"{path}, line {lines_read}: {error}; leave one of them.") from error
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}, line {lines_read}: not a JSON object ({brief(error)})."
@@ -309,7 +362,7 @@ def validated(kind: type[T], values: Any, source: object) -> T:
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
-    row = json.loads(line)
+    row = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError(f"found {type(row).__name__}")
     return row

@@ -111,7 +111,7 @@ def test_sizes_are_split_evenly_over_objectives_in_order():
 
 
 def test_more_rows_than_there_are_is_refused():
-    with pytest.raises(UserError, match="size of 5 was asked for; there are 4"):
+    with pytest.raises(UserError, match="size is 5; there are 4 rows"):
         take_stratified(ROWS, 5)
     with pytest.raises(UserError, match="needs 1 more rows of harmless"):
         take_stratified([ROWS[0], ROWS[2], ROWS[2], ROWS[1]], 4)

@@ -59,11 +59,13 @@ def test_an_empty_text_is_refused_by_number():
         tokenize(make_tokenizer(), ["A", ""], max_length=9, overlong="error")
 
 
-def test_lone_surrogates_and_many_texts_pass():
-    texts = [f"text {number} \ud800" for number in range(1500)]
+def test_many_texts_pass_but_no_half_of_a_character():
+    texts = [f"text {number} \u2603" for number in range(1500)]
     tokenized = tokenize(make_tokenizer(), texts, max_length=99, overlong="error")
     assert len(tokenized.token_ids) == 1500
     assert tokenized.token_ids[1499].dtype == np.int32
+    with pytest.raises(UserError, match=r"row 2: character 3 is half of one"):
+        tokenize(make_tokenizer(), ["A", "A \ud800"], max_length=9, overlong="error")
 
 
 def test_token_ids_stay_as_they_are_or_lose_their_beginning():

@@ -6,12 +6,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import yaml
-
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.comparisons.hub import is_one_split
 from hidden_context.comparisons.objectives import Subset
 from hidden_context.errors import UserError
+from hidden_context.records import RepeatedKeyError, parse_yaml
 
 if TYPE_CHECKING:
     from hidden_context.commands.train import Config
@@ -165,8 +164,10 @@ def _mapping(text: str) -> Any:
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         pass
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+        return parse_yaml(text)
+    except RepeatedKeyError as error:
+        raise UserError(f"datasets: {error}; leave one of them.") from error
+    except (ValueError, RecursionError):
         return None
 
 

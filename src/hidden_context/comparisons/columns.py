@@ -4,19 +4,26 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     OF_ONE_LAYOUT,
     READERS,
     SCORED_OUTCOME,
+    WEIGHT,
     Observed,
     Row,
     Votes,
     bare_name,
     read_outcome,
 )
-from hidden_context.comparisons.prompt_columns import PromptColumns, prompt_columns
-from hidden_context.comparisons.survey import Column, is_empty
-from hidden_context.comparisons.texts import is_list_of_texts, parsed, read_text
+from hidden_context.comparisons.prompt_columns import (
+    PROMPT_COLUMNS,
+    SYSTEM_COLUMNS,
+    PromptColumns,
+    prompt_columns,
+)
+from hidden_context.comparisons.survey import Column, is_empty, serialized_columns
+from hidden_context.comparisons.texts import TOOLS, is_list_of_texts, parsed, read_text
 from hidden_context.errors import UserError
 
 RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
@@ -33,11 +40,20 @@ RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
 )
 """Where responses are; the first of these that a data set has counts."""
 IN_ONE_LIST = (("responses",), ("answers",))
-PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength")
+PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength", "tie")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
 CHOSEN_REJECTED = ("chosen", "rejected")
 ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id")
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")
+
+READ_COLUMNS = frozenset(
+    (
+        *(name for names in (*RESPONSE_COLUMNS, *READERS) for name in names),
+        *(*PROMPT_COLUMNS, *SYSTEM_COLUMNS, TOOLS, WEIGHT, "margin"),
+        *(*ANNOTATOR_COLUMNS, *GROUP_COLUMNS, *OBJECTIVE_COLUMNS),
+    )
+)
+"""All that are read of any layout."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,11 @@ class Layout:
     """Columns of the same two responses, of which the outcome speaks, where these are not
     `responses`."""
     prompt: PromptColumns = field(default_factory=PromptColumns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the two responses are called; none where they are in a list."""
+        return () if self.responses in IN_ONE_LIST else tuple(map(bare_name, self.responses))
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -106,6 +127,8 @@ def layout_of(
         UserError: It has no responses or several kinds of them, no outcome, several columns that
             say the outcome, or a column that can neither be read nor be left unread.
     """
+    if not is_scored:
+        refuse_misspelt(columns, READ_COLUMNS, source)
     has = [names for names in RESPONSE_COLUMNS if all(name in columns for name in names)]
     if not has:
         known = "; ".join(", ".join(names) for names in RESPONSE_COLUMNS)
@@ -121,8 +144,8 @@ def layout_of(
             f"{source}: response_0, response_1 and response_2 are three responses; put them in a "
             "list 'responses' with their 'ranking'."
         )
-    serialized = [name for name, column in columns.items() if column.is_serialized]
-    prompt = prompt_columns(columns, serialized, source)
+    of_texts = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
+    prompt = prompt_columns(columns, serialized_columns(columns, of_texts, source), source)
     if is_scored:
         return Layout(responses, (SCORED_OUTCOME,), prompt=prompt)
     _refuse_by_name(columns, empty, source)
@@ -136,6 +159,22 @@ def layout_of(
             f"{source}: no column says which response was preferred (read are: {listed})."
         )
     return Layout(responses, outcome, prompt=prompt)
+
+
+def refuse_misspelt(columns: Collection[str], known: Collection[str], source: str) -> None:
+    """Refuse columns whose names differ from known ones by spaces or capitals alone.
+
+    Raises:
+        UserError: It names the first.
+    """
+    spelt = {name.lower(): name for name in known}
+    for name in map(str, columns):
+        meant = spelt.get(name.strip().lower())
+        if meant is not None and name not in known:
+            raise UserError(
+                f"{source}: the name of column {name!r} differs from {meant!r} by spaces or "
+                "capitals alone, so it would not be read; rename it, or name it in ignore_columns."
+            )
 
 
 def _refuse_by_name(columns: Collection[str], empty: Collection[str], source: str) -> None:
@@ -313,7 +352,7 @@ def group_of(row: Row, place: str) -> str | None:
 
 
 def _name_in(row: Row, column: str, place: str) -> str:
-    """A name or number as text, without what no file could hold.
+    """A name or number as text; half of a character, which no file could hold, is written out.
 
     Raises:
         UserError: It is something else.
@@ -324,4 +363,4 @@ def _name_in(row: Row, column: str, place: str) -> str:
             f"{place}: {column} is a {type(value).__name__} {str(value)[:40]!r}; expected a name "
             "or a number."
         )
-    return str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "backslashreplace").decode()

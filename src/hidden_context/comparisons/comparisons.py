@@ -75,7 +75,7 @@ class Account:
             f"{self.num_prompts} prompts",
             "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
             **columns,
-            "carried along, not read": ", ".join(self.columns.carried) or "no column",
+            "carried along, not read": self._carried(),
             **{
                 name: ", ".join(columns)
                 for name, columns in {
@@ -85,6 +85,14 @@ class Account:
                 if columns
             },
         }
+
+    def _carried(self) -> str:
+        carried = ", ".join(self.columns.carried) or "no column"
+        if self.columns.num_against_scores:
+            scores = " and ".join(self.columns.scores)
+            carried += f" (by {scores} the other response is better in "
+            carried += f"{self.columns.num_against_scores} rows)"
+        return carried
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.lines().items())
@@ -116,7 +124,8 @@ class Comparisons(Streamed[Comparison]):
         ignore_columns: Collection[str] = (),
     ) -> "Comparisons":
         """Check and read rows; see `read_comparisons`."""
-        comparisons, columns = read_comparisons(rows, source, ignored=ignore_columns)
+        names = (ignore_columns,) if isinstance(ignore_columns, str) else tuple(ignore_columns)
+        comparisons, columns = read_comparisons(rows, source, ignored=names)
         return cls(comparisons, source, columns)
 
     @classmethod
@@ -296,6 +305,8 @@ def _columns_of_all(columns: Sequence[ColumnsRead]) -> ColumnsRead:
         empty=tuple(dict.fromkeys(name for part in columns for name in part.empty)),
         ignored=tuple(dict.fromkeys(name for part in columns for name in part.ignored)),
         num_without_prompt=sum(part.num_without_prompt for part in columns),
+        scores=tuple(dict.fromkeys(name for part in columns for name in part.scores)),
+        num_against_scores=sum(part.num_against_scores for part in columns),
     )
 
 
@@ -320,7 +331,7 @@ def load_comparisons(
         subset: The objective that rows were judged by.
         size: How many rows, the first of each objective; 0 for all.
         dataset_config: Configuration of a data set on the hub, where it has several.
-        ignore_columns: Columns to carry along unread, whatever they say.
+        ignore_columns: Columns to carry along unread, whatever they say: a name, or several.
         streaming: Read rows one after another, and none after those that `split` and `size` need:
             of the hub without downloading the whole, of files without holding it. See `load_rows`.
 
@@ -354,7 +365,7 @@ def _library(source: Any) -> str:
 def _rows_in_memory(source: Any, split: str) -> Rows:
     library = _library(source)
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
-        return as_plain(source.to_dict("records"))
+        return _rows_of_frame(source)
     if library == "datasets":
         return rows_of_dataset(split_of(source, split, "the data set"))
     if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
@@ -363,6 +374,23 @@ def _rows_in_memory(source: Any, split: str) -> Rows:
         f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
         f"Dataset; this is a {type(source).__name__}."
     )
+
+
+def _rows_of_frame(frame: "pd.DataFrame") -> Rows:
+    """The rows of a table; levels of its index that have a name are columns, as in parquet files.
+
+    Raises:
+        UserError: Two columns have one name, so that one would be lost.
+    """
+    index = [str(name) for name in frame.index.names if name is not None]
+    names = [*index, *map(str, frame.columns)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        which = "a level of the index and a column" if twice in index else "several columns"
+        raise UserError(f"the DataFrame has {which} {twice[:40]!r}; rename all but one.")
+    if index:
+        frame = frame.reset_index(level=[name for name in frame.index.names if name is not None])
+    return as_plain(frame.to_dict("records"))
 
 
 def _in_turns(comparison: Comparison) -> Comparison:

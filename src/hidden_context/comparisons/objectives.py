@@ -65,7 +65,10 @@ def take_stratified(
         UserError: `size` is negative, or there are not so many.
     """
     if not 0 <= size <= len(rows):
-        raise UserError(f"a data set size of {size} was asked for; there are {len(rows)} rows.")
+        raise UserError(
+            f"size is {size}; there are {len(rows)} rows, so give a number up to that, or 0 for "
+            "all."
+        )
     if size == 0:
         return rows
     column = objective_column(rows)

@@ -6,7 +6,7 @@ second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +25,11 @@ STRENGTHS = {
     "significantly better": 3,
 }
 """Grades of strengths in words."""
-TIE_WORDS = ("tie", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b")
+TIE_WORDS = ("tie", "draw", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b")
+TIE_WORDS += ("tied", "both_good", "bothgood")
+MODELS = ("model_a", "model_b", "model_1", "model_2")
+"""Columns of the models' names, by which `winner` may call the responses."""
+YES_OR_NO = {"true": 1, "yes": 1, "1": 1, "1.0": 1, "false": 0, "no": 0, "0": 0, "0.0": 0}
 MOST_GRADES = 9
 """Strengths of preference in numbers; more are another scale, such as percent."""
 VOTES = (
@@ -160,12 +164,42 @@ def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) 
     named = {"a>b": "a", "b>a": "b"}.get(given, bare_name(given))
     if given.split(" ")[0] in TIE_WORDS:
         return Observed({0: 1.0})
-    if named not in names:
+    models = [str(row.get(f"model_{name}")).strip().lower() == given for name in names]
+    if sum(models) == 1 and named not in names:
+        named = names[models.index(True)]
+    if named not in names or (any(models) and not models[list(names).index(named)]):
+        of_models = ", ".join(f"{name} {row[name]!r:.40}" for name in MODELS if name in row)
         raise UserError(
-            f"{place}: {column} is {row[column]!r}; expected {', '.join(names)} or tie."
+            f"{place}: {column} is {row[column]!r}; expected {', '.join(names)} or tie (also "
+            "bothbad, bothgood), or a model's name, where it is that of one of model_a, model_b"
+            f"{f' (here {of_models})' if of_models else ''}."
         )
     sign = 1 if named == names[0] else -1
     return Observed({sign * (_grade(row, place) if strength else 1): 1.0})
+
+
+def scores_of(columns: Collection[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Columns of a score of each of two responses called `names`, which nothing else reads.
+
+    Such as `score_chosen`, `rejected_rating`, `chosen-rating` or `score_A`; none if there are none.
+    """
+    forms = ("score_{}", "{}_score", "rating_{}", "{}_rating", "{}-rating", "{}-score", "score{}")
+    spelt = {name.lower(): name for name in map(str, columns)}
+    for form in forms:
+        wanted = [form.format(name) for name in names]
+        if len(wanted) == 2 and all(name in spelt for name in wanted):
+            return tuple(spelt[name] for name in wanted)
+    return ()
+
+
+def scores_differ(row: Row, columns: Sequence[str], votes: Votes | None) -> bool:
+    """Whether scores of two responses say that the one with fewer votes is the better."""
+    try:
+        first, second = (float(row[name]) for name in columns)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
+    lead = sum(count * ((grade > 0) - (grade < 0)) for grade, count in (votes or {}).items())
+    return (first - second) * lead < 0
 
 
 def _strength(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
@@ -175,6 +209,18 @@ def _strength(row: Row, columns: Sequence[str], names: Sequence[str], place: str
             "or call the columns chosen and rejected."
         )
     return Observed({_grade(row, place): 1.0})
+
+
+def _tie(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
+    is_tie = YES_OR_NO.get(str(row["tie"]).strip().lower())
+    if is_tie is None:
+        raise UserError(f"{place}: tie is {row['tie']!r}; expected true or false.")
+    if not is_tie and tuple(names) != ("chosen", "rejected"):
+        raise UserError(
+            f"{place}: 'tie' does not say which response is better; say it in 'winner' (also where "
+            "it is a tie), or call the columns chosen and rejected."
+        )
+    return Observed({1 - is_tie: 1.0})
 
 
 def _one_hot(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
@@ -296,6 +342,7 @@ READERS: dict[tuple[str, ...], Reader] = {
     ("winner",): _winner,
     ("winner", "strength"): _winner,
     ("strength",): _strength,
+    ("tie",): _tie,
     ("better_response_id",): _winner,
     ("winner_model_a", "winner_model_b", "winner_tie"): _one_hot,
     ("overall_preference",): _negative_if_first,

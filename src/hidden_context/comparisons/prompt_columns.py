@@ -66,7 +66,7 @@ class PromptColumns:
     def value(self, row: Mapping[str, Any], column: str, place: str) -> Any:
         """What a cell holds, parsed if lists are written as text."""
         value = row.get(column)
-        if column in self.serialized and isinstance(value, str):
+        if column in self.serialized and isinstance(value, str) and value.strip():
             return parsed(value, f"{place}, column {column!r}")
         return value
 

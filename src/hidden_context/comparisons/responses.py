@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hidden_context.comparisons.prompt_columns import PromptColumns, prompt_columns
+from hidden_context.comparisons.prompt_columns import PROMPT_COLUMNS, PromptColumns, prompt_columns
 from hidden_context.comparisons.streamed import mapped
-from hidden_context.comparisons.survey import survey
+from hidden_context.comparisons.survey import require_read, serialized_columns, survey
 from hidden_context.comparisons.texts import Text, joined, read_text
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
-from hidden_context.records import require_columns
 
 FIRST_TURN = "Human: "
 """How a turn of the user begins in a dialogue in text form."""
@@ -42,13 +41,14 @@ def read_responses(
         UserError: A column is missing, or holds something else.
     """
     present, _ = survey(rows)
-    serialized = [name for name, column in present.items() if column.is_serialized]
-    columns = prompt_columns(present, serialized, source)
-    require_columns(rows, columns.prompt or ("prompt",), source)
+    of_texts = (*PROMPT_COLUMNS, "responses")
+    columns = prompt_columns(present, serialized_columns(present, of_texts, source), source)
+    required = (*(columns.prompt or ("prompt",)), "responses")
     read = partial(_candidates, columns, first_turn_on)
     for number, row in enumerate(rows, start=1):
-        require_columns([row], ("responses",), source, first=number)
-        read(row, f"{source}, row {number}")
+        place = f"{source}, row {number}"
+        require_read(row, required, present, place)
+        read(row, place)
     return mapped(partial(read, place=source), rows)
 
 

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import json
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import IO, Any, TypeAlias
 from hidden_context.comparisons.splits import SUFFIXES, is_relative, limits_of, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
-from hidden_context.records import iterate_jsonl
+from hidden_context.records import RepeatedKeyError, iterate_jsonl, parse_json
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Collection[Row]
@@ -129,6 +128,15 @@ def _iterate_csv(path: Path) -> Iterator[Row]:
         try:
             names = next(reader, [])
             _check_names(names, path)
+            sign = (
+                next((sign for sign in (";", "\t", "|") if sign in names[0]), "") if names else ""
+            )
+            if sign and len(names) == 1:
+                raise UserError(
+                    f"{path}: cells seem to be separated by {sign!r} (the first line is "
+                    f"{names[0][:60]!r}); separate them by commas, as in pandas.read_csv(path, "
+                    f"sep={sign!r}).to_csv(path, index=False)."
+                )
             shown = ", ".join(repr(name[:40]) for name in names[:8])
             for cells in filter(None, reader):
                 if len(cells) != len(names):
@@ -182,7 +190,9 @@ def _json_value(path: Path, instead: UserError | None = None) -> Any:
     """What a file holds as a whole; if it is no JSON, this is told, or `instead`."""
     with _opened(path) as file:
         try:
-            return json.loads(file.read())
+            return parse_json(file.read())
+        except RepeatedKeyError as error:
+            raise UserError(f"{path}: {error}; leave one of them.") from error
         except (ValueError, RecursionError) as error:
             raise instead or UserError(f"{path} is not JSON: {error}.") from error
 

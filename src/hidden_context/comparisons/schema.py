@@ -20,14 +20,20 @@ from hidden_context.comparisons.columns import (
     layout_of,
 )
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
-from hidden_context.comparisons.outcome_columns import WEIGHT, Observed, number
+from hidden_context.comparisons.outcome_columns import (
+    MODELS,
+    WEIGHT,
+    Observed,
+    number,
+    scores_differ,
+    scores_of,
+)
 from hidden_context.comparisons.streamed import mapped
-from hidden_context.comparisons.survey import Column, survey
+from hidden_context.comparisons.survey import Column, require_read, survey
 from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, joined
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
-from hidden_context.records import require_columns
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,10 @@ class ColumnsRead:
     """Not read because it was asked for."""
     num_without_prompt: int = 0
     """Rows whose prompt is empty, where others have one."""
+    scores: tuple[str, ...] = ()
+    """Of those carried: a score of each of two responses."""
+    num_against_scores: int = 0
+    """Rows in which the response with the lower of these scores is the better one."""
 
 
 def read_comparisons(
@@ -151,10 +161,14 @@ def _without(ignored: Collection[str], row: Mapping[str, Any]) -> Mapping[str, A
 class _Checked:
     """What all rows say together."""
 
+    scores: tuple[str, ...] = ()
+    """Columns of a score of each of two responses."""
     num_grades: int = 1
     """The greatest strength of preference."""
     puts_before: bool = False
     num_without_prompt: int = 0
+    num_against_scores: int = 0
+    """Rows in which scores that are carried along contradict the outcome."""
     num_alone: int = 0
     """Rows of plain responses that show nothing of what was asked."""
 
@@ -166,12 +180,13 @@ def _checked(
     source: str,
 ) -> _Checked:
     required = (*layout.required, *((WEIGHT,) if WEIGHT in present else ()))
-    checked = _Checked()
+    scores = scores_of(present, layout.names)
+    checked = _Checked(scores=scores)
     whole: list[bool] = []
     repeated: list[bool] = []
     for row_number, row in enumerate(rows, start=1):
         place = f"{source}, row {row_number}"
-        require_columns([row], required, source, first=row_number)
+        require_read(row, required, present, place)
         responses, observed = layout.read(row, place)
         texts, prompt, is_plain = texts_and_prompt(row, responses, layout.prompt, place)
         if WEIGHT in present:
@@ -180,6 +195,7 @@ def _checked(
         group_of(row, place)
         checked.num_grades = max([checked.num_grades, *map(abs, observed.votes or ())])
         checked.num_without_prompt += not prompt
+        checked.num_against_scores += scores_differ(row, scores, observed.votes)
         checked.num_alone += is_plain and not all(LAST_TURN in str(text) for text in texts)
         if is_plain and prompt:
             whole.append(all(begins_with(text, prompt) for text in texts))
@@ -197,6 +213,13 @@ def _checked(
         raise UserError(
             f"{source}: {' and '.join(layout.responses)} begin with the prompt, which has turns of "
             "its own; give the responses without the prompt."
+        )
+    if 2 * checked.num_against_scores > len(rows):
+        raise UserError(
+            f"{source}: by {' and '.join(scores)} the other response is the better one in "
+            f"{checked.num_against_scores} of {len(rows)} rows, so they contradict "
+            f"{'/'.join(layout.outcome or layout.responses)}; mend one of them, or name the scores "
+            "in ignore_columns."
         )
     checked.puts_before = bool(whole) and not all(whole)
     return checked
@@ -229,12 +252,16 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
         role: tuple(name for name in names if name in present) for role, names in candidates.items()
     }
     by_role |= {role: by_role[role][:1] for role in ("group", "objective")}  # the first counts
+    if layout.outcome[:1] == ("winner",):
+        by_role["outcome"] += tuple(name for name in MODELS if name in present)
     used = {*layout.described}.union(*by_role.values())
     return ColumnsRead(
         by_role,
         carried=tuple(name for name in present if name not in used),
         puts_prompt_before=checked.puts_before,
         num_without_prompt=checked.num_without_prompt if layout.prompt.prompt else 0,
+        scores=checked.scores,
+        num_against_scores=checked.num_against_scores,
     )
 
 
@@ -263,7 +290,8 @@ def prompt_key(comparison: Comparison) -> str:
     """What comparisons of one prompt have in common: the prompt, or how both texts begin.
 
     Without a prompt column, texts are split before the assistant's last turn; where what comes
-    before it is not the same in both, each comparison is its own prompt.
+    before it is not the same in both, each comparison is its own prompt. So it is where
+    conversations share no turn of the user.
     """
     if comparison.prompt is not None:
         return json.dumps(comparison.prompt, default=dict)
@@ -273,8 +301,11 @@ def prompt_key(comparison: Comparison) -> str:
         if turn and opening == second.rpartition(LAST_TURN)[0]:
             return json.dumps(opening)
         return json.dumps(sorted(map(str, comparison.texts)))
-    turns = takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return json.dumps([turn for turn, _ in turns], default=dict)
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    turns: list[Any] = [turn for turn, _ in pairs]
+    if not any(isinstance(turn, Mapping) and turn["role"] == "user" for turn in turns):
+        turns = sorted(json.dumps(text, default=dict) for text in comparison.texts)
+    return json.dumps(turns, default=dict)
 
 
 def _weight(row: Mapping[str, Any], place: str) -> float:

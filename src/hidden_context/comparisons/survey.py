@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hidden_context.comparisons.texts import is_serialized
+from hidden_context.comparisons.texts import is_serialized, opens_list
 from hidden_context.errors import UserError
 
 WORDS_OF_A_TEXT = 4
@@ -18,15 +18,26 @@ class Column:
 
     num_filled: int = 0
     """Rows in which it holds anything; NaN is nothing."""
+    first: int = 0
+    """The first of these, from 1."""
+    num_blank: int = 0
+    """Rows in which it holds nothing but white space."""
+    num_lists: int = 0
+    """Rows in which it holds a list or an object as such."""
     num_serialized: int = 0
     """Rows in which a list may be written as text."""
+    num_opened: int = 0
+    """Rows that begin as such a list, whole or cut."""
+    first_other: int | None = None
+    """The first row that holds anything else, or such a list that is cut; from 1."""
     num_texts: int = 0
     """Rows in which it holds words or turns."""
 
     @property
     def is_serialized(self) -> bool:
         """Whether lists are written as text, in all rows: one row alone may quote such a list."""
-        return self.num_serialized == self.num_filled
+        others = self.num_filled - self.num_blank - self.num_lists
+        return 0 < self.num_serialized == others
 
     @property
     def is_text(self) -> bool:
@@ -44,14 +55,11 @@ def survey(
     """
     columns: dict[str, Column] = {}
     seen: dict[str, None] = {}
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         for name, value in row.items():
             seen[name] = None
             if not is_missing(value):
-                column = columns.setdefault(name, Column())
-                column.num_filled += 1
-                column.num_serialized += is_serialized(value)
-                column.num_texts += _is_said(value)
+                _count(columns.setdefault(name, Column(first=number)), value, number)
     for name in ignored:
         if name not in seen:
             raise UserError(
@@ -61,6 +69,57 @@ def survey(
         columns.pop(name, None)
     filled = {name: columns[name] for name in seen if name in columns}
     return filled, tuple(name for name in seen if name not in filled and name not in ignored)
+
+
+def _count(column: Column, value: Any, number: int) -> None:
+    column.num_filled += 1
+    column.num_texts += _is_said(value)
+    is_blank = isinstance(value, str) and not value.strip()
+    is_list, is_whole = isinstance(value, list | Mapping), is_serialized(value)
+    column.num_blank += is_blank
+    column.num_lists += is_list
+    column.num_serialized += is_whole
+    column.num_opened += opens_list(value)
+    if not (is_blank or is_list or is_whole) and column.first_other is None:
+        column.first_other = number
+
+
+def serialized_columns(
+    columns: Mapping[str, Column], of_texts: Collection[str], source: str
+) -> list[str]:
+    """Those in which lists are written as text in all rows that hold anything.
+
+    Raises:
+        UserError: One `of_texts` holds lists in most rows, and in others something else or a list
+            that is cut: read as text, a list would be what somebody said.
+    """
+    for name in of_texts:
+        column = columns.get(name, Column())
+        held = column.num_filled - column.num_blank
+        lists = column.num_opened + column.num_lists
+        if column.num_opened and 2 * lists > held and not column.is_serialized:
+            raise UserError(
+                f"{source}, row {column.first_other}, column {name!r}: this is no whole list, but "
+                f"{lists} of {held} rows begin as a list, some written as text; write all as "
+                "JSON lists, or all as plain text."
+            )
+    return [name for name, column in columns.items() if column.is_serialized]
+
+
+def require_read(
+    row: Mapping[str, Any], required: Collection[str], present: Mapping[str, Column], place: str
+) -> None:
+    """Refuse a row without a column that is read of the others.
+
+    Raises:
+        UserError: It names the column, and the first row that has it.
+    """
+    for name in required:
+        if name not in row:
+            there = present.get(name)
+            others = "" if there is None else f", which other rows have (first: row {there.first})"
+            columns = ", ".join(map(str, row)) or "none"
+            raise UserError(f"{place}: no column {name!r}{others}; columns present: {columns}.")
 
 
 def is_missing(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hidden_context.errors import UserError
+from hidden_context.records import RepeatedKeyError, parse_json
 
 Message: TypeAlias = Mapping[str, Any]
 """One turn of a conversation, with `role` and `content`."""
@@ -32,8 +32,11 @@ SHAREGPT_ROLES = {
 }
 """Roles of turns that have `from` and `value`."""
 BEFORE_THE_USER = ("system", "developer", TOOLS)
-OPENS_LIST = re.compile(r"""\s*\[\s*(\]|null|None|["']|\{\s*["'](role|content|from|value)["'])""")
-"""How a list of messages or texts begins where it was written as text."""
+MESSAGE = r"""\{\s*(?:["'](?:content|from|value)["']|(?:[^{}\[\]]{0,200}[,\s])?["']role["'])\s*:"""
+OPENS_LIST = re.compile(rf"""\s*(?:\[\s*(?:\]|null\b|None\b|["']|{MESSAGE})|{MESSAGE})""")
+"""How a message, or a list of messages or texts, begins where it was written as text."""
+LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+"""A text as Python writes it."""
 
 
 def digest(text: str) -> bytes:
@@ -52,21 +55,28 @@ def numbers_of(texts: Iterable[str]) -> np.ndarray:
     return np.unique(np.frombuffer(bytes(digests), DIGEST), return_inverse=True)[1]
 
 
+def opens_list(value: Any) -> bool:
+    """Whether a cell begins as a conversation or a list of texts that was written as text."""
+    return isinstance(value, str) and OPENS_LIST.match(value) is not None
+
+
 def is_serialized(value: Any) -> bool:
-    """Whether a cell may be a conversation or a list of texts that was written as text."""
-    return isinstance(value, str) and OPENS_LIST.match(value) is not None and value.endswith("]")
+    """Whether a cell may be such a list as a whole: it also ends as one."""
+    return opens_list(value) and value.rstrip().endswith(("]", "}"))
 
 
 def parsed(value: str, place: str) -> Any:
     """The list that a cell holds as JSON or as Python writes it.
 
     Raises:
-        UserError: It is neither.
+        UserError: It is neither, or says a key twice.
     """
-    readers: tuple[Callable[[str], Any], ...] = (json.loads, ast.literal_eval)
+    readers: tuple[Callable[[str], Any], ...] = (parse_json, _python_list)
     for read in readers:
         try:
-            return read(value)
+            return read(value.strip())
+        except RepeatedKeyError as error:
+            raise UserError(f"{place}: {error}; leave one of them.") from error
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     raise UserError(
@@ -75,8 +85,18 @@ def parsed(value: str, place: str) -> Any:
     )
 
 
+def _python_list(value: str) -> Any:
+    """A list of Python's literals, refused where NumPy has left out the commas: `['a' 'b']`.
+
+    Python would read such texts as one.
+    """
+    if re.search(r"T\s*T", LITERAL.sub("T", value)):
+        raise ValueError("no comma between two texts")
+    return ast.literal_eval(value)
+
+
 def is_list_of_texts(value: Any) -> bool:
-    """Whether a cell is what one side says, turn by turn; None is a turn without a word."""
+    """Whether a cell is what one side says, turn by turn; None is a turn that is lacking."""
     return (
         isinstance(value, list)
         and any(isinstance(turn, str) for turn in value)
@@ -84,10 +104,10 @@ def is_list_of_texts(value: Any) -> bool:
     )
 
 
-def interleaved(asked: Sequence[str | None], answered: Sequence[str | None]) -> Text:
+def interleaved(asked: Sequence[str], answered: Sequence[str]) -> Text:
     """What the user and the assistant say in turn, as one conversation."""
     return [
-        {"role": role, "content": content or ""}
+        {"role": role, "content": content}
         for turn in zip(asked, answered, strict=True)
         for role, content in zip(("user", "assistant"), turn, strict=True)
     ]
@@ -101,11 +121,11 @@ def read_text(value: Any, place: str) -> Text:
     left out.
 
     Raises:
-        UserError: It is something else, a role is not one of `ROLES`, or a content is no text; the
-            message names `place`.
+        UserError: It is something else, a role is not one of `ROLES`, or a content is no text, or
+            not of Unicode (see `check_unicode`); the message names `place`.
     """
     if isinstance(value, str):
-        return value
+        return check_unicode(value, place)
     turns: Any = [value] if isinstance(value, Mapping) else value
     if not isinstance(turns, Sequence) or isinstance(turns, bytes) or not turns:
         turns = [None]
@@ -123,6 +143,23 @@ def read_text(value: Any, place: str) -> Text:
     return [_turn(turn, f"{place}, turn {number}") for number, turn in numbered]
 
 
+def check_unicode(text: str, place: str) -> str:
+    """The same text, if it is of characters alone.
+
+    Raises:
+        UserError: It has half of a character (a lone surrogate), which no model can read.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{place}: character {error.start + 1} is half of one ({text[error.start]!a}, a lone "
+            "surrogate: a text was cut within an emoji); write the text again, or leave the row "
+            "out."
+        ) from error
+    return text
+
+
 def _turn(turn: Message, place: str) -> Message:
     if not {"role", "content"} <= turn.keys():
         other = {name: part for name, part in turn.items() if name not in ("from", "value")}
@@ -133,6 +170,7 @@ def _turn(turn: Message, place: str) -> Message:
             f"{place}: role is {str(turn['role'])[:40]!r}; expected one of {', '.join(ROLES)}."
         )
     if isinstance(turn["content"], str):
+        check_unicode(turn["content"], place)
         return turn if None not in turn.values() else _without_none(turn)
     calls = turn.get("tool_calls") or turn.get(TOOLS)
     content = "" if turn["content"] is None and calls else turn["content"]
@@ -152,7 +190,7 @@ def _text_of_parts(content: Any, place: str) -> str:
                 f"{place}: content is no text but holds {str(kind)[:40]!r}; a reward model of "
                 "texts cannot see it, so leave the row out."
             )
-        texts.append(filled["text"])
+        texts.append(check_unicode(filled["text"], place))
     return "".join(texts)
 
 

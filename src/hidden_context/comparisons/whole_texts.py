@@ -8,6 +8,7 @@ from hidden_context.comparisons.texts import (
     Message,
     Text,
     as_turns,
+    check_unicode,
     interleaved,
     is_list_of_texts,
     joined,
@@ -52,6 +53,7 @@ def texts_and_prompt(
         )
     if all(whole):
         texts: list[Text] = [_with_turns_before(turns, before, place) for turns in responses]
+        _check_same_system(texts, place)
         return texts, _opening(texts, prompt, columns, place), False
     opening = list(_with_turns_before(as_turns(prompt or [], "user"), before, place))
     if opening and opening[-1]["role"] == "assistant":
@@ -67,6 +69,17 @@ def _is_whole(response: Text) -> bool:
         return False
     start = number_before_the_user(response)
     return start > 0 or response[0]["role"] == "user"
+
+
+def _check_same_system(texts: Sequence[Any], place: str) -> None:
+    """Refuse conversations of which one was told what another was not, before the user spoke."""
+    first, *others = [text[: number_before_the_user(text)] for text in texts]
+    if any(list(other) != list(first) for other in others):
+        raise UserError(
+            f"{place}: the responses are conversations that begin with different turns of the "
+            "system (or one has none), so they do not answer the same; make them equal, or leave "
+            "the row out."
+        )
 
 
 def _with_turns_before(
@@ -107,20 +120,26 @@ def _turn_by_turn(
 ) -> tuple[list[Text], Text | None, bool]:
     """Of lists of what was asked and of what each side answered, as conversations."""
     asked = columns.value(row, columns.prompt[0], place) if columns.prompt else None
+    sides: list[Any] = [asked, *responses]
     if not all(
         isinstance(said, list) and isinstance(asked, list) and len(said) == len(asked)
-        for said in responses
-    ) or not all(map(_is_said, (asked, *responses))):
+        for said in sides
+    ) or not all(turn is None or isinstance(turn, str) for said in sides for turn in said):
         raise UserError(
             f"{place}: a response is a list of texts, turn by turn; then the prompt and all "
             "responses must be lists of as many texts (of several alternatives, make a row of each "
             "pair; RewardBench 2 and RM-Bench are for `hidden-context benchmark`)."
         )
+    for index, said in enumerate(sides):
+        for number, turn in enumerate(said, start=1):
+            where = f"{place}, turn {number} of {f'response {index}' if index else 'the prompt'}"
+            if turn is None:
+                raise UserError(
+                    f"{where} is null: whether nothing was said or the text is lost is unknown; "
+                    'write "" where nothing was said, or leave the row out.'
+                )
+            check_unicode(turn, where)
     before = columns.before(row, place)
-    opened: Any = [[*before, *interleaved(asked or [], answered)] for answered in responses]
+    opened: Any = [[*before, *interleaved(sides[0], answered)] for answered in responses]
     texts: list[Text] = opened
     return texts, texts[0][: len(before) + 1], False
-
-
-def _is_said(turns: Any) -> bool:
-    return all(turn is None or isinstance(turn, str) for turn in turns)

@@ -1,5 +1,6 @@
 """A pretrained model with a linear head, pooled at each text's last token by the attention mask."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ def load_backbone(
     A head that the checkpoint does not have, or has in another width, is new: each output is
     scaled by its number in `head_scales` (`HEAD_SCALE` if not given; see `Family.head_scales`), and
     layers of the head before the last by the largest. `fresh_keys` of the model says which weights
-    are new, `replaced_width` which width a head had that was replaced. Decoders pool by attention
+    are new, `unread_keys` which the checkpoint has beside the model's, `replaced_width` which width
+    a head had that was replaced. Decoders pool by attention
     mask, whatever their pad token is; see `read_in_batches`. No remote code is run. `options` are
     further ones of `from_pretrained`.
 
@@ -81,7 +83,7 @@ def load_backbone(
             by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
             parameter.mul_(by.to(parameter))
     model = read_in_batches(model)
-    model.fresh_keys = frozenset(fresh)
+    model.fresh_keys, model.unread_keys = frozenset(fresh), frozenset(loading["unexpected_keys"])
     widths = [shapes[0][0] for key, shapes in mismatched.items() if key.endswith("weight")]
     model.replaced_width = int(widths[0]) if widths else None
     return model
@@ -110,6 +112,10 @@ AFTER_THE_PAD_TOKEN = {
 """Architectures whose positions are counted from the pad token's id on."""
 
 
+MEMORY = re.compile(r"out of memory|can(no|')t allocate memory|not enough memory", re.IGNORECASE)
+"""How libraries and the system say that there is too little."""
+
+
 @contextmanager
 def opening(what: str, name: str) -> Iterator[None]:
     """Read from a folder or the hub, quietly; a name without a slash, such as gpt2, may be either.
@@ -122,10 +128,14 @@ def opening(what: str, name: str) -> Iterator[None]:
     try:
         with quietly():
             yield
-    except (UserError, MemoryError, torch.OutOfMemoryError):
+    except UserError:
         raise
     except Exception as error:  # whatever the libraries make of a damaged file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or MEMORY.search(reason):
+            reason = f"it needs more memory than there is ({reason}); take a smaller dtype or model"
+        elif "Couldn't instantiate the backend tokenizer" in reason:
+            reason = "its tokenizer.json (or what its kind has instead) is missing; copy it again"
         raise UserError(f"{what} {name} cannot be loaded: {reason}") from error
 
 
@@ -316,6 +326,8 @@ class _ReadsBatches:
     accepts_loss_kwargs = False
     fresh_keys: frozenset[str] = frozenset()
     """Weights that were made anew, as the checkpoint lacks them or has them in another width."""
+    unread_keys: frozenset[str] = frozenset()
+    """Weights that the checkpoint has, and the architecture has not."""
     replaced_width: int | None = None
     """Outputs of a head that was replaced by a new one."""
     stock_attention: str | None = None

@@ -1,16 +1,17 @@
 """Where the local backbone of an adapter is, without writing the machine's paths into it.
 
 A checkpoint names its backbone by the last part of its path. Beside that it keeps a fingerprint,
-and the way from the checkpoint to the backbone where both lie in a common folder, so that they may
-be moved together. Every machine remembers for itself, outside the checkpoint, where it last saw a
-backbone of that fingerprint.
+a mark of what the weights are, and the way from the checkpoint to the backbone where both lie in a
+common folder, so that they may be moved together. Every machine remembers for itself, outside the
+checkpoint, where it last saw such a backbone.
 """
 
 import hashlib
+import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ WEIGHTS = (".safetensors", ".bin")
 FEWEST_IN_COMMON = 2
 """Folders that checkpoint and backbone lie in together, if the way is to be kept: fewer, such as
 /home alone, would spell the rest of the path."""
+BLOCK = 4096
+"""Bytes that are read at each place of a file of weights; a disk reads no fewer."""
+PLACES = 64
+"""Where a file that is no safetensors is read."""
 ABSOLUTE = re.compile(r"(?<![\w./~])(?!//)~?/(?=\S)(?:[^/\s'\",;]+/)*")
 """The folders of an absolute path in a text; not those of an address."""
 
@@ -51,30 +56,33 @@ def short_name(model_name: str) -> str:
 def place_of(backbone: Path, checkpoint: Path) -> dict[str, Any]:
     """What a checkpoint keeps of where its local backbone is; see the head of this file."""
     backbone, checkpoint = backbone.resolve(), checkpoint.resolve()
-    mark = mark_of(backbone)
-    _remember(mark, backbone)
+    mark, weights = mark_of(backbone), weights_mark(backbone)
+    for known_by in (mark, weights):
+        _remember(known_by, backbone)
     common = Path(os.path.commonpath([backbone, checkpoint]))
     near = len(common.parts) - 1 >= FEWEST_IN_COMMON
     beside = Path(os.path.relpath(backbone, checkpoint)).as_posix() if near else None
-    return {"fingerprint": mark, "beside": beside}
+    return {"fingerprint": mark, "weights": weights, "beside": beside}
 
 
 def find_backbone(checkpoint: Path, name: str, place: Mapping[str, Any]) -> str:
     """The folder of a local backbone.
 
     Raises:
-        UserError: It is at none of the places where it was.
+        UserError: It is at none of the places where it was, or its weights are others now.
     """
     mark, beside = place.get("fingerprint"), place.get("beside")
     folders = []
     if isinstance(beside, str):
         folders.append(Path(os.path.normpath(checkpoint.resolve() / beside)))
-    if isinstance(mark, str) and re.fullmatch(r"[0-9a-f]+", mark) and _memory(mark).is_file():
-        remembered = read_json(_memory(mark))
+    for known_by in (place.get("weights"), mark):
+        if not (isinstance(known_by, str) and re.fullmatch(r"[0-9a-f]+", known_by)):
+            continue
+        remembered = read_json(_memory(known_by)) if _memory(known_by).is_file() else None
         if isinstance(remembered, dict) and isinstance(remembered.get("path"), str):
             folders.append(Path(remembered["path"]))
-    for folder in folders:
-        if folder.is_dir() and mark_of(folder) == mark:
+    for folder in dict.fromkeys(folders):
+        if folder.is_dir() and mark_of(folder) == mark and has_weights(folder, place):
             return str(folder)
     changed = [str(folder) for folder in folders if folder.is_dir()]
     fate = f"{changed[0]} has changed since" if changed else "it is not where it was"
@@ -93,6 +101,43 @@ def mark_of(folder: Path) -> str:
         elif file.name.endswith(WEIGHTS):
             digest.update(f"{file.name} {file.stat().st_size}\n".encode())
     return digest.hexdigest()
+
+
+def has_weights(folder: Path, place: Mapping[str, Any]) -> bool:
+    """Whether a model's weights are those that a checkpoint was trained on, if it says which."""
+    return place.get("weights") in (None, weights_mark(folder))
+
+
+def weights_mark(folder: Path) -> str:
+    """A mark of a model's weights that tells them from others of the same sizes.
+
+    Of each file of weights its head, `PLACES` blocks and one in the middle of each tensor are read,
+    so that it takes about as long for 100 GB as for 1:
+    training changes all tensors, and adding an adapter those that it is put on.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(folder.iterdir()):
+        if file.name.endswith(WEIGHTS):
+            with file.open("rb") as opened:
+                for place in _places(file):
+                    digest.update(os.pread(opened.fileno(), BLOCK, place))
+    return digest.hexdigest()
+
+
+def _places(file: Path) -> Iterator[int]:
+    """Where blocks of a file of weights begin, in bytes."""
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length)) if length < size else {}
+        spans = [one["data_offsets"] for name, one in header.items() if name != "__metadata__"]
+        middles = sorted(8 + length + int(start + end - BLOCK) // 2 for start, end in spans)
+        yield from range(0, min(size, 8 + length), BLOCK)
+        yield from (place for place in middles if 0 <= place < size)
+    except (ValueError, KeyError, TypeError, AttributeError):  # loading will say what is wrong
+        pass
+    yield from range(0, size, max(BLOCK, size // PLACES))
 
 
 def _memory(mark: str) -> Path:

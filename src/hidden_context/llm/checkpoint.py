@@ -1,6 +1,5 @@
 """Reward models on disk: weights in safetensors, the tokenizer, and what they mean."""
 
-import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,14 +24,23 @@ from hidden_context.llm.backbone import (
 )
 from hidden_context.llm.backbone_place import (
     find_backbone,
+    has_weights,
     is_local,
     place_of,
     short_name,
     without_folders,
 )
+from hidden_context.llm.checkpoint_checks import (
+    brought_by,
+    check_adapter_read,
+    check_all_read,
+    check_brings_all,
+    check_finite,
+    has_tokenizer,
+)
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
-from hidden_context.records import CHECKPOINT_RECORD, provenance, read_json, write_json
+from hidden_context.records import CHECKPOINT_RECORD, provenance, read_object, write_json
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,12 @@ def find_checkpoint(
     """
     folder = _local_folder(name)
     is_adapter = (folder / ADAPTER_CONFIG).is_file()
+    if not is_adapter and any(folder.glob("adapter_model.*")):
+        raise UserError(f"{folder} holds an adapter without its {ADAPTER_CONFIG}; copy it again.")
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
     record = folder / CHECKPOINT_RECORD
-    recorded = _json_object(record) if record.is_file() else {}
+    recorded = read_object(record) if record.is_file() else {}
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(
@@ -113,7 +123,7 @@ def load_checkpoint(
     one is loaded already.
     """
     num_outputs = record.family.num_outputs
-    own = (record.folder / "tokenizer_config.json").is_file()
+    own = has_tokenizer(record)
     tokenizer = load_tokenizer(
         tokenizer_name or (str(record.folder) if own else record.model_name),
         revision=None if tokenizer_name or own else record.revision,
@@ -124,8 +134,11 @@ def load_checkpoint(
         )
     if record.is_adapter:
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
-    elif backbone.fresh_keys:
-        _take_head(backbone, record)
+    else:
+        check_all_read(backbone, record)
+        check_finite(backbone.named_parameters(), f"checkpoint {record.folder}")
+        if backbone.fresh_keys:
+            _take_head(backbone, record)
     return backbone.eval(), tokenizer
 
 
@@ -173,13 +186,6 @@ def make_record(
     return {**record, **provenance()}
 
 
-def _json_object(file: Path) -> Mapping[str, Any]:
-    value = read_json(file)
-    if not isinstance(value, dict):
-        raise UserError(f"{file} holds {type(value).__name__}; expected a JSON object.")
-    return value
-
-
 def _local_folder(name: str) -> Path:
     folder = Path(name)
     if folder.is_dir():
@@ -215,6 +221,12 @@ def _family(
         if reward_model_type is not None and (family is None or family.name != reward_model_type):
             family = make_family(reward_model_type).as_published()
             family = family.with_num_outputs(num_outputs or family.num_outputs)
+        if family is None and recorded:
+            raise UserError(
+                f"{folder / CHECKPOINT_RECORD} has no field 'family', so what the outputs mean is "
+                "unknown; it is damaged: copy it again, or give reward_model_type (and "
+                "num_outputs)."
+            )
         if family is None:
             raise UserError(
                 f"{folder} has no {CHECKPOINT_RECORD}, and its name is not a published one, so "
@@ -233,7 +245,7 @@ def _backbone(
     if made_from is not None and not isinstance(made_from, str):
         raise UserError(f"{folder}: the recorded model_name is {made_from!r:.80}; expected a name.")
     if is_adapter and not made_from:
-        made_from = _json_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+        made_from = read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if given and made_from and PurePath(given).name != PurePath(made_from).name:
         warnings.warn(f"{folder} was made from {made_from}, not {given}", stacklevel=2)
     if not is_adapter:
@@ -243,11 +255,18 @@ def _backbone(
     place = recorded.get("backbone")
     if given is None and isinstance(place, dict):
         return find_backbone(folder, str(made_from), place)
+    if given and isinstance(place, dict) and is_local(given):
+        _warn_of_others(folder, Path(given), place)
     return given or str(made_from)
 
 
+def _warn_of_others(folder: Path, given: Path, place: Mapping[str, Any]) -> None:
+    if not has_weights(given, place):
+        warnings.warn(f"{folder} was trained on other weights than those of {given}", stacklevel=4)
+
+
 def _check_width(folder: Path, family: Family) -> None:
-    config = _json_object(folder / "config.json")
+    config = read_object(folder / "config.json")
     if not any("SequenceClass" in str(kind) for kind in config.get("architectures") or ()):
         return  # a head of another tool is checked by its shape
     width = len(config.get("id2label", {})) or 2  # transformers' default
@@ -300,8 +319,9 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    kind = _json_object(record.folder / ADAPTER_CONFIG).get("task_type")
-    _check_brings_all(backbone, record)
+    kind = read_object(record.folder / ADAPTER_CONFIG).get("task_type")
+    brought = brought_by(record)
+    check_brings_all(backbone, brought, record)
     if kind != "SEQ_CLS":
         raise UserError(
             f"adapter {record.folder} is of task type {kind}; a reward model's is SEQ_CLS. Merge "
@@ -310,43 +330,12 @@ def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     try:
         with quietly(), warnings.catch_warnings():
             warnings.simplefilter("error", category=UserWarning)  # keys that fit nothing
-            return PeftModel.from_pretrained(backbone, str(record.folder), torch_device="cpu")
+            model = PeftModel.from_pretrained(backbone, str(record.folder), torch_device="cpu")
     except Exception as error:  # whatever the libraries make of a damaged file
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             f"adapter {record.folder} does not fit {record.model_name} with "
             f"{record.family.num_outputs} outputs: {reason}"
         ) from error
-
-
-def _check_brings_all(backbone: Any, record: CheckpointRecord) -> None:
-    """Refuse an adapter without the weights that its backbone lacks.
-
-    Raises:
-        UserError: It names them, or the adapter cannot be read.
-    """
-    from peft.utils import load_peft_weights
-
-    try:
-        weights = load_peft_weights(str(record.folder), device="cpu")
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0][:200]
-        raise UserError(
-            f"adapter {record.folder} is a pickle of more than tensors, which could run code, so "
-            f"it was not opened ({reason}). If you trust it, load it once with "
-            "torch.load(..., weights_only=False) and write it with safetensors.torch.save_file as "
-            "adapter_model.safetensors."
-        ) from error
-    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"adapter {record.folder} cannot be read: {reason}") from error
-    brought = {
-        key.removeprefix("base_model.model.").replace("modules_to_save.default.", "")
-        for key in weights
-    }
-    lacking = sorted(backbone.fresh_keys - brought)
-    if lacking:
-        raise UserError(
-            f"neither adapter {record.folder} nor {record.model_name} has {', '.join(lacking)}, so "
-            "scores would be those of random weights; train it again, or give the whole model."
-        )
+    check_adapter_read(model, brought, record)
+    return model

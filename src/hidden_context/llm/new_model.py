@@ -152,6 +152,14 @@ def _begin_with_head(model: Any, name: str, family: Family, settings: TrainingSe
     Raises:
         UserError: It is to be kept, and there is none of one output, or no output is the mean.
     """
+    inner = f"{model.base_model_prefix}."
+    unread = sorted(key for key in model.unread_keys if key.startswith(inner))
+    if unread:
+        warnings.warn(
+            f"{len(unread)} weights of {name} are not read, as its config.json has no place for "
+            f"them (first: {unread[0]})",
+            stacklevel=6,
+        )
     head = trained_head(model, name, revision=settings.model_revision)
     is_kept = settings.keep_head or (head is not None and family.num_outputs == 1)
     can_be_kept = head is not None and head.out_features == 1 and family.mean_output is not None

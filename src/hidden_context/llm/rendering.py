@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from jinja2 import TemplateError
 
-from hidden_context.comparisons.texts import TOOLS
+from hidden_context.comparisons.texts import TOOLS, check_unicode
 from hidden_context.errors import UserError
 
 Render: TypeAlias = Literal["chat", "plain"]
@@ -28,10 +28,11 @@ def rendered(tokenizer: Any, text: Any, place: str) -> str:
     """A text as it is tokenised; a conversation by the chat template, on `TEMPLATE_DATE`.
 
     Raises:
-        UserError: There is no template, or it refuses the conversation or does not show a part.
+        UserError: There is no template, it refuses the conversation or does not show a part, or
+            the text has half of a character.
     """
     if isinstance(text, str):
-        return text.encode("utf-8", "replace").decode()  # lone surrogates, which Rust refuses
+        return check_unicode(text, place)
     if not tokenizer.chat_template:
         raise UserError(
             f"the data are conversations, but the tokenizer of {tokenizer.name_or_path} has no "
@@ -74,7 +75,7 @@ def _by_template(
             f"{place}: the chat template of {tokenizer.name_or_path} refuses the conversation "
             f"({', '.join(str(turn['role']) for turn in turns)}): {reason}"
         ) from error
-    return text.encode("utf-8", "replace").decode()
+    return check_unicode(text, place)
 
 
 def on_day(template: str, day: date) -> str:

@@ -41,7 +41,7 @@ from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
 from hidden_context.llm.trainer_arguments import training_arguments
 from hidden_context.llm.training_settings import DEFAULTS, FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
-from hidden_context.records import CHECKPOINT_RECORD, read_json, write_json
+from hidden_context.records import CHECKPOINT_RECORD, read_object, write_json
 
 STEPS = "_steps"
 """What the folder of the saved steps is called, after the run's."""
@@ -186,7 +186,7 @@ def _is_finished(folder: Path, steps_folder: Path, config: Mapping[str, Any]) ->
     """Whether the run of this configuration has ended, so that nothing is left to be done."""
     if not (folder / CHECKPOINT_RECORD).is_file():
         return False
-    recorded = read_json(folder / CHECKPOINT_RECORD).get("config", {})
+    recorded = read_object(folder / CHECKPOINT_RECORD).get("config") or {}
     _check_same_run(folder, without_folders(recorded), without_folders(config))
     shutil.rmtree(steps_folder, ignore_errors=True)  # where a kill came before this
     logger.info("%s is finished already", folder)
@@ -272,7 +272,7 @@ def last_step(
     if not complete:
         logger.info("%s holds no saved step; the run begins anew.", steps_folder)
         return None
-    _check_same_run(steps_folder, read_json(steps_folder / "config.json"), config)
+    _check_same_run(steps_folder, read_object(steps_folder / "config.json"), config)
     return str(complete[-1])
 
 

@@ -218,6 +218,11 @@ def check_together(settings: "TrainingSettings") -> None:
         UserError: It names both.
     """
     given = settings.trainer
+    if (steps := given.get("max_steps", -1)) < 1 and steps != -1:
+        raise UserError(
+            f"max_steps is {steps}, so nothing would be trained; give a number above 0, or -1 for "
+            "num_train_epochs."
+        )
     judged = given.get("load_best_model_at_end") or given.get("save_strategy") == "best"
     judged = judged or settings.early_stopping_patience is not None
     judged = judged or settings.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy")

@@ -224,6 +224,13 @@ class Scores:
             and np.array_equal(_or_nan(self), _or_nan(other), equal_nan=True)
         )
 
+    @classmethod
+    def load(cls, path: "Path | str", column: str | None = None, **options: Any) -> "Scores":
+        """Read a score file; see `score_files.load_scores`."""
+        from hidden_context.scores.score_files import load_scores
+
+        return load_scores(path, column, **options)
+
     def save(self, path: "Path | str", *, risks: Sequence[Risk] = ()) -> None:
         """Write a score file and its record; see `score_files.write_scores`."""
         from hidden_context.scores.score_files import write_scores
