@@ -20,6 +20,7 @@ from hidden_context.records import (
     atomic_write,
     json_text,
     meta_path,
+    parse_value,
     provenance,
     read_json,
     read_jsonl,
@@ -348,3 +349,14 @@ def test_provenance_is_json_and_names_version_and_stack() -> None:
     assert record["format_version"] == 1
     assert {"hidden_context", "commit"} <= set(record)
     assert {"torch", "transformers", "numpy"} <= set(record["versions"])
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "a: 1\na: 2", "b:\n  - {a: 1, a: 1}"])
+def test_a_key_that_is_said_twice_is_refused(tmp_path: Path, text: str):
+    with pytest.raises(UserError, match=r"settings: the key 'a' is there 2 times; leave one"):
+        parse_value(text, "settings")
+    if text.startswith("{"):
+        (tmp_path / "x.json").write_text(text)
+        for read in (read_json, read_jsonl):
+            with pytest.raises(UserError, match=r"x.json.*: the key 'a' is there 2 times"):
+                read(tmp_path / "x.json")

@@ -16,7 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from hidden_context.distributions import FAMILIES, Categorical, Normal, Point
 from hidden_context.errors import UserError
 from hidden_context.llm.adapters import with_adapters
-from hidden_context.llm.backbone import load_backbone
+from hidden_context.llm.backbone import load_backbone, opening
 from hidden_context.llm.checkpoint import CHECKPOINT_RECORD, find_checkpoint, save_record
 from hidden_context.llm.reward_model import RewardModel
 
@@ -330,3 +330,98 @@ def test_a_published_name_may_be_overruled(gpt2_sized: Path, published_data: Pat
     folder = published_data / "reward_models" / "hh_rlhf" / "both" / list(PUBLISHED)[1]
     assert find_checkpoint(str(folder), link="probit").family == Normal()
     assert find_checkpoint(str(folder), reward_model_type="base").family == Point()
+
+
+def changed(file: Path, change: Any) -> None:
+    """A file of weights with something in it changed."""
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def test_weights_that_nothing_reads_or_that_are_no_numbers_are_refused(tmp_path: Path):
+    adapter = (
+        save_adapter(tmp_path / "a", tiny_model("llama"), Normal()) / "adapter_model.safetensors"
+    )
+    whole = adapter.read_bytes()
+    name = "base_model.model.model.layers.0.self_attn.{}_proj.lora_A.weight"
+    extra = torch.zeros_like(load_file(adapter)[name.format("q")])
+    changed(adapter, lambda weights: weights.update({name.format("k"): extra}))
+    with pytest.raises(
+        UserError, match=r"layers.0.self_attn.k_proj.* adapter_config.json does not"
+    ):
+        RewardModel.from_pretrained(adapter.parent, **CPU)
+    adapter.write_bytes(whole)
+    changed(adapter, lambda weights: weights[name.format("q")].fill_(torch.nan))
+    with pytest.raises(UserError, match=r"adapter .* has numbers in .*q_proj.* not finite"):
+        RewardModel.from_pretrained(adapter.parent, **CPU)
+    full = full_model(tmp_path / "full")
+    whole = (full / "model.safetensors").read_bytes()
+    for lost in ("model.layers.9.mlp.up_proj.weight", "score.bias", "v_head.summary.weight"):
+        (full / "model.safetensors").write_bytes(whole)
+        changed(full / "model.safetensors", lambda weights, key=lost: weights.update({key: extra}))
+        with pytest.raises(UserError, match=rf"has {lost}, for which Llama.* has no place"):
+            RewardModel.from_pretrained(full, reward_model_type="base", **CPU)
+    (full / "model.safetensors").write_bytes(whole)
+    changed(full / "model.safetensors", lambda weights: weights["score.weight"].fill_(torch.inf))
+    with pytest.raises(UserError, match=r"numbers in score.weight that are not finite"):
+        RewardModel.from_pretrained(full, reward_model_type="base", **CPU)
+
+
+def test_what_is_missing_of_a_checkpoint_is_named(tmp_path: Path):
+    folder = save_adapter(tmp_path / "a", tiny_model("llama"), Normal())
+    make_tokenizer().save_pretrained(folder)
+    record = folder / CHECKPOINT_RECORD
+    for lost, message in {
+        "tokenizer.json": "its tokenizer.json .* is missing",
+        "tokenizer_config.json": "a tokenizer.json without tokenizer_config.json",
+        "adapter_model.safetensors": "has no weights .adapter_model.safetensors",
+        "adapter_config.json": "an adapter without its adapter_config.json",
+    }.items():
+        (folder / lost).rename(tmp_path / lost)
+        with pytest.raises(UserError, match=message):
+            RewardModel.from_pretrained(folder, **CPU)
+        (tmp_path / lost).rename(folder / lost)
+    written = json.loads(record.read_text())
+    record.write_text(json.dumps({**written, "training": {}}))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.warns(UserWarning, match="has lost its tokenizer"):
+        RewardModel.from_pretrained(folder, **CPU)
+    del written["family"]
+    record.write_text(json.dumps(written))
+    with pytest.raises(UserError, match=r"hidden_context.json has no field 'family'"):
+        RewardModel.from_pretrained(folder, **CPU)
+
+
+def test_a_backbone_overwritten_in_place_is_not_taken_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "cache"))
+    backbone = save_tiny_model(tmp_path / "base", "llama")
+    folder = save_adapter(tmp_path / "a", backbone, Point())
+    weights = backbone / "model.safetensors"
+    size = weights.stat().st_size
+    changed(weights, lambda of: of["model.layers.1.self_attn.q_proj.weight"].add_(0.01))
+    assert weights.stat().st_size == size
+    with pytest.raises(UserError, match=r"local model called base, and .*base has changed since"):
+        find_checkpoint(str(folder))
+    with pytest.warns(UserWarning, match="was trained on other weights"):
+        find_checkpoint(str(folder), model_name=str(backbone))
+    record = json.loads((folder / CHECKPOINT_RECORD).read_text())
+    del record["backbone"]["weights"]  # of an earlier version
+    (folder / CHECKPOINT_RECORD).write_text(json.dumps(record))
+    assert find_checkpoint(str(folder)).model_name == str(backbone)
+
+
+def test_too_little_memory_is_told_in_one_line():
+    for error in (
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("out of memory"),
+    ):
+        with (
+            pytest.raises(UserError, match="cannot be loaded: it needs more memory"),
+            opening("model", "gpt2"),
+        ):
+            raise error

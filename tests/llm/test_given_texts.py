@@ -58,6 +58,8 @@ def test_a_prompt_goes_before_each_of_its_responses(
         ([[5, 100]], None, "prompt 1: token ids are whole numbers from 0 to 99"),
         ([[5]], [[[6], [-1]]], "prompt 1, response 2: token ids are whole numbers"),
         ([None], None, "prompt 1: expected text or a list of messages"),
+        (["Q", "R"], ["A", None], "prompt 2: the response is None; give a text"),
+        (["Q"], [None], "prompt 1: the response is None; give a text"),
     ],
 )
 def test_what_is_no_text_is_refused_by_its_place(prompts: Any, responses: Any, message: str):

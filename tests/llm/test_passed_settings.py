@@ -89,6 +89,11 @@ def test_each_refusal_says_why():
         assert refusal(**{name: "1"}) == f"{name} is not taken: {reason}."
 
 
+def test_a_run_of_no_step_is_refused():
+    for steps in (0, -2):
+        assert refusal(max_steps=steps).startswith(f"max_steps is {steps}, so nothing would be")
+
+
 # What they change
 
 

@@ -649,3 +649,25 @@ def test_when_training_stopped_is_read_from_the_scores_or_the_checkpoint(tmp_pat
     assert scores.stopping_rule == "after 2 epochs of 90 observations"
     write_json(meta_path(file), {"stopping_rule": "at once"})
     assert load_scores(file, family=Normal()).stopping_rule == "at once"
+
+
+@pytest.mark.parametrize("times", [0.5, 2])
+def test_a_file_of_other_than_the_recorded_rows_is_refused(tmp_path: Path, times: float) -> None:
+    """Cut at a line's end, or written twice: each line is right, and the whole is not."""
+    for scores, counts in ((ragged(), {}), (ragged(), {"rows": 4}), (pairs(4), {"comparisons": 4})):
+        file = tmp_path / "scores.jsonl"
+        scores.save(file)
+        assert len(Scores.load(file)) == 4
+        record = read_json(meta_path(file))
+        if counts:  # of an earlier version
+            del record["num_rows"]
+            write_json(meta_path(file), record | {"counts": counts})
+            assert len(Scores.load(file)) == 4
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join((lines * 2)[: int(len(lines) * times)]))
+        if "comparisons" in counts and times > 1:
+            continue  # rankings are read as all their pairs
+        with pytest.raises(
+            UserError, match=rf"has {int(4 * times)} rows, but .* says 4: it was cut"
+        ):
+            Scores.load(file)

@@ -40,6 +40,9 @@ def whole_texts(
     responses = _several("responses", responses)
     if len(prompts) != len(responses):
         raise UserError(f"{len(prompts)} prompts but {len(responses)} responses; give one of each.")
+    for number, response in enumerate(responses, start=1):
+        if response is None:
+            raise UserError(f"prompt {number}: the response is None; give a text, or leave it out.")
     several = not _is_text(responses[0])
     rows = []
     for (number, prompt), row in zip(enumerate(prompts, start=1), responses, strict=True):
