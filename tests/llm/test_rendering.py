@@ -45,6 +45,7 @@ def test_the_day_is_the_same_each_day_and_that_of_the_checkpoint():
         ("{{ messages[0].missing.part }}", [USER], "row 7: .* refuses the conversation .user.: "),
         ("{{ 'a' + 3 }}", [USER], "row 7: .* refuses the conversation"),
         (TEMPLATE, [USER, {**REPLY, "tool_calls": [{"name": "f"}]}], "does not show tool_calls"),
+        (TEMPLATE, [USER, {**REPLY, "reasoning_content": "hm"}], "not show reasoning_content"),
         (TEMPLATE, [{"role": TOOLS, "content": "", TOOLS: [{"name": "f"}]}, USER], "show tools"),
     ],
 )

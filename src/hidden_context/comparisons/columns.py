@@ -6,6 +6,7 @@ from typing import Any
 
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
+    OF_ANY_NUMBER,
     OF_ONE_LAYOUT,
     READERS,
     SCORED_OUTCOME,
@@ -39,6 +40,15 @@ RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("answers",),
 )
 """Where responses are; the first of these that a data set has counts."""
+THIRD_RESPONSES = ("response_c", "response_3", "response3", "conversation_c", "rejected_2")
+"""What a third response is called beside two of these, in small letters."""
+UNREAD_OUTCOMES = (
+    *("preference", "preferred", "preferred_response", "preference_label", "choice", "is_tie"),
+    *("better", "better_response", "best_response", "verdict", "vote", "labels", "label_prob"),
+    *("sample_weight", "weights", "chosen_index"),
+)
+"""What nothing reads, though it seems to say what was observed, or how much it counts."""
+MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 IN_ONE_LIST = (("responses",), ("answers",))
 PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength", "tie")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
@@ -139,9 +149,12 @@ def layout_of(
             f"{without_value} (responses are read from one of: {known})."
         )
     responses = has[0]
+    third = [name for name in map(str, columns) if name.lower() in THIRD_RESPONSES]
     if ("response_1", "response_2") in has and ("response_0", "response_1") in has:
+        responses, third = ("response_0", "response_1"), ["response_2"]
+    if third:
         raise UserError(
-            f"{source}: response_0, response_1 and response_2 are three responses; put them in a "
+            f"{source}: {', '.join((*responses, third[0]))} are three responses; put them in a "
             "list 'responses' with their 'ranking'."
         )
     of_texts = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
@@ -150,6 +163,7 @@ def layout_of(
         return Layout(responses, (SCORED_OUTCOME,), prompt=prompt)
     _refuse_by_name(columns, empty, source)
     outcome = _outcome_columns(columns, responses, source)
+    _refuse_unread(columns, outcome or responses, source)
     if responses == CHOSEN_REJECTED:
         others = [names for names in has[1:] if names != ("answers",)]
         return _layout_with_chosen(columns, outcome, others, prompt, source)
@@ -196,6 +210,23 @@ def _refuse_by_name(columns: Collection[str], empty: Collection[str], source: st
             f"{source}: 'safer_response_id' says which response is safer, and no "
             "'better_response_id' which is better; rename it to what is to be learned."
         )
+
+
+def _refuse_unread(columns: Collection[str], read: tuple[str, ...], source: str) -> None:
+    """Refuse a column that seems to say of the outcome, or of what was asked, what is not read."""
+    of_ranking = ("chosen_index",) if read in OF_ANY_NUMBER else ()  # as `best-of` writes it
+    for name in map(str, columns):
+        if name.lower() in UNREAD_OUTCOMES and name not in (*read, *of_ranking):
+            raise UserError(
+                f"{source}: {name!r} seems to say something of the outcome beside "
+                f"{'/'.join(read)}, and is not read; say all in one of 'winner', 'probability', "
+                "'strength' or 'weight', or name it in ignore_columns."
+            )
+        if name.lower() in MEDIA:
+            raise UserError(
+                f"{source}: {name!r} holds what a reward model of texts cannot see; leave the rows "
+                "out, or name it in ignore_columns to read the texts alone."
+            )
 
 
 def _outcome_columns(

@@ -5,6 +5,7 @@ from typing import Any
 
 from hidden_context.comparisons.prompt_columns import PromptColumns
 from hidden_context.comparisons.texts import (
+    BEFORE_THE_USER,
     Message,
     Text,
     as_turns,
@@ -16,6 +17,9 @@ from hidden_context.comparisons.texts import (
     opening_of,
 )
 from hidden_context.errors import UserError
+
+NOT_SAID = ("user", *BEFORE_THE_USER)
+"""Roles of turns that are no response."""
 
 
 def texts_and_prompt(
@@ -47,6 +51,11 @@ def texts_and_prompt(
                 "without a prompt column; give 'prompt', or conversations."
             )
     whole = [_is_whole(response) for response in responses]
+    if any(not isinstance(turns, str) and turns[-1]["role"] in NOT_SAID for turns in responses):
+        raise UserError(
+            f"{place}: a conversation ends with a turn of the user or the system, so it holds no "
+            "response to it; leave the row out."
+        )
     if any(whole) and not all(whole):
         raise UserError(
             f"{place}: one response is a conversation from the user's turn on, and another is not."

@@ -15,6 +15,8 @@ TEMPLATE_DATE = date(2024, 7, 26)
 """What day it is for chat templates that ask: the same each day, so that scores are."""
 STRFTIME = [f"%{code}" for code in ("-d", "-m", "-j", *"aAwdbBmyYHIpMSfjUWcxXGuVFDT")]
 """What a template may ask of a day."""
+PARTS = ("tool_calls", "reasoning_content", "thinking")
+"""What a turn may say beside its content."""
 SHOWN = 400
 """Characters of a text at either end that are shown."""
 
@@ -41,11 +43,10 @@ def rendered(tokenizer: Any, text: Any, place: str) -> str:
     tools = [tool for turn in text if turn["role"] == TOOLS for tool in turn[TOOLS]]
     turns = [dict(turn) for turn in text if turn["role"] != TOOLS]
     shown = _by_template(tokenizer, turns, tools, place)
-    without_calls = [
-        {name: part for name, part in turn.items() if name != "tool_calls"} for turn in turns
-    ]
-    if without_calls != turns and shown == _by_template(tokenizer, without_calls, tools, place):
-        raise UserError(f"{place}: {_does_not_show(tokenizer, 'tool_calls')}")
+    for part in PARTS:
+        without = [{name: turn[name] for name in turn if name != part} for turn in turns]
+        if without != turns and shown == _by_template(tokenizer, without, tools, place):
+            raise UserError(f"{place}: {_does_not_show(tokenizer, part)}")
     if tools and shown == _by_template(tokenizer, turns, [], place):
         raise UserError(f"{place}: {_does_not_show(tokenizer, 'tools')}")
     return shown
