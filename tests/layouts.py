@@ -24,6 +24,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "UltraFeedback binarized": ASKED
     | {"prompt_id": "x", "messages": [USER, PARIS], "score_chosen": 8.0}
     | WHOLE,
+    "Argilla ratings": ASKED | PLAIN | {"chosen-rating": 5.0, "rejected-rating": 3.0},
     "Tulu 3": ASKED | {"id": "x", "source": "y"} | WHOLE,
     "Skywork": WHOLE | {"source": "y"},
     "Orca pairs": {"system": "Be brief.", "question": "Capital of France?"} | PLAIN,
@@ -76,6 +77,12 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "votes": ASKED | {"response_a": "Paris", "response_b": "Nice", "votes_a": 3, "votes_b": 1},
     "soft labels": ASKED | {"response_a": "Paris", "response_b": "Nice", "probability": 0.75},
     "rankings": ASKED | {"responses": ["Nice", "Paris", "Lyon"], "ranking": [1, 2, 0]},
+    "a winner by its model": ASKED
+    | {"response_a": "Nice", "response_b": "Paris", "winner": "new"}
+    | {"model_a": "old", "model_b": "new"},
+    "a tie": ASKED | PLAIN | {"tie": True},
+    "a preference of no known meaning": ASKED | PLAIN | {"preference": 1},
+    "images": ASKED | PLAIN | {"images": ["a.png"]},
     "a text that is not known": PLAIN | {"task": "Name the capital of France."},
 }
 """By name, a row as it is published."""
