@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
-from hidden_context.comparisons.responses import read_responses
+from hidden_context.comparisons.responses import account_of_responses, read_responses
 from hidden_context.comparisons.schema import Comparison
 from hidden_context.errors import UserError
 
@@ -41,6 +41,10 @@ def cut(row: dict[str, Any], column: str, end: int = -5) -> dict[str, Any]:
             [{"prompt": [USER], "chosen": [A], "rejected": [B]}] * 2
             + [cut({"prompt": [USER], "chosen": json.dumps([A]), "rejected": [B]}, "chosen")],
             "row 3, column 'chosen'",
+        ),
+        (
+            [TEXT | {"chosen": f"array({[USER, A]}, dtype=object)"}],
+            "row 1, column 'chosen': this is",
         ),
         ([ARENA | {"response_a": "['a' 'b']"}], "row 1, .*neither JSON nor a list of Python"),
         ([TEXT | {"chosen": '[{"role": "user", "role": "x"}]'}], "row 1.*key 'role' is there 2"),
@@ -158,8 +162,16 @@ def test_a_table_of_pandas_is_read_with_its_index_and_no_column_twice():
         load_comparisons(table.set_axis(["prompt", "chosen", "chosen", "rejected"], axis=1))
     with pytest.raises(UserError, match="a level of the index and a column 'prompt'"):
         load_comparisons(table.set_index("prompt", drop=False))
-    with pytest.raises(UserError, match="size is -1; there are 1 rows"):
-        load_comparisons(table, size=-1)
+    for options, message in (
+        ({"size": -1}, "size is -1; there are 1 rows"),
+        ({"size": "1"}, "size is '1'; there are 1 rows"),
+        ({"split": 3}, "split is 3; give one name"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_comparisons(table, **options)  # pyrefly: ignore
+    rows = [PLAIN | {"objective": "helpful"}, PLAIN]
+    with pytest.raises(UserError, match=r"row 2: no column 'objective' to select .* 1 of 2 rows"):
+        load_comparisons(rows, subset="helpful")
 
 
 @pytest.mark.parametrize(
@@ -181,3 +193,16 @@ def test_files_that_say_a_key_twice_or_have_no_commas_are_refused(
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=message):
         load_comparisons(tmp_path / name)
+
+
+def test_the_account_of_responses_says_what_is_read_and_what_is_empty():
+    rows = [
+        {"prompt": "p", "responses": ["a"], "id": 1, "x": None},
+        {"prompt": None, "responses": ["b"]},
+    ]
+    assert account_of_responses(rows, "file").splitlines() == [
+        "source: file, 2 rows",
+        "prompt: prompt (empty in 1 rows)",
+        "carried along, not read: id",
+        "without a value: x",
+    ]

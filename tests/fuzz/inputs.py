@@ -47,8 +47,17 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "b"}],
         }
     ],
+    "arena": [
+        {"prompt": '["q"]', "response_a": f'["{i}"]', "response_b": '["b"]', "winner": "gpt"}
+        | {"model_a": "gpt", "model_b": "llama", "tie_id": i}
+        for i in range(3)
+    ],
 }
 """Small preference data in many layouts."""
+ROWS["messages as text"] = [
+    {name: json.dumps(turns) for name, turns in ROWS["messages"][0].items()}
+    | {"score_chosen": 2, "score_rejected": 1}
+] * 3
 RULES = ("--rules", "borda", "maximin", "--incomplete=keep")
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -90,9 +91,24 @@ def damaged_bytes(data: bytes, rng: np.random.Generator) -> bytes:
         ),
         lambda: pick(rng, (b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"PK\x03\x04")) + data,
         lambda: pick(rng, (b"", b"\n", b"{}", b"[]", b"null", b"0", DEEP.encode())),
+        lambda: data[: data.rfind(b"\n", 0, at) + 1],  # cut at a line's end
+        lambda: data * 2,
+        lambda: _said_twice(data, rng),
         lambda: data.replace(b"\n", pick(rng, (b"\r", b"", b"\n\n", b"\r\n"))),
     )
     return pick(rng, changes)()
+
+
+def _said_twice(data: bytes, rng: np.random.Generator) -> bytes:
+    """A key of JSON, or a line of YAML, said twice."""
+    found = list(
+        re.finditer(rb'"[^"\n]+": (?:"[^"\n]*"|[\d.]+)(?=, )|^\w+:.*\n', data, re.MULTILINE)
+    )
+    if not found:
+        return data
+    one = pick(rng, found)
+    between = b"" if one[0].endswith(b"\n") else b", "
+    return data[: one.end()] + between + one[0] + data[one.end() :]
 
 
 def damaged_arguments(arguments: list[str], rng: np.random.Generator) -> list[str]:

@@ -110,6 +110,7 @@ def run(config: Config) -> int:
         dataset_config=config.dataset_config,
         ignore_columns=config.ignore_columns,
     )
+    print(f"{comparisons.account}\n", flush=True)
     how: dict[str, Any] = {
         name: getattr(config, name) for name in ("objective", "votes", "seed", "ask_again")
     }

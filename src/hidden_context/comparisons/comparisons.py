@@ -124,7 +124,9 @@ class Comparisons(Streamed[Comparison]):
         ignore_columns: Collection[str] = (),
     ) -> "Comparisons":
         """Check and read rows; see `read_comparisons`."""
-        names = (ignore_columns,) if isinstance(ignore_columns, str) else tuple(ignore_columns)
+        names = (
+            (ignore_columns,) if isinstance(ignore_columns, str) else tuple(ignore_columns or ())
+        )
         comparisons, columns = read_comparisons(rows, source, ignored=names)
         return cls(comparisons, source, columns)
 

@@ -28,6 +28,13 @@ def select_objective(
         return rows
     column = objective_column(rows)
     if column is None:
+        for name in OBJECTIVE_COLUMNS:
+            lacking = [number for number, row in enumerate(rows, start=1) if name not in row]
+            if len(lacking) < len(rows):
+                raise UserError(
+                    f"{source}, row {lacking[0]}: no column {name!r} to select subset {subset!r} "
+                    f"by, which {len(rows) - len(lacking)} of {len(rows)} rows have."
+                )
         raise UserError(
             f"{source} has no column {' or '.join(map(repr, OBJECTIVE_COLUMNS))} to select "
             f"subset {subset!r} by; columns present: {', '.join(next(iter(rows)))}."
@@ -64,9 +71,9 @@ def take_stratified(
     Raises:
         UserError: `size` is negative, or there are not so many.
     """
-    if not 0 <= size <= len(rows):
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rows):
         raise UserError(
-            f"size is {size}; there are {len(rows)} rows, so give a number up to that, or 0 for "
+            f"size is {size!r}; there are {len(rows)} rows, so give a number up to that, or 0 for "
             "all."
         )
     if size == 0:

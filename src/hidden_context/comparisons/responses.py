@@ -54,13 +54,18 @@ def read_responses(
 
 def account_of_responses(rows: Collection[Mapping[str, Any]], source: str) -> str:
     """Which columns are read, in words, and which are carried along."""
-    present, _ = survey(rows)
+    present, empty = survey(rows)
     columns = prompt_columns(present, (), source)
     carried = [name for name in present if name not in (*columns.read_columns, "responses")]
-    return (
-        f"source: {source}, {len(rows)} rows\nprompt: {', '.join(columns.read_columns)}\n"
-        f"carried along, not read: {', '.join(carried) or 'no column'}"
-    )
+    without = len(rows) - max((present[name].num_filled for name in columns.prompt), default=0)
+    lines = {
+        "source": f"{source}, {len(rows)} rows",
+        "prompt": (", ".join(columns.read_columns) or "no column with a value")
+        + (f" (empty in {without} rows)" if without else ""),
+        "carried along, not read": ", ".join(carried) or "no column",
+        **({"without a value": ", ".join(empty)} if empty else {}),
+    }
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
 def _candidates(

@@ -30,7 +30,7 @@ def split_name(split: str) -> str:
     Raises:
         UserError: It names several splits, or none.
     """
-    name = split.partition("[")[0]
+    name = split.partition("[")[0] if isinstance(split, str) else ""
     if not name or "+" in split:
         raise UserError(f"split is {split!r}; give one name, such as train or train[:1%].")
     return name

@@ -33,7 +33,9 @@ SHAREGPT_ROLES = {
 """Roles of turns that have `from` and `value`."""
 BEFORE_THE_USER = ("system", "developer", TOOLS)
 MESSAGE = r"""\{\s*(?:["'](?:content|from|value)["']|(?:[^{}\[\]]{0,200}[,\s])?["']role["'])\s*:"""
-OPENS_LIST = re.compile(rf"""\s*(?:\[\s*(?:\]|null\b|None\b|["']|{MESSAGE})|{MESSAGE})""")
+OPENS_LIST = re.compile(
+    rf"""\s*(?:array\()?(?:\[\s*(?:\]|null\b|None\b|["']|{MESSAGE})|{MESSAGE})"""
+)
 """How a message, or a list of messages or texts, begins where it was written as text."""
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 """A text as Python writes it."""
