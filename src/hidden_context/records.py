@@ -170,6 +170,20 @@ def read_record(path: Path, *, objects: Sequence[str] = ()) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
+def check_version(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse a record whose meaning may have changed since this version.
+
+    Raises:
+        UserError: It is of a later format, or says none that can be.
+    """
+    version = record.get("format_version", FORMAT_VERSION)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format_version {version!r:.40}; this version reads up to "
+            f"{FORMAT_VERSION}. Update hidden-context."
+        )
+
+
 def parse_value(text: str, source: object) -> Any:
     """What a user wrote as JSON or YAML, of plain values: no tags, no objects.
 

@@ -425,3 +425,19 @@ def test_too_little_memory_is_told_in_one_line():
             opening("model", "gpt2"),
         ):
             raise error
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"format_version": 99}, r"hidden_context.json has format_version 99; .* Update"),
+        ({"reading": [1]}, r"field reading is list; expected a JSON object"),
+        ({"reading": {"render": "x"}}, r"the recorded render is 'x'; expected plain or chat"),
+    ],
+)
+def test_a_record_that_cannot_be_understood_is_refused(tmp_path: Path, field: Any, message: str):
+    folder = save_adapter(tmp_path / "a", tiny_model("llama"), Normal())
+    record = folder / CHECKPOINT_RECORD
+    record.write_text(json.dumps(json.loads(record.read_text()) | field))
+    with pytest.raises(UserError, match=message):
+        find_checkpoint(str(folder))

@@ -40,7 +40,17 @@ from hidden_context.llm.checkpoint_checks import (
 )
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
-from hidden_context.records import CHECKPOINT_RECORD, provenance, read_object, write_json
+from hidden_context.records import (
+    CHECKPOINT_RECORD,
+    check_version,
+    provenance,
+    read_object,
+    read_record,
+    write_json,
+)
+
+OBJECTS = ("backbone", "config", "outcome_model", "reading", "training")
+"""Fields of a checkpoint's record that are objects."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,11 @@ def find_checkpoint(
     if not is_adapter and not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
     record = folder / CHECKPOINT_RECORD
-    recorded = read_object(record) if record.is_file() else {}
+    recorded = read_record(record, objects=OBJECTS) if record.is_file() else {}
+    check_version(recorded, record)
+    render = recorded.get("reading", {}).get("render", "plain")
+    if render not in ("plain", "chat"):
+        raise UserError(f"{record}: the recorded render is {render!r:.40}; expected plain or chat.")
     family = _family(folder, recorded, reward_model_type, num_outputs, link)
     if num_outputs is not None and num_outputs != family.num_outputs:
         raise UserError(

@@ -28,6 +28,7 @@ from hidden_context.likelihood.outcomes import (
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import (
     CHECKPOINT_RECORD,
+    check_version,
     meta_path,
     provenance,
     read_record,
@@ -77,9 +78,8 @@ def load_scores(
         require_columns(rows, OF_PAIRS, file)
         family = _recorded(record, "reward_output") or family_of_run(file.parent.name) or family
         if family is None:
-            raise UserError(
-                f"{file}: its family is recorded nowhere ({meta_path(file)} is missing)."
-            )
+            lack = "has no family of reward_output" if record else "is missing"
+            raise UserError(f"{file}: its family is recorded nowhere ({meta_path(file)} {lack}).")
         return _read(rows, OF_PAIRS, file, family, record, name or file.parent.name, trained_on)
     column = column or _only_column(first, file)
     require_columns(rows, ("prompt", "responses", column), file)
@@ -285,7 +285,9 @@ def _only_column(row: Mapping[str, Any], file: Path) -> str:
 
 def _record(file: Path) -> dict[str, Any]:
     path = meta_path(file)
-    return read_record(path, objects=RECORDED) if path.is_file() else {}
+    record = read_record(path, objects=RECORDED) if path.is_file() else {}
+    check_version(record, path)
+    return record
 
 
 def _check_whole(count: int, record: Mapping[str, Any], file: Path) -> None:
