@@ -182,10 +182,14 @@ def test_bodies_that_no_parser_likes_are_refused_too(client: httpx2.Client):
         answer = client.post("/classify", content=body, headers=JSON)
         assert answer.status_code in (400, 422)
         assert answer.json()["detail"]
-    odd = {"model": "\ud800", "input": "\ud800"}
+    odd = {"model": "\ud800", "input": "x"}
     body = json.dumps(odd).encode()
     answer = client.post("/classify", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["model"]) == (200, "?")
+    body = json.dumps({"input": "\ud800"}).encode()
+    answer = client.post("/classify", content=body, headers=JSON)
+    assert answer.status_code in (400, 422)
+    assert "half of one" in answer.text
     plain = client.post("/classify", content=b'{"input": "a"}', headers={"Content-Type": "text/a"})
     assert plain.status_code == 422  # a page of another site may send it, but not JSON
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
-    OF_ANY_NUMBER,
     OF_ONE_LAYOUT,
     READERS,
     SCORED_OUTCOME,
@@ -22,6 +21,12 @@ from hidden_context.comparisons.prompt_columns import (
     SYSTEM_COLUMNS,
     PromptColumns,
     prompt_columns,
+)
+from hidden_context.comparisons.refused_columns import (
+    THIRD_RESPONSES,
+    refuse_by_name,
+    refuse_misspelt,
+    refuse_unread,
 )
 from hidden_context.comparisons.survey import Column, is_empty, serialized_columns
 from hidden_context.comparisons.texts import TOOLS, is_list_of_texts, parsed, read_text
@@ -40,15 +45,6 @@ RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("answers",),
 )
 """Where responses are; the first of these that a data set has counts."""
-THIRD_RESPONSES = ("response_c", "response_3", "response3", "conversation_c", "rejected_2")
-"""What a third response is called beside two of these, in small letters."""
-UNREAD_OUTCOMES = (
-    *("preference", "preferred", "preferred_response", "preference_label", "choice", "is_tie"),
-    *("better", "better_response", "best_response", "verdict", "vote", "labels", "label_prob"),
-    *("sample_weight", "weights", "chosen_index"),
-)
-"""What nothing reads, though it seems to say what was observed, or how much it counts."""
-MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 IN_ONE_LIST = (("responses",), ("answers",))
 PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength", "tie")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
@@ -161,9 +157,9 @@ def layout_of(
     prompt = prompt_columns(columns, serialized_columns(columns, of_texts, source), source)
     if is_scored:
         return Layout(responses, (SCORED_OUTCOME,), prompt=prompt)
-    _refuse_by_name(columns, empty, source)
+    refuse_by_name(columns, empty, source)
     outcome = _outcome_columns(columns, responses, source)
-    _refuse_unread(columns, outcome or responses, source)
+    refuse_unread(columns, outcome or responses, source)
     if responses == CHOSEN_REJECTED:
         others = [names for names in has[1:] if names != ("answers",)]
         return _layout_with_chosen(columns, outcome, others, prompt, source)
@@ -173,60 +169,6 @@ def layout_of(
             f"{source}: no column says which response was preferred (read are: {listed})."
         )
     return Layout(responses, outcome, prompt=prompt)
-
-
-def refuse_misspelt(columns: Collection[str], known: Collection[str], source: str) -> None:
-    """Refuse columns whose names differ from known ones by spaces or capitals alone.
-
-    Raises:
-        UserError: It names the first.
-    """
-    spelt = {name.lower(): name for name in known}
-    for name in map(str, columns):
-        meant = spelt.get(name.strip().lower())
-        if meant is not None and name not in known:
-            raise UserError(
-                f"{source}: the name of column {name!r} differs from {meant!r} by spaces or "
-                "capitals alone, so it would not be read; rename it, or name it in ignore_columns."
-            )
-
-
-def _refuse_by_name(columns: Collection[str], empty: Collection[str], source: str) -> None:
-    """Refuse columns that say something of the outcome which is not what they seem to say."""
-    of_outcomes = {name for names in READERS for name in names} - {SCORED_OUTCOME}
-    without_value = sorted(of_outcomes.intersection(empty))
-    if without_value:
-        raise UserError(
-            f"{source}: {without_value[0]!r} has no value in any row, so what was observed is "
-            "unknown; fill it, or leave it out (ignore_columns)."
-        )
-    if "margin" in columns:
-        raise UserError(
-            f"{source}: 'margin' asks for a utility greater by so much, which no likelihood here "
-            "has; give grades of preference as 'strength', or leave it out (ignore_columns)."
-        )
-    if "safer_response_id" in columns and "better_response_id" not in columns:
-        raise UserError(
-            f"{source}: 'safer_response_id' says which response is safer, and no "
-            "'better_response_id' which is better; rename it to what is to be learned."
-        )
-
-
-def _refuse_unread(columns: Collection[str], read: tuple[str, ...], source: str) -> None:
-    """Refuse a column that seems to say of the outcome, or of what was asked, what is not read."""
-    of_ranking = ("chosen_index",) if read in OF_ANY_NUMBER else ()  # as `best-of` writes it
-    for name in map(str, columns):
-        if name.lower() in UNREAD_OUTCOMES and name not in (*read, *of_ranking):
-            raise UserError(
-                f"{source}: {name!r} seems to say something of the outcome beside "
-                f"{'/'.join(read)}, and is not read; say all in one of 'winner', 'probability', "
-                "'strength' or 'weight', or name it in ignore_columns."
-            )
-        if name.lower() in MEDIA:
-            raise UserError(
-                f"{source}: {name!r} holds what a reward model of texts cannot see; leave the rows "
-                "out, or name it in ignore_columns to read the texts alone."
-            )
 
 
 def _outcome_columns(

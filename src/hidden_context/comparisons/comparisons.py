@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from hidden_context.comparisons.hub import keep_stream, rows_of_dataset, split_of
+from hidden_context.comparisons.hub import keep_stream, split_of
+from hidden_context.comparisons.in_memory import library_of, rows_in_memory
 from hidden_context.comparisons.objectives import (
     Subset,
     as_many_as_needed,
@@ -19,7 +20,6 @@ from hidden_context.comparisons.objectives import (
     take_stratified,
 )
 from hidden_context.comparisons.pairs import Pair, pairs_of
-from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.schema import (
     ColumnsRead,
     Comparison,
@@ -33,7 +33,6 @@ from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_
 from hidden_context.comparisons.texts import in_turns, numbers_of
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
-from hidden_context.records import as_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -348,51 +347,16 @@ def load_comparisons(
     else:
         name = IN_MEMORY
         split_name(split)  # checks it
-        if type(source).__name__.startswith("Iterable") and _library(source) == "datasets":
+        if type(source).__name__.startswith("Iterable") and library_of(source) == "datasets":
             needed = partial(as_many_as_needed, subset=subset, size=size)
             rows = keep_stream(split_of(source, split, "the data set"), split, name, needed)
         elif streaming:
             raise UserError("streaming is asked for, but the data are in memory.")
         else:
-            rows = sliced(_rows_in_memory(source, split), split, name)
+            rows = sliced(rows_in_memory(source, split), split, name)
         rows = select_objective(rows, subset, name)
     taken = take_stratified(rows, size)
     return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
-
-
-def _library(source: Any) -> str:
-    return type(source).__module__.partition(".")[0]
-
-
-def _rows_in_memory(source: Any, split: str) -> Rows:
-    library = _library(source)
-    if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
-        return _rows_of_frame(source)
-    if library == "datasets":
-        return rows_of_dataset(split_of(source, split, "the data set"))
-    if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
-        return list(source)
-    raise UserError(
-        f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
-        f"Dataset; this is a {type(source).__name__}."
-    )
-
-
-def _rows_of_frame(frame: "pd.DataFrame") -> Rows:
-    """The rows of a table; levels of its index that have a name are columns, as in parquet files.
-
-    Raises:
-        UserError: Two columns have one name, so that one would be lost.
-    """
-    index = [str(name) for name in frame.index.names if name is not None]
-    names = [*index, *map(str, frame.columns)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        which = "a level of the index and a column" if twice in index else "several columns"
-        raise UserError(f"the DataFrame has {which} {twice[:40]!r}; rename all but one.")
-    if index:
-        frame = frame.reset_index(level=[name for name in frame.index.names if name is not None])
-    return as_plain(frame.to_dict("records"))
 
 
 def _in_turns(comparison: Comparison) -> Comparison:

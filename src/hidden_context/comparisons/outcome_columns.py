@@ -6,7 +6,7 @@ second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all
 
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -176,30 +176,6 @@ def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) 
         )
     sign = 1 if named == names[0] else -1
     return Observed({sign * (_grade(row, place) if strength else 1): 1.0})
-
-
-def scores_of(columns: Collection[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Columns of a score of each of two responses called `names`, which nothing else reads.
-
-    Such as `score_chosen`, `rejected_rating`, `chosen-rating` or `score_A`; none if there are none.
-    """
-    forms = ("score_{}", "{}_score", "rating_{}", "{}_rating", "{}-rating", "{}-score", "score{}")
-    spelt = {name.lower(): name for name in map(str, columns)}
-    for form in forms:
-        wanted = [form.format(name) for name in names]
-        if len(wanted) == 2 and all(name in spelt for name in wanted):
-            return tuple(spelt[name] for name in wanted)
-    return ()
-
-
-def scores_differ(row: Row, columns: Sequence[str], votes: Votes | None) -> bool:
-    """Whether scores of two responses say that the one with fewer votes is the better."""
-    try:
-        first, second = (float(row[name]) for name in columns)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return False
-    lead = sum(count * ((grade > 0) - (grade < 0)) for grade, count in (votes or {}).items())
-    return (first - second) * lead < 0
 
 
 def _strength(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hidden_context.comparisons.carried_scores import scores_differ, scores_of
 from hidden_context.comparisons.columns import (
     ANNOTATOR_COLUMNS,
     CHOSEN_REJECTED,
@@ -22,11 +23,10 @@ from hidden_context.comparisons.columns import (
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     MODELS,
+    SCORED_OUTCOME,
     WEIGHT,
     Observed,
     number,
-    scores_differ,
-    scores_of,
 )
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.comparisons.survey import Column, require_read, survey
@@ -122,7 +122,7 @@ def read_comparisons(
     if not rows:
         raise UserError(f"{source} has no rows.")
     present, empty = survey(rows, ignored)
-    is_scored = is_scored_row(next(iter(rows)))
+    is_scored = _are_scored(rows, present, source)
     layout = layout_of(present, empty, source, is_scored=is_scored)
     checked = _checked(mapped(partial(_without, ignored), rows), layout, present, source)
 
@@ -151,6 +151,24 @@ def read_comparisons(
     if checked.num_without_prompt == len(rows) and not is_scored:
         _refuse_unread_texts(present, read, checked, source)
     return mapped(comparison, rows), replace(read, empty=empty, ignored=tuple(ignored))
+
+
+def _are_scored(rows: Collection[Mapping[str, Any]], present: Collection[str], source: str) -> bool:
+    """Whether rows are those of a file of scores; see `is_scored_row`.
+
+    Raises:
+        UserError: Some are, and others say nothing of what was observed, or say it otherwise.
+    """
+    if not {SCORED_OUTCOME, "reward_output_chosen"}.intersection(present):
+        return False
+    scored = [is_scored_row(row) for row in rows]
+    if any(scored) and not all(scored):
+        raise UserError(
+            f"{source}, row {1 + scored.index(False)}: this is no row of a file of scores "
+            f"(with 'outcome', or outputs), but row {1 + scored.index(True)} is; give each kind "
+            "as a file of its own."
+        )
+    return all(scored)
 
 
 def _without(ignored: Collection[str], row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,53 @@
+"""Rows that a program has: a list, a table of pandas, or a data set of `datasets`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hidden_context.comparisons.hub import rows_of_dataset, split_of
+from hidden_context.comparisons.row_files import Rows
+from hidden_context.errors import UserError
+from hidden_context.records import as_plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def library_of(source: Any) -> str:
+    """The package that a value's class is of."""
+    return type(source).__module__.partition(".")[0]
+
+
+def rows_in_memory(source: Any, split: str) -> Rows:
+    """The rows of a list, a table of pandas, or a split of `datasets`.
+
+    Raises:
+        UserError: It is something else.
+    """
+    library = library_of(source)
+    if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
+        return _rows_of_frame(source)
+    if library == "datasets":
+        return rows_of_dataset(split_of(source, split, "the data set"))
+    if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
+        return list(source)
+    raise UserError(
+        f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
+        f"Dataset; this is a {type(source).__name__}."
+    )
+
+
+def _rows_of_frame(frame: "pd.DataFrame") -> Rows:
+    """The rows of a table; levels of its index that have a name are columns, as in parquet files.
+
+    Raises:
+        UserError: Two columns have one name, so that one would be lost.
+    """
+    index = [str(name) for name in frame.index.names if name is not None]
+    names = [*index, *map(str, frame.columns)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        which = "a level of the index and a column" if twice in index else "several columns"
+        raise UserError(f"the DataFrame has {which} {twice[:40]!r}; rename all but one.")
+    if index:
+        frame = frame.reset_index(level=[name for name in frame.index.names if name is not None])
+    return as_plain(frame.to_dict("records"))
