@@ -55,6 +55,14 @@ def test_lists_written_as_text_are_all_whole_or_the_row_is_named(rows: Any, mess
         read(*rows)
 
 
+def test_responses_of_a_list_that_are_written_as_text_are_refused():
+    row = {"prompt": "p", "responses": [json.dumps([A]), json.dumps([B])], "ranking": [0, 1]}
+    for reader in (read, lambda row: read_responses([row], "data")):
+        with pytest.raises(UserError, match=r"row 1, column 'responses': all 2 are conversations"):
+            reader(row)
+    assert read(row | {"responses": ["a", json.dumps([B])]})[0].chosen == "pa"
+
+
 def test_a_cut_list_of_responses_is_named():
     rows = [{"prompt": "p", "responses": '["a", "b"]'}] * 3
     assert [one.texts for one in read_responses(rows, "file")] == [("pa", "pb")] * 3

@@ -29,7 +29,13 @@ from hidden_context.comparisons.refused_columns import (
     refuse_unread,
 )
 from hidden_context.comparisons.survey import Column, is_empty, serialized_columns
-from hidden_context.comparisons.texts import TOOLS, is_list_of_texts, parsed, read_text
+from hidden_context.comparisons.texts import (
+    TOOLS,
+    check_not_written,
+    is_list_of_texts,
+    parsed,
+    read_text,
+)
 from hidden_context.errors import UserError
 
 RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
@@ -114,6 +120,7 @@ class Layout:
                 raise UserError(f"{place}: {columns[0]!r} is not a list of at least two responses.")
             if columns == ("answers",):
                 values = [one.get("answer") if isinstance(one, Mapping) else one for one in values]
+            check_not_written(values, f"{place}, column {columns[0]!r}")
             columns *= len(values)
         return [
             value if is_list_of_texts(value) else read_text(value, f"{place}, column {name!r}")

@@ -8,7 +8,7 @@ from typing import Any
 from hidden_context.comparisons.prompt_columns import PROMPT_COLUMNS, PromptColumns, prompt_columns
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.comparisons.survey import require_read, serialized_columns, survey
-from hidden_context.comparisons.texts import Text, joined, read_text
+from hidden_context.comparisons.texts import Text, check_not_written, joined, read_text
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 
@@ -74,6 +74,7 @@ def _candidates(
     responses = columns.value(row, "responses", place)
     if not isinstance(responses, list) or not responses:
         raise UserError(f"{place}: 'responses' is not a list of at least one response.")
+    check_not_written(responses, f"{place}, column 'responses'")
     texts, prompt, is_plain = texts_and_prompt(
         row,
         [read_text(response, f"{place}, column 'responses'") for response in responses],

@@ -37,6 +37,7 @@ OPENS_LIST = re.compile(
     rf"""\s*(?:array\()?(?:\[\s*(?:\]|null\b|None\b|["']|{MESSAGE})|{MESSAGE})"""
 )
 """How a message, or a list of messages or texts, begins where it was written as text."""
+OPENS_MESSAGE = re.compile(rf"\s*\[?\s*{MESSAGE}")
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 """A text as Python writes it."""
 
@@ -95,6 +96,19 @@ def _python_list(value: str) -> Any:
     if re.search(r"T\s*T", LITERAL.sub("T", value)):
         raise ValueError("no comma between two texts")
     return ast.literal_eval(value)
+
+
+def check_not_written(texts: Sequence[Any], place: str) -> None:
+    """Refuse a list of which every item is a message, or a list of them, written as text.
+
+    Raises:
+        UserError: They would be read as what somebody said.
+    """
+    if texts and all(isinstance(text, str) and OPENS_MESSAGE.match(text) for text in texts):
+        raise UserError(
+            f"{place}: all {len(texts)} are conversations written as text; write them as lists of "
+            "messages."
+        )
 
 
 def is_list_of_texts(value: Any) -> bool:
