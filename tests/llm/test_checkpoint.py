@@ -368,6 +368,20 @@ def test_weights_that_nothing_reads_or_that_are_no_numbers_are_refused(tmp_path:
         RewardModel.from_pretrained(full, reward_model_type="base", **CPU)
 
 
+def test_an_adapter_scaled_otherwise_than_it_was_trained_is_refused(tmp_path: Path):
+    folder = save_adapter(tmp_path / "a", tiny_model("llama"), Point())
+    record = json.loads((folder / CHECKPOINT_RECORD).read_text())
+    for alpha in (32, 64):
+        training = {"config": {"lora_alpha": alpha, "lora_r": 8, "use_dora": None}}
+        (folder / CHECKPOINT_RECORD).write_text(json.dumps(record | training))
+        if alpha == 32:
+            RewardModel.from_pretrained(folder, **CPU)
+    with pytest.raises(
+        UserError, match=r"lora_alpha is 32 in adapter_config.json.* 64 was trained"
+    ):
+        RewardModel.from_pretrained(folder, **CPU)
+
+
 def test_what_is_missing_of_a_checkpoint_is_named(tmp_path: Path):
     folder = save_adapter(tmp_path / "a", tiny_model("llama"), Normal())
     make_tokenizer().save_pretrained(folder)

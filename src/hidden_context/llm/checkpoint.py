@@ -36,6 +36,7 @@ from hidden_context.llm.checkpoint_checks import (
     check_all_read,
     check_brings_all,
     check_finite,
+    check_same_adapter,
     has_tokenizer,
 )
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
@@ -333,7 +334,9 @@ def _with_head(backbone: Any, num_outputs: int) -> Any:
 def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     from peft import PeftModel
 
-    kind = read_object(record.folder / ADAPTER_CONFIG).get("task_type")
+    config = read_object(record.folder / ADAPTER_CONFIG)
+    kind = config.get("task_type")
+    check_same_adapter(config, record)
     brought = brought_by(record)
     check_brings_all(backbone, brought, record)
     if kind != "SEQ_CLS":

@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from hidden_context.llm.checkpoint import CheckpointRecord
 
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+OF_ADAPTER = {
+    "lora_r": "r",
+    **{name: name for name in ("lora_alpha", "use_rslora", "use_dora")},
+}
+"""What a record calls the numbers of an adapter's configuration, and how that does."""
 OTHER_TASKS = ("lm_head.", "embed_out.", "cls.")
 """Heads of language models, which a reward model may carry along."""
 
@@ -80,6 +85,22 @@ def check_finite(weights: Iterable[tuple[str, torch.Tensor]], whose: str) -> Non
                     f"{whose} has numbers in {name} that are not finite; its file is damaged, or "
                     "its training diverged."
                 )
+
+
+def check_same_adapter(config: Mapping[str, Any], record: "CheckpointRecord") -> None:
+    """Refuse an adapter whose configuration scales it otherwise than it was trained.
+
+    Raises:
+        UserError: It names what differs.
+    """
+    trained = record.recorded.get("config") or {}
+    for name, called in OF_ADAPTER.items():
+        given = config.get(called)
+        if None not in (trained.get(name), given) and trained[name] != given:
+            raise UserError(
+                f"{record.folder}: {called} is {given!r:.40} in {ADAPTER_CONFIG}, but the record "
+                f"says that {trained[name]!r:.40} was trained; the two do not belong together."
+            )
 
 
 def brought_by(record: "CheckpointRecord") -> set[str]:
