@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.sources import read_rows
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext
 from hidden_context.errors import UserError
@@ -671,3 +672,5 @@ def test_a_file_of_other_than_the_recorded_rows_is_refused(tmp_path: Path, times
             UserError, match=rf"has {int(4 * times)} rows, but .* says 4: it was cut"
         ):
             Scores.load(file)
+        with pytest.raises(UserError, match="says 4: it was cut"):
+            read_rows(file)  # as data to train on, to score again or to aggregate

@@ -14,7 +14,13 @@ from typing import IO, Any, TypeAlias
 from hidden_context.comparisons.splits import SUFFIXES, is_relative, limits_of, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
-from hidden_context.records import RepeatedKeyError, iterate_jsonl, parse_json
+from hidden_context.records import (
+    RepeatedKeyError,
+    iterate_jsonl,
+    meta_path,
+    parse_json,
+    read_record,
+)
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Collection[Row]
@@ -40,7 +46,28 @@ def read_rows(path: Path) -> Rows:
         rows = list(iterate())
     if not len(rows):
         raise UserError(f"{path} has no rows.")
+    _check_whole(path, len(rows))
     return rows
+
+
+def _check_whole(path: Path, count: int) -> None:
+    """Refuse a file of ours that has other than the recorded rows: cut, or written twice.
+
+    Records of earlier versions say it in `counts`; of rankings, whose pairs are rows, at least.
+    """
+    if not meta_path(path).is_file():
+        return
+    record = read_record(meta_path(path), objects=["counts"])
+    counts = record.get("counts", {})
+    fewest, expected = counts.get("comparisons"), record.get("num_rows", counts.get("rows"))
+    if expected is None and isinstance(fewest, int) and count < fewest:
+        expected = fewest
+    if expected is not None and count != expected:
+        raise UserError(
+            f"{path} has {count} rows, but {meta_path(path).name} says {expected!r:.40}: it was "
+            "cut or changed; write it again (a selection of rows is saved by "
+            "load_scores(...)[...].save, or without the record beside)."
+        )
 
 
 def stream_rows(

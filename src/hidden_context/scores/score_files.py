@@ -72,7 +72,6 @@ def load_scores(
     file = Path(path)
     rows = read_rows(file)
     record = _record(file)
-    _check_whole(len(rows), record, file)
     first = next(iter(rows))
     if OF_PAIRS[0] in first and column is None:
         require_columns(rows, OF_PAIRS, file)
@@ -288,23 +287,6 @@ def _record(file: Path) -> dict[str, Any]:
     record = read_record(path, objects=RECORDED) if path.is_file() else {}
     check_version(record, path)
     return record
-
-
-def _check_whole(count: int, record: Mapping[str, Any], file: Path) -> None:
-    """Refuse a file that has other than the recorded number of rows: cut, or written twice.
-
-    Records of earlier versions say it in `counts`; of rankings, whose pairs are rows, at least.
-    """
-    counts = record.get("counts", {})
-    fewest = counts.get("comparisons")
-    expected = record.get("num_rows", counts.get("rows"))
-    if expected is None and isinstance(fewest, int) and count < fewest:
-        expected = fewest
-    if expected is not None and count != expected:
-        raise UserError(
-            f"{file} has {count} rows, but {meta_path(file).name} says {expected}: it was cut or "
-            "changed; score again (a selection of rows is saved by load_scores(...)[...].save)."
-        )
 
 
 def _recorded(record: Mapping[str, Any], column: str) -> Family | None:
