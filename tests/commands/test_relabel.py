@@ -43,7 +43,8 @@ def test_it_says_whom_it_will_ask_and_what_came_of_it(
     server.answer = lambda body, _: says("A") if len(server.bodies) != 3 else says("Hm.")
     status, out, _ = run(*flags, "--split", "test", "--prompt_price", 1, "--answer_price", "2")
     assert status == 0
-    lines = out.splitlines()
+    assert "responses: chosen, rejected" in out
+    lines = out.partition("\n\n")[2].splitlines()
     assert lines[0].endswith(
         "data.jsonl: 12 pairs (0 of equal texts left out), objective mixed, verdicts on each: 1"
     )
@@ -99,7 +100,7 @@ def test_a_budget_that_is_not_enough_is_status_1_and_the_same_command_goes_on(
         (["--extra_body", "{a"], "--extra_body is neither JSON nor YAML"),
         (["--objective", "harmful"], "invalid choice: 'harmful'"),
         (["--data_path", "nothing.jsonl"], "nothing.jsonl is neither a file nor a folder"),
-        (["--size", "13"], "a data set size of 13 was asked for; there are 12 rows"),
+        (["--size", "13"], "size is 13; there are 12 rows"),
         (["--votes", "0"], "votes is 0; expected 1 or more"),
         (["--concurrency", "0"], "concurrency is 0"),
         (["--out", "data.jsonl"], "data.jsonl is a file; give a folder"),
