@@ -53,8 +53,8 @@ def render_judges(report: JudgesReport) -> str:
     learned, true = report.jailbreak, report.true_jailbreak
     return "\n".join(
         [
-            "Were the judges found? Correlation within prompts with each judge's own utilities,\nof the "
-            f"contexts of {SHARED_CONTEXT} and of the one mean of the others, all trained on both:",
+            "Were the judges found? Correlation within prompts with each judge's own utilities,",
+            f"of the contexts of {SHARED_CONTEXT}, of the one mean of others; trained on both:",
             tabulate(rows, headers, floatfmt=".3f", missingval="–"),
             "Contexts have no names: those of each kind of prompt were given to the judges anew.",
             *(
