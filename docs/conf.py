@@ -13,12 +13,13 @@ import hidden_context
 from hidden_context.commands.cli import COMMANDS, main
 
 project = "hidden-context"
-author = copyright = "The hidden-context developers"
+author = "The hidden-context developers"
+copyright = author  # noqa: A001
 version = release = hidden_context.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]
+suppress_warnings = ["ref.python"]  # a word in backticks may be two members
 html_theme = "furo"
 html_title = "hidden-context"
 html_show_sphinx = False
@@ -27,7 +28,9 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 
-OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./(?:src|examples|benchmarks|tests|README|CHANGELOG)[^)]*\)")
+OUTSIDE = re.compile(
+    r"\[([^\]]+)\]\(\.\./(?:src|examples|benchmarks|tests|README|CHANGELOG)[^)]*\)"
+)
 
 
 def without_links_outside(_: Sphinx, __: str, source: list[str]) -> None:

@@ -46,7 +46,9 @@ def draw_two_judges(left: Axes, right: Axes) -> None:
     for row, answer in enumerate(ANSWERS.values()):
         values = [judge.utility(answer) for judge in BOTH]
         left.plot(values, [row, row], color=GREY, zorder=1)
-        left.plot(np.mean(values), row, "|", color="black", ms=16, mew=2, label="" if row else "mean")
+        left.plot(
+            np.mean(values), row, "|", color="black", ms=16, mew=2, label="" if row else "mean"
+        )
         for judge, value, marker in zip(BOTH, values, "os", strict=True):
             name = f"the {judge.objective} judge"
             left.plot(value, row, marker, color=COLORS[judge.objective], label="" if row else name)
@@ -55,7 +57,9 @@ def draw_two_judges(left: Axes, right: Axes) -> None:
     answer = ANSWERS["complies"]
     right.fill_between(AXIS, density(answer), color=GREY, alpha=0.35)
     right.axvline(mean_utility(answer, BOTH), color="black")
-    right.annotate("one number:\nthe mean", (mean_utility(answer, BOTH), 0.4), (-2.2, 0.42), ha="center")
+    right.annotate(
+        "one number:\nthe mean", (mean_utility(answer, BOTH), 0.4), (-2.2, 0.42), ha="center"
+    )
     right.set(xlabel="utility of the answer that complies", ylabel="density", ylim=(0, 0.5))
 
 
