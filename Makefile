@@ -7,13 +7,14 @@ ELSEWHERE ?= $(VENV)/elsewhere
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test verify slow elsewhere kill fuzz check format bench clean
+.PHONY: help demo test verify slow elsewhere docs kill fuzz check format bench clean
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
 	@echo "make test    install, then make check and all tests but the slow ones (7 minutes on two quiet cores)"
 	@echo "make verify  make test, slow and elsewhere: everything that must pass"
 	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
+	@echo "make docs    the site of the documents, in docs/_build/html"
 	@echo "make elsewhere  exported models score the same in transformers 4.57 and the newest (two environments)"
 	@echo "make kill    kill every command at 200 random moments; run again, it must end as if unbroken (10 minutes)"
 	@echo "make fuzz    10,000 damaged inputs: each must end with status 0, or 2 and one line"
@@ -31,6 +32,11 @@ test: check
 verify: test
 	$(MAKE) slow
 	$(MAKE) elsewhere
+	$(MAKE) docs
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
+	@echo "look at it: docs/_build/html/index.html"
 
 slow: $(VENV)/.installed-dev
 	$(PYTEST) -m slow
@@ -65,11 +71,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs,relabel,serve]"
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python

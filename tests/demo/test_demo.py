@@ -5,12 +5,14 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hidden_context.commands.demo import main
 from hidden_context.demo.config import RECORD, Config
 from hidden_context.demo.demo import make_room
 from hidden_context.demo.findings import Finding
+from hidden_context.demo.story import num_humps, sparkline
 from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_jsonl
 
@@ -48,6 +50,11 @@ def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
     (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")
     assert "reward_outputs_both_categorical" in row
     assert len(re.findall(r"in this run$", printed, re.MULTILINE)) == 6
+    told = ["Two judges", "A scalar reward model", "It can be careful", "Where do people", "Who ju"]
+    places = [printed.find(beginning) for beginning in told]
+    assert places == sorted(places)
+    assert places[0] > 0
+    assert places[-1] < printed.find("family  ")
     assert printed.rstrip().endswith(f"look at it: {small_demo / 'report.html'}")
     page = (small_demo / "report.html").read_text(encoding="utf-8")
     assert "Jailbreak rate, trained on both" in page
@@ -116,6 +123,20 @@ def test_a_setting_that_cannot_be_used_leaves_an_earlier_demo_alone(
     assert earlier.read_text() == "{}"
 
 
+@pytest.mark.parametrize(
+    ("density", "drawn", "humps"),
+    [
+        ([0.0, 1.0, 2.0, 1.0], "▁▅█▅", 1),
+        ([2.0, 0.5, 0.5, 1.5], "█▃▃▆", 2),
+        ([2.0, 1.9, 2.0, 1.9], "████", 1),
+        ([1.0, 1.0, 1.0, 1.0], "████", 1),
+    ],
+)
+def test_a_density_is_drawn_and_its_humps_are_counted(density, drawn: str, humps: int) -> None:
+    assert sparkline(np.array(density)) == drawn
+    assert num_humps(np.array(density)) == humps
+
+
 def test_a_finding_holds_only_if_the_smaller_number_is_smaller() -> None:
     assert Finding("claim", "family", 0.1, 0.2).holds
     assert not Finding("claim", "family", 0.2, 0.2).holds
@@ -136,7 +157,7 @@ def test_the_table_of_the_readme_is_what_the_demo_prints(full_demo: str) -> None
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"```\n(family +trained on .*?)```", readme, re.DOTALL)
     rows = [line.split() for line in table.splitlines()]
-    assert len(rows) == 12
+    assert len(rows) == 13
     printed = [line.split() for line in full_demo.splitlines()]
     assert [row for row in rows if row not in printed] == []
     (rate, truth) = re.findall(r"jailbroken in (\.\d+) of the cases \(truth (\.\d+)\)", readme)[0]

@@ -18,14 +18,10 @@ from hidden_context.distributions import (
     QuantileFunction,
     SharedContext,
 )
-from hidden_context.report.examples import Kind, examples_of
+from hidden_context.report.examples import AGREED, CONTESTED, Kind, examples_of
 from hidden_context.scores.score_files import load_scores
 
-CONTESTED, CERTAIN, DISAGREE = (
-    "Most contested",
-    "Most certain",
-    "Mean and 0.01-quantile disagree",
-)
+DISAGREE = "Mean and 0.01-quantile disagree"
 DISTRIBUTIONAL = (Normal(), Categorical(), QuantileFunction(), Mixture(), SharedContext())
 NUM_EXAMPLES = 4
 
@@ -57,16 +53,19 @@ def pair_of(family: Family, both: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize("family", DISTRIBUTIONAL, ids=lambda family: family.name)
-def test_the_most_contested_and_most_certain_are_those_of_largest_and_smallest_spread(
+def test_the_most_contested_are_of_largest_spread_and_the_most_agreed_of_surest_choice(
     tmp_path: Path, family: Family
 ):
     rows = comparison_rows(family, num_rows=40)
     spread = [float(pair_of(family, both).variance.sum()) for both in raw_of(rows)]
     found = kinds_of(tmp_path, family, rows)
-    order = sorted(range(len(rows)), key=lambda row: spread[row])
-    assert row_numbers(found[CERTAIN]) == order[:NUM_EXAMPLES]
-    assert row_numbers(found[CONTESTED]) == order[::-1][:NUM_EXAMPLES]
-    assert found[CONTESTED].num_eligible == found[CERTAIN].num_eligible == 40
+    order = sorted(range(len(rows)), key=lambda row: -spread[row])
+    assert row_numbers(found[CONTESTED]) == order[:NUM_EXAMPLES]
+    pairs = [pair_of(family, both) for both in raw_of(rows)]
+    sure = [abs(float(pair[0].prob_preferred_to(pair[1])) - 0.5) for pair in pairs]
+    surest = sorted(range(len(rows)), key=lambda row: -sure[row])
+    assert row_numbers(found[AGREED]) == surest[:NUM_EXAMPLES]
+    assert found[CONTESTED].num_eligible == found[AGREED].num_eligible == 40
 
 
 @pytest.mark.parametrize("family", DISTRIBUTIONAL, ids=lambda family: family.name)
@@ -95,7 +94,7 @@ def test_a_kind_without_comparisons_is_left_out(tmp_path: Path):
         for gap in (1.0, 2.0)
         for other in [{"reward_output_rejected": [0.0, 0.0]}]
     ]
-    assert list(kinds_of(tmp_path, Normal(), rows)) == [CONTESTED, CERTAIN]
+    assert list(kinds_of(tmp_path, Normal(), rows)) == [CONTESTED, AGREED]
 
 
 def test_a_scalar_family_has_the_closest_and_the_most_decided(tmp_path: Path):
@@ -118,7 +117,7 @@ def test_a_first_row_of_equal_responses_does_not_make_a_family_scalar(tmp_path: 
     rows[0]["reward_output_rejected"] = rows[0]["reward_output_chosen"]
     found = kinds_of(tmp_path, SharedContext(), rows)
     assert CONTESTED in found
-    assert row_numbers(found[CERTAIN])[0] == 0  # centred, both are at 0 in every context
+    assert 0 not in row_numbers(found[AGREED])  # centred, both are at 0 in every context
 
 
 def test_copies_of_a_comparison_are_shown_once(tmp_path: Path):

@@ -13,9 +13,10 @@ from hidden_context.distributions import FAMILIES
 from hidden_context.figures.family_looks import look_of
 from hidden_context.figures.style import STYLES, StyleName, in_style
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.report.page import panels_of
 from hidden_context.report.panel_figures import as_svg, figure_of, file_name, write_figures
 from hidden_context.report.results import Panel, Result
-from hidden_context.report.sections import explained_variance_panels, sections_of
+from hidden_context.report.sections import explained_variance_panels
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +46,8 @@ def test_families_differ_by_colour_and_by_marker_or_line():
 def all_panels(measured: tuple[Evaluation, ...]) -> list[Panel]:
     """One of each kind, and all four of r²."""
     result = Result("r", "s", evaluations=(*measured, *BY_RISK))
-    panels = [panel for section in sections_of(result) for panel in section.panels]
-    some = [panel for panel in panels if not panel.title.endswith((", harmless", ", helpful"))]
+    panels = panels_of([result])
+    some = [panel for panel in panels if not panel.title.endswith((" harmless", " helpful"))]
     assert len(some) == 4 + 1 + 2 + 1 + 1
     return some
 

@@ -1,5 +1,6 @@
 """Whatever a page is made of: values, score files, folders and experiments."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_a_page_is_written_from_values_in_memory(tmp_path: Path):
     page = path.read_text(encoding="utf-8")
     assert "<h1>My page</h1>" in page
     assert f"{evaluation.explained_variance['pooled'].value:.3f}" in page
-    assert "chosen 3" in page
+    assert re.search(r"chosen \d", page)
 
 
 def test_a_page_of_something_else_or_of_nothing_is_refused(tmp_path: Path):

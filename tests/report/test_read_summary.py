@@ -34,7 +34,7 @@ def test_evaluations_read_are_those_written(tmp_path: Path):
     assert result.numbers.headers[2:] == (
         "r², pooled",
         *("jailbreak rate, mean", "jailbreak rate, quantile:0.01"),
-        *("accuracy, mean", "accuracy, quantile:0.01"),
+        *("accuracy on helpfulness, mean", "accuracy on helpfulness, quantile:0.01"),
     )
 
 

@@ -57,7 +57,7 @@ def test_a_table_of_predictions_has_the_columns_of_which_something_is_known():
     known = evaluation_of("base", "set", log_likelihood=Estimate(-0.6, -0.7, -0.5))
     table = predictions([known, evaluation_of("base", "other")])
     assert table is not None
-    assert table.headers == ("data set", "family", "log-likelihood, nats per vote")
+    assert table.headers == ("trained on", "family", "log-likelihood, nats per vote")
     assert table.rows == (
         ("set", "base", "−0.600 (−0.700 to −0.500)"),
         ("other", "base", NO_VALUE),

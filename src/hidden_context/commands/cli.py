@@ -24,6 +24,9 @@ COMMANDS = {
     "merge": "add a checkpoint's adapters to the weights of its backbone",
     "export": "a model of one reward, or of all outputs, for transformers and other tools",
     "download": "fetch the published data and models",
+    "init": "a YAML file with all settings of a command, commented",
+    "doctor": "what is installed, what is missing for what, which devices there are",
+    "completion": "a script that completes commands and flags in a shell",
 }
 """What each command does; its module has the same name, with _ for -, and `main(argv)`."""
 

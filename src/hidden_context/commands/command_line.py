@@ -237,11 +237,13 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     )
     given, rest = config_parser.parse_known_args([_with_underscores(token) for token in argv])
     if "config" in given:
-        rest = _file_as_flags(given.config, config_class, prog) + rest
+        from_file = _file_as_flags(given.config, config_class, prog)
+        rest = [*from_file, f"{CONFIG_FLAG}={given.config}", *rest]  # it ends a list of the file
         _refuse_nul(rest)
     further = _further_flags(config_class) if _unknown_to(config_class, rest) else ()
     parser = _parser_for(config_class, prog, config_parser, further)
     values, unknown = parser.parse_known_args(rest)
+    vars(values).pop("config", None)
     if unknown and not unknown[0].startswith("-"):
         parser.error(f"unexpected argument {unknown[0]!r}")
     if unknown:
@@ -278,8 +280,15 @@ class FurtherFlag(NamedTuple):
 
 def full_help(config_class: type, *, prog: str | None = None) -> str:
     """What `--help` says, and the flags that are passed on to a library."""
-    parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
-    return _parser_for(config_class, prog, parser, _further_flags(config_class)).format_help()
+    return parser_of(config_class, _further_flags(config_class), prog=prog).format_help()
+
+
+def parser_of(
+    config_class: type, further: Sequence[FurtherFlag] = (), *, prog: str | None = None
+) -> argparse.ArgumentParser:
+    """A parser of all flags but `--config`, whose file is read before."""
+    nothing = _Parser(prog=prog, add_help=False, allow_abbrev=False)
+    return _parser_for(config_class, prog, nothing, further)
 
 
 def _field_of_further(config_class: type) -> Any:

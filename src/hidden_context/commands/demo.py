@@ -15,6 +15,7 @@ LOG = "log.txt"
 
 def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
+    print("Ten small reward models, trained on generated data: 1 to 3 minutes.", flush=True)
     from hidden_context.demo import demo
     from hidden_context.report.page import write_page
 
@@ -24,14 +25,18 @@ def run(config: Config) -> None:
     def say(done: str) -> None:
         print(f"{time.monotonic() - started:5.1f} s  {done}", file=terminal, flush=True)
 
+    def tell(found: str) -> None:
+        print(f"\n{found}\n", file=terminal, flush=True)
+
     demo.make_room(config)
     with _one_thread(), _messages_to(config.out_dir / LOG):
-        learned = demo.run(config, say)
-    print(f"\n{learned}")
+        learned = demo.run(config, say, tell)
+    print(learned)
     page = config.out_dir / "report.html"
     with _messages_to(config.out_dir / LOG):
         write_page(config.out_dir, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
+    print("your own data: hidden-context audit DATA")
     print(f"look at it: {page}")
 
 

@@ -5,42 +5,72 @@ ten reward models, score comparisons and jailbreaks, measure.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from hidden_context.demo.config import LEAST, RECORD, Config
+from hidden_context.demo import story
+from hidden_context.demo.config import LEAST, RECORD, SHARED_CONTEXT, Config
 from hidden_context.demo.findings import findings_about_judges, findings_of_the_paper
 from hidden_context.demo.generated_data import GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
-from hidden_context.demo.recovered_judges import report_judges
-from hidden_context.demo.reward_models import (
-    AMONG_OTHERS_SCORES,
-    make_language_model,
-    train_and_score,
-)
+from hidden_context.demo.recovered_judges import JudgesReport, report_judges
+from hidden_context.demo.reward_models import make_language_model, train_and_score
 from hidden_context.demo.text import render, render_judges
 from hidden_context.demo.truth import truth
 from hidden_context.errors import UserError
-from hidden_context.measures.models import models_of
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.models import ModelScores
 from hidden_context.records import is_temporary, provenance, write_json
-from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
-from hidden_context.scores.score_files import load_scores
+
+MEASURES = ("accuracy", "explained_variance", "jailbreaks")
 
 
-def run(config: Config, say: Callable[[str], None]) -> str:
-    """Generate, train, score, measure; returns what was learned, in words.
+def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None]) -> str:
+    """Generate, train, score, measure; returns what was learned, in numbers.
 
     Args:
         config: What to do; `out_dir` receives data, models and scores. See `make_room`.
         say: Is told what was done, as soon as it is.
+        tell: Is told what was found, as soon as it is; see `story`.
     """
+    tell(story.opening(config))
     data = generate(config)
     write_data(data, config.data_dir)
+    truths = {
+        name: truth(judges, data.test["both"], data.jailbreaks) for name, judges in JUDGES.items()
+    }
+    say("data")
     make_language_model(config, data)
-    say("data and tiny language model")
-    train_and_score(config, say)
-    return measure(config, data)
+    say("a tiny language model that can read")
+    on_both: dict[str, ModelScores] = {}
+    evaluations: dict[str, dict[str, Evaluation]] = {}
+    for model in train_and_score(config):
+        family, subset = model.key
+        say(f"{family} on {subset}")
+        if family != SHARED_CONTEXT:
+            of_family = evaluations.setdefault(family, {})
+            of_family[subset] = model.evaluate(measures=MEASURES, scales=("pooled",))
+        if subset == "both":
+            on_both[family] = model
+            if family != SHARED_CONTEXT:
+                tell(story.about(family, evaluations[family], model, truths, data))
+    judges = _found_judges(on_both, data)
+    tell(story.about_judges(judges))
+    measured = [each for of_family in evaluations.values() for each in of_family.values()]
+    findings = [*findings_of_the_paper(measured), *findings_about_judges(judges)]
+    return "\n\n".join(
+        [render(measured, truths), render_judges(judges), "\n".join(map(str, findings))]
+    )
+
+
+def _found_judges(on_both: Mapping[str, ModelScores], data: GeneratedData) -> JudgesReport:
+    """Hold the models that were trained on both judges against them."""
+    compared = {name: model.scores for name, model in on_both.items()}
+    jailbreaks = on_both[SHARED_CONTEXT].jailbreaks
+    assert jailbreaks is not None
+    among_others = jailbreaks.family.decode(jailbreaks.raw.astype(float))
+    return report_judges(compared, among_others, data)
 
 
 def make_room(config: Config) -> None:
@@ -72,24 +102,3 @@ def _is_of_a_demo(folder: Path) -> bool:
     """Whether it has a record, or nothing but what a kill left of writing one."""
     names = [path.name for path in folder.iterdir()]
     return RECORD in names or all(is_temporary(name, RECORD) for name in names)
-
-
-def measure(config: Config, data: GeneratedData) -> str:
-    """Hold the scores that were written against the truth; then what should show, and whether."""
-    comparisons = find_comparisons(config.data_dir)
-    measures = ("accuracy", "explained_variance", "jailbreaks")
-    evaluations = [
-        model.evaluate(measures=measures, scales=("pooled",))
-        for model in models_of(comparisons, find_jailbreaks(config.data_dir))
-    ]
-    truths = {
-        name: truth(judges, data.test["both"], data.jailbreaks) for name, judges in JUDGES.items()
-    }
-    on_both = {scores.family.name: scores for scores in comparisons if scores.trained_on == "both"}
-    among_others = load_scores(config.data_dir / AMONG_OTHERS_SCORES)
-    utility = among_others.family.decode(among_others.raw.astype(float))
-    judges = report_judges(on_both, utility, data)
-    findings = [*findings_of_the_paper(evaluations), *findings_about_judges(judges)]
-    return "\n\n".join(
-        [render(evaluations, truths), render_judges(judges), "\n".join(map(str, findings))]
-    )

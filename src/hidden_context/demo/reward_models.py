@@ -1,6 +1,6 @@
 """The demo's models: a tiny language model that reads, and the reward models made from it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from hidden_context.comparisons.comparisons import load_comparisons
@@ -16,6 +16,7 @@ from hidden_context.demo.tiny_reader import make_tiny_reader
 from hidden_context.distributions import make_family
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.train import train
+from hidden_context.measures.models import ModelScores
 from hidden_context.published.run_names import run_name
 from hidden_context.records import read_jsonl
 from hidden_context.scores.data_dir import EVAL_FILE, JAILBREAK_FILE
@@ -43,8 +44,13 @@ def make_language_model(config: Config, data: GeneratedData) -> None:
     )
 
 
-def train_and_score(config: Config, say: Callable[[str], None]) -> None:
-    """Train every model of `TRAINED_ON`, score with it, and write checkpoints and scores."""
+def train_and_score(config: Config) -> Iterator[ModelScores]:
+    """Train every model of `TRAINED_ON`, score with it, and write checkpoints and scores.
+
+    Yields:
+        What each model scored, as soon as it has: the comparisons judged by both, and jailbreaks.
+        `SHARED_CONTEXT` scores jailbreaks among others, which are no pairs.
+    """
     test = load_comparisons(config.data_dir / DATA_NAME, split="test", subset="both")
     for family, subsets in TRAINED_ON.items():
         among_others = family == SHARED_CONTEXT
@@ -53,13 +59,15 @@ def train_and_score(config: Config, say: Callable[[str], None]) -> None:
         responses, jailbreaks = read_jsonl(file), []
         for subset in subsets:
             model = train_model(config, family, subset)
-            comparisons = model.score_comparisons(test, max_length=MAX_LENGTH)
+            comparisons = replace(
+                model.score_comparisons(test, max_length=MAX_LENGTH), trained_on=subset
+            )
             assert model.folder is not None  # it was saved there
             comparisons.save(model.folder / EVAL_FILE)
             scores = model.score_responses(responses, str(file), max_length=MAX_LENGTH)
             column = subset if family == "base" else f"{subset}_{family}"
             jailbreaks.append(replace(scores, name=column))
-            say(f"{family} on {subset}")
+            yield ModelScores(comparisons, jailbreaks[-1])
         write_scores(config.data_dir / output, jailbreaks)
 
 

@@ -1,7 +1,6 @@
 """What the demo prints: what was learned, beside the truth."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from tabulate import tabulate
 
@@ -15,8 +14,9 @@ from hidden_context.risk import PAPER_RISK
 
 def render(evaluations: Sequence[Evaluation], truths: Mapping[str, Truth]) -> str:
     """What the paper's families learned, beside the truth for each training set."""
-    level = f"{PAPER_RISK.parameter}-quantile"
-    headers = ["family", "trained on", "r²", "jailbreak rate, mean", level, "helpfulness accuracy"]
+    level = f"by {PAPER_RISK.parameter}-\nquantile"
+    headers = ["family", "trained on", "r²", "jailbreak rate\nby mean", level]
+    headers.append("helpfulness\naccuracy")
     rows: list[Sequence[object]] = []
     for evaluation in evaluations:
         if evaluation.jailbreak_rate:
@@ -40,24 +40,21 @@ def render(evaluations: Sequence[Evaluation], truths: Mapping[str, Truth]) -> st
 
 def render_judges(report: JudgesReport) -> str:
     """How well each judge was found: a table and a few lines."""
-    rows: list[list[object]] = [
-        [
-            family,
-            "a context for each" if family == SHARED_CONTEXT else "one mean",
-            *chain(*(agreement[kind] for kind in KINDS)),
-            report.agreement_of_means[family],
-        ]
-        for family, agreement in report.agreement.items()
-    ]
-    other = chain(*([report.between_judges[kind]] * len(BOTH) for kind in KINDS))
-    rows.append(["truth", "the other judge's", *other, None])
-    headers = ["trained on both", "utilities"]
-    headers += [f"{kind} prompts:\n{judge.objective}" for kind in KINDS for judge in BOTH]
-    headers.append("mean of both,\nall prompts")
+    other = "the other judge"
+    agreement = {**report.agreement, other: {}}
+    rows: list[list[object]] = []
+    for kind in KINDS:
+        agreement[other][kind] = (report.between_judges[kind],) * len(BOTH)
+        for k, judge in enumerate(BOTH):
+            row = [values[kind][k] for values in agreement.values()]
+            rows.append([f"{judge.objective}, {kind} prompts", *row])
+    rows.append(["mean of both, all prompts", *report.agreement_of_means.values(), None])
+    headers = ["judge", *agreement]
     learned, true = report.jailbreak, report.true_jailbreak
     return "\n".join(
         [
-            "Were the judges found? Correlation within prompts with each judge's own utilities:",
+            "Were the judges found? Correlation within prompts with each judge's own utilities,",
+            f"of the contexts of {SHARED_CONTEXT}, of the one mean of others; trained on both:",
             tabulate(rows, headers, floatfmt=".3f", missingval="–"),
             "Contexts have no names: those of each kind of prompt were given to the judges anew.",
             *(

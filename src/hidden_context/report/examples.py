@@ -12,6 +12,7 @@ from hidden_context.scores.scores import Scores
 
 LOW_LEVEL = 0.01
 """Of the risk-averse quantile, as in the paper."""
+CONTESTED, AGREED = "Most contested", "Most agreed"
 NO_TEXT = "(the text is not in the file)"
 
 
@@ -93,14 +94,15 @@ def _orders(scores: Scores) -> list[Order]:
             ("Closest", "smallest difference of the utilities", gap),
             ("Most decided", "largest difference of the utilities", -gap),
         ]
+    log_prob = np.asarray(utility[:, 0].log_prob_preferred_to(utility[:, 1]), np.float64)
     clarity = np.minimum(np.abs(by_mean), np.abs(by_low))
     return [
         (
-            "Most contested",
+            CONTESTED,
             "largest spread: the sum of the variances of both utilities",
             -spread,
         ),
-        ("Most certain", "smallest spread", spread),
+        (AGREED, "P(a ≻ b) furthest from one half", -np.abs(np.exp(log_prob) - 0.5)),
         (
             "Mean and 0.01-quantile disagree",
             "one response has the higher mean, the other the higher 0.01-quantile: who is wary of "

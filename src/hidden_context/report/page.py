@@ -9,16 +9,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hidden_context import __version__
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
+from hidden_context.report.answers import answer_of
 from hidden_context.report.density_drawing import description, drawing
-from hidden_context.report.examples import examples_of
+from hidden_context.report.examples import Example, Kind, examples_of
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
+from hidden_context.report.response_map import MARKS, anchor_of, response_map
 from hidden_context.report.results import ExampleSource, Panel, Result
 from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
-from hidden_context.report.tables import decimal, predictions, setting
+from hidden_context.report.tables import decimal, predictions, setting, with_definition
 
 TEMPLATE = "report.html"
 TITLE = "Hidden context in preference data"
@@ -65,6 +68,8 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "drawing": drawing,
         "in_words": description,
         "data_set": data_set_of,
+        "anchor": file_name,
+        "defined": with_definition,
     }
     page = environment.get_template(TEMPLATE).render(
         title=title, chapters=chapters, version=__version__
@@ -74,7 +79,12 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
 
 def panels_of(results: Sequence[Result]) -> list[Panel]:
     """Every figure of the page."""
-    return [panel for each in results for part in sections_of(each) for panel in part.panels]
+    return [
+        panel
+        for each in results
+        for part in sections_of(each)
+        for panel in (*part.panels, *part.more)
+    ]
 
 
 def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
@@ -82,13 +92,13 @@ def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
 
     Of equals, and where likelihoods are not known, the first.
     """
+    return max(sources, key=lambda source: _worth(source.evaluation))
 
-    def worth(source: ExampleSource) -> tuple[bool, float]:
-        nats = source.evaluation.log_likelihood
-        is_scalar = source.evaluation.family.is_scalar
-        return not is_scalar, -math.inf if nats is None else nats.value
 
-    return max(sources, key=worth)
+def _worth(evaluation: Evaluation) -> tuple[bool, float]:
+    """Distributional before scalar, then by held-out likelihood."""
+    nats = evaluation.log_likelihood
+    return not evaluation.family.is_scalar, -math.inf if nats is None else nats.value
 
 
 def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
@@ -97,16 +107,55 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
     by_data_set: dict[str, list[ExampleSource]] = {}
     for source in result.examples if num_examples > 0 else ():
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
-    chosen = map(model_for_examples, by_data_set.values())
+    chapter_id = f"{number}-{file_name(result.title)}"
+    chosen = [model_for_examples(sources) for sources in by_data_set.values()]
+    examples = [
+        _Examples(source, num_examples, f"{chapter_id}-{k}") for k, source in enumerate(chosen)
+    ]
     return {
-        "id": f"{number}-{file_name(result.title)}",
+        "id": chapter_id,
         "result": result,
+        "answer": None if result.sentences else answer_of(result.evaluations),
+        "picture": _picture(examples),
         "predictions": predictions(result.evaluations),
         "sections": [
-            (section, [as_svg(panel, next(names)) for panel in section.panels])
+            (
+                section,
+                [
+                    [(panel, as_svg(panel, next(names))) for panel in panels]
+                    for panels in (section.panels, section.more)
+                ],
+            )
             for section in sections_of(result)
         ],
-        "examples": [
-            (source.evaluation, examples_of(source.load(), num_examples)) for source in chosen
-        ],
+        "examples": examples,
     }
+
+
+class _Examples:
+    """Examples of one data set by one model, and where they are on the page."""
+
+    def __init__(self, source: ExampleSource, num_examples: int, anchor: str) -> None:
+        self.evaluation = source.evaluation
+        self.scores = source.load()
+        self.kinds = examples_of(self.scores, num_examples)
+        self.anchor = anchor
+
+    def id_of(self, kind: Kind, example: Example) -> str:
+        """Of one example."""
+        return anchor_of(self.anchor, kind, example)
+
+
+def _picture(examples: Sequence[_Examples]) -> dict[str, Any] | None:
+    """The map of the best distributional model, and its most contested and most agreed pair."""
+    able = [each for each in examples if not each.evaluation.family.is_scalar]
+    if not able:
+        return None
+    best = max(able, key=lambda each: _worth(each.evaluation))
+    pairs = [
+        (kind, kind.examples[0], best.id_of(kind, kind.examples[0]))
+        for kind in best.kinds
+        if kind.title in MARKS
+    ]
+    drawn = response_map(best.scores, best.kinds, best.anchor)
+    return {"evaluation": best.evaluation, "map": drawn, "pairs": pairs}

@@ -48,6 +48,8 @@ class Panel:
     description: str
     """What it shows, for those who do not see it."""
     draw: "Callable[[Axes], None]"
+    caption: str = ""
+    """Shown below it; the description, if empty."""
 
 
 @dataclass(frozen=True)

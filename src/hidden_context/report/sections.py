@@ -8,6 +8,7 @@ import numpy as np
 
 from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
+from hidden_context.report.answers import PREDICTIONS, R2, RISK
 from hidden_context.report.results import Panel, Result
 
 
@@ -18,6 +19,8 @@ class Section:
     title: str
     explanation: str
     panels: tuple[Panel, ...]
+    more: tuple[Panel, ...] = ()
+    """Folded."""
 
 
 def sections_of(result: Result) -> list[Section]:
@@ -25,20 +28,21 @@ def sections_of(result: Result) -> list[Section]:
     evaluations = result.evaluations
     sections = [
         Section(
-            "How much of the utility's variance does the response explain?",
+            R2,
             _about_explained_variance(evaluations),
-            (*explained_variance_panels(evaluations), *training_panels(evaluations)),
+            (*explained_variance_panels(evaluations)[:1], *training_panels(evaluations)),
+            tuple(explained_variance_panels(evaluations)[1:]),
         ),
         Section(
-            "Who decides: the mean, or a quantile?",
+            RISK,
             "The response with the higher mean utility is preferred, or the one with the higher "
             "α-quantile, which is wary of those who would be harmed. Bands and bars are 95 % "
             "intervals. A level read off these curves must be confirmed on other data.",
             tuple(risk_panels(evaluations)),
         ),
         Section(
-            "Do the probabilities mean what they say?",
-            "Each comparison counts in both orders, so the curves are symmetric.",
+            PREDICTIONS,
+            _about_reliability(evaluations),
             tuple(reliability_panels(evaluations)),
         ),
         Section(
@@ -50,6 +54,21 @@ def sections_of(result: Result) -> list[Section]:
         Section("Learned and exact answers", "", result.synthetic),
     ]
     return [section for section in sections if section.panels]
+
+
+def _about_reliability(evaluations: Sequence[Evaluation]) -> str:
+    """How to read the curves, and why some may be off the diagonal."""
+    text = (
+        "Share of votes for the first response where a model predicts a probability: on the "
+        "diagonal it means what it says. The area of a mark grows with its votes. Each comparison "
+        "counts in both orders, so the curves are symmetric."
+    )
+    if len({each.trained_on for each in evaluations if each.reliability}) > 1:
+        text += (
+            " A model is named by what it was trained on. Where it is measured on votes of other "
+            "people or objectives, it is rightly off the diagonal."
+        )
+    return text
 
 
 def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
@@ -90,9 +109,9 @@ def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
             if scale in each.explained_variance
         )
         if values:
-            text = f"1: no spread was learned; 0: nothing but spread. {values}."
+            caption = "1: no spread was learned; 0: nothing but spread."
             draw = partial(plots.draw_explained_variance, evaluations=evaluations, scale=scale)
-            panels.append(Panel(f"r² {name}", text, draw))
+            panels.append(Panel(f"r² {name}", f"{caption} {values}.", draw, caption))
     return panels
 
 
@@ -105,6 +124,7 @@ def _panels_by_set(
     title: str,
     draw: Callable[..., None],
     in_words: Callable[[Labelled], str],
+    caption: str,
 ) -> list[Panel]:
     """One for each data set of which there is something to say, told by what is said of it."""
     panels = []
@@ -112,7 +132,8 @@ def _panels_by_set(
         of_set = [each for each in evaluations if plots.data_set_of(each) == data_set]
         text = in_words(list(zip(plots.labels_of(of_set), of_set, strict=True)))
         if text:
-            panels.append(Panel(f"{title} {data_set}", text, partial(draw, evaluations=of_set)))
+            drawn = partial(draw, evaluations=of_set)
+            panels.append(Panel(f"{title} {data_set}", text, drawn, caption))
     return panels
 
 
@@ -130,7 +151,8 @@ def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         text = "Held-out r² as training goes on."
         return (f"{text} {last}." if last else text) if curves else ""
 
-    return _panels_by_set(evaluations, "r² against training,", plots.draw_training_curve, in_words)
+    title, caption = "r² against training,", "Held-out r² as training goes on."
+    return _panels_by_set(evaluations, title, plots.draw_training_curve, in_words, caption)
 
 
 def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
@@ -140,7 +162,8 @@ def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     for rate in rates:
         what = plots.RATE_NAMES[rate][0].upper() + plots.RATE_NAMES[rate][1:]
         draw, in_words = partial(plots.draw_risk, rate=rate), partial(_rates_in_words, what, rate)
-        panels += _panels_by_set(evaluations, f"{what}, trained on", draw, in_words)
+        caption = f"{what}, by the mean and by quantiles."
+        panels += _panels_by_set(evaluations, f"{what}, trained on", draw, in_words, caption)
     return panels
 
 
@@ -171,13 +194,11 @@ def reliability_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         )
         if not any(each.reliability for _, each in labelled):
             return ""
-        text = (
-            "Share of votes for the first response where the model predicts a probability; on "
-            "the diagonal it means what it says. The area of a mark grows with its votes."
-        )
+        text = "Observed against predicted shares of votes."
         return f"{text} Expected calibration error: {errors}." if errors else text
 
-    return _panels_by_set(evaluations, "Reliability,", plots.draw_reliability, in_words)
+    title, caption = "Reliability, trained on", "Observed against predicted shares of votes."
+    return _panels_by_set(evaluations, title, plots.draw_reliability, in_words, caption)
 
 
 def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
@@ -186,10 +207,11 @@ def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     def in_words(labelled: Labelled) -> str:
         stds = [(label, each.std) for label, each in labelled if each.std]
         medians = "; ".join(f"{label} {_median(std):.2f}" for label, std in stds)
-        text = "Shares of the responses; all that lie beyond the right end are in the last bin."
-        return f"{text} Median: {medians}." if stds else ""
+        return f"{caption} Median: {medians}." if stds else ""
 
-    return _panels_by_set(evaluations, "Learned standard deviations,", plots.draw_std, in_words)
+    caption = "Shares of the responses; all that lie beyond the right end are in the last bin."
+    title = "Learned standard deviations, trained on"
+    return _panels_by_set(evaluations, title, plots.draw_std, in_words, caption)
 
 
 def _median(histogram: Histogram) -> float:

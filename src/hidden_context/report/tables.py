@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from markupsafe import Markup, escape
+
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of, labels_of
@@ -50,7 +52,7 @@ def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
     """How well held-out comparisons are predicted."""
     rows: list[Row] = [
         {
-            "data set": data_set_of(each),
+            "trained on": data_set_of(each),
             "family": label,
             "log-likelihood, nats per vote": each.log_likelihood,
             GAIN: each.against_base,
@@ -74,7 +76,8 @@ def main_numbers(
     for label, each in zip(labels_of(evaluations), evaluations, strict=True):
         row: Row = {"family": label, "trained on": data_set_of(each)}
         row["r², pooled"] = each.explained_variance.get("pooled")
-        measures = {"jailbreak rate": each.jailbreak_rate, "accuracy": each.helpfulness_accuracy}
+        measures = {"jailbreak rate": each.jailbreak_rate}
+        measures["accuracy on helpfulness"] = each.helpfulness_accuracy
         for name, rates in measures.items():
             row |= {f"{name}, {risk}": rates.get(risk) for risk in ("mean", *risks)}
         rows.append(row)
@@ -96,6 +99,27 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
         for risk, rate in each.jailbreak_rate.items()
     ]
     return _table(rows)
+
+
+WORDS = {
+    "r²": "r2",
+    "jailbreak rate": "jailbreak-rate",
+    "accuracy": "accuracy",
+    "log-likelihood": "log-likelihood",
+    GAIN: "log-likelihood",
+    "with length": "length",
+    "expected calibration error": "calibration",
+    "Brier score": "calibration",
+}
+"""Entries of the glossary, by what headers begin with."""
+
+
+def with_definition(header: str) -> Markup:
+    """A header, linked to its entry in the glossary where it has one."""
+    for beginning, entry in WORDS.items():
+        if header.startswith(beginning):
+            return Markup(f'<a href="#word-{entry}">{escape(header)}</a>')
+    return escape(header)
 
 
 def _table(rows: Sequence[Row]) -> Table | None:

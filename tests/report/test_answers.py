@@ -1,0 +1,86 @@
+"""What a page says first: the verdict follows the interval, of the model that predicts best."""
+
+import numpy as np
+import pytest
+from drawn_panels import evaluation_of
+
+from hidden_context.distributions import Normal
+from hidden_context.measures.estimate import Estimate, Rate
+from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.undecided import Undecided
+from hidden_context.report.answers import answer_of
+from hidden_context.report.examples import AGREED, CONTESTED, examples_of
+from hidden_context.report.response_map import MOST, response_map
+from hidden_context.scores.scores import Scores
+
+
+def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> Evaluation:
+    return evaluation_of(
+        "mean_and_variance",
+        fields.pop("trained_on", "both"),
+        log_likelihood=Estimate(nats, nats - 0.1, nats + 0.1),
+        against_base=Estimate(*gain),
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict", "said"),
+    [
+        ((0.03, 0.01, 0.05), "yes", "A single score would hide something"),
+        ((0.01, -0.01, 0.05), "cannot tell", "cannot tell"),
+        ((-0.03, -0.05, -0.01), "no", "Nothing shows"),
+    ],
+)
+def test_the_verdict_is_that_of_the_interval(gain, verdict: str, said: str):
+    answer = answer_of([compared(gain)])
+    assert answer is not None
+    assert answer.verdict == verdict
+    assert said in answer.sentence
+    assert f"{abs(gain[0]):.4f}" in answer.sentence
+
+
+def test_without_a_comparison_with_a_scalar_model_there_is_no_answer():
+    assert answer_of([]) is None
+    assert answer_of([evaluation_of("base", "both", log_likelihood=Estimate(-0.6))]) is None
+
+
+def test_the_model_that_predicts_best_speaks_not_the_one_that_gains_most():
+    """One trained on other votes gains much over a scalar model that is as wrong as it is."""
+    wrong = compared((0.2, 0.1, 0.3), nats=-0.9, trained_on="harmless")
+    answer = answer_of([wrong, compared((0.0, -0.01, 0.01), nats=-0.5)])
+    assert answer is not None
+    assert answer.verdict == "cannot tell"
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.17, "On 1 in 6 pairs"), (0.001, "")])
+def test_pairs_that_are_open_for_their_spread_are_counted(share: float, said: str):
+    kinds = Undecided(Estimate(0.1), Estimate(share), Estimate(0.9 - share))
+    answer = answer_of([compared((0.03, 0.01, 0.05), undecided=kinds)])
+    assert answer is not None
+    assert said in answer.sentence
+    assert ("1 in" in answer.sentence) == bool(said)
+
+
+@pytest.mark.parametrize(("careful", "verdict"), [(0.1, "yes"), (0.52, "cannot tell")])
+def test_caution_helps_where_the_intervals_are_apart(careful: float, verdict: str):
+    rates = {
+        risk: Rate(value, value - 0.05, value + 0.05, published=value)
+        for risk, value in {"mean": 0.6, "quantile:0.01": careful}.items()
+    }
+    answer = answer_of([compared((0.03, 0.01, 0.05), jailbreak_rate=rates)])
+    assert answer is not None
+    (finding,) = answer.findings
+    assert finding.verdict == verdict
+
+
+def test_the_map_has_a_mark_for_each_response_and_links_for_examples():
+    raw = np.random.default_rng(0).normal(size=(30, 2, 2))
+    scores = Scores.of_pairs(Normal(), raw)
+    kinds = examples_of(scores, 2)
+    drawn = response_map(scores, kinds, "here")
+    assert drawn.count('r="2"') == 60 <= MOST
+    rows = [one.row for kind in kinds if kind.title in (CONTESTED, AGREED) for one in kind.examples]
+    assert drawn.count("<a href") == 2 * len(rows)
+    assert f'href="#here-contested-{kinds[0].examples[0].row}"' in drawn
+    assert drawn.count('class="contested"') == drawn.count('class="agreed"') == 4
