@@ -86,6 +86,7 @@ def _audited(
     measures = agreement_measures(judged, votes)
     for name, difference in features.items():
         measures |= slopes_of(name, difference, judged, votes)
+    leans = {name: lean_along(name, trait, judged, votes) for name, trait in traits.items()}
     return AuditedJudge(
         name=judged.name,
         kind=judged.kind,
@@ -98,7 +99,7 @@ def _audited(
         sides=sides_of(judged, votes),
         choices=choices_by_rule(judged, votes),
         borda_or_utility=borda_or_utility(judged, votes),
-        traits={name: lean_along(name, trait, judged, votes) for name, trait in traits.items()},
+        traits={name: lean for name, lean in leans.items() if lean is not None},
         scale=judged.scale,
     )
 

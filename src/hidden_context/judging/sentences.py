@@ -168,7 +168,7 @@ def _sides(judge: AuditedJudge) -> Iterator[str]:
         if sides.people_left_out:
             yield f"{sides.people_left_out} have too few votes to tell."
         if sides.people_std is not None:
-            yield f"Leans to people have a standard deviation of {sides.people_std:.3f} beside noise."
+            yield f"Beside noise, the standard deviation of leans is {sides.people_std:.3f}."
     for name, lean in judge.traits.items():
         what = {"above": "more", "below": "less", "cannot tell": "neither more nor less"}
         yield (

@@ -222,18 +222,21 @@ def _spread(values: np.ndarray, errors: np.ndarray) -> float | None:
     return float(np.sqrt(max(excess, 0.0)))
 
 
-def lean_along(name: str, trait: np.ndarray, judged: Judgments, votes: Votes) -> Estimate:
+def lean_along(name: str, trait: np.ndarray, judged: Judgments, votes: Votes) -> Estimate | None:
     """How much more the judge agrees with votes of people one standard deviation up a trait.
 
     The regression over votes of (M - b X) / 2 on the trait (a number for each entry), with
-    intercept; clustered by person and prompt.
+    intercept; clustered by person and prompt. None where no two people voted on a pair, or people
+    agree no more than by chance.
 
     Raises:
-        UserError: All have one value, or see `leans_to_people`.
+        UserError: All have one value.
     """
     mean, use = _mean_of_others(judged, votes)
     use &= np.isfinite(trait)
-    if not use.any() or np.ptp(trait[use]) == 0:
+    if not use.any() or (votes.weight * votes.sign * mean)[use].sum() <= 0:
+        return None
+    if np.ptp(trait[use]) == 0:
         raise UserError(f"trait {name!r} is the same for all who voted; give one that varies.")
     weight, sign = votes.weight[use], votes.sign[use]
     center = np.average(trait[use], weights=weight)

@@ -62,17 +62,21 @@ class Votes:
         """Weights of other people's votes on the same pair: for its first, its second, ties."""
         return self.others_in(np.ones(len(self), bool))
 
+    @cached_property
+    def _ballot(self) -> np.ndarray:
+        """Number of all that one voter says of a pair; an entry of several people is alone."""
+        several = self.voter < 0
+        key = np.where(several, np.arange(len(self)) + self.voter.max() + 1, self.voter)
+        return np.unique(self.pair * (key.max() + 1) + key, return_inverse=True)[1].ravel()
+
     def others_in(self, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`others`, of some entries alone, which `part` says, shape `(N,)`."""
         one = np.where(self.voter < 0, self.weight / self.count, self.weight)
-        alone = np.arange(len(self)) + self.voter.max() + 1
-        key = np.where(self.voter < 0, alone, self.voter)
-        own = np.unique(np.stack([self.pair, key], 1), axis=0, return_inverse=True)[1].ravel()
         left = []
         for sign in (1, -1, 0):
             said = part & (self.sign == sign)
             rest = np.bincount(self.pair, self.weight * said)[self.pair]
-            rest = rest - np.bincount(own, one * said)[own]
+            rest = rest - np.bincount(self._ballot, one * said)[self._ballot]
             left.append(np.where(rest < 1e-9, 0.0, rest))
         return left[0], left[1], left[2]
 

@@ -18,8 +18,9 @@ SUMMARY_START = re.compile(rb'\s*\{\s*("format_version": \d+,\s*)?"risks"')
 """How what `summarize --json` prints begins, in either format."""
 WANTED = (
     f"{AUDIT} or {JUDGES} (hidden-context audit), a data folder of summarize "
-    f"(reward_models/*/<set>/*{LAST}/{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score files with their {META} "
-    f"(evaluate, score), the JSON of summarize --json, or {METRICS} with {CURVES_FILE} (synthetic)"
+    f"(reward_models/*/<set>/*{LAST}/{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score "
+    f"files with their {META} (evaluate, score), the JSON of summarize --json, or {METRICS} with "
+    f"{CURVES_FILE} (synthetic)"
 )
 
 
