@@ -65,7 +65,7 @@ def test_pairs_of_votes_count_once_and_leave_with_either_person():
 def test_what_rests_on_one_prompt_has_no_interval():
     found = ratio_of(np.array([0.0, 1.0]), np.ones(2), Clusters(np.zeros(2, int), None))
     assert (found.value, found.low) == (0.5, None)
-    assert "one prompt" in found.how
+    assert "no two" in found.how
 
 
 def test_adjusted_p_values_of_independent_estimates_are_those_of_sidak():

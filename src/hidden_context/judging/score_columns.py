@@ -47,7 +47,9 @@ def read_scores(name: str, path: Path | str, comparisons: Comparisons, votes: Vo
     rows = read_rows(file)
     first = next(iter(rows))
     if OF_PAIRS[0] in first or any(str(column).startswith(OUTPUTS) for column in first):
-        return of_own(name, load_scores(file), comparisons, votes)
+        column = f"{OUTPUTS}{name}"  # of a file with several models, that of this name
+        chosen = column if column in first else None
+        return of_own(name, load_scores(file, chosen), comparisons, votes)
     if meta_path(file).is_file() and not any(column in first for column in OF_ONE):
         return of_own(name, load_scores(file), comparisons, votes)
     one = next((column for column in OF_ONE if column in first), None)

@@ -10,8 +10,7 @@ from hidden_context.measures.estimate import Estimate
 SIGNIFICANT = 0.05
 """Below it a lean is named; adjusted for all that are compared."""
 SCALES = {
-    "scores": "P(a ≻ b) = σ({scale:.3g} · difference of scores), the factor fitted to these votes, "
-    "so that on average it is as sure as it should be. ",
+    "scores": "P(a ≻ b) = σ({scale:.3g} · difference of scores), the factor fitted to these votes. ",
     "distributions": "P(a ≻ b) is the model's own. ",
     "verdicts": "P(a ≻ b) is the share of its verdicts. ",
 }
@@ -44,7 +43,7 @@ def _ceiling(judge: AuditedJudge) -> str:
     found = judge.measures
     text = f"It agrees with {found['agreement']} of the votes, ties half."
     if "judge_and_person" not in found:
-        return f"{text} No pair has votes of three people, so no ceiling can be told."
+        return f"{text} No two people voted on one pair, so no ceiling can be told."
     person, own = found["person_and_majority"], found["judge_and_majority"]
     gap = found["judge_and_person"]
     verdict = {
@@ -76,7 +75,7 @@ def _calibration(judge: AuditedJudge) -> str:
 def _splits(judge: AuditedJudge) -> str:
     found = judge.measures
     if "surer_where_agreed" not in found:
-        return "No pair has two votes that agree and none that differ, so this cannot be told."
+        return "No pairs have votes that agree and votes that differ, so this cannot be told."
     gap = found["surer_where_agreed"]
     verdict = {
         "above": "Yes: it is surer where two people agree",

@@ -64,7 +64,7 @@ class Measured:
         """One of them, with its 95 % interval by Student's t; that of a share ends at 0 and 1."""
         value, error = float(self.value[number]), float(self.std_error[number])
         if not np.isfinite(error):
-            few = "none: it rests on one person or one prompt"
+            few = "none: no two persons or prompts move it"
             return Estimate(value, how=few)
         arm = float(stats.t.ppf((1 + LEVEL) / 2, self.freedom[number])) * error
         low, high = value - arm, value + arm
