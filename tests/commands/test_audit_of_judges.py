@@ -1,5 +1,6 @@
 """`audit --scores` and `--verdicts`: judges held against people, the page, and what is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_what_is_not_clear_is_refused(
     assert main([str(data), *flags, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_program_of_the_page_runs_and_names_the_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert "It takes the side of brief" in capsys.readouterr().out
+    assert Path("judges.html").is_file()
 
 
 def test_a_damaged_file_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -16,8 +16,6 @@ from hidden_context.judging.sides import leans_to_groups
 from hidden_context.judging.votes import Votes
 
 NUM_PAIRS, PAIRS_A_PROMPT, VOTES_A_PAIR, NUM_PEOPLE = 500, 5, 4, 40
-CORRELATION = 0.3
-"""Of what the two groups think of a pair."""
 STRENGTH, OF_A_PERSON = 1.5, 0.5
 """Standard deviation of a group's utility differences in units of the logistic noise, and of what
 each person adds."""
@@ -44,11 +42,20 @@ class World:
         return Judgments(follows, "verdicts", said, np.zeros_like(said), None, None, "")
 
 
-def world(rng: np.random.Generator, share: float = 0.5, num_people: int = NUM_PEOPLE) -> World:
-    """Two groups, the first of which has `share` of the people; who votes on a pair is drawn."""
+def world(
+    rng: np.random.Generator,
+    share: float = 0.5,
+    num_people: int = NUM_PEOPLE,
+    correlation: float = 0.3,
+) -> World:
+    """Two groups, the first of which has `share` of the people; who votes on a pair is drawn.
+
+    `correlation` is that of what the two think of a pair.
+    """
     group = (np.arange(num_people) >= round(share * num_people)).astype(int)
-    common, own = rng.normal(size=NUM_PAIRS), rng.normal(size=(2, NUM_PAIRS))
-    utility = STRENGTH * (CORRELATION**0.5 * common + (1 - CORRELATION) ** 0.5 * own)
+    first, apart = rng.normal(size=(2, NUM_PAIRS))
+    second = correlation * first + (1 - correlation**2) ** 0.5 * apart
+    utility = STRENGTH * np.stack([first, second])
     of_person = OF_A_PERSON * rng.normal(size=(num_people, NUM_PAIRS))
     drawn = np.argsort(rng.random((NUM_PAIRS, num_people)), axis=1)[:, :VOTES_A_PAIR]
     pair, person = np.repeat(np.arange(NUM_PAIRS), VOTES_A_PAIR), drawn.ravel()
@@ -88,8 +95,9 @@ def named(follows: str, seed: int, **options: float) -> str:
 
 if __name__ == "__main__":
     replicates = int(sys.argv[1])
-    for first_group in (0.5, 0.6, 0.8):
+    for share, correlation in ((0.5, 0.3), (0.6, 0.3), (0.8, 0.3), (0.5, -1.0), (0.6, -1.0)):
         for judge in (*COPIES, *FOLLOWERS):
-            said = [named(judge, seed, share=first_group) for seed in range(replicates)]
+            options = {"share": share, "correlation": correlation}
+            said = [named(judge, seed, **options) for seed in range(replicates)]
             rates = {name: said.count(name) / replicates for name in ("A", "B")}
-            print(f"{first_group:.1f}  {judge:20}  {rates}", flush=True)
+            print(f"{share:.1f}  {correlation:+.1f}  {judge:20}  {rates}", flush=True)

@@ -46,6 +46,13 @@ def test_followers_are_named_in_at_most_5_percent(follows: str, share: float):
     assert rate(follows, range(400), None, share) <= at_most(0.05, 400)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.6])
+def test_of_opposed_groups_copies_are_named_and_followers_of_the_mean_are_not(share: float):
+    for follows, said in (("A", "A"), ("B's majority", "B"), ("one vote of all", "")):
+        names = [named(follows, seed, share=share, correlation=-1.0) for seed in range(6)]
+        assert sum(name != said for name in names) <= at_most(0.05, 6)
+
+
 def test_the_lean_is_what_a_groups_votes_have_beyond_a_follower():
     """Agreement with the two groups in closed form: true shares stand for many votes."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from hidden_context.measures.estimate import Estimate
 SIGNIFICANT = 0.05
 """Below it a lean is named; adjusted for all that are compared."""
 SCALES = {
-    "scores": "P(a ≻ b) = σ({scale:.3g} · difference of scores), the factor fitted to these votes. ",
+    "scores": "P(a ≻ b) = σ({scale:.3g} · difference of scores), fitted to these votes. ",
     "distributions": "P(a ≻ b) is the model's own. ",
     "verdicts": "P(a ≻ b) is the share of its verdicts. ",
 }

@@ -3,10 +3,16 @@
 Let z be a vote, 1, 0 (a tie) or -1, and j = 2P - 1 the judge on its pair. The judge agrees with
 group g by M_g = E[z j] over the votes of g, and another person drawn from all people would by X_g =
 Σ_h π_h E[z z'], z' of somebody else of group h on the same pair. A judge that follows what all say
-on average agrees with each group in proportion to X_g: exactly if j is linear in the population's
-mean vote, and for any monotone j where the means of groups are jointly normal (Bussgang 1952). With
-b = Σ π_g M_g / Σ π_g X_g the lean is (M_g - b X_g) / 2: the share of the votes of g that the judge
+on average, j linear in their mean vote, agrees with each group in proportion to X_g. With b =
+Σ π_g M_g / Σ π_g X_g the lean is (M_g - b X_g) / 2: the share of the votes of g that the judge
 agrees with beyond that. Noise of single votes cancels, since z' is not z.
+
+A judge may follow all in a sharper way, such as always saying what most would. The sharpest that
+has the judge's own |j| gives each X_g a factor, which follows from E[z z'] where what groups think
+of pairs is jointly normal (`_factors_of_sharpest`). Every follower lies between the two, as noise
+makes a sharp one linear. So a lean is that from the nearer of both, and 0 between them. Where
+people do not agree beyond chance, b is 0/0: then it lies between 0 and 1, and leans are taken less
+their mean.
 """
 
 from collections.abc import Iterator
@@ -15,6 +21,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 from scipy import stats
+from scipy.special import ndtr
 
 from hidden_context.errors import UserError
 from hidden_context.judging.agreement import clusters_of
@@ -23,8 +30,14 @@ from hidden_context.judging.two_way import Clusters, largest_of, measure
 from hidden_context.judging.votes import Votes
 from hidden_context.measures.estimate import Estimate
 
-NO_SIDES = "People agree with one another no more than by chance, so sides cannot be told."
+NO_MEAN = (
+    "People agree with one another no more than by chance, so how strongly the judge follows them "
+    "cannot be told: it is held against their mean vote itself."
+)
 MOST_GROUPS = 20
+NUM_DRAWS = 10_000
+MOST_AGREED = 0.98
+"""Means of z z' are taken for at most this: at 1 nobody in a group ever differs."""
 LEAST_VOTES = 10
 """Of a person, with votes of others on the same pairs; those with fewer are not told apart."""
 
@@ -73,6 +86,8 @@ def sides_of(judged: Judgments, votes: Votes) -> Sides:
             groups = leans_to_groups(judged, votes)
         except UserError as error:
             notes.append(str(error))
+    if not people_agree(judged, votes) and (groups or votes.person is not None):
+        notes.append(NO_MEAN)
     if votes.person is None:
         return Sides(groups, notes=(*notes, "The data do not say who voted."))
     try:
@@ -88,7 +103,7 @@ def leans_to_groups(judged: Judgments, votes: Votes) -> tuple[Lean, ...]:
     Beyond `MOST_GROUPS` the groups with fewest votes are one together.
 
     Raises:
-        UserError: Groups have no pairs in common, or people agree no more than chance.
+        UserError: Groups have no pairs in common.
     """
     use = judged.known
     names, group = _largest_groups(votes, use)
@@ -108,37 +123,73 @@ def leans_to_groups(judged: Judgments, votes: Votes) -> tuple[Lean, ...]:
             yield weight * sign * (is_of[g] * mean_of[h] + is_of[h] * mean_of[g])
             yield weight * (is_of[g] * number_of[h] + is_of[h] * number_of[g])
 
+    factors = [np.ones(count)]  # of X_g, for a linear follower
+
     def statistic(sums: np.ndarray) -> np.ndarray:
         ratios = sums[:, ::2] / sums[:, 1::2]
         of_judge, of_people = ratios[:, :count], np.empty((len(sums), count, count))
         for (g, h), ratio in zip(both, ratios[:, count:].T, strict=True):
             of_people[:, g, h] = of_people[:, h, g] = ratio
-        of_person = of_people @ share
-        strength = (of_judge @ share) / (of_person @ share)
-        following = strength[:, None] * of_person
-        common = (of_person @ share)[:, None]
-        parts = [1 + of_judge, 1 + following, of_judge - following, 2 * common]
+        if len(factors) == 1:  # the first call is of all sums
+            factors.append(_factors_of_sharpest(of_people[0], share, judged.side[use]))
+        parts = [1 + of_judge]
+        for factor in factors:
+            of_person = of_people @ share * factor
+            following = ((of_judge @ share) / (of_person @ share))[:, None] * of_person
+            parts += [of_judge - following, 1 + following]
+        parts.append(of_judge - of_people @ share)
         return np.concatenate(parts, axis=1) / 2
 
     found = measure(statistic, columns(), clusters_of(votes).at(use), num_twice=2 * len(both))
-    if np.isnan(found.value[-1]):
-        raise UserError("Some groups never voted on the same pair, so sides cannot be told.")
-    if found.value[-1] <= 0:
-        raise UserError(NO_SIDES)
-    leans = found.part(slice(2 * count, 3 * count))
-    p_values = largest_of(leans)
-    return tuple(
-        Lean(
-            names[g],
-            float(votes.count[use][is_of[g]].sum()),
-            None if votes.person is None else len(np.unique(votes.person[use][is_of[g]])),
-            found.estimate(g),
-            float(found.value[count + g]),
-            leans.estimate(g),
-            None if np.isnan(p_values[g]) else float(p_values[g]),
+    linear, sharp = (found.part(slice(at * count, (at + 1) * count)) for at in (1, 3))
+    if not people_agree(judged, votes):  # b cannot be told from the votes: 1 and 0
+        linear = found.part(slice(5 * count, 6 * count)).less_mean(share)
+        sharp = found.part(slice(0, count)).less_mean(share)
+        for at, lean in ((2, linear), (4, sharp)):
+            found.value[at * count : (at + 1) * count] = found.value[:count] - lean.value
+    p_linear, p_sharp = largest_of(linear), largest_of(sharp)
+    leans = []
+    for g in range(count):
+        is_sharp = abs(sharp.value[g]) < abs(linear.value[g])
+        differ = sharp.value[g] * linear.value[g] > 0
+        p_value = float(np.maximum(p_linear[g], p_sharp[g])) if differ else 1.0
+        leans.append(
+            Lean(
+                names[g],
+                float(votes.count[use][is_of[g]].sum()),
+                None if votes.person is None else len(np.unique(votes.person[use][is_of[g]])),
+                found.estimate(g),
+                float(found.value[(4 if is_sharp else 2) * count + g]),
+                (sharp if is_sharp else linear).estimate(g),
+                None if np.isnan(p_value) else p_value,
+            )
         )
-        for g in range(count)
-    )
+    return tuple(leans)
+
+
+def _factors_of_sharpest(of_people: np.ndarray, share: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Factor of each X_g, of the sharpest follower whose |j| are those of the judge, `(groups,)`.
+
+    If group g votes for the first with probability Φ(u_g) and u is jointly normal, E[z_g z_h] is
+    (2/π) arcsin(Σ_gh / √((1 + Σ_gg)(1 + Σ_hh))) (Sheppard 1899), from which Σ follows. The sharpest
+    follower is as sure as the judge where most is agreed: |j| rises with |mean vote|, by ranks.
+
+    Raises:
+        UserError: Groups never voted on the same pair.
+    """
+    if np.isnan(of_people).any():
+        raise UserError("Some groups never voted on the same pair, so sides cannot be told.")
+    sine = np.sin(np.pi / 2 * np.clip(of_people, -MOST_AGREED, MOST_AGREED))
+    own = np.clip(np.diag(sine), 1 - MOST_AGREED, MOST_AGREED)
+    spectrum, vectors = np.linalg.eigh(np.clip(sine / np.sqrt(np.outer(own, own)), -1, 1))
+    root = vectors * np.sqrt(np.maximum(spectrum, 0.0))
+    root *= np.sqrt(own / (1 - own) / (root**2).sum(1))[:, None]
+    draws = np.random.default_rng(0).normal(size=(NUM_DRAWS, len(share)))
+    means = 2 * ndtr(np.concatenate([draws, -draws]) @ root.T) - 1
+    mean = means @ share
+    rank = np.argsort(np.argsort(np.abs(mean))) / (len(mean) - 1)
+    said = np.sign(mean) * np.quantile(np.abs(side), rank)
+    return (said @ means) / (mean @ means)
 
 
 def _largest_groups(votes: Votes, use: np.ndarray) -> tuple[list[str], np.ndarray]:
@@ -154,12 +205,15 @@ def _largest_groups(votes: Votes, use: np.ndarray) -> tuple[list[str], np.ndarra
     return names, rank[votes.group]
 
 
-def _strength(side: np.ndarray, sign: np.ndarray, mean: np.ndarray, weight: np.ndarray) -> float:
-    """b, of all votes that have others beside them."""
-    common = float((weight * sign) @ mean)
-    if common <= 0:
-        raise UserError(NO_SIDES)
-    return float((weight * sign) @ side) / common
+def people_agree(judged: Judgments, votes: Votes) -> bool:
+    """Whether two people agree more often than by chance: two standard errors above it."""
+    mean, use = mean_of_others(judged, votes)
+    if not use.any():
+        return False
+    weight = votes.weight[use]
+    columns = [weight * votes.sign[use] * mean[use], weight]
+    found = measure(lambda s: s[:, :1] / s[:, 1:], columns, clusters_of(votes).at(use))
+    return bool(found.value[0] > 2 * found.std_error[0])
 
 
 def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], int, float | None]:
@@ -172,9 +226,14 @@ def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], 
         UserError: No person has enough votes on pairs that others voted on.
     """
     assert votes.person is not None
-    mean, use = _mean_of_others(judged, votes)
+    mean, use = mean_of_others(judged, votes)
     side, sign, weight = judged.side, votes.sign, votes.weight
-    strength = _strength(side[use], sign[use], mean[use], weight[use])
+    agreement = np.average((sign * side)[use], weights=weight[use])
+    common = np.average((sign * mean)[use], weights=weight[use])
+    if people_agree(judged, votes):
+        following = mean * agreement / common
+    else:  # as in `leans_to_groups`; z² is 1 but for ties
+        following = mean + sign * (agreement - common)
     number = np.bincount(votes.person[use], minlength=len(votes.people))
     told = np.flatnonzero(number >= LEAST_VOTES)
     if not len(told):
@@ -185,7 +244,7 @@ def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], 
         one_prompt = len(np.unique(votes.prompt[own])) < 2
         at = Clusters((votes.pair if one_prompt else votes.prompt)[own], None)
         w, z = weight[own], sign[own]
-        columns = [w * z * side[own], w * z * strength * mean[own], w]
+        columns = [w * z * side[own], w * z * following[own], w]
 
         def statistic(sums: np.ndarray) -> np.ndarray:
             judge, follower = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
@@ -232,9 +291,9 @@ def lean_along(name: str, trait: np.ndarray, judged: Judgments, votes: Votes) ->
     Raises:
         UserError: All have one value.
     """
-    mean, use = _mean_of_others(judged, votes)
+    mean, use = mean_of_others(judged, votes)
     use &= np.isfinite(trait)
-    if not use.any() or (votes.weight * votes.sign * mean)[use].sum() <= 0:
+    if not people_agree(judged, votes) or not use.any():
         return None
     if np.ptp(trait[use]) == 0:
         raise UserError(f"trait {name!r} is the same for all who voted; give one that varies.")
@@ -255,7 +314,7 @@ def lean_along(name: str, trait: np.ndarray, judged: Judgments, votes: Votes) ->
     return measure(statistic, columns, at).estimate()
 
 
-def _mean_of_others(judged: Judgments, votes: Votes) -> tuple[np.ndarray, np.ndarray]:
+def mean_of_others(judged: Judgments, votes: Votes) -> tuple[np.ndarray, np.ndarray]:
     """The mean vote of the others on each entry's pair, and where there are others and a judge."""
     first, second, tie = votes.others
     total = first + second + tie

@@ -60,6 +60,11 @@ class Measured:
             self.value[which], self.covariance[which, which], self.freedom[which], self.how
         )
 
+    def less_mean(self, share: np.ndarray) -> "Measured":
+        """Each less their mean, weighted by shares that add up to 1."""
+        map_ = np.eye(len(self.value)) - share
+        return Measured(map_ @ self.value, map_ @ self.covariance @ map_.T, self.freedom, self.how)
+
     def estimate(self, number: int = 0, *, is_share: bool = False) -> Estimate:
         """One of them, with its 95 % interval by Student's t; that of a share ends at 0 and 1."""
         value, error = float(self.value[number]), float(self.std_error[number])
