@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     )
     from hidden_context.errors import UserError
     from hidden_context.items import ItemFit, fit_items
+    from hidden_context.judging.audit import audit_judges
+    from hidden_context.judging.result import JudgeAudit
     from hidden_context.likelihood.loss import preference_loss
     from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
     from hidden_context.llm.best_of import best_of
@@ -63,6 +65,8 @@ HOMES = {
     " SharedContext UtilityDistribution make_family",
     "errors": "UserError",
     "items": "ItemFit fit_items",
+    "judging.audit": "audit_judges",
+    "judging.result": "JudgeAudit",
     "likelihood.loss": "preference_loss",
     "likelihood.outcomes": "OutcomeModel Outcomes",
     "llm.best_of": "best_of",

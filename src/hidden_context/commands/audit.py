@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hidden_context.commands.command_line import command
+from hidden_context.commands.command_line import command, refuse_given
+from hidden_context.commands.judged import hold_judges
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.comparisons.comparisons import Comparisons
 
 OF_DATA = ("data", "data_subset", "split", "dataset_config", "streaming", "ignore_columns")
-"""Flags that say which data; the others are options of `audit`."""
+OF_JUDGES = ("scores", "verdicts", "traits", "features", "pair_column")
+"""Flags that say which data; the others but `OF_JUDGES` are options of `audit`."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,16 @@ class Config:
     """Hub names, folders or files (jsonl, json, csv, perhaps .gz; parquet)."""
     data_subset: tuple[Literal["both", "helpful", "harmless"], ...] = ("both",)
     """Comparisons judged by these objectives; several are audited one by one and compared."""
+    scores: tuple[str, ...] = ()
+    """NAME=FILE of reward models: these are held against people, and nothing else is done."""
+    verdicts: tuple[str, ...] = ()
+    """NAME=COLUMN of LLM judges, the same; a name given again has repeated verdicts."""
+    traits: tuple[str, ...] = ()
+    """With these: columns of numbers that say something of who voted, such as age."""
+    features: tuple[str, ...] = ()
+    """With these: columns of numbers, of the row's first response less those of its second."""
+    pair_column: str | None = None
+    """With these: column that tells pairs of the same texts apart."""
     jailbreaks: Path | None = None
     """Prompts with a safe and an unsafe response (jsonl): how often does the unsafe one win?"""
     split: str = "train"
@@ -71,7 +83,11 @@ def run(config: Config) -> None:
 
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
-    options = {name: value for name, value in vars(config).items() if name not in OF_DATA}
+    if config.scores or config.verdicts:
+        return hold_judges(config, _load, (*OF_DATA, *OF_JUDGES, "out"))
+    refuse_given(config, OF_JUDGES[2:], "needs --scores or --verdicts")
+    apart = (*OF_DATA, *OF_JUDGES)
+    options = {name: value for name, value in vars(config).items() if name not in apart}
     model, shard = options.pop("model_name"), shard_of(options.pop("shard"))
     result = audit(_load(config), model=model, shard=shard, progress=True, **options)
     for audited in result.sets:
@@ -81,6 +97,7 @@ def run(config: Config) -> None:
     title = f"Audit of {', '.join(audited.name for audited in result.sets)}"
     page = write_page([record], config.out / "report.html", title=title)
     print(f"\nwrote {record}; look at {page}")
+    return None
 
 
 def _load(config: Config) -> "dict[str, Comparisons]":

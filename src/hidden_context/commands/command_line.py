@@ -264,6 +264,14 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
     return config_class(**settings)
 
 
+def refuse_given(config: Any, names: Iterable[str], why: str) -> None:
+    """Refuse settings of a configuration that are not their defaults, where they say nothing."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name in names:
+        if getattr(config, name) != defaults[name]:
+            raise UserError(f"--{name} {why}; leave it out.")
+
+
 class FurtherFlag(NamedTuple):
     """A flag that is no field of a configuration, but passed on to a library in one of them.
 

@@ -268,7 +268,7 @@ def _oriented(
     fitting = [
         said
         for said, pair in ((votes, others), (swapped, others[::-1]))
-        if all(_ends_with(text, other) for text, other in zip(texts, pair, strict=True))
+        if all(ends_with(text, other) for text, other in zip(texts, pair, strict=True))
     ]
     if not fitting:
         raise UserError(
@@ -289,7 +289,8 @@ def _lead(votes: Votes) -> float:
     return sum(count * ((grade > 0) - (grade < 0)) for grade, count in votes.items())
 
 
-def _ends_with(text: Any, response: Any) -> bool:
+def ends_with(text: Any, response: Any) -> bool:
+    """Whether a text or conversation ends with a response."""
     if isinstance(text, str):
         return isinstance(response, str) and text.endswith(response)
     if isinstance(response, str):

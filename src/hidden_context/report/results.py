@@ -66,6 +66,7 @@ class Result:
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
     synthetic: tuple[Panel, ...] = ()
+    judges: tuple[Panel, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 

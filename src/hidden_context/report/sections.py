@@ -52,6 +52,11 @@ def sections_of(result: Result) -> list[Section]:
             tuple(std_panels(evaluations)),
         ),
         Section("Learned and exact answers", "", result.synthetic),
+        Section(
+            "Judges against people",
+            "Bars are 95 % intervals, clustered by person and prompt as far as the data name them.",
+            result.judges,
+        ),
     ]
     return [section for section in sections if section.panels]
 

@@ -1,0 +1,1 @@
+"""Judges and reward models held against the people whose votes are known."""
