@@ -11,14 +11,16 @@ from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
 from hidden_context.scores.data_dir import EVAL_FILE, evaluations_in, jailbreak_files_in
 
-AUDIT, METRICS, CURVES_FILE = "audit.json", "metrics.json", "curves.npz"
+AUDIT, AXES = "audit.json", "axes.json"
+METRICS, CURVES_FILE = "metrics.json", "curves.npz"
 META = ".meta.json"
 SUMMARY_START = re.compile(rb'\s*\{\s*("format_version": \d+,\s*)?"risks"')
 """How what `summarize --json` prints begins, in either format."""
 WANTED = (
-    f"{AUDIT} (hidden-context audit), a data folder of summarize (reward_models/*/<set>/*{LAST}/"
-    f"{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score files with their {META} "
-    f"(evaluate, score), the JSON of summarize --json, or {METRICS} with {CURVES_FILE} (synthetic)"
+    f"{AUDIT} (hidden-context audit), {AXES} (axes), a data folder of summarize "
+    f"(reward_models/*/<set>/*{LAST}/{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score "
+    f"files with their {META} (evaluate, score), the JSON of summarize --json, or {METRICS} with "
+    f"{CURVES_FILE} (synthetic)"
 )
 
 
@@ -35,6 +37,7 @@ class ResultFiles:
     summaries: list[Path] = field(default_factory=list)
     synthetic: list[Path] = field(default_factory=list)
     """Folders."""
+    axes: list[Path] = field(default_factory=list)
 
 
 def find_results(paths: Sequence[Path]) -> ResultFiles:
@@ -71,6 +74,8 @@ def _look_into(folder: Path, found: ResultFiles) -> None:
     for file in sorted(filter(Path.is_file, folder.iterdir())):
         if file.name == AUDIT:
             _add(found.audits, file)
+        elif file.name == AXES:
+            _add(found.axes, file)
         elif file.name == METRICS and (folder / CURVES_FILE).is_file():
             _add(found.synthetic, folder)
         elif file.name.endswith(META):
@@ -86,6 +91,8 @@ def _recognise(path: Path, found: ResultFiles) -> None:
         pass
     elif path.suffix == ".json" and _kind(path) == "audit":
         _add(found.audits, path)
+    elif path.suffix == ".json" and _kind(path) == "axes":
+        _add(found.axes, path)
     elif path.suffix == ".json" and _is_summary(path):
         _add(found.summaries, path)
     else:

@@ -64,6 +64,10 @@ class Result:
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
     synthetic: tuple[Panel, ...] = ()
+    axes: tuple[Panel, ...] = ()
+    """Of effects that differ between contexts."""
+    pairs: Mapping[str, Table] = field(default_factory=dict)
+    """Texts of the data, by what they are examples of."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 

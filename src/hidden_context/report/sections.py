@@ -48,6 +48,7 @@ def sections_of(result: Result) -> list[Section]:
             tuple(std_panels(evaluations)),
         ),
         Section("Learned and exact answers", "", result.synthetic),
+        Section("How far apart are they?", "", result.axes),
     ]
     return [section for section in sections if section.panels]
 
