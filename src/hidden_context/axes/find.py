@@ -68,8 +68,9 @@ def find_axes(
             f"num_permutations is {num_permutations}; a level of {level} takes "
             f"{int(np.ceil(1 / level)) - 1} or more."
         )
-    if num_words < 0 or num_exemplars < 0:
-        raise UserError("num_words and num_exemplars are 0 or more.")
+    for name, number in (("num_words", num_words), ("num_exemplars", num_exemplars)):
+        if number < 0:
+            raise UserError(f"{name} is {number}; expected 0 or more.")
     design = read_design(comparisons, by=by, num_words=num_words, features=features or {})
     selection = select_axes(design.decisions, design.shuffle(num_permutations, seed), level)
     names = [*(feature.name for feature in design.features), AVERAGE]

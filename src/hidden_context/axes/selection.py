@@ -74,7 +74,7 @@ def select_axes(decisions: Decisions, shuffle: Shuffle, level: float) -> Selecti
         if p_value(largest) > level:
             stopped = p_value(largest)
             break
-        best = int(tested[0].argmax())
+        best = _named(int(tested[0].argmax()), tested[0], candidates)
         chosen.append(best)
         joined[best] = p_value(largest)
         effects = _fit(decisions, candidates[:, chosen])
@@ -90,6 +90,15 @@ def select_axes(decisions: Decisions, shuffle: Shuffle, level: float) -> Selecti
         size,
         _fit(decisions, candidates[:, kept]),
     )
+
+
+def _named(best: int, statistics: np.ndarray, candidates: np.ndarray) -> int:
+    """The best candidate; for the average, where one feature is all but the same, that feature."""
+    last = candidates.shape[1] - 1
+    alike = (candidates * candidates[:, [last]]).mean(0) ** 2 > 1 - LEAST_LEFT
+    if best != last or not alike[:last].any():
+        return best
+    return int(np.where(alike[:last], statistics[:last], -np.inf).argmax())
 
 
 def _fit(decisions: Decisions, own: np.ndarray) -> Effects:

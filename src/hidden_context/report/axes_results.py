@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hidden_context.axes.axes import Axes, Axis, read_axes
 from hidden_context.axes.plots import draw_effects
-from hidden_context.report.results import Panel, Result, Run, Table, made_by
+from hidden_context.report.results import Panel, Result, Run, Section, Table, made_by
 from hidden_context.report.shown_text import BEGINNING
 from hidden_context.report.tables import decimal
 
@@ -39,7 +39,13 @@ def axes_to_result(found: Axes, *, source: str) -> Result:
                 },
             ),
         ),
-        axes=tuple(_panel(axis, found.by) for axis in found.axes),
+        sections=(
+            Section(
+                "How far apart are they?",
+                "A mark for each, with what is not known of it.",
+                tuple(_panel(axis, found.by) for axis in found.axes),
+            ),
+        ),
         pairs={axis.called or axis.name: _pairs(axis) for axis in found.axes if axis.exemplars},
     )
 

@@ -51,6 +51,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Panels and tables on one question."""
+
+    title: str
+    explanation: str
+    panels: tuple[Panel, ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
+    """Captions and tables."""
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything that one file or folder has for the page."""
 
@@ -64,12 +75,12 @@ class Result:
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
     synthetic: tuple[Panel, ...] = ()
-    axes: tuple[Panel, ...] = ()
-    """Of effects that differ between contexts."""
-    pairs: Mapping[str, Table] = field(default_factory=dict)
-    """Texts of the data, by what they are examples of."""
+    sections: tuple[Section, ...] = ()
+    """What no evaluation has, such as people."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+    pairs: Mapping[str, Table] = field(default_factory=dict)
+    """Texts of the data, by what they are examples of."""
 
 
 def made_by(record: Mapping[str, Any]) -> dict[str, Any]:
