@@ -165,3 +165,9 @@ def test_a_language_model_names_axes_and_changes_nothing_else(
     assert named.axes[0].called == "Brevity"
     assert "Axis 1: Brevity (length)" in str(named)
     assert named.axes[0].effects == found.axes[0].effects
+
+
+def test_the_program_of_the_page_runs_and_finds_length(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "axes.md").read_text()
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert "Axis 1: length" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pairs_of, responses_alone
 from hidden_context.comparisons.schema import Comparison, prompt_key
 from hidden_context.comparisons.survey import is_empty
-from hidden_context.comparisons.texts import Text
+from hidden_context.comparisons.texts import LAST_TURN, Text
 from hidden_context.errors import UserError
 
 FEWEST_PAIRS = 20
@@ -49,6 +49,11 @@ class PairOfTexts:
     first: str
     second: str
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The same, whichever response is first."""
+        return (self.prompt, *sorted((self.first, self.second)))
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -68,11 +73,11 @@ class Design:
     """What was read and what was left out."""
 
     @cached_property
-    def places(self) -> dict[frozenset[str], list[int]]:
-        """Numbers of the decisions between two responses."""
-        places: dict[frozenset[str], list[int]] = {}
+    def places(self) -> dict[tuple[str, ...], list[int]]:
+        """Numbers of the decisions between two responses to a prompt."""
+        places: dict[tuple[str, ...], list[int]] = {}
         for number, pair in enumerate(self.pairs):
-            places.setdefault(frozenset((pair.first, pair.second)), []).append(number)
+            places.setdefault(pair.texts, []).append(number)
         return places
 
     def shuffle(self, num_permutations: int, seed: int) -> Shuffle:
@@ -140,7 +145,8 @@ def _linked_by(comparisons: Comparisons) -> Literal["annotator", "group"]:
     if any(comparison.group is not None for comparison in comparisons):
         return "group"
     repeats = len(comparisons) - len(np.unique(comparisons.prompts))
-    columns = ", ".join(comparisons.columns.carried) or "none"
+    read = comparisons.columns
+    columns = ", ".join((*read.by_role.get("objective", ()), *read.carried)) or "none"
     raise UserError(
         f"{comparisons.source}: nothing says which comparisons were judged alike. One vote at a "
         "time shows only what is liked on average: people who disagree by halves leave the same "
@@ -195,7 +201,8 @@ def _decided(comparisons: Comparisons, by: str, counts: dict[str, int]) -> Itera
 def _said(response: Text | None) -> str:
     """A response as text: of a conversation what is said last."""
     assert response is not None
-    return response.strip() if isinstance(response, str) else str(response[-1]["content"]).strip()
+    text = response if isinstance(response, str) else str(response[-1]["content"])
+    return text.removeprefix(LAST_TURN).strip()
 
 
 def _asked(comparison: Comparison) -> str:
@@ -203,7 +210,7 @@ def _asked(comparison: Comparison) -> str:
     prompt = comparison.prompt
     if prompt is None:
         whole = comparison.chosen
-        return whole.rpartition("\n\nAssistant:")[0] if isinstance(whole, str) else ""
+        return whole.rpartition(LAST_TURN)[0] if isinstance(whole, str) else ""
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
 
 
@@ -263,11 +270,7 @@ def _places(
     unit_of = np.searchsorted(unit, [each.pair.row for each in decided])
     if annotator is not None:
         return unit_of, context[first], annotator[first], "annotator"
-    texts = [
-        (decided[at].prompt, *sorted((decided[at].pair.first, decided[at].pair.second)))
-        for at in first
-    ]
-    strata = {"pair": _numbers(texts)}
+    strata = {"pair": _numbers([(decided[at].prompt, decided[at].pair.texts) for at in first])}
     if by != "prompt":
         strata["prompt"] = _numbers([decided[at].prompt for at in first])
     for where, stratum in strata.items():

@@ -159,7 +159,8 @@ def _along(number: int, design: Design, selection: Selection, level: float) -> d
 def _exemplars(place: int, design: Design, selection: Selection, most: int) -> list[Exemplar]:
     """Pairs whose probability one standard deviation of the effect changes most, no text twice.
 
-    Those on which both sides voted come first; how they voted is not looked at.
+    Where most pairs have several votes, those on which both sides voted come first; how they voted
+    is not looked at.
     """
     effects, column = selection.effects, selection.candidates[:, selection.chosen[place]]
     average = design.decisions.features @ effects.common
@@ -167,7 +168,7 @@ def _exemplars(place: int, design: Design, selection: Selection, most: int) -> l
     probs = [1 / (1 + np.exp(-(average + sign * moved))) for sign in (1, -1)]
     is_for = effects.own[design.decisions.context, place] > 0
     both = np.zeros(len(column), bool)
-    for places in design.places.values():
+    for places in design.places.values() if design.where == "pair" else ():
         both[places] = is_for[places].any() and not is_for[places].all()
     exemplars: list[Exemplar] = []
     seen: set[str] = set()
@@ -181,18 +182,18 @@ def _exemplars(place: int, design: Design, selection: Selection, most: int) -> l
         is_more = bool(column[at] > 0)
         more, less = (pair.first, pair.second) if is_more else (pair.second, pair.first)
         by_for, by_against = (float(prob[at]) if is_more else 1 - float(prob[at]) for prob in probs)
-        sides = _votes(design, more, less, is_for)
+        sides = _votes(design, design.places[pair.texts], more, is_for)
         exemplars.append(Exemplar(pair.row, pair.prompt, more, less, by_for, by_against, *sides))
     return exemplars
 
 
 def _votes(
-    design: Design, more: str, less: str, is_for: np.ndarray
+    design: Design, places: list[int], more: str, is_for: np.ndarray
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Votes for `more` and all votes on two texts, of contexts above the average and below it."""
+    """Votes for `more` and all votes on a pair, of contexts above the average and below it."""
     counted = np.zeros((2, 2))
     wins, weight = design.decisions.wins, design.decisions.weight
-    for at in design.places[frozenset((more, less))]:
+    for at in places:
         share = wins[at] if design.pairs[at].first == more else 1 - wins[at]
         counted[0 if is_for[at] else 1] += weight[at] * np.array([share, 1])
     (a, b), (c, d) = counted.tolist()

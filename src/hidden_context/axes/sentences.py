@@ -21,9 +21,7 @@ def sentences_of(found: Axes) -> tuple[tuple[str, str], ...]:
 def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
     who = f"{found.counts['contexts']} {found.by}s"
     tested = found.counts["features"]
-    rest = (
-        "" if found.stopped_p is None else f" The next was not clear (p = {found.stopped_p:.3f})."
-    )
+    rest = "" if found.stopped_p is None else f" The next did not pass (p = {found.stopped_p:.3f})."
     if found.axes:
         names = "; ".join(axis.called or axis.name for axis in found.axes)
         answer = f"Of {tested} features, {len(found.axes)}: {names}.{rest}"
