@@ -79,6 +79,12 @@ class Axis:
     """By a language model, where one was asked."""
 
     @property
+    def effect_name(self) -> str:
+        """What an effect is, for the axis of a figure."""
+        weight = f"weight of {AVERAGE}"
+        return weight if self.name == AVERAGE else f"log odds added by “{self.more}”"
+
+    @property
     def share_for(self) -> float:
         """Share of contexts that prefer more of it, effects being normal over contexts."""
         from statistics import NormalDist

@@ -48,7 +48,7 @@ def fit_effects(
         features: x, of the first response minus the second, shape `(n, features)`.
         wins: Share of votes for the first, shape `(n,)`.
         weight: Votes, shape `(n,)`.
-        context: Number of who judged, shape `(n,)`.
+        context: Number of who judged, shape `(n,)`; each from 0 to the largest occurs.
         own_features: z, whose effects differ between contexts, shape `(n, axes)`.
     """
     number, axes = int(context.max()) + 1, own_features.shape[1]

@@ -159,5 +159,5 @@ def words_said(
     most = np.argsort(-tells, kind="stable")[:num_words]
     most = most[tells[most] >= fewest]
     names = vectorizer.get_feature_names_out()[most]
-    features = [Feature(f"“{name}”", f"says “{name}”", f"does not say “{name}”") for name in names]
+    features = [Feature(f"“{name}”", f"says {name}", f"does not say {name}") for name in names]
     return features, has[:, most].toarray().astype(float)

@@ -61,18 +61,16 @@ def find_axes(
         UserError: Nothing says which comparisons were judged alike, there are too few contexts or
             features, or fewer permutations than `level` needs.
     """
-    if not 0 < level < 1:
-        raise UserError(f"level is {level}; expected a probability between 0 and 1.")
-    if (1 + num_permutations) * level < 1:
-        raise UserError(
-            f"num_permutations is {num_permutations}; a level of {level} takes "
-            f"{int(np.ceil(1 / level)) - 1} or more."
-        )
-    for name, number in (("num_words", num_words), ("num_exemplars", num_exemplars)):
-        if number < 0:
-            raise UserError(f"{name} is {number}; expected 0 or more.")
+    _check(level, num_permutations, {"num_words": num_words, "num_exemplars": num_exemplars})
     design = read_design(comparisons, by=by, num_words=num_words, features=features or {})
-    selection = select_axes(design.decisions, design.shuffle(num_permutations, seed), level)
+    shuffle = design.shuffle(num_permutations, seed)
+    if shuffle.log_arrangements < -np.log(level):
+        raise UserError(
+            f"{comparisons.source}: values of {design.by!r} can be assigned in only "
+            f"{np.exp(shuffle.log_arrangements):.0f} ways that differ, among "
+            f"{WHERE[design.where]}; a level of {level} takes {np.ceil(1 / level):.0f} or more."
+        )
+    selection = select_axes(design.decisions, shuffle, level)
     names = [*(feature.name for feature in design.features), AVERAGE]
     order = np.argsort(-selection.alone, kind="stable")
     return Axes(
@@ -97,6 +95,20 @@ def find_axes(
             "seed": seed,
         },
     )
+
+
+def _check(level: float, num_permutations: int, counts: Mapping[str, int]) -> None:
+    """Refuse settings that cannot be."""
+    if not 0 < level < 1:
+        raise UserError(f"level is {level}; expected a probability between 0 and 1.")
+    if (1 + num_permutations) * level < 1:
+        raise UserError(
+            f"num_permutations is {num_permutations}; a level of {level} takes "
+            f"{int(np.ceil(1 / level)) - 1} or more."
+        )
+    for name, number in counts.items():
+        if number < 0:
+            raise UserError(f"{name} is {number}; expected 0 or more.")
 
 
 def _axis(

@@ -35,6 +35,6 @@ def draw_effects(axes: "matplotlib.axes.Axes", axis: "Axis") -> None:
         markersize=3,
         elinewidth=0.8,
     )
-    axes.set_xlabel(f"log odds added by “{axis.more}”")
+    axes.set_xlabel(axis.effect_name)
     names = [name for name, _ in ordered] if len(ordered) <= MOST_NAMES else []
     axes.set_yticks(places[: len(names)], names)

@@ -9,12 +9,14 @@ where the null distribution is from.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from scipy.special import gammaln
 
 MOST_CELLS = 2_000_000
-"""Labels of permutations that are held at one time."""
+"""Labels of permutations that are held at one time, and an eighth of the sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,15 @@ class Shuffle:
     num_permutations: int
     seed: int
 
+    @property
+    def log_arrangements(self) -> float:
+        """Log of how many assignments of contexts differ; groups of one size are one another's."""
+        counts = np.unique(np.stack([self.stratum, self.context]), axis=1, return_counts=True)[1]
+        of_strata = np.bincount(self.stratum)
+        ways = gammaln(of_strata + 1).sum() - gammaln(counts + 1).sum()
+        alike = np.unique(counts, return_counts=True)[1] if len(of_strata) == 1 else np.zeros(1)
+        return float(ways - gammaln(alike + 1).sum())
+
     def pulls(self, products: np.ndarray) -> Iterator[np.ndarray]:
         """Sums of products, `(n, features)`, by context: as they are, then permuted, in chunks.
 
@@ -41,7 +52,7 @@ class Shuffle:
             (count, len(self.unit)),
         )
         of_units = to_units @ products
-        for labels in (self.context[None], *self._permuted(number)):
+        for labels in chain([self.context[None]], self._permuted(number, of_units.shape[1])):
             places = (np.arange(len(labels))[:, None] * number + labels).ravel()
             chooser = sparse.csr_array(
                 (np.ones(labels.size), (places, np.tile(np.arange(count), len(labels)))),
@@ -49,11 +60,11 @@ class Shuffle:
             )
             yield (chooser @ of_units).reshape(len(labels), number, -1)
 
-    def _permuted(self, number: int) -> Iterator[np.ndarray]:
+    def _permuted(self, number: int, width: int) -> Iterator[np.ndarray]:
         rng = np.random.default_rng(self.seed)
         places = np.argsort(self.stratum, kind="stable")
         context, stratum = self.context[places], self.stratum[places]
-        most = max(1, MOST_CELLS // max(len(context), number))
+        most = max(1, MOST_CELLS // max(len(context), number * width // 8))
         for start in range(0, self.num_permutations, most):
             size = min(most, self.num_permutations - start)
             keys = stratum + rng.random((size, len(context)))

@@ -52,7 +52,7 @@ def axes_to_result(found: Axes, *, source: str) -> Result:
 
 def _panel(axis: Axis, by: str) -> Panel:
     text = (
-        f"Effect of “{axis.more}” on the log odds in each {by}, with 95 % intervals; below 0, "
+        f"{axis.effect_name.capitalize()}, in each {by}, with 95 % intervals; below 0, "
         f"“{axis.less}” is preferred. Dashed: the average, {decimal(axis.average, 2)}."
     )
     return Panel(axis.called or axis.name, text, partial(draw_effects, axis=axis))
