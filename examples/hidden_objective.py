@@ -7,8 +7,8 @@ Each pair has one label, by one of two objectives, and nothing links the labels 
 What is left is the shape of the link: two logistic models of who wins, mixed (by EM), on the named
 features. The axis is the difference of their effects. How well the posterior of the components
 tells the objective is held against permutations of the objective, against directions drawn at
-random and one feature alone, and the gain of the mixture against labels simulated from a single logistic model. What came out is
-in docs/axes.md.
+random and one feature alone, and the gain of the mixture against labels simulated from a single
+logistic model. What came out is in docs/axes.md.
 """
 
 import sys

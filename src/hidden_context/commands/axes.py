@@ -1,5 +1,6 @@
 """Which named features of responses people differ in, with false findings bounded."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ def run(config: Config) -> None:
         dataset_config=config.dataset_config,
         ignore_columns=config.ignore_columns,
     )
+    print(comparisons.account, file=sys.stderr)  # what is printed is the result alone
     found = find_axes(
         comparisons,
         by=config.by,
