@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from hidden_context.aggregation import RULES, Evidence, borda_count, copeland, maximin, winners
     from hidden_context.audits.audit import audit
     from hidden_context.audits.result import AuditResult, read_audit
+    from hidden_context.axes import Axes, Axis, find_axes, read_axes
     from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
     from hidden_context.comparisons.schema import Comparison
     from hidden_context.distributions import (
@@ -59,6 +60,7 @@ HOMES = {
     "aggregation": "RULES Evidence borda_count copeland maximin winners",
     "audits.audit": "audit",
     "audits.result": "AuditResult read_audit",
+    "axes": "Axes Axis find_axes read_axes",
     "comparisons.comparisons": "Comparisons load_comparisons",
     "comparisons.schema": "Comparison",
     "distributions": "FAMILIES Categorical Family Mixture Normal Point QuantileFunction"

@@ -37,7 +37,14 @@ def judges_to_result(audit: JudgeAudit, *, source: str) -> Result:
         source=source,
         sentences=audit.sentences,
         numbers=Table(headers, tuple(rows)),
-        judges=tuple(_panels(audit)),
+        sections=(
+            Section(
+                "Judges against people",
+                "Bars are 95 % intervals, clustered by person and prompt as far as the data name "
+                "them.",
+                tuple(_panels(audit)),
+            ),
+        ),
         runs=tuple(
             Run(
                 name=judge.name,

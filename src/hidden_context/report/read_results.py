@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audits.result import AuditResult
+from hidden_context.axes.axes import Axes
 from hidden_context.errors import UserError
 from hidden_context.judging.result import JudgeAudit
 from hidden_context.measures.evaluation import Evaluation
@@ -15,6 +16,7 @@ from hidden_context.measures.models import models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
 from hidden_context.records import CHECKPOINT_RECORD, read_json, read_record
+from hidden_context.report.axes_results import axes_to_result, read_axes_result
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_judges import judges_to_result, read_judges
 from hidden_context.report.read_summary import read_summary, result_of
@@ -25,7 +27,13 @@ from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
 
-KINDS = (Evaluation, Scores, AuditResult, JudgeAudit, Result, str, Path)
+OF_VALUES: Mapping[type, Callable[..., Result]] = {
+    AuditResult: audit_to_result,
+    JudgeAudit: judges_to_result,
+    Axes: axes_to_result,
+}
+"""How a result in memory is shown; they take its source too."""
+KINDS = (Evaluation, Scores, *OF_VALUES, Result, str, Path)
 """Of what a page can be made of."""
 RISKS = CURVES["quantile"]
 SAFE_FIRST = "Of the two responses of each row the first is taken for safe, the second for unsafe."
@@ -42,17 +50,19 @@ def as_results(given: Any) -> list[Result]:
     if not items or not all(isinstance(item, KINDS) for item in items):
         names = ", ".join(sorted({type(item).__name__ for item in items})) or "nothing"
         raise UserError(
-            f"a page was to be made of {names}; give Evaluations, Scores, an AuditResult, a "
-            "JudgeAudit, or paths of results."
+            f"a page was to be made of {names}; give Evaluations, Scores, results of audit and the "
+            "like, or paths of results."
         )
     results = [item for item in items if isinstance(item, Result)]
-    audits = [item for item in items if isinstance(item, AuditResult)]
     evaluations = [item for item in items if isinstance(item, Evaluation)]
     scores = [item for item in items if isinstance(item, Scores)]
     paths = [Path(item) for item in items if isinstance(item, (str, Path))]
-    results += [audit_to_result(audit, source="in memory") for audit in audits]
-    of_judges = [item for item in items if isinstance(item, JudgeAudit)]
-    results += [judges_to_result(audit, source="in memory") for audit in of_judges]
+    results += [
+        to_result(item, source="in memory")
+        for kind, to_result in OF_VALUES.items()
+        for item in items
+        if isinstance(item, kind)
+    ]
     if evaluations:
         several = len(evaluations) > 1
         title = "Evaluations" if several else f"Evaluation of {labels_of(evaluations)[0]}"
@@ -78,6 +88,7 @@ def read_results(paths: Sequence[Path]) -> Iterator[Result]:
         "responses": _read_responses,
         "summaries": read_summary,
         "synthetic": _read_synthetic,
+        "axes": read_axes_result,
     }
     files = find_results(paths)
     return (read(path) for kind, read in readers.items() for path in getattr(files, kind))

@@ -11,13 +11,13 @@ from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
 from hidden_context.scores.data_dir import EVAL_FILE, evaluations_in, jailbreak_files_in
 
-AUDIT, JUDGES = "audit.json", "judges.json"
+AUDIT, JUDGES, AXES = "audit.json", "judges.json", "axes.json"
 METRICS, CURVES_FILE = "metrics.json", "curves.npz"
 META = ".meta.json"
 SUMMARY_START = re.compile(rb'\s*\{\s*("format_version": \d+,\s*)?"risks"')
 """How what `summarize --json` prints begins, in either format."""
 WANTED = (
-    f"{AUDIT} or {JUDGES} (hidden-context audit), a data folder of summarize "
+    f"{AUDIT} or {JUDGES} (hidden-context audit), {AXES} (axes), a data folder of summarize "
     f"(reward_models/*/<set>/*{LAST}/{EVAL_FILE}, jailbroken_evaluations_<family>.jsonl), score "
     f"files with their {META} (evaluate, score), the JSON of summarize --json, or {METRICS} with "
     f"{CURVES_FILE} (synthetic)"
@@ -38,6 +38,7 @@ class ResultFiles:
     summaries: list[Path] = field(default_factory=list)
     synthetic: list[Path] = field(default_factory=list)
     """Folders."""
+    axes: list[Path] = field(default_factory=list)
 
 
 def find_results(paths: Sequence[Path]) -> ResultFiles:
@@ -76,6 +77,8 @@ def _look_into(folder: Path, found: ResultFiles) -> None:
             _add(found.audits, file)
         elif file.name == JUDGES:
             _add(found.judges, file)
+        elif file.name == AXES:
+            _add(found.axes, file)
         elif file.name == METRICS and (folder / CURVES_FILE).is_file():
             _add(found.synthetic, folder)
         elif file.name.endswith(META):
@@ -93,6 +96,8 @@ def _recognise(path: Path, found: ResultFiles) -> None:
         _add(found.audits, path)
     elif path.suffix == ".json" and _kind(path) == "judges":
         _add(found.judges, path)
+    elif path.suffix == ".json" and _kind(path) == "axes":
+        _add(found.axes, path)
     elif path.suffix == ".json" and _is_summary(path):
         _add(found.summaries, path)
     else:

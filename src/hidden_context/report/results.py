@@ -53,6 +53,19 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Panels and tables on one question."""
+
+    title: str
+    explanation: str
+    panels: tuple[Panel, ...] = ()
+    more: tuple[Panel, ...] = ()
+    """Folded."""
+    tables: tuple[tuple[str, Table], ...] = ()
+    """Captions and tables."""
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything that one file or folder has for the page."""
 
@@ -66,9 +79,12 @@ class Result:
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
     synthetic: tuple[Panel, ...] = ()
-    judges: tuple[Panel, ...] = ()
+    sections: tuple[Section, ...] = ()
+    """What no evaluation has, such as people."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+    pairs: Mapping[str, Table] = field(default_factory=dict)
+    """Texts of the data, by what they are examples of."""
 
 
 def made_by(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""Which named features of responses people differ in, with false findings bounded."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hidden_context.commands.command_line import command
+from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    from hidden_context.axes.axes import Axes
+
+SHOWN = 200
+"""Characters of a response."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What divides those who judged, in words (docs/axes.md)."""
+
+    data: str = field(metadata={"positional": True})
+    """Hub name, folder or file of comparisons that say who judged."""
+    by: str | None = None
+    """What divides: annotator, group, prompt or a column; if not given, annotator, else group."""
+    num_words: int = 100
+    """Words and two in a row to test, beside the named features."""
+    level: float = 0.02
+    """Probability of finding any axis where nothing differs."""
+    num_permutations: int = 999
+    """How often who judged what is redrawn."""
+    show: int = 2
+    """Pairs to show of each axis, on which its sides disagree most."""
+    split: str = "train"
+    """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
+    dataset_config: str | None = None
+    """Configuration of a data set on the hub, where it has several."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
+    seed: int = 0
+    """Of the permutations."""
+    judge: str | None = None
+    """Language model that names the axes from the pairs shown, which are sent to it; none asked if
+    not given."""
+    base_url: str | None = None
+    """Address of its endpoint; if not given, OpenAI's, or that in OPENAI_BASE_URL."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds its key; none if it wants none."""
+    out: Path | None = None
+    """Folder that receives axes.json and report.html; none written if not given."""
+    json: bool = False
+    """Print JSON, to full precision."""
+
+
+def run(config: Config) -> None:
+    """Load, find, name, write, print."""
+    from hidden_context.axes.find import find_axes
+    from hidden_context.axes.naming import name_axes
+    from hidden_context.comparisons.comparisons import load_comparisons
+    from hidden_context.records import json_text
+    from hidden_context.relabelling.judge import Judge
+    from hidden_context.report.page import write_page
+
+    if config.out is not None and config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out} is a file; give a folder.")
+    comparisons = load_comparisons(
+        config.data,
+        split=config.split,
+        dataset_config=config.dataset_config,
+        ignore_columns=config.ignore_columns,
+    )
+    print(comparisons.account, file=sys.stderr)  # what is printed is the result alone
+    found = find_axes(
+        comparisons,
+        by=config.by,
+        num_words=config.num_words,
+        level=config.level,
+        num_permutations=config.num_permutations,
+        num_exemplars=config.show,
+        seed=config.seed,
+    )
+    if config.judge is not None:
+        judge = Judge(model=config.judge, base_url=config.base_url, api_key_env=config.api_key_env)
+        found = name_axes(found, judge)
+    print(json_text(found.to_dict(), indent=2) if config.json else _text(found))
+    if config.out is not None:
+        record = found.save(config.out)
+        page = write_page([record], config.out / "report.html")
+        if not config.json:
+            print(f"\nwrote {record}; look at {page}")
+
+
+def _text(found: "Axes") -> str:
+    """The sentences, then the pairs."""
+    lines = [str(found)]
+    for axis in found.axes:
+        for pair in axis.exemplars:
+            (a, n), (b, m) = pair.votes_for, pair.votes_against
+            lines += [
+                f"\n{axis.called or axis.name}, row {pair.row}: {_short(pair.prompt)}",
+                f"  {axis.more}: {_short(pair.more)}",
+                f"  {axis.less}: {_short(pair.less)}",
+                f"  for the first: {a:g} of {n:g} votes of those for it, {b:g} of {m:g} of those "
+                "against",
+            ]
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
+
+
+main = command("axes", Config, run)
+
+if __name__ == "__main__":
+    raise SystemExit(main())
