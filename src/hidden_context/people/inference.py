@@ -7,7 +7,8 @@ the presence of all others. These likelihoods are log-concave, so each factor ha
 positive and the iteration is stable. For one comparison the result is exact but for quadrature.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial.hermite import hermgauss
@@ -46,6 +47,28 @@ class Posterior:
         """Means and variances of slopes · f, shape `(V, Q)`, for slopes of shape `(V, Q, r)`."""
         mean = (slopes @ self.mean[:, :, None])[..., 0]
         return mean, ((slopes @ self.covariance) * slopes).sum(-1)
+
+    def moved(self, center: np.ndarray, root: np.ndarray) -> "Posterior":
+        """Of center + root · f, if this is of f; the factors stay those of the forms of f."""
+        mean = center + self.mean @ root.T
+        return replace(self, mean=mean, covariance=root @ self.covariance @ root.T)
+
+    def selected(self, people: np.ndarray) -> "Posterior":
+        """Those of some people, without their factors, whose number depends on who is with them."""
+        none = np.zeros((len(self.mean[people]), 0))
+        return Posterior(
+            self.mean[people], self.covariance[people], self.log_evidence[people], none, none
+        )
+
+    @staticmethod
+    def joined(parts: "Sequence[Posterior]") -> "Posterior":
+        """One after the other, without their factors."""
+        mean, covariance, evidence = (
+            np.concatenate([getattr(one, name) for one in parts])
+            for name in ("mean", "covariance", "log_evidence")
+        )
+        none = np.zeros((len(mean), 0))
+        return Posterior(mean, covariance, evidence, none, none)
 
 
 def log_probabilities(ahead: np.ndarray, threshold: float) -> list[np.ndarray]:
