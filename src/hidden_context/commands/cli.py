@@ -18,6 +18,7 @@ COMMANDS = {
     "best-of": "the best of several responses to each prompt, by a risk or a rule",
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
+    "people": "who differs, by how much, along what; and what is known of one person",
     "report": "one HTML page of saved results, and figures for papers",
     "relabel": "new labels for pairs, by a language model that judges",
     "aggregate": "where rules of social choice have different winners",

@@ -78,7 +78,11 @@ class Ballots:
 
 
 def read_ballots(
-    votes: Any, *, items: Sequence[Hashable] | None = None, reads: Reads | None = None
+    votes: Any,
+    *,
+    items: Sequence[Hashable] | None = None,
+    reads: Reads | None = None,
+    default: str | None = None,
 ) -> Ballots:
     """Comparisons by person, from a table or preference data with a column of annotators.
 
@@ -89,6 +93,7 @@ def read_ballots(
         votes: Whatever `read_votes` reads.
         items: What items are called, if not only those that are compared.
         reads: What of a response is an item, where responses are read as texts; see `Reads`.
+        default: Who made the comparisons, where no column says it.
 
     Raises:
         UserError: The votes cannot be read, an item is not among `items`, or it is not known who
@@ -99,7 +104,10 @@ def read_ballots(
     names, numbers, texts = read.names, np.stack([read.first, read.second]), None
     if reads is not None:
         names, numbers, texts = _texts_read(comparisons, reads)
-    annotators = _annotators(read.annotators)
+    named = read.annotators
+    if named is None and default is not None:
+        named = (default,) * len(read)
+    annotators = _annotators(named)
     names = tuple(original.get(str(name), name) for name in names)
     if items is not None:
         number_of = {name: number for number, name in enumerate(items)}

@@ -22,9 +22,9 @@ class Design:
     vectors: Tensor | None = None
     """φ, shape `(items, d)`; None where each item has a weight of its own."""
     mean_ridge: float = 0.0
-    """Half of it times the sum of squares of the mean's weights is taken from the log-likelihood;"""
+    """Half of it times the sum of squares of the mean's weights is taken off the log-likelihood."""
     ridge: float = 1.0
-    """and of those of the directions."""
+    """The same of the directions' weights."""
 
     def __call__(self, weights: Tensor) -> Tensor:
         """Weights, of shape `(d,)` or `(d, r)`, to `(items,)` or `(items, r)`."""

@@ -40,6 +40,12 @@ RIDGES = (0.3, 3.0, 30.0, 300.0)
 """Of the weights of texts' vectors, which are 1 long on average; see `Design`."""
 TOLERANCE = 1e-6
 """Gain of a round, in nats per vote, at which the rounds end."""
+ROUGH = 1e-5
+"""The same where structures are compared."""
+OF_FACTORS = 1e-4
+"""Of expectation propagation within a round, which starts where the one before ended."""
+ENOUGH = 2
+"""Larger structures in a row that are no better, after which none is tried."""
 MOST_ROUNDS = 100
 HELD_OUT = 0.2
 """Share of people by whom the structure is chosen."""
@@ -179,7 +185,7 @@ class _Split:
             out = rng.permutation(prompts)[: round(PROMPTS_HELD_OUT * len(prompts))]
             asked = np.isin(held.prompts, out)
             rest = rest.kept(~np.isin(rest.prompts, out))
-            rest = rest.selected((rest.weight > 0).any(1))
+            rest = rest.selected((rest.weight > 0).sum(1) > 0)
         given = replace(held, weight=held.weight * ~asked)
         votes = (held.weight * asked).sum(1)
         if len(rest) < 2 or not votes.any():
@@ -188,9 +194,12 @@ class _Split:
 
     def losses(self, values: Sequence[Any], settings: Any) -> dict[Any, np.ndarray]:
         """Nats of what is asked of each held-out person given the rest of hers, by value."""
-        losses = {}
+        losses: dict[Any, np.ndarray] = {}
         for value in values:
-            model = fit(self.rest, **settings(value), seed=self.seed)
+            sums = [float(of.sum()) for of in losses.values()]
+            if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
+                break
+            model = fit(self.rest, **settings(value), seed=self.seed, tolerance=ROUGH)
             losses[value] = model.log_evidence(self.given) - model.log_evidence(self.held)
             of_vote = losses[value].sum() / self.votes.sum()
             logger.info("held-out loss %.4f with %s", of_vote, settings(value))
@@ -221,8 +230,9 @@ def fit(
     num_clusters: int = 1,
     ridge: float = 1.0,
     seed: int = 0,
+    tolerance: float = TOLERANCE,
 ) -> People:
-    """Fit a distribution of one structure; see `fit_people`."""
+    """Fit a distribution of one structure; see `fit_people`, and `TOLERANCE`."""
     ballots, design = source.ballots, source.design(ridge)
     rng = np.random.default_rng(seed)
     width = len(ballots.items) if source.vectors is None else source.vectors.shape[1]
@@ -237,12 +247,13 @@ def fit(
         threshold_shares=np.full(len(thresholds), 1 / len(thresholds)),
         clusters=Clusters.one(num_directions),
         num_people=len(ballots),
+        ridge=ridge,
     )
     chunks = [ballots.selected(numbers) for numbers in ballots.chunks()]
-    model, state, people = _rounds(model, state, chunks)
+    model, state, people = _rounds(model, state, chunks, tolerance)
     if num_clusters > 1:
         clusters = _first_clusters(people, num_clusters, seed)
-        model, state, _ = _rounds(replace(model, clusters=clusters), state, chunks)
+        model, state, _ = _rounds(replace(model, clusters=clusters), state, chunks, tolerance)
     if source.reader is not None and source.axes is not None:
         texts = TextWeights(source.reader, source.axes, state.mean, state.directions)
         return replace(model, texts=texts)
@@ -261,17 +272,20 @@ class _State:
 
 
 def _rounds(
-    model: People, state: _State, chunks: Sequence[Ballots]
+    model: People, state: _State, chunks: Sequence[Ballots], tolerance: float
 ) -> tuple[People, _State, list[Person]]:
     """Rounds of expectation–maximisation until nothing is gained, and what is known of all."""
     total = sum(float(chunk.weight.sum()) for chunk in chunks)
     starts: list[Person | None] = [None] * len(chunks)
     before, people = -np.inf, []
     for _ in range(MOST_ROUNDS):
-        people = [model.infer(chunk, start) for chunk, start in zip(chunks, starts, strict=True)]
+        people = [
+            model.infer(chunk, start, tolerance=OF_FACTORS)
+            for chunk, start in zip(chunks, starts, strict=True)
+        ]
         reached = sum(float(one.log_evidence.sum()) for one in people) / total
         model = replace(model, log_likelihood=reached)
-        if reached - before < TOLERANCE:
+        if reached - before < tolerance:
             return replace(model, converged=True), state, people
         before = reached
         model, state = _maximized(model, state, chunks, people)
@@ -332,7 +346,11 @@ def _moments(people: Sequence[Person]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Share, mean and covariance of the coordinates of the people of each cluster."""
     kinds = [cluster for _, cluster in people[0].model.kinds()]
     number, size = max(kinds) + 1, people[0].model.directions.shape[1]
-    weight, first, second = np.zeros(number), np.zeros((number, size)), np.zeros((number, size, size))
+    weight, first, second = (
+        np.zeros(number),
+        np.zeros((number, size)),
+        np.zeros((number, size, size)),
+    )
     for one in people:
         for at, (cluster, posterior) in enumerate(zip(kinds, one.posteriors, strict=True)):
             probs, mean = one.kind_probs[:, at], posterior.mean

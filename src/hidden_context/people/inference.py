@@ -92,6 +92,7 @@ def infer(
     weight: np.ndarray,
     threshold: float,
     start: Posterior | None = None,
+    tolerance: float = TOLERANCE,
 ) -> Posterior:
     """Coordinates given comparisons whose differences of utility are offset + slopes · f.
 
@@ -102,6 +103,7 @@ def infer(
         weight: Shape `(V, N)`; 0 where there is no comparison.
         threshold: Of ties, in units of utility.
         start: Factors to start from.
+        tolerance: See `TOLERANCE`.
 
     Raises:
         UserError: The sweeps do not come to an end.
@@ -129,7 +131,7 @@ def infer(
         change = max(float((np.abs(step) / (1 + precision)).max()) for step in steps)
         damping = DAMPING[(sweep >= 20) + (sweep >= 60)]
         precision, shift = precision + damping * steps[0], shift + damping * steps[1]
-        if change < TOLERANCE:
+        if change < tolerance:
             break
     if change > LARGEST_CHANGE:
         raise UserError(
@@ -192,3 +194,13 @@ def verdict_moments(mean: np.ndarray, variance: np.ndarray, threshold: float) ->
     expected = first + tie / 2
     moments = np.stack([expected, expected**2, first + tie / 4])
     return (moments * np.exp(LOG_WEIGHTS)).sum(-1)
+
+
+def outcome_probabilities(mean: np.ndarray, variance: np.ndarray, threshold: float) -> np.ndarray:
+    """P of the three outcomes where a difference of utilities is normal; see `log_probabilities`.
+
+    Shape `(3, *shape of mean)`.
+    """
+    ahead = mean[..., None] + np.sqrt(2 * variance)[..., None] * NODES
+    log = np.stack(log_probabilities(ahead, threshold))
+    return np.exp(log + LOG_WEIGHTS).sum(-1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,18 +10,31 @@ import numpy as np
 from hidden_context.comparisons.texts import Text
 from hidden_context.distributions.mixture import MixtureUtility
 from hidden_context.distributions.normal import NormalUtility
+from hidden_context.distributions.shared_context import SharedContext
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.items.votes import comparisons_of
 from hidden_context.people.ballots import Ballots, read_ballots
-from hidden_context.people.inference import Posterior, infer, log_probabilities, verdict_moments
-from hidden_context.people.text_weights import TextWeights
+from hidden_context.people.inference import (
+    TOLERANCE,
+    Posterior,
+    infer,
+    outcome_probabilities,
+    verdict_moments,
+)
+from hidden_context.people.text_weights import WORDS, TextWeights
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SURE = 1e-12
-"""Least variance of a utility, so that a deviation is positive where nothing varies."""
+"""Least variance of a utility or a coordinate: deviations are positive where nothing varies."""
+
+
+HER = "her"
+"""Who made comparisons of which no column says it."""
+NUM_CONTEXTS = 256
+"""Of a head: a tenth of people is 26."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +81,8 @@ class People:
     """To whom it was fitted."""
     texts: TextWeights | None = None
     """What makes a utility of any text, where items are texts."""
+    ridge: float = 1.0
+    """That was on the weights of directions, and of vectors."""
     log_likelihood: float = float("nan")
     """Of the comparisons that it was fitted to, in nats per vote, people integrated out."""
     converged: bool = False
@@ -102,6 +118,8 @@ class People:
     def posterior(self, votes: Any) -> "Person":
         """What comparisons tell of those who made them: `Ballots`, or what `read_ballots` reads.
 
+        Where no column says who made them, one person did.
+
         Raises:
             UserError: The votes cannot be read, or name items that are not known.
         """
@@ -110,15 +128,16 @@ class People:
     def read(self, votes: Any) -> Ballots:
         """Comparisons of these items, or of any texts; see `read_ballots`."""
         if self.texts is None:
-            return read_ballots(votes, items=self.items)
+            return read_ballots(votes, items=self.items, default=HER)
         reader = self.texts.reader
-        return read_ballots(reader.prepared(comparisons_of(votes)[0]), reads=reader.reads)
+        comparisons = reader.prepared(comparisons_of(votes)[0])
+        return read_ballots(comparisons, reads=reader.reads, default=HER)
 
     def posterior_of_nobody(self) -> "Person":
         """Of somebody of whom no comparison is known."""
         none = np.zeros((1, 1), int)
         nothing = Ballots(none, none, np.zeros((1, 1, 3)), np.zeros((1, 1)), self.items, ("",))
-        return self.infer(nothing)
+        return self.infer(nothing, placed=(np.zeros(1), np.zeros((1, self.directions.shape[1]))))
 
     def log_evidence(self, ballots: Ballots) -> np.ndarray:
         """log P(all comparisons of a person) in nats, for each of V people, shape `(V,)`."""
@@ -154,6 +173,7 @@ class People:
         ballots: Ballots,
         start: "Person | None" = None,
         placed: tuple[np.ndarray, np.ndarray] | None = None,
+        tolerance: float = TOLERANCE,
     ) -> "Person":
         """The posteriors of people.
 
@@ -161,6 +181,7 @@ class People:
             ballots: What they said.
             start: What is known of the same from a round before.
             placed: Mean and directions of the items of the ballots, if they are at hand.
+            tolerance: Of expectation propagation.
         """
         mean, directions = self._place(ballots) if placed is None else placed
         offset = mean[ballots.first] - mean[ballots.second]
@@ -175,6 +196,7 @@ class People:
                 ballots.weight,
                 threshold,
                 None if start is None else start.posteriors[at],
+                tolerance,
             )
             posteriors.append(found.moved(center, root))
         with np.errstate(divide="ignore"):
@@ -185,6 +207,28 @@ class People:
         evidence = np.log(probs.sum(1)) + largest[:, 0]
         probs /= probs.sum(1, keepdims=True)
         return Person(self, ballots.people, posteriors, probs, evidence)
+
+    def head(self, num_contexts: int = NUM_CONTEXTS) -> tuple[np.ndarray, SharedContext]:
+        """A reward model's head whose contexts are people who are not known; see `Person.head`."""
+        return self.posterior_of_nobody().head(num_contexts)
+
+    @property
+    def checkpoint(self) -> str:
+        """The reward model whose states `head` is on."""
+        return _reading_texts(self).reader.name
+
+    def save(self, folder: Path | str) -> None:
+        """Write a folder that `load` reads; see `save_people`."""
+        from hidden_context.people.saved import save_people
+
+        save_people(self, folder)
+
+    @staticmethod
+    def load(folder: Path | str) -> "People":
+        """What `save` wrote; see `load_people`."""
+        from hidden_context.people.saved import load_people
+
+        return load_people(folder)
 
     def to_frame(self) -> "pd.DataFrame":
         """A row for each item, best mean first: item, mean, and std over people."""
@@ -276,7 +320,9 @@ class Person:
             return NormalUtility(locations[0], scales[0], "probit")
         log_weights = np.log(np.maximum(of_clusters, 1e-300))[:, None]
         log_weights = np.broadcast_to(log_weights, (*slopes.shape[:2], len(self.model.clusters)))
-        return MixtureUtility(log_weights, np.moveaxis(locations, 0, -1), np.moveaxis(scales, 0, -1))
+        return MixtureUtility(
+            log_weights, np.moveaxis(locations, 0, -1), np.moveaxis(scales, 0, -1)
+        )
 
     def prob_matrix(self) -> np.ndarray:
         """P(row ≻ column) by each person, ties shared evenly, shape `(V, items, items)`."""
@@ -304,6 +350,14 @@ class Person:
             moments += self.kind_probs[:, at, None] * verdict_moments(mean, variance, threshold)
         return moments
 
+    def outcome_probs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """P of the second, a tie and the first, of pairs as in `verdicts`, shape `(3, V, Q)`."""
+        probs = np.zeros((3, len(self.people), first.shape[1]))
+        for at, (mean, variance, threshold) in enumerate(self._forms(first, second)):
+            of_kind = outcome_probabilities(mean, variance, threshold)
+            probs += self.kind_probs[:, at, None] * of_kind
+        return probs
+
     def _forms(
         self, first: np.ndarray, second: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
@@ -314,6 +368,62 @@ class Person:
         for posterior, (threshold, _) in zip(self.posteriors, self.model.kinds(), strict=True):
             mean, variance = posterior.linear_forms(slopes)
             yield offset + mean, variance, threshold
+
+    def draws(self, number: int, seed: int = 0) -> np.ndarray:
+        """Coordinates that the one person may have, shape `(number, r)`, all equally likely.
+
+        Their mean and covariance are those of what is known of her, exactly.
+
+        Raises:
+            UserError: There is not one person, or there are too few draws for the directions.
+        """
+        size = self.model.directions.shape[1]
+        if len(self.people) != 1 or number <= size + 1:
+            raise UserError(
+                f"{number} draws of {len(self.people)} people in {size} directions; give one "
+                "person, and more draws than directions."
+            )
+        rng = np.random.default_rng(seed)
+        up_to = np.cumsum(self.kind_probs[0])
+        kinds = np.searchsorted(up_to / up_to[-1], (np.arange(number) + 0.5) / number)
+        drawn = np.empty((number, size))
+        for kind, posterior in enumerate(self.posteriors):
+            of_kind = kinds == kind
+            root = np.linalg.cholesky(posterior.covariance[0] + SURE * np.eye(size))
+            noise = rng.normal(size=(int(of_kind.sum()), size))
+            drawn[of_kind] = posterior.mean[0] + noise @ root.T
+        mean, covariance = self.coordinates
+        found = np.cov(drawn.T, bias=True).reshape(size, size) + SURE * np.eye(size)
+        wanted = np.linalg.cholesky(covariance[0] + SURE * np.eye(size))
+        scaled = np.linalg.solve(np.linalg.cholesky(found), (drawn - drawn.mean(0)).T)
+        return mean[0] + (wanted @ scaled).T
+
+    def head(self, num_contexts: int = NUM_CONTEXTS) -> tuple[np.ndarray, SharedContext]:
+        """The head of a reward model for the one person, and the family that reads it.
+
+        Each context is what her utilities may be, as far as is known; see `draws`. Contexts are
+        shared by all responses, so P(a ≻ b) is that of the model without ties.
+
+        Returns:
+            Weights of shape `(2 num_contexts, hidden_size)`, on the states of the checkpoint.
+
+        Raises:
+            UserError: The people were not fitted to a checkpoint's states.
+        """
+        texts, family = _reading_texts(self.model), SharedContext(num_contexts=num_contexts)
+        if texts.reader.name == WORDS:
+            raise UserError(
+                "these people were fitted to words; rewards need people who were fitted to the "
+                "states of a reward model (vectors)."
+            )
+        weights = texts.mean + self.draws(num_contexts) @ texts.directions.T
+        contexts = texts.axes.turn.astype(np.float64) @ weights.T
+        return np.asarray(family.encode(contexts)).T, family
+
+    @property
+    def checkpoint(self) -> str:
+        """The reward model whose states `head` is on."""
+        return _reading_texts(self.model).reader.name
 
     def selected(self, people: np.ndarray) -> "Person":
         """Some, by their numbers or where an array is true."""

@@ -20,7 +20,10 @@ WORDS = "words"
 class Reader(Protocol):
     """What makes vectors of texts."""
 
-    reads: Reads
+    @property
+    def reads(self) -> Reads:
+        """See `Reads`."""
+        ...
 
     @property
     def name(self) -> str:
@@ -92,7 +95,10 @@ class CheckpointStates:
 
 def reader_of(vectors: str | Path) -> Reader:
     """`WORDS`, or the states of a checkpoint."""
-    return WordCounts() if str(vectors) == WORDS else CheckpointStates(str(vectors))
+    if str(vectors) == WORDS:
+        return WordCounts()
+    folder = Path(vectors)
+    return CheckpointStates(str(folder.resolve() if folder.is_dir() else vectors))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,10 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
+from hidden_context.people.findings import PeopleFindings
 from hidden_context.records import CHECKPOINT_RECORD, read_json, read_record
 from hidden_context.report.read_audit import audit_to_result, read_audit
+from hidden_context.report.read_people import people_to_result
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
 from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table, made_by
@@ -23,7 +25,7 @@ from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
 
-KINDS = (Evaluation, Scores, AuditResult, Result, str, Path)
+KINDS = (Evaluation, Scores, AuditResult, PeopleFindings, Result, str, Path)
 """Of what a page can be made of."""
 RISKS = CURVES["quantile"]
 SAFE_FIRST = "Of the two responses of each row the first is taken for safe, the second for unsafe."
@@ -40,8 +42,8 @@ def as_results(given: Any) -> list[Result]:
     if not items or not all(isinstance(item, KINDS) for item in items):
         names = ", ".join(sorted({type(item).__name__ for item in items})) or "nothing"
         raise UserError(
-            f"a page was to be made of {names}; give Evaluations, Scores, an AuditResult, or paths "
-            "of results."
+            f"a page was to be made of {names}; give Evaluations, Scores, an AuditResult, "
+            "PeopleFindings, or paths of results."
         )
     results = [item for item in items if isinstance(item, Result)]
     audits = [item for item in items if isinstance(item, AuditResult)]
@@ -49,6 +51,7 @@ def as_results(given: Any) -> list[Result]:
     scores = [item for item in items if isinstance(item, Scores)]
     paths = [Path(item) for item in items if isinstance(item, (str, Path))]
     results += [audit_to_result(audit, source="in memory") for audit in audits]
+    results += [people_to_result(item) for item in items if isinstance(item, PeopleFindings)]
     if evaluations:
         several = len(evaluations) > 1
         title = "Evaluations" if several else f"Evaluation of {labels_of(evaluations)[0]}"

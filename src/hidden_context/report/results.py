@@ -51,6 +51,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Panels and tables on one question."""
+
+    title: str
+    explanation: str
+    panels: tuple[Panel, ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
+    """Captions and tables."""
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything that one file or folder has for the page."""
 
@@ -64,6 +75,8 @@ class Result:
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
     synthetic: tuple[Panel, ...] = ()
+    sections: tuple[Section, ...] = ()
+    """What no evaluation has, such as people."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 

@@ -1,23 +1,13 @@
 """The sections of one result: a heading, what to know before reading, and the panels."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
-from hidden_context.report.results import Panel, Result
-
-
-@dataclass(frozen=True)
-class Section:
-    """Panels on one question."""
-
-    title: str
-    explanation: str
-    panels: tuple[Panel, ...]
+from hidden_context.report.results import Panel, Result, Section
 
 
 def sections_of(result: Result) -> list[Section]:
@@ -48,8 +38,9 @@ def sections_of(result: Result) -> list[Section]:
             tuple(std_panels(evaluations)),
         ),
         Section("Learned and exact answers", "", result.synthetic),
+        *result.sections,
     ]
-    return [section for section in sections if section.panels]
+    return [section for section in sections if section.panels or section.tables]
 
 
 def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
