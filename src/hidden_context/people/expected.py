@@ -10,9 +10,11 @@ from torch import Tensor
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.people import Person
 
-NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.hermite.hermgauss(12))
-STEPS = 10
+NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.hermite.hermgauss(8))
+STEPS = 6
 """Of L-BFGS in a round."""
+LEAST_PROBABLE = 1e-4
+"""Threshold and cluster of a person that counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +56,9 @@ def most_likely(
     slopes = torch.from_numpy(directions).clone().requires_grad_()
     total = sum(float(chunk.weight.sum()) for chunk in chunks)
     parts = [
-        _Expected.of(chunk, one, unscaled, middle)
+        part
         for chunk, one in zip(chunks, people, strict=True)
+        for part in _Expected.of(chunk, one, unscaled, middle)
     ]
     optimizer = torch.optim.LBFGS([m, slopes], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -75,53 +78,50 @@ def most_likely(
 
 @dataclass(frozen=True, eq=False)
 class _Expected:
-    """The expected log-likelihood of some people as a function of m and L."""
+    """The expected log-likelihood, as a function of m and L, of people of one threshold."""
 
     first: Tensor
     second: Tensor
     votes: Tensor
-    """Shape `(V, N, 3)`."""
-    thresholds: Sequence[float]
-    """Of each kind of people."""
-    probs: Tensor
-    """Of each kind, shape `(V, kinds)`."""
-    means: Sequence[Tensor]
-    covariances: Sequence[Tensor]
+    """Times the probability of the threshold and cluster, shape `(V, N, 3)`."""
+    threshold: float
+    mean: Tensor
+    """Of the coordinates, shape `(V, r)`."""
+    covariance: Tensor
 
     @classmethod
     def of(
-        cls,
-        ballots: Ballots,
-        people: Person,
-        unscaled: np.ndarray,
-        middle: np.ndarray,
-    ) -> "_Expected":
-        """Of coordinates less their middle, divided by the root of their covariance."""
-        return cls(
-            torch.from_numpy(ballots.first),
-            torch.from_numpy(ballots.second),
-            torch.from_numpy(ballots.shares * ballots.weight[..., None]),
-            [threshold for threshold, _ in people.model.kinds()],
-            torch.from_numpy(people.kind_probs),
-            [torch.from_numpy((one.mean - middle) @ unscaled.T) for one in people.posteriors],
-            [torch.from_numpy(unscaled @ one.covariance @ unscaled.T) for one in people.posteriors],
-        )
+        cls, ballots: Ballots, people: Person, unscaled: np.ndarray, middle: np.ndarray
+    ) -> "list[_Expected]":
+        """Of each kind, coordinates less their middle, divided by the root of their covariance."""
+        parts = []
+        for at, (threshold, _) in enumerate(people.model.kinds()):
+            who = np.flatnonzero(people.kind_probs[:, at] > LEAST_PROBABLE)
+            if not len(who):
+                continue
+            of_kind, probs = people.posteriors[at], people.kind_probs[who, at]
+            votes = ballots.shares[who] * (ballots.weight[who] * probs[:, None])[..., None]
+            arrays = (ballots.first[who], ballots.second[who], votes)
+            mean = (of_kind.mean[who] - middle) @ unscaled.T
+            covariance = unscaled @ of_kind.covariance[who] @ unscaled.T
+            first, second, votes, mean, covariance = map(
+                torch.from_numpy, (*arrays, mean, covariance)
+            )
+            parts.append(cls(first, second, votes, threshold, mean, covariance))
+        return parts
 
     def log_likelihood(self, mean: Tensor, directions: Tensor) -> Tensor:
         """In nats, a scalar."""
         offset = mean[self.first] - mean[self.second]
         slopes = directions[self.first] - directions[self.second]
-        value = offset.new_zeros(())
-        for at, threshold in enumerate(self.thresholds):
-            centre = offset + (slopes @ self.means[at][:, :, None])[..., 0]
-            variance = ((slopes @ self.covariances[at]) * slopes).sum(-1)
-            ahead = centre[..., None] + torch.sqrt(2 * variance + 1e-12)[..., None] * NODES
-            first = torch.nn.functional.logsigmoid(ahead - threshold)
-            second = torch.nn.functional.logsigmoid(-ahead - threshold)
-            shift = float(np.log(np.expm1(2 * threshold))) if threshold else 0.0
-            tie = first + second + shift if threshold else (first + second) / 2
-            votes = self.votes[..., None, :]
-            nats = votes[..., 0] * second + votes[..., 1] * tie + votes[..., 2] * first
-            expected = (nats * (WEIGHTS / torch.pi**0.5)).sum(-1)
-            value = value + (self.probs[:, at, None] * expected).sum()
-        return value
+        centre = offset + (slopes @ self.mean[:, :, None])[..., 0]
+        variance = ((slopes @ self.covariance) * slopes).sum(-1)
+        ahead = centre[..., None] + torch.sqrt(2 * variance + 1e-12)[..., None] * NODES
+        first = torch.nn.functional.logsigmoid(ahead - self.threshold)
+        second = torch.nn.functional.logsigmoid(-ahead - self.threshold)
+        has_ties = self.threshold > 0
+        shift = float(np.log(np.expm1(2 * self.threshold))) if has_ties else 0.0
+        tie = first + second + shift if has_ties else (first + second) / 2
+        votes = self.votes[..., None, :]
+        nats = votes[..., 0] * second + votes[..., 1] * tie + votes[..., 2] * first
+        return (nats * (WEIGHTS / torch.pi**0.5)).sum()

@@ -10,7 +10,7 @@ and Wu 1998), without which variances of people rise slowly.
 """
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,10 +40,10 @@ RIDGES = (0.3, 3.0, 30.0, 300.0)
 """Of the weights of texts' vectors, which are 1 long on average; see `Design`."""
 TOLERANCE = 1e-6
 """Gain of a round, in nats per vote, at which the rounds end."""
-ROUGH = 1e-5
+ROUGH = 3e-5
 """The same where structures are compared."""
-OF_FACTORS = 1e-4
-"""Of expectation propagation within a round, which starts where the one before ended."""
+ROUGHLY: dict[str, Any] = {"tolerance": 1e-4, "num_nodes": 12}
+"""Expectation propagation within a round, which starts where the one before ended."""
 ENOUGH = 2
 """Larger structures in a row that are no better, after which none is tried."""
 MOST_ROUNDS = 100
@@ -141,7 +141,8 @@ def fit_people(
     if source.vectors is not None and ridge is None:
         ridge = split().best(RIDGES, lambda value: {"ridge": value, "num_directions": 0})
     chosen: dict[str, Any] = {"ridge": 1.0 if ridge is None else ridge}
-    held_out: dict[str, dict[int, float]] = {}
+    held_out: dict[str, Any] = {}
+    losses: dict[Any, np.ndarray] = {}
     if num_directions is None:
         tried = sorted({0, *(min(each, width) for each in DIRECTIONS)})
         losses = split().losses(tried, lambda r: {**chosen, "num_directions": r})
@@ -150,7 +151,9 @@ def fit_people(
     if num_clusters is None:
         num_clusters = 1
         if num_directions and held_out:  # whoever gives the directions wants no choice made
-            losses = split().losses(CLUSTERS, lambda c: {**chosen, "num_clusters": c})
+            losses = split().losses(
+                CLUSTERS, lambda c: {**chosen, "num_clusters": c}, {1: losses[num_directions]}
+            )
             num_clusters, held_out["held_out_clusters"] = split().fewest(losses)
     return replace(fit(source, **chosen, num_clusters=num_clusters, seed=seed), **held_out)
 
@@ -180,11 +183,11 @@ class _Split:
         is_held[rng.permutation(len(ballots))[:count]] = True
         rest, held = ballots.selected(~is_held), ballots.selected(is_held)
         asked = rng.random(held.weight.shape) >= 0.5
-        prompts = np.unique(ballots.prompts) if ballots.prompts is not None else ()
+        prompts = np.arange(0 if ballots.prompts is None else ballots.prompts.max() + 1)
         if source.vectors is not None and len(prompts) >= FEWEST_PROMPTS:
-            out = rng.permutation(prompts)[: round(PROMPTS_HELD_OUT * len(prompts))]
-            asked = np.isin(held.prompts, out)
-            rest = rest.kept(~np.isin(rest.prompts, out))
+            is_out = rng.permutation(prompts) < round(PROMPTS_HELD_OUT * len(prompts))
+            asked = is_out[held.prompts]
+            rest = rest.kept(~is_out[rest.prompts])
             rest = rest.selected((rest.weight > 0).sum(1) > 0)
         given = replace(held, weight=held.weight * ~asked)
         votes = (held.weight * asked).sum(1)
@@ -192,10 +195,15 @@ class _Split:
             raise UserError("there are too few people to hold some out; give num_directions.")
         return cls(replace(source, ballots=rest), held, given, votes, seed)
 
-    def losses(self, values: Sequence[Any], settings: Any) -> dict[Any, np.ndarray]:
+    def losses(
+        self,
+        values: Sequence[Any],
+        settings: Callable[[Any], dict[str, Any]],
+        known: Mapping[Any, np.ndarray] | None = None,
+    ) -> dict[Any, np.ndarray]:
         """Nats of what is asked of each held-out person given the rest of hers, by value."""
-        losses: dict[Any, np.ndarray] = {}
-        for value in values:
+        losses: dict[Any, np.ndarray] = dict(known or {})
+        for value in (each for each in values if each not in losses):
             sums = [float(of.sum()) for of in losses.values()]
             if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
                 break
@@ -205,7 +213,7 @@ class _Split:
             logger.info("held-out loss %.4f with %s", of_vote, settings(value))
         return losses
 
-    def best(self, values: Sequence[Any], settings: Any) -> Any:
+    def best(self, values: Sequence[Any], settings: Callable[[Any], dict[str, Any]]) -> Any:
         """The value of least loss."""
         losses = self.losses(values, settings)
         return min(losses, key=lambda value: losses[value].sum())
@@ -280,7 +288,7 @@ def _rounds(
     before, people = -np.inf, []
     for _ in range(MOST_ROUNDS):
         people = [
-            model.infer(chunk, start, tolerance=OF_FACTORS)
+            model.infer(chunk, start, **ROUGHLY)
             for chunk, start in zip(chunks, starts, strict=True)
         ]
         reached = sum(float(one.log_evidence.sum()) for one in people) / total

@@ -1,8 +1,7 @@
 """How well a person is predicted from n of her comparisons, by people, and prompts, held out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,8 @@ def held_out_table(
         source: See `Source.read`.
         structure: What `fit` takes: num_directions, num_clusters and ridge.
         by_prompt: Whether prompts are held out as well: what is predicted is of prompts of which
-            nobody's comparisons, and none of the person's own, were seen.
+            nobody's comparisons, and none of the person's own, were seen. Each fold of people goes
+            with one of prompts.
         numbers: n. Those are left out that more than half of the people have not made.
         num_folds: Of people, and of prompts.
         seed: Of folds and orders.
@@ -84,8 +84,8 @@ def held_out_table(
         prompt_fold = of_prompt[ballots.prompts]
     order = rng.random(ballots.first.shape)
     parts: list[_Predicted] = []
-    for people, prompts in _folds(num_folds, by_prompt):
-        is_held, out = person_fold == people, prompt_fold == prompts
+    for number in range(num_folds):
+        is_held, out = person_fold == number, prompt_fold == number
         rest = ballots.kept(~out & ~is_held[:, None])
         rest = rest.selected((rest.weight > 0).sum(1) > 0)
         held = replace(ballots, weight=ballots.weight * is_held[:, None])
@@ -98,18 +98,16 @@ def held_out_table(
         ]
         if used.any():
             parts.append(_predict(models, ballots, given[:, used], asked[used], used))
-    joined = partial(np.concatenate, axis=0)
+    if not parts:
+        raise UserError(
+            "nobody has made comparisons enough to predict some from others; give fewer numbers, "
+            "or no folds."
+        )
+    names = vars(parts[0])
     return _table(
         numbers,
-        _Predicted(
-            *(joined([getattr(part, name) for part in parts]) for name in vars(parts[0])),
-        ),
+        _Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)),
     )
-
-
-def _folds(number: int, by_prompt: bool) -> Iterator[tuple[int, int]]:
-    for people in range(number):
-        yield from ((people, prompts) for prompts in range(number if by_prompt else 1))
 
 
 def _given_and_asked(

@@ -16,7 +16,6 @@ from hidden_context.errors import UserError
 from hidden_context.items.votes import comparisons_of
 from hidden_context.people.ballots import Ballots, read_ballots
 from hidden_context.people.inference import (
-    TOLERANCE,
     Posterior,
     infer,
     outcome_probabilities,
@@ -33,6 +32,8 @@ SURE = 1e-12
 
 HER = "her"
 """Who made comparisons of which no column says it."""
+LEAST_PROBABLE = 1e-10
+"""Threshold and cluster of a person, in the round before, that are looked at again."""
 NUM_CONTEXTS = 256
 """Of a head: a tenth of people is 26."""
 
@@ -173,15 +174,16 @@ class People:
         ballots: Ballots,
         start: "Person | None" = None,
         placed: tuple[np.ndarray, np.ndarray] | None = None,
-        tolerance: float = TOLERANCE,
+        **how: Any,
     ) -> "Person":
         """The posteriors of people.
 
         Args:
             ballots: What they said.
-            start: What is known of the same from a round before.
+            start: What is known of the same from a round before; what is hardly possible in it
+                is left out.
             placed: Mean and directions of the items of the ballots, if they are at hand.
-            tolerance: Of expectation propagation.
+            how: Tolerance and number of nodes; see `inference.infer`.
         """
         mean, directions = self._place(ballots) if placed is None else placed
         offset = mean[ballots.first] - mean[ballots.second]
@@ -189,16 +191,23 @@ class People:
         posteriors = []
         for at, (threshold, cluster) in enumerate(self.kinds()):
             center, root = self.clusters.centers[cluster], self.clusters.roots[cluster]
+            who = np.arange(len(ballots))
+            if start is not None:
+                who = np.flatnonzero(start.kind_probs[:, at] > LEAST_PROBABLE)
+                if not len(who):
+                    posteriors.append(start.posteriors[at].impossible())
+                    continue
             found = infer(
-                offset + slopes @ center,
-                slopes @ root,
-                ballots.shares,
-                ballots.weight,
+                offset[who] + slopes[who] @ center,
+                slopes[who] @ root,
+                ballots.shares[who],
+                ballots.weight[who],
                 threshold,
-                None if start is None else start.posteriors[at],
-                tolerance,
+                None if start is None else start.posteriors[at].selected(who),
+                **how,
             )
-            posteriors.append(found.moved(center, root))
+            found = found.moved(center, root)
+            posteriors.append(found if start is None else start.posteriors[at].updated(who, found))
         with np.errstate(divide="ignore"):
             log = np.log(np.outer(self.threshold_shares, self.clusters.shares).ravel())
         log = log + np.stack([one.log_evidence for one in posteriors], axis=1)

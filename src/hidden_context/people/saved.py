@@ -82,7 +82,7 @@ def load_people(folder: Path | str) -> People:
 def _people(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> People:
     main = {name: arrays[name] for name in ARRAYS}
     texts = None
-    if record["vectors"] is not None:
+    if record.get("vectors") is not None:
         axes = Axes(arrays["axes.mean"], arrays["axes.turn"])
         texts = TextWeights(reader_of(record["vectors"]), axes, main["mean"], main["directions"])
         main |= {"mean": main["mean"][:0], "directions": main["directions"][:0]}
