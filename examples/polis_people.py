@@ -2,7 +2,7 @@
 
 python examples/polis_people.py --data_dir data/polis/brexit-consensus
 
-Each person's comparisons are pairs of statements that she voted on, at random, at most 40. One agreed
+Comparisons of a person are pairs of statements that she voted on, at random, 40 at most: one agreed
 with beats one passed on, which beats one disagreed with; equal votes are a tie.
 """
 

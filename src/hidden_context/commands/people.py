@@ -96,15 +96,15 @@ def _find(config: Config) -> None:
     from hidden_context.records import json_text
     from hidden_context.report.page import write_page
 
-    comparisons = _comparisons(config)
-    source, people = _fitted(config)
-    ballots, notes, colors = source.ballots, [], None
-    if config.color is not None:
-        colors, several = values_of_people(comparisons, ballots.people, config.color)
+    values, notes = {}, []
+    if config.color is not None:  # before anything is fitted
+        values, several = values_of_people(_comparisons(config), config.color)
         if several:
             notes.append(
                 f"Of {several} people {config.color} says several things; the most frequent counts."
             )
+    source, people = _fitted(config)
+    ballots = source.ballots
     held_out = []
     if config.num_folds and people.directions.shape[1]:
         structure = {
@@ -120,7 +120,7 @@ def _find(config: Config) -> None:
         ballots,
         source=config.data,
         held_out=held_out,
-        colors=colors,
+        colors=tuple(values[str(name)] for name in ballots.people) if values else None,
         column=config.color or "",
         notes=notes,
         seed=config.seed,

@@ -216,15 +216,13 @@ def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> 
     )
 
 
-def values_of_people(
-    comparisons: Comparisons, people: Sequence[Hashable], column: str
-) -> tuple[tuple[str, ...], int]:
-    """What a column says of each person most often, and for how many it says several things.
+def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], int]:
+    """What a column says most often of each annotator, and for how many it says several things.
 
     Raises:
         UserError: A row has no such column.
     """
-    said: dict[Hashable, Counter[str]] = {name: Counter() for name in people}
+    said: dict[str, Counter[str]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         if column not in comparison.row:
             raise UserError(
@@ -232,7 +230,7 @@ def values_of_people(
                 f"{', '.join(map(str, comparison.row))}."
             )
         value = comparison.row[column]
-        if comparison.annotator in said:
-            said[comparison.annotator]["" if value is None else str(value)] += 1
+        of_person = said.setdefault(str(comparison.annotator), Counter())
+        of_person["not said" if value in (None, "") else str(value)] += 1
     several = sum(len(of) > 1 for of in said.values())
-    return tuple(of.most_common(1)[0][0] or "not said" for of in said.values()), several
+    return {name: of.most_common(1)[0][0] for name, of in said.items()}, several
