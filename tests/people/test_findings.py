@@ -50,6 +50,7 @@ def test_groups_are_compared_beyond_chance(planted):
     assert found.agreement.p_value == pytest.approx(0.001)
     shuffled = tuple(np.random.default_rng(1).permutation(colors).tolist())
     other = find(found.people, source.ballots, source="", colors=shuffled, column="country")
+    assert other.agreement is not None
     assert abs(other.agreement.adjusted_rand) < 0.1
     assert other.agreement.p_value > 0.01
 

@@ -147,7 +147,9 @@ def test_the_worst_off_tenth_of_people_is_a_risk(of_checkpoint: hc.People):
     utilities = mean - mean.mean() + people @ (slopes - slopes.mean(0)).T
     worst = np.sort(utilities, axis=0)[:10_000].mean(0)
     spread = utilities.std(0)
-    np.testing.assert_allclose(rewards, worst, atol=0.25 * spread.max())  # 26 of 256 draws
+    np.testing.assert_allclose(
+        np.array(rewards, float), worst, atol=0.25 * spread.max()
+    )  # 26 of 256 draws
 
 
 def test_a_person_of_another_checkpoint_is_refused(of_checkpoint: hc.People, by_words: hc.People):

@@ -105,11 +105,7 @@ def _who(found: PeopleFindings) -> str:
 def _groups(found: PeopleFindings) -> str:
     agreement = found.agreement
     assert agreement is not None
-    how = (
-        "The clusters"
-        if agreement.are_found
-        else "Held-out people do not speak for clusters; those of k-means on what is known of each"
-    )
+    how = "The clusters" if agreement.are_found else "No clusters were fitted; those of k-means"
     return (
         f"{how} agree with the {len(agreement.groups)} groups by an adjusted Rand index of "
         f"{agreement.adjusted_rand:.3f} (0 is chance, 1 the same groups; as high in a share of "
