@@ -16,6 +16,8 @@ from hidden_context.items.votes import comparisons_of, read_votes
 
 MOST_CELLS = 2**16
 """Comparisons of people that are computed at one time, padding included."""
+MOST_PADDING = 2
+"""How many times as many comparisons one of them may have made as another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +74,12 @@ class Ballots:
         counts = (self.weight > 0).sum(1)[order].clip(1)
         start = 0
         for end in range(1, len(order) + 1):
-            if end == len(order) or (end + 1 - start) * counts[end] > MOST_CELLS:
-                yield order[start:end]
-                start = end
+            if end < len(order):
+                is_like = counts[end] <= MOST_PADDING * counts[start]
+                if is_like and (end + 1 - start) * counts[end] <= MOST_CELLS:
+                    continue
+            yield order[start:end]
+            start = end
 
 
 def read_ballots(
