@@ -104,8 +104,8 @@ def fit_people(
 
     What is not given is chosen by how well half of the comparisons of held-out people are predicted
     given their other half (where there are vectors and enough prompts, those of held-out prompts
-    given the others): the least that predicts as well as the best does, as far as the 95 % interval
-    of the difference, over people, tells. The tables are `People.held_out` and `held_out_clusters`.
+    given the others): the least that predicts as well as the best does, within one standard error
+    of the difference, over people. The tables are `People.held_out` and `held_out_clusters`.
 
     Args:
         votes: `Ballots`, or what `read_ballots` reads: comparisons with annotators.
@@ -226,9 +226,13 @@ class _Split:
 
 
 def _as_good(excess: np.ndarray) -> bool:
-    """Whether the 95 % interval of the mean of people's excess losses holds 0."""
+    """Whether people's excess losses are 0 by one standard error (Breiman and others 1984).
+
+    Nearer to the best than by an interval: of few people, who made very different numbers of
+    comparisons, an interval holds nearly everything.
+    """
     error = excess.std(ddof=min(1, len(excess) - 1)) / len(excess) ** 0.5
-    return bool(excess.mean() <= 1.96 * error)
+    return bool(excess.mean() <= error)
 
 
 def fit(
