@@ -46,9 +46,15 @@ def main() -> None:
         "--vectors", help="words, or a reward model; if not given, items are models"
     )
     parser.add_argument("--left_out", choices=("people", "prompts"), default="people")
+    parser.add_argument("--num_directions", type=int, help="if not given, chosen")
     given = parser.parse_args()
     votes = read_votes(given.data_dir, as_texts=given.vectors is not None)
-    report(votes, given.vectors, by_prompt=given.left_out == "prompts")
+    report(
+        votes,
+        given.vectors,
+        by_prompt=given.left_out == "prompts",
+        num_directions=given.num_directions,
+    )
 
 
 if __name__ == "__main__":

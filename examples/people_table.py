@@ -8,10 +8,16 @@ from hidden_context.people.fit import Source, fit_people
 from hidden_context.people.held_out import held_out_table
 
 
-def report(votes: Any, vectors: str | None, *, by_prompt: bool = False) -> None:
-    """Print a table for docs/people.md."""
+def report(
+    votes: Any,
+    vectors: str | None = None,
+    *,
+    by_prompt: bool = False,
+    num_directions: int | None = None,
+) -> None:
+    """Print a table for docs/people.md; see `fit_people` and `held_out_table`."""
     source = Source.read(votes, vectors)
-    people = fit_people(source)
+    people = fit_people(source, num_directions=num_directions)
     print(people)
     print("loss by number of directions:", _rounded(people.held_out))
     print("loss by number of clusters:", _rounded(people.held_out_clusters))

@@ -36,7 +36,9 @@ def main() -> None:
     """Read, fit, print."""
     parser = argparse.ArgumentParser(description="People of a Polis conversation.")
     parser.add_argument("--data_dir", type=Path, required=True)
-    report(rows_of(parser.parse_args().data_dir), None)
+    parser.add_argument("--num_directions", type=int, help="if not given, chosen")
+    given = parser.parse_args()
+    report(rows_of(given.data_dir), num_directions=given.num_directions)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from hidden_context.people.ballots import Ballots
-from hidden_context.people.people import Person
+from hidden_context.people.people import Person, second_moments
 
 NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.hermite.hermgauss(8))
 STEPS = 6
 """Of L-BFGS in a round."""
+PRIOR_OF_MEAN = 0.01
+"""Information on the mean of an item of which there is none else: a deviation of 10."""
 LEAST_PROBABLE = 1e-4
 """Threshold and cluster of a person that counts."""
 
@@ -74,6 +76,48 @@ def most_likely(
 
     optimizer.step(closure)
     return m.detach().numpy(), slopes.detach().numpy()
+
+
+def item_covariance(
+    chunks: Sequence[Ballots], people: Sequence[Person], ridge: float
+) -> np.ndarray:
+    """Covariance of the mean and directions of each item, given those of the others.
+
+    The inverse of the information of the expected log-likelihood, with the ridge: an approximation
+    from below, since neither the others nor the people are known.
+
+    Args:
+        chunks: What people said.
+        people: What is known of them.
+        ridge: On the directions.
+
+    Returns:
+        Shape `(items, 1 + r, 1 + r)`.
+    """
+    model = people[0].model
+    size = 1 + model.directions.shape[1]
+    information = np.zeros((len(model.items), size, size))
+    for chunk, one in zip(chunks, people, strict=True):
+        mean, covariance = one.coordinates
+        utility = model.mean + mean @ model.directions.T
+        rows = np.arange(len(chunk))[:, None]
+        ahead = utility[rows, chunk.first] - utility[rows, chunk.second]
+        curvature = np.zeros(ahead.shape)
+        votes = chunk.shares * chunk.weight[..., None]
+        for at, (threshold, _) in enumerate(model.kinds()):
+            above, below = (
+                np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2
+                for x in (ahead - threshold, ahead + threshold)
+            )
+            both = votes[..., 1] * (above + below) / (1 if threshold else 2)
+            of_kind = votes[..., 2] * above + votes[..., 0] * below + both
+            curvature += one.kind_probs[:, at, None] * of_kind
+        of_items = np.zeros((len(chunk), len(model.items)))
+        for numbers in (chunk.first, chunk.second):
+            np.add.at(of_items, (rows, numbers), curvature)
+        information += np.einsum("vi,vab->iab", of_items, second_moments(mean, covariance))
+    prior = np.diag([PRIOR_OF_MEAN, *[ridge] * (size - 1)])
+    return np.linalg.inv(information + prior)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from hidden_context.audits.vectors import Axes, find_axes
 from hidden_context.errors import UserError
 from hidden_context.items.votes import comparisons_of
 from hidden_context.people.ballots import Ballots, read_ballots
-from hidden_context.people.expected import Design, most_likely
+from hidden_context.people.expected import Design, item_covariance, most_likely
 from hidden_context.people.people import Clusters, People, Person
 from hidden_context.people.text_weights import Reader, TextWeights, reader_of
 
@@ -265,11 +265,11 @@ def fit(
     model, state, people = _rounds(model, state, chunks, tolerance)
     if num_clusters > 1:
         clusters = _first_clusters(people, num_clusters, seed)
-        model, state, _ = _rounds(replace(model, clusters=clusters), state, chunks, tolerance)
+        model, state, people = _rounds(replace(model, clusters=clusters), state, chunks, tolerance)
     if source.reader is not None and source.axes is not None:
         texts = TextWeights(source.reader, source.axes, state.mean, state.directions)
         return replace(model, texts=texts)
-    return model
+    return replace(model, item_covariance=item_covariance(chunks, people, design.ridge))
 
 
 @dataclass(frozen=True, eq=False)

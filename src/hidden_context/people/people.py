@@ -80,6 +80,9 @@ class People:
     clusters: Clusters
     num_people: int
     """To whom it was fitted."""
+    item_covariance: np.ndarray | None = None
+    """What is not known of the mean and the directions of each item, `(items, 1 + r, 1 + r)`; see
+    `item_covariance` of `expected`."""
     texts: TextWeights | None = None
     """What makes a utility of any text, where items are texts."""
     ridge: float = 1.0
@@ -302,9 +305,14 @@ class Person:
     def utility(self) -> UtilityDistribution:
         """Of each item to each person, shape `(V, items)`: its spread is what is not known of her.
 
-        The mean and variance within a cluster are those of the mixture over thresholds.
+        And of the item, to all people. The mean and variance within a cluster are those of the
+        mixture over thresholds.
         """
-        return self._utility(self.model.mean, self.model.directions)
+        of_items = self.model.item_covariance
+        extra = 0.0
+        if of_items is not None:
+            extra = np.einsum("iab,vab->vi", of_items, second_moments(*self.coordinates))
+        return self._utility(self.model.mean, self.model.directions, extra)
 
     def utility_of(self, texts: Sequence[Text]) -> UtilityDistribution:
         """Of texts, seen before or not, as the model reads them, shape `(V, texts)`.
@@ -314,7 +322,9 @@ class Person:
         """
         return self._utility(*_reading_texts(self.model)(texts))
 
-    def _utility(self, mean: np.ndarray, directions: np.ndarray) -> UtilityDistribution:
+    def _utility(
+        self, mean: np.ndarray, directions: np.ndarray, extra: float | np.ndarray = 0.0
+    ) -> UtilityDistribution:
         slopes = np.broadcast_to(directions, (len(self.people), *directions.shape))
         moments = [one.linear_forms(slopes) for one in self.posteriors]
         shape = len(self.model.thresholds), len(self.model.clusters), *slopes.shape[:2]
@@ -324,7 +334,7 @@ class Person:
         probs = (self._by_kind / np.maximum(of_clusters[:, None], 1e-300)).transpose(1, 2, 0)
         locations = (probs[..., None] * means).sum(0)
         variance = (probs[..., None] * (variances + (means - locations) ** 2)).sum(0)
-        scales = np.sqrt(np.maximum(variance, SURE))
+        scales = np.sqrt(np.maximum(variance + extra, SURE))
         if len(self.model.clusters) == 1:
             return NormalUtility(locations[0], scales[0], "probit")
         log_weights = np.log(np.maximum(of_clusters, 1e-300))[:, None]
@@ -447,6 +457,14 @@ class Person:
     def __repr__(self) -> str:
         who = repr(self.people[0]) if len(self.people) == 1 else f"{len(self.people)} people"
         return f"Person({who}, {len(self.model.items)} items)"
+
+
+def second_moments(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """E[zzᵀ] of z = (1, coordinates) of each person, shape `(V, 1 + r, 1 + r)`."""
+    z = np.concatenate([np.ones((len(mean), 1)), mean], axis=1)
+    moments = z[:, :, None] * z[:, None]
+    moments[:, 1:, 1:] += covariance
+    return moments
 
 
 def shared_out(moments: np.ndarray) -> np.ndarray:

@@ -39,6 +39,8 @@ def save_people(people: People, folder: Path | str) -> None:
     if texts is not None:
         arrays["mean"], arrays["directions"] = texts.mean, texts.directions
         arrays |= {"axes.mean": texts.axes.mean, "axes.turn": texts.axes.turn}
+    elif people.item_covariance is not None:
+        arrays["item_covariance"] = people.item_covariance
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / NUMBERS) as file:
         file.write(save({name: np.ascontiguousarray(of) for name, of in arrays.items()}))
@@ -90,6 +92,7 @@ def _people(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> People:
         items=tuple(record["items"]),
         clusters=Clusters(**{name: arrays[f"clusters.{name}"] for name in OF_CLUSTERS}),
         num_people=record["num_people"],
+        item_covariance=arrays.get("item_covariance"),
         texts=texts,
         ridge=record["ridge"],
         log_likelihood=record["log_likelihood"],
