@@ -107,13 +107,13 @@ def test_of_somebody_unknown_it_says_what_the_population_says(known):
 
 
 @pytest.mark.slow
-def test_where_nobody_differs_no_direction_is_chosen_or_nothing_is_gained():
+def test_where_nobody_differs_next_to_nothing_is_gained():
     rng = np.random.default_rng(3)
     utilities = np.tile(rng.normal(size=6), (120, 1))
     model = fit_people(drawn(utilities, 30, rng))
     assert {0, 1, 2} <= set(model.held_out)
-    assert model.directions.shape[1] <= 1
-    assert model.disagreement().max() < 0.03
+    assert model.directions.shape[1] <= 2
+    assert model.held_out[0] - min(model.held_out.values()) < 0.005
 
 
 def test_the_best_of_eight_for_a_person_is_better_the_more_is_known_of_her(known):
