@@ -107,13 +107,16 @@ def test_of_somebody_unknown_it_says_what_the_population_says(known):
 
 
 @pytest.mark.slow
-def test_where_nobody_differs_next_to_nothing_is_gained():
+def test_where_nobody_differs_next_to_nothing_is_lost_or_gained():
+    """On 200 others, whatever number of directions is chosen on few people."""
     rng = np.random.default_rng(3)
-    utilities = np.tile(rng.normal(size=6), (120, 1))
-    model = fit_people(drawn(utilities, 30, rng))
-    assert {0, 1, 2} <= set(model.held_out)
+    ballots = drawn(np.tile(rng.normal(size=6), (320, 1)), 30, rng)
+    fitted, others = ballots.selected(np.arange(120)), ballots.selected(np.arange(120, 320))
+    model, of_all = fit_people(fitted), fit_people(fitted, num_directions=0)
     assert model.directions.shape[1] <= 2
-    assert model.held_out[0] - min(model.held_out.values()) < 0.005
+    for count in (0, 5, 20):
+        excess = loss_of_rest(others, model, count, 20) - loss_of_rest(others, of_all, count, 20)
+        assert abs(excess) < 0.005
 
 
 def test_the_best_of_eight_for_a_person_is_better_the_more_is_known_of_her(known):
