@@ -90,7 +90,7 @@ def test_several_models_and_a_reference_that_counts_from_one(
         (["--rule=nash"], "rule nash needs groups: give several models"),
         (["--input=nowhere.jsonl"], "nowhere.jsonl"),
         (["--overlong=drop"], "invalid choice: 'drop'"),
-        (["--reward_model_checkpoints"], "--reward_model_checkpoints names none"),
+        (["--reward_model_checkpoints"], "give --reward_model_checkpoints, at least one"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.scoring_flags import ScoringFlags
@@ -18,8 +18,12 @@ class Config(ScoringFlags):
     """File of rows (jsonl, jsonl.gz) with a prompt and a list of responses, as score reads it."""
     output: Path
     """File to write: the rows with rewards, ranking (indices, best first) and chosen_index."""
-    reward_model_checkpoints: tuple[str, ...]
+    reward_model_checkpoints: tuple[str, ...] = ()
     """Folders (or hub names) of checkpoints; several are groups of people, and need a --rule."""
+    people: Path | None = None
+    """People fitted to a checkpoint's states (people --save), in its place: by --risk or --rule."""
+    person: Path | None = None
+    """Comparisons of one of the --people: rank for her alone, as far as she is known."""
     risk: tuple[str, ...] = ()
     """Rank by this reward: mean (default), quantile:α, cvar:α, lcb:λ, entropic:θ, kl:β, ..."""
     rule: str | None = None
@@ -38,11 +42,11 @@ def run(config: Config) -> None:
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.llm.best_of import best_of_rows, preference_of
 
-    names = config.reward_model_checkpoints
+    head, names = _head(config)
     reference = None if config.reference is None else config.reference - 1
     preference = preference_of(next(iter(config.risk), None), config.rule, reference)
     records, _ = config.checkpoints(names)
-    preference.check([record.family for record in records])
+    preference.check([record.family for record in records] if head is None else [head[1]])
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
     check_columns(rows, source)
@@ -51,8 +55,14 @@ def run(config: Config) -> None:
         config.output.with_name(f"{config.output.name}.{number}.partial")
         for number in range(1, len(names) + 1)
     ]
+    models = config.models(records)
+    if head is not None:
+        from hidden_context.llm.linear_head import with_head
+
+        weight, family = head
+        models = (with_head(model, weight, family) for model in models)
     ranked = best_of_rows(
-        config.models(records),
+        models,
         rows,
         source,
         preference,
@@ -69,10 +79,27 @@ def run(config: Config) -> None:
     print(ranked)
 
 
+def _head(config: Config) -> tuple[tuple[Any, Any] | None, tuple[str, ...]]:
+    """That of people or of one of them, and the checkpoints that are read."""
+    if config.people is None:
+        return None, config.reward_model_checkpoints
+    from hidden_context.people.saved import load_people
+
+    people = load_people(config.people)
+    if config.person is None:
+        return people.head(), (people.checkpoint,)
+    person = people.posterior(str(config.person))
+    if len(person.people) != 1:
+        raise UserError(f"{config.person} is of {len(person.people)} people; give one's.")
+    return person.head(), (person.checkpoint,)
+
+
 def _check(config: Config) -> None:
     """Refuse settings that do not go together, before anything is read."""
-    if not config.reward_model_checkpoints:
-        raise UserError("--reward_model_checkpoints names none; give at least one.")
+    if bool(config.reward_model_checkpoints) == (config.people is not None):
+        raise UserError("give --reward_model_checkpoints, at least one, or --people; not both.")
+    if config.person is not None and config.people is None:
+        raise UserError("--person goes with --people, of whom she is one; give both.")
     if len(config.risk) > 1:
         raise UserError(f"--risk {' '.join(config.risk)}: responses are ranked by one; give one.")
     if config.risk and config.rule is not None:

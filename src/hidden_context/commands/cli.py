@@ -19,6 +19,7 @@ COMMANDS = {
     "summarize": "r², jailbreak rates and accuracies from saved scores",
     "audit": "is there hidden context in preference data? in minutes",
     "axes": "what divides those who judged, in words, with false findings bounded",
+    "people": "who differs, by how much, along what; and what is known of one person",
     "report": "one HTML page of saved results, and figures for papers",
     "relabel": "new labels for pairs, by a language model that judges",
     "aggregate": "where rules of social choice have different winners",

@@ -182,6 +182,11 @@ class SharedContext(Family[SharedContextUtility]):
         kinds = ("utility", "logit")
         return tuple(f"{kind}_{k}" for kind in kinds for k in range(self.num_contexts))
 
+    def encode(self, contexts: Array) -> Array:
+        """Raw outputs of utilities in equally likely contexts, shape `(*batch, num_contexts)`."""
+        xp = array_namespace(contexts)
+        return xp.concat([contexts, xp.zeros_like(contexts)], axis=-1)
+
     def _decode(self, raw: Array) -> SharedContextUtility:
         return SharedContextUtility(
             raw[..., : self.num_contexts], log_softmax(raw[..., self.num_contexts :])

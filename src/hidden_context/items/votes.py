@@ -119,15 +119,10 @@ def read_votes(votes: Any) -> ItemComparisons:
     Raises:
         UserError: The votes cannot be read, or two items have one name when written out.
     """
-    original: dict[str, Hashable] = {}
-    if not isinstance(votes, Comparisons):
-        rows = votes.to_dict("records") if hasattr(votes, "to_dict") else votes
-        if isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows):
-            votes = [_as_comparison(row, original) for row in rows]
-        votes = load_comparisons(votes)
+    comparisons, original = comparisons_of(votes)
     numbers: dict[str, int] = {}
     first, second, shares, weight, annotators = [], [], [], [], []
-    for pair in votes.pairs():
+    for pair in comparisons.pairs():
         for text, indices in ((pair.first, first), (pair.second, second)):
             indices.append(numbers.setdefault(_name(text), len(numbers)))
         shares.append(pair.comparison.outcome.shares)
@@ -140,6 +135,17 @@ def read_votes(votes: Any) -> ItemComparisons:
         tuple(original.get(name, name) for name in numbers),
         None if all(name is None for name in annotators) else tuple(annotators),
     )
+
+
+def comparisons_of(votes: Any) -> tuple[Comparisons, dict[str, Hashable]]:
+    """What `read_votes` reads, with its items as texts, and what each was before it was a text."""
+    original: dict[str, Hashable] = {}
+    if isinstance(votes, Comparisons):
+        return votes, original
+    rows = votes.to_dict("records") if hasattr(votes, "to_dict") else votes
+    if isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows):
+        votes = [_as_comparison(row, original) for row in rows]
+    return load_comparisons(votes), original
 
 
 def _as_comparison(row: Mapping[str, Any], original: dict[str, Hashable]) -> Mapping[str, Any]:

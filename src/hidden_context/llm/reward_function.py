@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,10 +18,25 @@ from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
 from hidden_context.llm.checkpoint import find_checkpoint
 from hidden_context.llm.given_texts import GivenText
+from hidden_context.llm.linear_head import with_head
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.measures.anchoring import AffineMap
 from hidden_context.risk import Risk, check_supported, parse_risk
+
+
+class HasHead(Protocol):
+    """People, or one of them, as a head on the states of a checkpoint."""
+
+    @property
+    def checkpoint(self) -> str:
+        """Whose states they are."""
+        ...
+
+    def head(self) -> tuple[np.ndarray, Family]:
+        """Weights, and the family that reads it; see `with_head`."""
+        ...
+
 
 AS_GIVEN = AffineMap(1.0, 0.0, 0.0)
 """The scale that the model has learned."""
@@ -49,6 +64,8 @@ class RewardFunction:
     device: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """See `ScoringOptions`."""
+    head: tuple[np.ndarray, Family] | None = None
+    """In place of the checkpoint's own: weights, and the family that reads it; see `with_head`."""
     _loaded: list[RewardModel] = field(default_factory=list, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -67,6 +84,8 @@ class RewardFunction:
         with self._lock:
             if not self._loaded:
                 model = RewardModel.from_pretrained(self.checkpoint, device=self.device)
+                if self.head is not None:
+                    model = with_head(model, *self.head)
                 self.check_family(model.family)
                 self._loaded.append(model)
             return self._loaded[0]
@@ -182,6 +201,7 @@ def reward_function(
     num_generations: int | None = None,
     name: str | None = None,
     device: torch.device | str | None = None,
+    person: HasHead | None = None,
     **options: Any,
 ) -> RewardFunction:
     """A reward model as a function that trainers such as TRL's GRPO and RLOO optimise against.
@@ -203,11 +223,14 @@ def reward_function(
             be divided, this number must be given.
         name: In logs; the checkpoint's folder and the risk if not given.
         device: CUDA, else MPS, else the CPU, if not given.
+        person: A `Person`, or `People`, fitted to the states of this checkpoint: rewards are for
+            this person alone, or by the risk over people (`cvar:0.1`: for the tenth who like a
+            response least). Each is a shared context, so that they are centred by prompt.
         options: See `ScoringOptions`.
 
     Raises:
-        UserError: There is no such checkpoint, its family lacks the risk or a spread to abstain by,
-            or a number is out of its range.
+        UserError: There is no such checkpoint, or the person is fitted to another; its family lacks
+            the risk or a spread to abstain by, or a number is out of its range.
     """
     ScoringOptions(**options)
     parsed = parse_risk(risk)
@@ -225,8 +248,16 @@ def reward_function(
         num_generations,
         None if device is None else str(device),
         options,
+        None if person is None else person.head(),
     )
-    if is_here or not is_hub_name(str(checkpoint)):
+    if person is not None and person.checkpoint != function.checkpoint:
+        raise UserError(
+            f"the person is fitted to states of {person.checkpoint}, not of {function.checkpoint}; "
+            "give that checkpoint."
+        )
+    if function.head is not None:
+        function.check_family(function.head[1])
+    elif is_here or not is_hub_name(str(checkpoint)):
         function.check_family(find_checkpoint(function.checkpoint).family)
     return function
 

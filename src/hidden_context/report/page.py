@@ -33,8 +33,8 @@ def write_page(
     """Write one self-contained HTML page, whole or not at all; equal for equal results.
 
     Args:
-        results: `Evaluation`s, `Scores`, an `AuditResult`, a `JudgeAudit`, `Axes`, or paths of
-            results; one, or a list.
+        results: `Evaluation`s, `Scores`, an `AuditResult`, a `JudgeAudit`, `Axes`,
+            `PeopleFindings`, or paths of results; one, or a list.
         path: The page.
         title: Its heading.
         num_examples: Comparisons of each kind and data set that are shown with their texts; 0 for

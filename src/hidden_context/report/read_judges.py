@@ -7,7 +7,7 @@ from hidden_context.judging import plots
 from hidden_context.judging.result import JudgeAudit, meaning_of
 from hidden_context.judging.result import read_judges as read_audit_of_judges
 from hidden_context.judging.sides import Lean
-from hidden_context.report.results import Panel, Result, Run, Table, made_by
+from hidden_context.report.results import Panel, Result, Run, Section, Table, made_by
 from hidden_context.report.tables import with_interval
 
 

@@ -15,10 +15,12 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
+from hidden_context.people.findings import PeopleFindings
 from hidden_context.records import CHECKPOINT_RECORD, read_json, read_record
 from hidden_context.report.axes_results import axes_to_result, read_axes_result
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_judges import judges_to_result, read_judges
+from hidden_context.report.read_people import people_to_result
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
 from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table, made_by
@@ -31,6 +33,7 @@ OF_VALUES: Mapping[type, Callable[..., Result]] = {
     AuditResult: audit_to_result,
     JudgeAudit: judges_to_result,
     Axes: axes_to_result,
+    PeopleFindings: lambda found, source: people_to_result(found),
 }
 """How a result in memory is shown; they take its source too."""
 KINDS = (Evaluation, Scores, *OF_VALUES, Result, str, Path)

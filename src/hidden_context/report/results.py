@@ -59,10 +59,10 @@ class Section:
     title: str
     explanation: str
     panels: tuple[Panel, ...] = ()
-    more: tuple[Panel, ...] = ()
-    """Folded."""
     tables: tuple[tuple[str, Table], ...] = ()
     """Captions and tables."""
+    more: tuple[Panel, ...] = ()
+    """Folded."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def sections_of(result: Result) -> list[Section]:
             R2,
             _about_explained_variance(evaluations),
             (*explained_variance_panels(evaluations)[:1], *training_panels(evaluations)),
-            tuple(explained_variance_panels(evaluations)[1:]),
+            more=tuple(explained_variance_panels(evaluations)[1:]),
         ),
         Section(
             RISK,

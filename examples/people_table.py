@@ -1,0 +1,44 @@
+"""What is chosen for people, and how well they are predicted from few of their comparisons."""
+
+from typing import Any
+
+import numpy as np
+
+from hidden_context.people.fit import Source, fit_people
+from hidden_context.people.held_out import held_out_table
+
+
+def report(
+    votes: Any,
+    vectors: str | None = None,
+    *,
+    by_prompt: bool = False,
+    num_directions: int | None = None,
+) -> None:
+    """Print a table for docs/people.md; see `fit_people` and `held_out_table`."""
+    source = Source.read(votes, vectors)
+    people = fit_people(source, num_directions=num_directions)
+    print(people)
+    print("loss by number of directions:", _rounded(people.held_out))
+    print("loss by number of clusters:", _rounded(people.held_out_clusters))
+    pairs = source.ballots.weight > 0
+    first, second = source.ballots.first[pairs][None], source.ballots.second[pairs][None]
+    mean, square_of_expected, square = people.posterior_of_nobody().verdicts(first, second)
+    between = (square_of_expected - mean**2).mean() / (square - mean**2).mean()
+    print(f"share of the variance of verdicts that lies between people: {between:.3f}")
+    print("| n | loss, nats a vote | accuracy | gain over the population |")
+    print("|---|---|---|---|")
+    structure = {
+        "num_directions": people.directions.shape[1],
+        "num_clusters": len(people.clusters),
+        "ridge": people.ridge,
+    }
+    rows = held_out_table(source, structure=structure, by_prompt=by_prompt)
+    for row in rows:
+        gain = f"{row.gain.value:.4f} ({row.gain.low:.4f} to {row.gain.high:.4f})"
+        print(f"| {row.number} | {row.loss} | {row.accuracy} | {gain} |")
+    print(f"{rows[0].num_votes} votes of {rows[0].num_people} people")
+
+
+def _rounded(losses: Any) -> dict[int, float]:
+    return {number: float(np.round(loss, 4)) for number, loss in losses.items()}

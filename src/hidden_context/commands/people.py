@@ -1,0 +1,154 @@
+"""Who differs, by how much, along what: people from their comparisons."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hidden_context.commands.command_line import command
+from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    from hidden_context.people.people import People
+
+
+@dataclass(frozen=True)
+class Config:
+    """Who differs, by how much, along what? People from comparisons with annotators."""
+
+    data: str = field(metadata={"positional": True})
+    """Hub name, folder or file of comparisons with annotators; or a folder that --save wrote."""
+    vectors: str | None = None
+    """words, or a checkpoint whose states are read; if not given, each response is an item."""
+    split: str = "train"
+    """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns to carry along unread, whatever they say."""
+    color: str | None = None
+    """Column by which the page colours people, and that clusters are compared with."""
+    person: Path | None = None
+    """Comparisons of one person, or some: answer for each of them instead."""
+    num_directions: int | None = None
+    """In how many directions people may differ; if not given, chosen on held-out people."""
+    num_folds: int = 5
+    """Folds of people for the table by n; 0 for none."""
+    seed: int = 0
+    """Of the start, folds and permutations."""
+    save: Path | None = None
+    """Folder that receives the people, for --person, best-of and rewards."""
+    out: Path = Path("people.html")
+    """Page to write."""
+    json: bool = False
+    """Print JSON, to full precision."""
+
+
+def run(config: Config) -> None:
+    """Load or fit, answer, write the page, print."""
+    from hidden_context.people.saved import is_saved, load_people
+
+    _check(config)
+    if config.json:  # what is printed is the result alone
+        logging.getLogger("hidden_context").setLevel(logging.WARNING)
+    if is_saved(config.data):
+        if config.person is None:
+            raise UserError(f"{config.data} is a folder of people; give --person, or comparisons.")
+        return _answer(load_people(config.data), config)
+    if config.person is not None:
+        _, people = _fitted(config)
+        return _answer(people, config)
+    return _find(config)
+
+
+def _check(config: Config) -> None:
+    if config.num_folds < 0 or config.num_folds == 1:
+        raise UserError(f"--num_folds is {config.num_folds}; give 0 for none, or 2 or more.")
+    if config.out.is_dir():
+        raise UserError(f"--out {config.out} is a folder; give the name of a page.")
+
+
+def _fitted(config: Config) -> Any:
+    """Comparisons by person, and the people fitted to them, saved where it was asked."""
+    from hidden_context.people.fit import Source, fit_people
+
+    source = Source.read(_comparisons(config), config.vectors)
+    people = fit_people(source, num_directions=config.num_directions, seed=config.seed)
+    if config.save is not None:
+        people.save(config.save)
+    return source, people
+
+
+def _comparisons(config: Config) -> Any:
+    """Rows of a table of items as preference data, and preference data as they are."""
+    from hidden_context.comparisons.sources import load_rows
+    from hidden_context.items.votes import comparisons_of
+
+    rows = [
+        {name: value for name, value in row.items() if name not in config.ignore_columns}
+        for row in load_rows(config.data, "both", config.split, None)
+    ]
+    return comparisons_of(rows)[0]
+
+
+def _find(config: Config) -> None:
+    from hidden_context.people.findings import find, values_of_people
+    from hidden_context.people.held_out import held_out_table
+    from hidden_context.people.sentences import render
+    from hidden_context.records import json_text
+    from hidden_context.report.page import write_page
+
+    values, notes = {}, []
+    if config.color is not None:  # before anything is fitted
+        values, several = values_of_people(_comparisons(config), config.color)
+        if several:
+            notes.append(
+                f"Of {several} people {config.color} says several things; the most frequent counts."
+            )
+    source, people = _fitted(config)
+    ballots = source.ballots
+    held_out = []
+    if config.num_folds and people.directions.shape[1]:
+        structure = {
+            "num_directions": people.directions.shape[1],
+            "num_clusters": len(people.clusters),
+            "ridge": people.ridge,
+        }
+        held_out = held_out_table(
+            source, structure=structure, num_folds=config.num_folds, seed=config.seed
+        )
+    found = find(
+        people,
+        ballots,
+        source=config.data,
+        held_out=held_out,
+        colors=tuple(values[str(name)] for name in ballots.people) if values else None,
+        column=config.color or "",
+        notes=notes,
+        seed=config.seed,
+    )
+    page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
+    if config.json:
+        print(json_text(found.to_dict(), indent=2))
+        return
+    print(render(found))
+    print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
+
+
+def _answer(people: "People", config: Config) -> None:
+    from hidden_context.comparisons.sources import load_rows
+    from hidden_context.people.sentences import person_to_dict, render_person
+    from hidden_context.records import json_text
+
+    ballots = people.read(list(load_rows(str(config.person), "both", "train", None)))
+    person = people.infer_all(ballots)
+    counts = (ballots.weight > 0).sum(1)
+    found = [person_to_dict(person, at, int(count)) for at, count in enumerate(counts)]
+    if config.json:
+        print(json_text(found, indent=2))
+    else:
+        print("\n\n".join(map(render_person, found)))
+
+
+main = command("people", Config, run)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

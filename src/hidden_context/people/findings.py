@@ -1,0 +1,236 @@
+"""Who differs, by how much, along what: `PeopleFindings`, from people and their comparisons."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.errors import UserError
+from hidden_context.people.ballots import Ballots
+from hidden_context.people.held_out import HeldOut
+from hidden_context.people.people import People, Person
+
+NUM_PERMUTATIONS = 999
+"""Of who belongs to which recorded group."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A direction in which people differ; the first divides them most."""
+
+    share: float
+    """Of the variance between people, over the pairs that were compared."""
+    loadings: np.ndarray
+    """Utility of each item more to a person one standard deviation up the axis, `(items,)`."""
+    position: np.ndarray
+    """Of each person, in standard deviations of people, shape `(V,)`."""
+    std: np.ndarray
+    """What is not known of it, shape `(V,)`."""
+
+    def ends(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the items that lie highest and lowest, the farthest first."""
+        order = np.argsort(self.loadings, kind="stable")
+        number = min(number, len(order) // 2)
+        return order[::-1][:number], order[:number]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far clusters of people are recorded groups; 0 by chance, 1 if they are the same."""
+
+    column: str
+    groups: Mapping[str, int]
+    """People of each."""
+    num_clusters: int
+    are_found: bool
+    """Whether held-out people speak for clusters; if not, as many as groups, by k-means."""
+    adjusted_rand: float
+    """Hubert and Arabie 1985."""
+    adjusted_mutual_information: float
+    """Vinh, Epps and Bailey 2010."""
+    p_value: float
+    """Share of permutations of the groups over people with as high an adjusted Rand index."""
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleFindings:
+    """What comparisons tell of those who made them."""
+
+    source: str
+    people: People
+    known: Person
+    """Everybody who made comparisons."""
+    counts: np.ndarray
+    """Comparisons of each, shape `(V,)`."""
+    axes: tuple[Axis, ...]
+    disagreement: float
+    """Share of the variance of verdicts, on the pairs compared, that lies between people."""
+    tie_habit: np.ndarray
+    """Share of even pairs that each person calls a tie, shape `(V,)`."""
+    held_out: tuple[HeldOut, ...] = ()
+    colors: tuple[str, ...] | None = None
+    """Value of a column for each person."""
+    column: str = ""
+    agreement: Agreement | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers, by names that JSON can hold."""
+        items = self.people.items
+        return {
+            "source": self.source,
+            "num_people": len(self.counts),
+            "num_comparisons": int(self.counts.sum()),
+            "num_items": len(items),
+            "num_directions": self.people.directions.shape[1],
+            "clusters": self.people.clusters.shares.tolist(),
+            "loss_by_directions": dict(self.people.held_out),
+            "loss_by_clusters": dict(self.people.held_out_clusters),
+            "disagreement": self.disagreement,
+            "axes": [
+                {
+                    "share": axis.share,
+                    "highest": _named(items, axis.loadings, axis.ends(3)[0]),
+                    "lowest": _named(items, axis.loadings, axis.ends(3)[1]),
+                }
+                for axis in self.axes
+            ],
+            "people": [
+                {
+                    "person": str(name),
+                    "comparisons": int(self.counts[at]),
+                    "tie_habit": float(self.tie_habit[at]),
+                    "position": [float(axis.position[at]) for axis in self.axes],
+                    "std": [float(axis.std[at]) for axis in self.axes],
+                    "cluster_probs": self.known.cluster_probs[at].tolist(),
+                    **({} if self.colors is None else {self.column: self.colors[at]}),
+                }
+                for at, name in enumerate(self.known.people)
+            ],
+            "held_out": [asdict(row) for row in self.held_out],
+            "agreement": None if self.agreement is None else asdict(self.agreement),
+            "notes": list(self.notes),
+        }
+
+
+def _named(items: Sequence[Hashable], loadings: np.ndarray, at: np.ndarray) -> list[dict[str, Any]]:
+    return [{"item": str(items[k]), "loading": float(loadings[k])} for k in at]
+
+
+def find(
+    people: People,
+    ballots: Ballots,
+    *,
+    source: str,
+    held_out: Sequence[HeldOut] = (),
+    colors: tuple[str, ...] | None = None,
+    column: str = "",
+    notes: Sequence[str] = (),
+    seed: int = 0,
+) -> PeopleFindings:
+    """Put together what comparisons tell of those who made them.
+
+    Args:
+        people: Fitted to the ballots.
+        ballots: What everybody said.
+        source: Where they are from.
+        held_out: See `held_out_table`.
+        colors: Value of a column for each person; see `values_of_people`.
+        column: What it is called.
+        notes: What was left out or reinterpreted.
+        seed: Of permutations and of k-means.
+    """
+    known = people.infer_all(ballots)
+    pairs = ballots.weight > 0
+    first, second = ballots.first[pairs], ballots.second[pairs]
+    mean, square_of_expected, square = people.posterior_of_nobody().verdicts(
+        first[None], second[None]
+    )
+    between, total = (square_of_expected - mean**2).sum(), (square - mean**2).sum()
+    agreement = None
+    if colors is not None and len(set(colors)) > 1 and people.directions.shape[1]:
+        agreement = _agreement(known, colors, column, seed)
+    return PeopleFindings(
+        source,
+        people,
+        known,
+        pairs.sum(1),
+        _axes(people, known, first, second),
+        float(between / total) if total > 0 else 0.0,
+        known.threshold_probs @ np.tanh(people.thresholds / 2),
+        tuple(held_out),
+        colors,
+        column,
+        agreement,
+        tuple(notes),
+    )
+
+
+def _axes(people: People, known: Person, first: np.ndarray, second: np.ndarray) -> tuple[Axis, ...]:
+    """Principal axes of the differences of utility between people, over the pairs compared."""
+    slopes = people.directions[first] - people.directions[second]
+    variances, turn = np.linalg.eigh(slopes.T @ slopes / max(len(slopes), 1))
+    mean, covariance = known.coordinates
+    axes = []
+    for at in np.argsort(-variances):
+        loadings = people.directions @ turn[:, at]
+        sign = np.sign(loadings[np.abs(loadings).argmax()]) or 1.0
+        spread = np.einsum("r,vrs,s->v", turn[:, at], covariance, turn[:, at])
+        axes.append(
+            Axis(
+                float(variances[at] / max(variances.sum(), 1e-300)),
+                sign * loadings,
+                sign * (mean @ turn[:, at]),
+                np.sqrt(np.maximum(spread, 0)),
+            )
+        )
+    return tuple(axes)
+
+
+def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> Agreement:
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+    groups, are_found = Counter(colors), len(known.model.clusters) > 1
+    if are_found:
+        labels = known.cluster_probs.argmax(1)
+    else:
+        mean, _ = known.coordinates
+        labels = KMeans(min(len(groups), len(mean)), n_init=10, random_state=seed).fit(mean).labels_
+    rng, recorded = np.random.default_rng(seed), np.array(colors)
+    found = adjusted_rand_score(recorded, labels)
+    by_chance = [
+        adjusted_rand_score(rng.permutation(recorded), labels) for _ in range(NUM_PERMUTATIONS)
+    ]
+    return Agreement(
+        column,
+        dict(groups),
+        len(set(labels.tolist())),
+        are_found,
+        float(found),
+        float(adjusted_mutual_info_score(recorded, labels)),
+        (1 + sum(one >= found for one in by_chance)) / (1 + NUM_PERMUTATIONS),
+    )
+
+
+def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], int]:
+    """What a column says most often of each annotator, and for how many it says several things.
+
+    Raises:
+        UserError: A row has no such column.
+    """
+    said: dict[str, Counter[str]] = {}
+    for number, comparison in enumerate(comparisons, start=1):
+        if column not in comparison.row:
+            raise UserError(
+                f"{comparisons.source}, row {number}: no column {column!r}; there are "
+                f"{', '.join(map(str, comparison.row))}."
+            )
+        value = comparison.row[column]
+        of_person = said.setdefault(str(comparison.annotator), Counter())
+        of_person["not said" if value in (None, "") else str(value)] += 1
+    several = sum(len(of) > 1 for of in said.values())
+    return {name: of.most_common(1)[0][0] for name, of in said.items()}, several

@@ -1,0 +1,174 @@
+"""How well a person is predicted from n of her comparisons, by people, and prompts, held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hidden_context.errors import UserError
+from hidden_context.measures.bootstrap import bootstrap_ratio
+from hidden_context.measures.estimate import Estimate
+from hidden_context.people.ballots import Ballots
+from hidden_context.people.fit import ROUGH, Source, fit
+from hidden_context.people.people import People
+
+NUMBERS = (0, 1, 3, 5, 10, 20)
+"""Of comparisons of a person that are given."""
+MOST_ASKED = 50
+"""Comparisons of a person, drawn at random, that are predicted."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of people of whom a number of comparisons are known; intervals over people."""
+
+    number: int
+    loss: Estimate
+    """Nats per vote, ties being outcomes."""
+    accuracy: Estimate
+    """Share of the votes for one side that the more probable side gets; an even one is half."""
+    gain: Estimate
+    """Nats per vote less than the model in which nobody differs but in habits of ties."""
+    num_people: int
+    num_votes: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Predicted:
+    """Sums over the votes of each person, shape `(V, numbers + 1)`; the last is the population."""
+
+    losses: np.ndarray
+    hits: np.ndarray
+    votes: np.ndarray
+    """Shape `(V,)`."""
+    sided: np.ndarray
+    """Votes for one side, shape `(V,)`."""
+
+
+def held_out_table(
+    source: Source,
+    *,
+    structure: dict[str, Any],
+    by_prompt: bool = False,
+    numbers: Sequence[int] = NUMBERS,
+    num_folds: int = 5,
+    seed: int = 0,
+) -> list[HeldOut]:
+    """Predict comparisons of held-out people, given n others of theirs; the same for every n.
+
+    Args:
+        source: See `Source.read`.
+        structure: What `fit` takes: num_directions, num_clusters and ridge.
+        by_prompt: Whether prompts are held out as well: what is predicted is of prompts of which
+            nobody's comparisons, and none of the person's own, were seen. Each fold of people goes
+            with one of prompts.
+        numbers: n. Those are left out that more than half of the people have not made.
+        num_folds: Of people, and of prompts.
+        seed: Of folds and orders.
+
+    Raises:
+        UserError: There are too few people, or no prompts.
+    """
+    ballots, rng = source.ballots, np.random.default_rng(seed)
+    if len(ballots) < 2 * num_folds:
+        raise UserError(f"{len(ballots)} people are too few for {num_folds} folds of people.")
+    person_fold = rng.permutation(np.arange(len(ballots)) % num_folds)
+    counts = (ballots.weight > 0).sum(1)
+    numbers = [number for number in numbers if np.mean(counts > number) >= 0.5]
+    prompt_fold = np.zeros(ballots.first.shape, int) - 1
+    if by_prompt:
+        if ballots.prompts is None or ballots.prompts.max() < num_folds:
+            raise UserError(f"there are fewer than {num_folds + 1} prompts to hold out.")
+        of_prompt = rng.permutation(np.arange(ballots.prompts.max() + 1) % num_folds)
+        prompt_fold = of_prompt[ballots.prompts]
+    order = rng.random(ballots.first.shape)
+    parts: list[_Predicted] = []
+    for number in range(num_folds):
+        is_held, out = person_fold == number, prompt_fold == number
+        rest = ballots.kept(~out & ~is_held[:, None])
+        rest = rest.selected((rest.weight > 0).sum(1) > 0)
+        held = replace(ballots, weight=ballots.weight * is_held[:, None])
+        given, asked = _given_and_asked(held, order, numbers, out if by_prompt else None)
+        used = asked.sum(1) > 0
+        fold = replace(source, ballots=rest)
+        models = [
+            fit(fold, **settings, seed=seed, tolerance=ROUGH)
+            for settings in (structure, {**structure, "num_directions": 0, "num_clusters": 1})
+        ]
+        if used.any():
+            parts.append(_predict(models, ballots, given[:, used], asked[used], used))
+    if not parts:
+        raise UserError(
+            "nobody has made comparisons enough to predict some from others; give fewer numbers, "
+            "or no folds."
+        )
+    names = vars(parts[0])
+    return _table(
+        numbers,
+        _Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)),
+    )
+
+
+def _given_and_asked(
+    held: Ballots, order: np.ndarray, numbers: Sequence[int], out: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which comparisons are given, by n, shape `(numbers, V, N)`, and which are asked."""
+    there = held.weight > 0
+    may_be_given = there if out is None else there & ~out
+    rank = np.where(may_be_given, order, np.inf).argsort(1).argsort(1)
+    given = np.stack([may_be_given & (rank < number) for number in numbers])
+    enough = given[-1].sum(1) == max(numbers)
+    may_be_asked = there & ~given[-1] if out is None else there & out
+    rank = np.where(may_be_asked, order, np.inf).argsort(1).argsort(1)
+    return given, may_be_asked & (rank < MOST_ASKED) & enough[:, None]
+
+
+def _predict(
+    models: Sequence[People],
+    ballots: Ballots,
+    given: np.ndarray,
+    asked: np.ndarray,
+    used: np.ndarray,
+) -> _Predicted:
+    """What the first model says after each n, and the last one of nobody in particular."""
+    people = _rows(ballots, used)
+    questions = people.kept(asked)
+    votes = questions.shares * questions.weight[..., None]
+    cases = [(models[0], one) for one in given] + [(models[1], given[0] & False)]
+    losses, hits = [], []
+    for model, known in cases:
+        person = model.infer_all(people.kept(known))
+        probs = person.outcome_probs(questions.first, questions.second)
+        losses.append(-(votes * np.log(np.moveaxis(probs, 0, -1))).sum((1, 2)))
+        ahead = np.sign(probs[2] - probs[0])
+        hits.append((votes[..., 2] * (1 + ahead) + votes[..., 0] * (1 - ahead)).sum(1) / 2)
+    sided = votes[..., 0].sum(1) + votes[..., 2].sum(1)
+    return _Predicted(np.stack(losses, 1), np.stack(hits, 1), votes.sum((1, 2)), sided)
+
+
+def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
+    """Some people, with their comparisons where they were."""
+    return replace(
+        ballots,
+        **{
+            name: getattr(ballots, name)[people] for name in ("first", "second", "shares", "weight")
+        },
+        prompts=None if ballots.prompts is None else ballots.prompts[people],
+        people=tuple(np.array(ballots.people, object)[people]),
+    )
+
+
+def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
+    who = np.arange(len(found.votes))
+    return [
+        HeldOut(
+            number,
+            bootstrap_ratio(found.losses[:, at], found.votes, who),
+            bootstrap_ratio(found.hits[:, at], found.sided, who),
+            bootstrap_ratio(found.losses[:, -1] - found.losses[:, at], found.votes, who),
+            len(who),
+            int(found.votes.sum()),
+        )
+        for at, number in enumerate(numbers)
+    ]

@@ -1,0 +1,185 @@
+"""What was found of people, and of one person, in sentences and tables of text."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+from tabulate import tabulate
+
+from hidden_context.people.findings import PeopleFindings
+from hidden_context.people.people import Person
+
+Z = float(norm.ppf(0.975))
+"""Half the width of a 95 % interval, in standard deviations."""
+LONGEST = 60
+"""Characters of an item in a table."""
+
+
+def shown(item: object) -> str:
+    """An item on one line."""
+    text = " ".join(str(item).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def answers(found: PeopleFindings) -> list[tuple[str, str]]:
+    """Questions and answers: who differs, by how much, along what."""
+    people, texts = found.people, found.people.texts
+    what = "items" if texts is None else f"texts, by {texts.reader.name}"
+    size = people.directions.shape[1]
+    read = (
+        f"{len(found.counts)} people made {found.counts.sum()} comparisons (median "
+        f"{int(np.median(found.counts))} each) of {len(people.items)} {what}."
+    )
+    lines = [("What was read?", read), ("Do people differ?", _differ(found))]
+    if size:
+        lines += [("By how much?", _how_much(found)), ("Along what?", _along(found))]
+        lines.append(("Who?", _who(found)))
+    if len(people.thresholds) > 1:
+        low, middle, high = np.quantile(found.tie_habit, [0.1, 0.5, 0.9])
+        lines.append(
+            (
+                "Who says “equally good”?",
+                f"Of two responses that are even to her, the median person calls {middle:.2f} of "
+                f"them a tie; a tenth of people at most {low:.2f}, a tenth {high:.2f} or more.",
+            )
+        )
+    if found.agreement is not None:
+        lines.append((f"Are they the groups of {found.column}?", _groups(found)))
+    return lines
+
+
+def _differ(found: PeopleFindings) -> str:
+    size, clusters = found.people.directions.shape[1], len(found.people.clusters)
+    if not size:
+        return (
+            "As far as held-out people tell, no: a model in which all have the same utilities "
+            "predicts them as well."
+        )
+    text = f"Yes, in {size} direction{'s' * (size > 1)}"
+    if clusters > 1:
+        shares = ", ".join(f"{share:.2f}" for share in sorted(found.people.clusters.shares)[::-1])
+        text += f", and in {clusters} clusters (shares {shares})"
+    if not found.held_out:
+        return f"{text}, as it was asked to."
+    last = found.held_out[-1]
+    tells = {"above": "", "below": " They predict worse.", "cannot tell": " It holds 0."}
+    return (
+        f"{text}. Knowing {last.number} comparisons of a person predicts her others better than "
+        f"the population does by {last.gain.value:.4f} nats a vote (95 % interval "
+        f"{last.gain.low:.4f} to {last.gain.high:.4f}).{tells[last.gain.against(0)]}"
+    )
+
+
+def _how_much(found: PeopleFindings) -> str:
+    share = found.disagreement
+    return (
+        f"Of the variance of a verdict on the pairs that were compared, {share:.2f} is "
+        f"disagreement between people, and {1 - share:.2f} noise within a person."
+    )
+
+
+def _along(found: PeopleFindings) -> str:
+    parts = []
+    for number, axis in enumerate(found.axes[:2], start=1):
+        high, low = ([shown(found.people.items[k]) for k in end] for end in axis.ends(2))
+        parts.append(
+            f"Axis {number} ({axis.share:.2f} of the variance between people): {'; '.join(high)} "
+            f"against {'; '.join(low)}."
+        )
+    return " ".join(parts)
+
+
+def _who(found: PeopleFindings) -> str:
+    axis = found.axes[0]
+    known = np.abs(axis.position) > Z * axis.std
+    order = np.argsort(-np.abs(axis.position))[:3]
+    names = ", ".join(
+        f"{found.known.people[k]} ({axis.position[k]:+.1f} ± {Z * axis.std[k]:.1f})" for k in order
+    )
+    return (
+        f"Of {known.sum()} people the 95 % interval on axis 1 does not hold the middle. Farthest "
+        f"from it, in standard deviations of people: {names}."
+    )
+
+
+def _groups(found: PeopleFindings) -> str:
+    agreement = found.agreement
+    assert agreement is not None
+    how = "The clusters" if agreement.are_found else "No clusters were fitted; those of k-means"
+    return (
+        f"{how} agree with the {len(agreement.groups)} groups by an adjusted Rand index of "
+        f"{agreement.adjusted_rand:.3f} (0 is chance, 1 the same groups; as high in a share of "
+        f"{agreement.p_value:.3f} of permutations) and an adjusted mutual information of "
+        f"{agreement.adjusted_mutual_information:.3f}."
+    )
+
+
+def held_out_rows(found: PeopleFindings) -> list[tuple[str, str, str, str]]:
+    """n, loss, accuracy and gain, with intervals."""
+    return [
+        (
+            str(row.number),
+            str(row.loss),
+            str(row.accuracy),
+            f"{row.gain.value:.4f} ({row.gain.low:.4f} to {row.gain.high:.4f})",
+        )
+        for row in found.held_out
+    ]
+
+
+HELD_OUT = ("n known", "loss, nats a vote", "accuracy", "better than the population by")
+
+
+def render(found: PeopleFindings) -> str:
+    """For a terminal."""
+    parts = [f"{question} {answer}" for question, answer in answers(found)]
+    if found.held_out:
+        parts.append(tabulate(held_out_rows(found), HELD_OUT, disable_numparse=True))
+    return "\n\n".join([*parts, *found.notes])
+
+
+def person_to_dict(person: Person, number: int, counts: int) -> dict[str, Any]:
+    """What is known of one of some people: her utilities, P(a ≻ b), and what is not known."""
+    one = person.selected(np.array([number]))
+    utility = one.utility[0]
+    low, high = utility.quantile(0.025), utility.quantile(0.975)
+    before = person.model.posterior_of_nobody()
+    _, known = one.coordinates
+    _, unknown = before.coordinates
+    slopes = person.model.directions - person.model.directions.mean(0)
+    left = np.einsum("ir,rs,is->", slopes, known[0], slopes)
+    whole = np.einsum("ir,rs,is->", slopes, unknown[0], slopes)
+    return {
+        "person": str(one.people[0]),
+        "comparisons": counts,
+        "share_not_known": float(left / whole) if whole > 0 else 0.0,
+        "tie_habit": float((one.threshold_probs @ np.tanh(person.model.thresholds / 2))[0]),
+        "cluster_probs": one.cluster_probs[0].tolist(),
+        "items": [str(item) for item in person.model.items],
+        "utility": {
+            "mean": np.asarray(utility.mean).tolist(),
+            "low": np.asarray(low).tolist(),
+            "high": np.asarray(high).tolist(),
+        },
+        "prob_matrix": one.prob_matrix()[0].tolist(),
+        "disagreement": one.disagreement()[0].tolist(),
+    }
+
+
+def render_person(answer: dict[str, Any]) -> str:
+    """For a terminal: her items, best first, and how sure each stands above the next."""
+    mean, low, high = (np.array(answer["utility"][name]) for name in ("mean", "low", "high"))
+    order, prob = np.argsort(-mean), np.array(answer["prob_matrix"])
+    rows = []
+    for place, item in enumerate(order):
+        following = order[place + 1] if place + 1 < len(order) else None
+        above = "" if following is None else f"{prob[item, following]:.2f}"
+        name = shown(answer["items"][item])
+        rows.append((name, f"{mean[item]:.2f} ({low[item]:.2f} to {high[item]:.2f})", above))
+    head = (
+        f"{answer['person']}: {answer['comparisons']} comparisons. Of what people differ by, "
+        f"{answer['share_not_known']:.2f} is not known of her. She calls {answer['tie_habit']:.2f} "
+        "of even pairs a tie."
+    )
+    headers = ("item", "utility (95 %)", "P(above the next)")
+    return f"{head}\n\n{tabulate(rows, headers, disable_numparse=True)}"
