@@ -104,9 +104,10 @@ def test_ties_and_a_lapse_are_found_by_second_order_steps_as_by_any_other():
 
     peer = minimize(loss, np.full(WIDTH + 2, -0.5), tol=1e-9)
     np.testing.assert_allclose(heads.weight[:, 1, 0], peer.x[:WIDTH], atol=5e-3)
-    (edge,) = heads.outcome_model.thresholds
+    (edge,) = map(torch.as_tensor, heads.outcome_model.thresholds)
+    lapse = torch.as_tensor(heads.outcome_model.lapse)
     assert edge[1] == pytest.approx(np.exp(peer.x[-2]), abs=5e-3)
-    assert heads.outcome_model.lapse[1] == pytest.approx(expit(peer.x[-1]), abs=5e-3)
+    assert lapse[1] == pytest.approx(expit(peer.x[-1]), abs=5e-3)
 
 
 def test_heads_start_at_the_scale_that_their_family_says():

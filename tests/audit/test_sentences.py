@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from scipy.stats import norm
 
@@ -68,7 +69,7 @@ def test_one_verdict_is_of_the_gain_and_its_test(against, p_value, verdict):
 
 def test_what_could_have_been_found_is_said():
     """A normal statistic is above the 95 % point of the null with 80 % if it is so much higher."""
-    draws = norm.rvs(size=200_000, random_state=0)
+    draws = np.random.default_rng(0).normal(size=200_000)
     power = (draws + detectable_gain(draws) > norm.ppf(0.95)).mean()
     assert power == pytest.approx(0.8, abs=0.01)
     assert "would be found four times in five" in text()

@@ -66,6 +66,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data.jsonl"
 
 
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the time of a small audit is its page, which the fixture `whole` has."""
+    monkeypatch.setattr("hidden_context.report.page.write_page", lambda _, page, **__: page)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[Path, str]:
     """A run with draws, and what it said."""

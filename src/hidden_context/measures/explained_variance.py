@@ -4,7 +4,7 @@ Which changes leave each as it is, and which the likelihood, is in docs/measures
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def explained_variance_estimate(
     mean, labels = by_prompt_weights(family, trainings, scale=scale, most_ranked=most_ranked)
     found = bootstrap_weighted(mean, len(labels), resampling=resampling)
     if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
-        return found if found.low is None else replace(found, how=f"{found.how}, fits held fixed")
+        return found
     return Estimate(found.value, how="none: with the fits held fixed nothing varies")
 
 
