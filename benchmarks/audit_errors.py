@@ -14,11 +14,11 @@ import sys
 import numpy as np
 import torch
 
-from hidden_context.audits.audit import lapse_of
 from hidden_context.audits.family_fit import FamilyFit, fit_family
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import LabelledVectors, gains, shuffled
 from hidden_context.audits.heads import Pairs
+from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import null_figures
 from hidden_context.audits.refits import with_refitted_intervals
 from hidden_context.distributions import make_family
@@ -61,8 +61,7 @@ def of_null(pairs: Pairs, family: str, seed: int) -> dict[str, float]:
         name: fit_family(make_family(name), pairs, partitions, ties="threshold")
         for name in ("base", family)
     }
-    lapse = fit_family(make_family("base"), pairs, partitions, ties="threshold", lapse=True)
-    said = lapse_of(fits, lapse)
+    said = lapse_of(fits, fit_again(fits["base"], ties="threshold", lapse=True))
     scores = fits[family].scores
     gain = evaluate(
         scores, baseline=fits["base"].scores, risks=(), measures=("likelihood",)

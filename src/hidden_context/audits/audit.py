@@ -14,6 +14,7 @@ from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
+from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import FEWEST_DRAWS, are_votes, null_figures
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.refits import with_refitted_intervals
@@ -22,7 +23,6 @@ from hidden_context.audits.result import (
     AuditResult,
     BetweenGroups,
     Chosen,
-    Lapse,
     RepresentationRecord,
 )
 from hidden_context.audits.shared_states import read_shared
@@ -32,7 +32,6 @@ from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Ties
-from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import MEASURES, evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.matched_size import match_sizes
@@ -175,22 +174,9 @@ def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
     }
 
 
-def _fit_again(base: FamilyFit, plan: Plan, *, ties: Ties, lapse: bool = False) -> FamilyFit:
-    """The scalar family with another model of what is answered."""
-    fitted = base.fitted
-    return fit_family(
-        fitted.family,
-        fitted.pairs,
-        fitted.partitions,
-        ties=ties,
-        lapse=lapse,
-        progress=plan.progress,
-    )
-
-
 def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
     fits = fit_families(prepared.pairs, plan)
-    with_lapse = _fit_again(fits["base"], plan, ties=plan.ties, lapse=True)
+    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, progress=plan.progress)
     evaluations = _evaluations(fits, prepared, plan)
     if matched_rows is not None:
         evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
@@ -211,21 +197,6 @@ def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | Non
     )
 
 
-def lapse_of(fits: Mapping[str, FamilyFit], with_lapse: FamilyFit) -> Lapse:
-    """How many answers the scalar family takes for random ones, and who predicts better."""
-
-    def gain(fit: FamilyFit, over: FamilyFit) -> Estimate:
-        compared = evaluate(fit.scores, baseline=over.scores, risks=(), measures=("likelihood",))
-        assert compared.against_base is not None
-        return compared.against_base
-
-    return Lapse(
-        share=float(np.median(np.asarray(with_lapse.fitted.heads.outcome_model.lapse))),
-        gain=gain(with_lapse, fits["base"]),
-        against={name: gain(fit, with_lapse) for name, fit in fits.items() if name != "base"},
-    )
-
-
 def _evaluations(
     fits: Mapping[str, FamilyFit], prepared: PreparedSet, plan: Plan
 ) -> list[Evaluation]:
@@ -234,7 +205,7 @@ def _evaluations(
     if plan.num_null_draws and are_votes(table.outcomes, table.num_votes):
         drawn_from = fits["base"]
         if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
-            drawn_from = _fit_again(drawn_from, plan, ties="threshold")
+            drawn_from = fit_again(drawn_from, ties="threshold", progress=plan.progress)
         null = null_figures(
             fits,
             drawn_from,
