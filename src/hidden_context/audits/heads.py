@@ -148,7 +148,11 @@ def fit(
     checkpoints: Sequence[int],
     progress: Callable[[int], object] = lambda steps: None,
 ) -> list[Heads]:
-    """Fit heads by Adam; as they are after each of the rising numbers of steps in `checkpoints`.
+    """Fit heads by Adam, at each of the rising numbers of steps in `checkpoints`.
+
+    There weights and biases are the mean over the second half of the steps since the last of them
+    (Polyak and Juditsky 1992): what single batches move them by costs .001 nats a vote, for which
+    families that are fitted to their optimum would seem better.
 
     Each head minimises the mean negative log-likelihood of its comparisons plus ridge/(2k) times
     the sum of squares of its weights and biases, for k comparisons: a normal prior of variance
@@ -173,17 +177,25 @@ def fit(
     shrink = torch.from_numpy(to_fit.ridge).float() / torch.from_numpy(to_fit.num_fitted_to)
     batches = _batches(len(pairs), seed=to_fit.partitions.seeds[0])
     path: list[Heads] = []
-    for num_steps in np.diff(checkpoints, prepend=0):
-        for batch in islice(batches, int(num_steps)):
+    for num_steps in map(int, np.diff(checkpoints, prepend=0)):
+        averaged = range(num_steps // 2, num_steps)
+        mean_weight, mean_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        for step, batch in enumerate(islice(batches, num_steps)):
             heads = Heads(family, likelihood()[1], weight, bias)
             squares = (weight**2).sum((0, 2)) + (bias**2).sum(1)
             loss = (_mean_nll(heads, pairs, batch, to_fit) + shrink * squares / 2).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            with torch.no_grad():
+                if step in averaged:
+                    mean_weight += weight / len(averaged)
+                    mean_bias += bias / len(averaged)
             progress(1)
         with torch.no_grad():
-            path.append(Heads(family, likelihood()[1], weight.clone(), bias.clone()))
+            if not num_steps:
+                mean_weight, mean_bias = weight.clone(), bias.clone()
+            path.append(Heads(family, likelihood()[1], mean_weight.detach(), mean_bias.detach()))
     return path
 
 
