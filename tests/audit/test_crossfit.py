@@ -11,11 +11,12 @@ from hidden_context.audits.crossfit import (
     checkpoints_for,
     cross_fit,
     fit_whole,
-    refit_to_labels,
+    refit,
 )
 from hidden_context.audits.folds import Partitions, make_partitions
-from hidden_context.audits.heads import BATCH_SIZE, HeadsToFit, Pairs, fit
+from hidden_context.audits.heads import BATCH_SIZE, HeadsToFit, Pairs
 from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.scalar_heads import fit_scalar
 from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
@@ -50,7 +51,7 @@ def test_too_few_prompts_are_refused_with_the_number_that_is_needed():
 
 
 def test_the_labels_of_a_fold_change_nothing_that_is_said_of_it():
-    pairs = simulated_pairs(300, spread=True)
+    pairs = simulated_pairs(100, spread=True)
     partitions = partitions_of(pairs, num_seeds=1)
     own = partitions.fold[:, 0] == 1
     flipped = pairs.outcomes.shares.copy()
@@ -84,17 +85,35 @@ def test_out_of_fold_predictions_are_by_the_head_of_each_comparisons_fold():
 
 
 def test_real_labels_redrawn_give_the_real_heads():
-    pairs = simulated_pairs(200, spread=False)
+    pairs = simulated_pairs(120, spread=False)
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("mean_and_variance"), pairs, partitions, outcome_model=PLAIN)
-    labels = pairs.outcomes.shares[None, :, 2]
-    heads = refit_to_labels(fitted, labels)
-    (redrawn,) = out_of_fold(fitted, heads, labels=labels)
+    shares = pairs.outcomes.shares[None]
+    (redrawn,) = out_of_fold(refit(fitted, shares=shares), shares=shares)
     real = out_of_fold(fitted)[0]
     # an equal shift of both texts is rounding, which no likelihood sees
     of_redrawn, of_real = (scores.by_row[:, 0] - scores.by_row[:, 1] for scores in (redrawn, real))
     np.testing.assert_allclose(of_redrawn, of_real, atol=1e-3)
     np.testing.assert_allclose(redrawn.log_likelihood, real.log_likelihood, atol=1e-4)
+
+
+def test_a_comparison_drawn_twice_counts_as_two():
+    pairs = simulated_pairs(120, spread=False)
+    partitions = partitions_of(pairs, num_seeds=1)
+    fitted = cross_fit(make_family("base"), pairs, partitions, outcome_model=PLAIN)
+    multiples = np.random.default_rng(0).integers(0, 3, (1, 120)).astype(float)
+    found = refit(fitted, multiples=multiples)
+    rows = np.repeat(np.arange(120), multiples[0].astype(int))
+    listed = replace(
+        fitted,
+        pairs=pairs.selected(rows),
+        partitions=replace(partitions, fold=partitions.fold[rows]),
+    )
+    # but for the ridge, which is that of as many comparisons as there are, not as were drawn
+    listed = replace(listed, ridge=listed.ridge * len(rows) / 120)
+    alone = refit(listed, multiples=np.ones((1, len(rows))))
+    scale = float(found.heads.weight.abs().max())
+    np.testing.assert_allclose(alone.heads.weight, found.heads.weight, atol=0.05 * scale)
 
 
 def with_labels(pairs: Pairs, won: np.ndarray) -> Pairs:
@@ -143,7 +162,7 @@ def test_a_head_for_other_texts_is_fitted_to_everything():
     partitions = partitions_of(pairs)
     fitted = cross_fit(make_family("base"), pairs, partitions, outcome_model=PLAIN)
     heads = fit_whole(fitted)
-    (alone,) = fit(
+    alone = fit_scalar(
         make_family("base"),
         pairs,
         HeadsToFit(
@@ -153,7 +172,6 @@ def test_a_head_for_other_texts_is_fitted_to_everything():
             ridge=np.full(2, np.median(fitted.ridge)),
         ),
         outcome_model=PLAIN,
-        checkpoints=[int(np.median(fitted.steps))],
     )
     torch.testing.assert_close(heads.weight, alone.weight)
     flipped = pairs.outcomes.shares.copy()

@@ -1,16 +1,24 @@
 """Labels of who judged: which count, how they are shuffled, and what heads read of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from simulated_pairs import WIDTH, simulated_pairs
 
+from hidden_context.audits.family_fit import fit_family
+from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import (
     FEWEST_PROMPTS,
     MOST_LABELS,
+    NUM_SHUFFLINGS,
     LabelledVectors,
     frequent_labels,
+    gains,
     shuffled,
 )
 from hidden_context.audits.heads import Pairs
+from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
 
 RNG = np.random.default_rng(0)
@@ -32,19 +40,82 @@ def test_a_label_of_one_prompt_with_many_comparisons_is_rare():
     assert frequent_labels(np.full(5, -1), np.arange(5))[1] == 0
 
 
-def test_shuffling_keeps_how_often_each_label_occurs():
+def test_shuffling_keeps_how_often_each_label_occurs_and_leaves_out_what_is_not_known():
     label, prompt = RNG.integers(-1, 3, 300), np.arange(300) // 2
-    found = shuffled(label, prompt, np.random.default_rng(1))
-    assert (found != label).any()
-    np.testing.assert_array_equal(np.sort(found), np.sort(label))
+    over, found = shuffled(label, prompt, seed=1)
+    assert over == "comparisons"
+    assert len(found) == NUM_SHUFFLINGS
+    for of in found:
+        np.testing.assert_array_equal(np.sort(of), np.sort(label))
+        np.testing.assert_array_equal(of == -1, label == -1)
 
 
 def test_prompts_of_one_label_each_are_shuffled_whole():
     prompt = np.repeat(np.arange(50), 4)
-    label = prompt % 3
-    found = shuffled(label, prompt, np.random.default_rng(1))
-    assert (found != label).any()
-    assert (found == found[::4].repeat(4)).all()
+    over, found = shuffled(prompt % 3, prompt, seed=1)
+    assert over == "prompts"
+    assert all((of == of[::4].repeat(4)).all() for of in found)
+
+
+def test_groups_are_dealt_among_annotators_and_no_two_dealings_are_alike():
+    """Of 8 annotators in two equal groups there are 34 further ways, up to the groups' names."""
+    annotator = RNG.integers(0, 8, 400)
+    over, found = shuffled(annotator % 2, np.arange(400), annotator, seed=1)
+    assert over == "annotators"
+    ways = set()
+    for of in found:
+        of_annotator = [set(of[annotator == person]) for person in range(8)]
+        assert all(len(labels) == 1 for labels in of_annotator)
+        group = [labels.pop() for labels in of_annotator]
+        assert sum(group) == 4
+        ways.add(tuple(one ^ group[0] for one in group))
+    assert len(ways) == NUM_SHUFFLINGS
+    assert (0, 1) * 4 not in ways
+    _, found = shuffled(annotator // 2 % 2, np.arange(400), annotator // 2, seed=1)
+    assert len(found) == 2  # of 4 annotators in two equal groups
+
+
+def test_labels_that_an_annotator_has_several_of_are_dealt_among_her_comparisons():
+    annotator, label = np.repeat(np.arange(4), 25), np.arange(100) % 3
+    over, found = shuffled(label, np.arange(100), annotator, seed=1)
+    assert over == "the comparisons of each annotator"
+    for of in found:
+        for person in range(4):
+            own = annotator == person
+            np.testing.assert_array_equal(np.bincount(of[own]), np.bincount(label[own]))
+
+
+def judged_by_eight(*, groups_differ: bool, seed: int):
+    """Eight annotators of different tastes, in two groups: at random, or by the taste itself."""
+    rng = np.random.default_rng(seed)
+    pairs = simulated_pairs(800, spread=False, seed=seed, per_prompt=1)
+    annotator, group = rng.integers(0, 8, 800), rng.permutation(np.arange(8) % 2)
+    taste = rng.normal(size=(8, WIDTH))
+    if groups_differ:
+        taste = taste / 4 + 3 * np.outer(group - 0.5, np.ones(WIDTH))
+    difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy() * WIDTH**0.5
+    won = rng.logistic(size=800) < (difference * taste[annotator]).sum(1)
+    shares = np.stack([~won, np.zeros(800), won], axis=1).astype(np.float32)
+    return replace(pairs, outcomes=Outcomes(shares, pairs.outcomes.weight)), annotator, group
+
+
+def p_value(*, groups_differ: bool, seed: int) -> float:
+    pairs, annotator, group = judged_by_eight(groups_differ=groups_differ, seed=seed)
+    partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
+    base = fit_family(make_family("base"), pairs, partitions, ties="half")
+    labels = group[annotator]
+    vectors = LabelledVectors(pairs.vectors, 2)
+    _, found = shuffled(labels, pairs.prompt, annotator, seed=seed)
+    gain, *others = gains(base, [labels, *found], vectors, [pairs.prompt, annotator])
+    assert gain.how == "clustered sandwich, 800 and 8 clusters"
+    return (1 + sum(other.value >= gain.value for other in others)) / (1 + len(others))
+
+
+def test_groups_do_not_get_credit_for_their_annotators():
+    """At random p is a rank: of 6 data sets, 2 or more at .05 have a chance of .033."""
+    at_random = [p_value(groups_differ=False, seed=seed) for seed in range(6)]
+    assert sum(p <= 0.05 for p in at_random) <= 1
+    assert p_value(groups_differ=True, seed=0) == 1 / (1 + NUM_SHUFFLINGS)
 
 
 def test_a_vector_is_the_text_and_its_part_under_its_label_alone():

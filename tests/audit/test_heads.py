@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import expit
 from simulated_pairs import WIDTH, simulated_pairs
 from sklearn.linear_model import LogisticRegression
 
 from hidden_context.audits.folds import Partitions
-from hidden_context.audits.heads import HeadsToFit, fit, relabelled
+from hidden_context.audits.heads import HeadsToFit, fit
+from hidden_context.audits.scalar_heads import fit_scalar
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
@@ -23,17 +28,16 @@ def heads_to_fit(
 
 
 @pytest.mark.parametrize("held_out", [(), (2,)])
-def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out):
+@pytest.mark.parametrize("by", ["batches", "second order"])
+def test_a_scalar_head_is_logistic_regression_with_the_same_prior(held_out, by):
     pairs = simulated_pairs(600, spread=False)
     ridges = [1.0, 30.0]
     to_fit = heads_to_fit(600, ridges, held_out)
-    *_, heads = fit(
-        make_family("base"),
-        pairs,
-        to_fit,
-        outcome_model=OutcomeModel(),
-        checkpoints=[300],
-    )
+    base, plain = make_family("base"), OutcomeModel()
+    if by == "batches":
+        (heads,) = fit(base, pairs, to_fit, outcome_model=plain, checkpoints=[300])
+    else:
+        heads = fit_scalar(base, pairs, to_fit, outcome_model=plain)
     seen = to_fit.fitted_to(np.arange(600))[:, 0]
     difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()[seen]
     won = pairs.outcomes.shares[seen, 2] > 0
@@ -79,10 +83,31 @@ def test_every_head_learns_its_own_threshold():
     assert threshold[0] > threshold[1]
 
 
-def test_other_labels_leave_the_votes_for_a_tie_as_they_are():
-    outcomes = Outcomes(np.array([[0.5, 0.0, 0.5], [0.1, 0.8, 0.1], [0.0, 1.0, 0.0]]), np.ones(3))
-    other = relabelled(outcomes, np.array([1.0, 0.25, 1.0]))
-    np.testing.assert_allclose(other.shares, [[0, 0, 1], [0.15, 0.8, 0.05], [0, 1, 0]])
+def test_ties_and_a_lapse_are_found_by_second_order_steps_as_by_any_other():
+    """An independent minimiser of the same loss, scipy's, of one head with a ridge."""
+    pairs = simulated_pairs(300, spread=False)
+    shares = pairs.outcomes.shares.copy()
+    shares[::7] = shares[::7, ::-1]  # some answers that no utility explains
+    shares[::5] = [0.0, 1.0, 0.0]
+    pairs = replace(pairs, outcomes=Outcomes(shares, pairs.outcomes.weight))
+    model = OutcomeModel("threshold", (0.5,), lapse=0.05)
+    heads = fit_scalar(
+        make_family("base"), pairs, heads_to_fit(300, [1.0, 5.0]), outcome_model=model
+    )
+    difference = (pairs.vectors[pairs.first] - pairs.vectors[pairs.second]).numpy()
+
+    def loss(at: np.ndarray) -> float:
+        ahead, edge, lapse = difference @ at[:WIDTH], np.exp(at[-2]), expit(at[-1])
+        won, lost = expit(ahead - edge), expit(-ahead - edge)
+        prob = np.stack([lost, 1 - won - lost, won], axis=1) * (1 - lapse) + lapse / 3
+        return -(shares * np.log(prob)).sum() / 300 + 5 * (at[:WIDTH] ** 2).sum() / 600
+
+    peer = minimize(loss, np.full(WIDTH + 2, -0.5), tol=1e-9)
+    np.testing.assert_allclose(heads.weight[:, 1, 0], peer.x[:WIDTH], atol=5e-3)
+    (edge,) = map(torch.as_tensor, heads.outcome_model.thresholds)
+    lapse = torch.as_tensor(heads.outcome_model.lapse)
+    assert edge[1] == pytest.approx(np.exp(peer.x[-2]), abs=5e-3)
+    assert lapse[1] == pytest.approx(expit(peer.x[-1]), abs=5e-3)
 
 
 def test_heads_start_at_the_scale_that_their_family_says():

@@ -2,6 +2,8 @@
 
 import json
 import random
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,7 @@ def rows_of(num_rows: int) -> list[dict[str, object]]:
 
 
 def audit(data: Path, tmp_path: Path, *flags: str) -> int:
-    quick = ["--num_seeds", "2", "--num_folds", "3", "--num_null_draws", "3"]
+    quick = ["--num_seeds", "1", "--num_folds", "3", "--num_null_draws", "0"]
     quick += ["--families", "mean_and_variance"]
     folders = ["--out", str(tmp_path / "out"), "--cache_dir", str(tmp_path / "cache")]
     return main([str(data), *quick, *folders, *flags])
@@ -60,40 +62,58 @@ def answer_of(audited: AuditedSet, words: str) -> str:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    write_jsonl(tmp_path / "data.jsonl", rows_of(120))
+    write_jsonl(tmp_path / "data.jsonl", rows_of(60))
     return tmp_path / "data.jsonl"
 
 
-def test_words_that_decide_are_found_and_everything_is_written(data, tmp_path, capsys):
-    assert audit(data, tmp_path, "--families", "mean_and_variance", "categorical") == 0
-    said = capsys.readouterr().out
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the time of a small audit is its page, which the fixture `whole` has."""
+    monkeypatch.setattr("hidden_context.report.page.write_page", lambda _, page, **__: page)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, str]:
+    """A run with draws, and what it said."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_jsonl(folder / "data.jsonl", rows_of(120))
+    with redirect_stdout(StringIO()) as said:
+        assert audit(folder / "data.jsonl", folder, "--num_null_draws", "19") == 0
+    return folder, said.getvalue()
+
+
+def test_words_that_decide_are_found_and_everything_is_written(whole):
+    folder, said = whole
     assert "Better than a coin" in said
     assert "no language model" in said
-    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Is it careless clicks?" in said
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert "Audit of both</h2>" in page
-    audited = only_set(tmp_path)
+    audited = only_set(folder)
     assert audited.counts["comparisons"] == 120
-    scalar, spread, _ = audited.evaluations
-    names = ["base", "mean_and_variance", "categorical"]
-    assert [each.family.name for each in audited.evaluations] == names
+    scalar, spread = audited.evaluations
+    assert [each.family.name for each in audited.evaluations] == ["base", "mean_and_variance"]
     for each in audited.evaluations:
         assert each.accuracy["mean"].value > 0.8  # the words decide without noise
         assert each.length is not None
         assert each.length.longer_wins.value == pytest.approx(0.5, abs=0.2)
         assert each.stopping_rule
     assert scalar.undecided is None
-    scales = {"pooled", "within_prompt", "each_prompt", "rank"}
-    assert set(spread.explained_variance) == scales
+    assert set(spread.explained_variance) == {"pooled", "within_prompt", "each_prompt", "rank"}
+    for r2 in spread.explained_variance.values():
+        assert r2.low < r2.value < r2.high
+        assert r2.how == "20 refits to resampled prompts"
     assert len(spread.training_curve) == 6
     figures = {"against_base", "log_likelihood", "accuracy"}
     figures |= {"r2_pooled", "r2_within_prompt", "r2_rank"}
     assert {each.figure for each in spread.null} == figures
+    assert audited.lapse is not None
+    assert audited.lapse.share < 0.05
 
 
-def test_scored_rows_are_in_the_format_of_evaluate(data, tmp_path):
-    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
-    evaluation = only_set(tmp_path).evaluations[1]
-    file = tmp_path / "out" / str(evaluation.scores)
+def test_scored_rows_are_in_the_format_of_evaluate(whole):
+    folder, _ = whole
+    file = folder / "out" / str(only_set(folder).evaluations[1].scores)
     utility = load_scores(file).utility
     rows = read_jsonl(file)
     assert len(rows) == 120
@@ -101,18 +121,26 @@ def test_scored_rows_are_in_the_format_of_evaluate(data, tmp_path):
     np.testing.assert_allclose(quantiles, utility.quantile(0.01), rtol=1e-4)
 
 
+def test_undecided_comparisons_are_shared_out_for_every_family_with_a_spread(whole):
+    _, spread = only_set(whole[0]).evaluations
+    assert spread.undecided is not None
+    shares = [share.value for share in vars(spread.undecided).values()]
+    assert sum(shares) == pytest.approx(1)
+    assert spread.undecided.decided.value > 0.5  # the words decide
+
+
 def test_a_second_run_reads_no_text_twice(data, tmp_path, capsys):
-    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
+    assert audit(data, tmp_path) == 0
     first = only_set(tmp_path)
     assert "(0 read now" not in capsys.readouterr().out
-    assert audit(data, tmp_path, "--num_null_draws", "0") == 0
+    assert audit(data, tmp_path) == 0
     second = only_set(tmp_path)
     assert "(0 read now" in capsys.readouterr().out
     assert first.evaluations == second.evaluations
 
 
 def test_several_sets_are_compared_at_one_size(data, tmp_path):
-    flags = ("--data_subset", "helpful", "harmless", "--num_null_draws", "0")
+    flags = ("--data_subset", "helpful", "harmless")
     assert audit(data, tmp_path, *flags) == 0
     sets = result_of(tmp_path).sets
     assert [each.name for each in sets] == ["helpful", "harmless"]
@@ -125,7 +153,7 @@ def test_several_sets_are_compared_at_one_size(data, tmp_path):
 @pytest.mark.parametrize("architecture", ["llama", "bert"])
 def test_a_language_model_gives_the_vectors(data, tmp_path, architecture, capsys):
     folder = save_tiny_model(tmp_path / architecture, architecture)
-    flags = ("--model_name", str(folder), "--num_null_draws", "0", "--max_length", "16")
+    flags = ("--model_name", str(folder), "--max_length", "16")
     assert audit(data, tmp_path, *flags) == 0
     result = result_of(tmp_path)
     assert result.representation.width == 32
@@ -184,6 +212,7 @@ def test_data_that_say_nothing_are_refused_in_a_line(rows, words, tmp_path, caps
         (["--families", "gaussian"], "gaussian"),
         (["--num_folds", "2"], "at least 3"),
         (["--num_seeds", "0"], "num_seeds"),
+        (["--num_null_draws", "18"], "give 0, or at least 19"),
         (["--memory", "0"], "memory"),
         (["--model_name", "no/such/model"], "neither a folder"),
         (["--split", "train[:0]"], "split train[:0] takes none of"),
@@ -198,21 +227,11 @@ def test_flags_that_cannot_be_are_refused(flags, words, data, tmp_path, capsys):
 def test_little_memory_changes_no_finding(data, tmp_path):
     found = []
     for memory in ("4", "0.000001"):
-        assert audit(data, tmp_path, "--memory", memory, "--num_null_draws", "0") == 0
+        assert audit(data, tmp_path, "--memory", memory) == 0
         evaluations = only_set(tmp_path).evaluations
         likelihoods = [evaluation.log_likelihood for evaluation in evaluations]
         found.append([likelihood.value for likelihood in likelihoods if likelihood is not None])
     assert found[0] == pytest.approx(found[1], abs=1e-4)
-
-
-def test_undecided_comparisons_are_shared_out_for_every_family_with_a_spread(data, tmp_path):
-    assert audit(data, tmp_path) == 0
-    _, *others = only_set(tmp_path).evaluations
-    for each in others:
-        assert each.undecided is not None
-        shares = [share.value for share in vars(each.undecided).values()]
-        assert sum(shares) == pytest.approx(1)
-        assert each.undecided.decided.value > 0.5  # the words decide
 
 
 def test_jailbreaks_are_decided_by_what_was_learned_and_length_is_told_apart(data, tmp_path):
@@ -244,8 +263,11 @@ def test_damaged_jailbreaks_are_refused_before_anything_is_fitted(data, tmp_path
 
 
 def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
-    rows = [{**row, "group": "ab"[k % 2]} for k, row in enumerate(read_jsonl(data))]
-    rows[0]["group"] = "rare"
+    rows = [
+        {**row, "group": "ab"[k % 2], "annotator": f"{k % 10}"}
+        for k, row in enumerate(read_jsonl(data))
+    ]
+    rows[0] |= {"group": "rare", "annotator": "rare"}
     write_jsonl(data, rows)
     assert audit(data, tmp_path, "--families", "mean_and_variance") == 0
     audited = only_set(tmp_path)
@@ -254,4 +276,8 @@ def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
     assert audited.between.num_labels == 2
     assert audited.between.num_labels_left_out == 1
     assert 0 <= audited.between.share.low <= audited.between.share.high <= 1
+    assert audited.between.shuffled_over == "annotators"
+    assert len(audited.between.shuffled_gains) == 19
     assert "1 further groups are too rare" in answer_of(audited, "who judged")
+    r2 = audited.evaluations[1].explained_variance["pooled"]
+    assert r2.how == "20 refits to resampled people"

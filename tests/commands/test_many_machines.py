@@ -41,7 +41,7 @@ EVALUATE += ["--risk=quantile:0.01", "--max_length=40", "--overlong=drop"]
 SCORE = ["score", "--input=responses.jsonl", "--output=out/s.jsonl", "--risk=quantile:0.01"]
 SCORE += ["--reward_model_checkpoints", "a", "b", "--reward_model_names", "first", "second"]
 AUDIT = ["audit", "audited.jsonl", "--data_subset", "both", "helpful", "--cache_dir=cache"]
-AUDIT += ["--num_seeds=1", "--num_folds=3", "--num_null_draws=1", "--families=base"]
+AUDIT += ["--num_seeds=1", "--num_folds=3", "--num_null_draws=0", "--families=base"]
 AUDIT += ["--jailbreaks=responses.jsonl", "--out=audit", "--max_length=20"]
 
 

@@ -155,7 +155,7 @@ def _best_of(trained: Path) -> Scene:
 
 def _audit(inputs: Path) -> Scene:
     flags = ["train.jsonl", "--model_name=model", "--out=audited", "--num_folds=3", "--num_seeds=1"]
-    flags += ["--num_null_draws=1", "--families", "mean_and_variance"]
+    flags += ["--num_null_draws=0", "--families", "mean_and_variance"]
     return Scene("audit", inputs, ["audit", *flags], prepare=small_chunks, says_the_same=False)
 
 

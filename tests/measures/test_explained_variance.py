@@ -271,3 +271,13 @@ def test_a_training_that_is_not_drawn_is_left_out_of_the_resample(scale: str) ->
     estimate = explained_variance_estimate(NORMAL, few, scale=scale, resampling=resampling)
     expected = rows_bootstrap(again, prompts, resampling=resampling)
     assert_same_numbers(estimate, expected)
+
+
+def test_there_is_no_interval_where_every_prompt_has_the_same_responses() -> None:
+    """Such as full rankings of one list: resampled prompts then change nothing."""
+    raw = np.random.default_rng(0).normal(size=(10, 2))
+    training = Training(np.tile(raw, (30, 1)), np.repeat(np.arange(30), 10), np.arange(300))
+    found = explained_variance_estimate(NORMAL, [training], scale="pooled")
+    assert found.low is None
+    assert "nothing varies" in found.how
+    assert found.value == pytest.approx(explained_variance(NORMAL.decode(raw)))

@@ -8,7 +8,11 @@ import pytest
 from scipy import stats
 
 from hidden_context.errors import UserError
-from hidden_context.measures.parametric_bootstrap import parametric_bootstrap, simulated_labels
+from hidden_context.measures.parametric_bootstrap import (
+    parametric_bootstrap,
+    simulated_labels,
+    simulated_shares,
+)
 
 PROB = np.random.default_rng(0).uniform(0.5, 0.95, size=200)
 
@@ -101,3 +105,19 @@ def test_what_makes_no_bootstrap_is_refused() -> None:
         parametric_bootstrap("r2", 0.5, [0.1, math.nan], tail="upper")
     with pytest.raises(UserError, match="observed has 1 values that are not finite"):
         parametric_bootstrap("r2", math.nan, [0.1], tail="upper")
+
+
+def test_ties_and_strengths_are_drawn_as_often_as_the_model_has_them():
+    """Of V votes a share has variance P(1 - P)/V, ties among them."""
+    prob = np.array([[0.2, 0.35, 0.45], [0.1, 0.0, 0.9]])
+    shares = simulated_shares(prob, num_votes=[5, 1], num_draws=4000, seed=0)
+    np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shares.mean(0), prob, atol=4 * 0.5 / 4000**0.5)
+    var = prob * (1 - prob) / np.array([[5], [1]])
+    np.testing.assert_allclose(shares.var(0), var, atol=0.015)
+    assert (shares[:, 1, 1] == 0).all()
+
+
+def test_probabilities_that_do_not_sum_to_one_are_refused():
+    with pytest.raises(UserError, match="sum to 1"):
+        simulated_shares([[0.5, 0.4]], num_votes=[1])

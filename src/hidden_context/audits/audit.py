@@ -14,8 +14,10 @@ from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
-from hidden_context.audits.null_fits import null_figures
+from hidden_context.audits.lapse import fit_again, lapse_of
+from hidden_context.audits.null_fits import FEWEST_DRAWS, are_votes, null_figures
 from hidden_context.audits.prepared_set import PreparedSet, prepare
+from hidden_context.audits.refits import with_refitted_intervals
 from hidden_context.audits.result import (
     AuditedSet,
     AuditResult,
@@ -103,7 +105,8 @@ def audit(
         jailbreaks: Prompts with a safe and an unsafe response: a file, or rows.
         num_folds: Parts of the prompts for cross-validation.
         num_seeds: Partitions into folds, each with initial weights of its own.
-        num_null_draws: Draws of the parametric bootstrap under the scalar family; 0 for none.
+        num_null_draws: Draws of the parametric bootstrap under the scalar family, at least 19, for
+            fewer find nothing; 0 for none.
         ties: What a tie says, where there are any.
         seed: Of folds, weights, order and simulated labels.
         memory: Gigabytes that the vectors may take; what does not fit is read from the cache again.
@@ -173,6 +176,7 @@ def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
 
 def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
     fits = fit_families(prepared.pairs, plan)
+    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, progress=plan.progress)
     evaluations = _evaluations(fits, prepared, plan)
     if matched_rows is not None:
         evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
@@ -188,6 +192,7 @@ def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | Non
             )
             for name, fit in fits.items()
         },
+        lapse=lapse_of(fits, with_lapse),
         between=_between(fits, prepared.table, plan),
     )
 
@@ -196,11 +201,15 @@ def _evaluations(
     fits: Mapping[str, FamilyFit], prepared: PreparedSet, plan: Plan
 ) -> list[Evaluation]:
     """Of every family, whose scores are written where the plan says."""
-    null = {}
-    if plan.num_null_draws:
+    null, table = {}, prepared.table
+    if plan.num_null_draws and are_votes(table.outcomes, table.num_votes):
+        drawn_from = fits["base"]
+        if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
+            drawn_from = fit_again(drawn_from, ties="threshold", progress=plan.progress)
         null = null_figures(
             fits,
-            num_votes=prepared.table.num_votes,
+            drawn_from,
+            num_votes=table.num_votes,
             num_draws=plan.num_null_draws,
             seed=plan.seed,
             progress=plan.progress,
@@ -211,7 +220,7 @@ def _evaluations(
         if plan.out is not None:
             file = f"{prepared.name}/{name}_scores.jsonl"
             _write_scores(plan.out / file, fit, prepared, plan.config)
-        evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared)
+        evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared, plan)
         evaluations.append(replace(evaluation, null=null.get(name, ()), scores=file))
     return evaluations
 
@@ -224,11 +233,19 @@ def _between(
         return None
     first = next(fit for name, fit in fits.items() if name != "base")
     return between_labels(
-        first, table.label, by=table.labelled_by, seed=plan.seed, progress=plan.progress
+        first,
+        fits["base"],
+        table.label,
+        by=table.labelled_by,
+        annotator=table.annotator,
+        seed=plan.seed,
+        progress=plan.progress,
     )
 
 
-def _evaluate(fit: FamilyFit, baseline: FamilyFit | None, prepared: PreparedSet) -> Evaluation:
+def _evaluate(
+    fit: FamilyFit, baseline: FamilyFit | None, prepared: PreparedSet, plan: Plan
+) -> Evaluation:
     """All measures of one family, but for those that need other fits than its own."""
     broken, without_length = None, {}
     if prepared.jailbreaks is not None:
@@ -240,9 +257,15 @@ def _evaluate(fit: FamilyFit, baseline: FamilyFit | None, prepared: PreparedSet)
         risks=(PAPER_RISK,),
         measures=AUDIT_MEASURES,
     )
-    is_scalar = not evaluation.explained_variance
+    r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+    if not is_scalar:
+        annotator = prepared.table.annotator
+        r2 = with_refitted_intervals(
+            fit, r2, annotator=annotator, seed=plan.seed, progress=plan.progress
+        )
     return replace(
         evaluation,
+        explained_variance=r2,
         trained_on=prepared.name,
         evaluated_on=prepared.comparisons.source,
         jailbreak_rate_without_length=without_length,
@@ -295,6 +318,11 @@ def _check(config: Mapping[str, Any]) -> None:
     for name, least in least_of.items():
         if config[name] < least:
             raise UserError(f"{name} is {config[name]}; give at least {least}.")
+    if 0 < config["num_null_draws"] < FEWEST_DRAWS:
+        raise UserError(
+            f"num_null_draws is {config['num_null_draws']}, too few to find anything: the smallest "
+            f"p-value of n draws is 1/(n + 1); give 0, or at least {FEWEST_DRAWS}."
+        )
     if not config["memory"] > 0:
         raise UserError(f"memory is {config['memory']}; give a positive number of gigabytes.")
     if config["out"] is not None and Path(config["out"]).is_file():

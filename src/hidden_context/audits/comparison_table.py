@@ -36,8 +36,10 @@ class ComparisonTable:
     """Shape `(n,)`."""
     label: np.ndarray
     """Number of who judged, shape `(n,)`; -1 where it is not known. Groups if there are any, else
-    annotators; never both."""
+    annotators."""
     labelled_by: Literal["group", "annotator"] | None
+    annotator: np.ndarray | None
+    """Number of each one's annotator, shape `(n,)`, -1 where not known; None if nowhere."""
     counts: dict[str, int]
     """rows, comparisons, equal_texts (left out), prompts, texts."""
 
@@ -94,6 +96,7 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
         num_votes=_as_numpy(votes),
         label=_as_numpy(groups if by_group else annotators),
         labelled_by=("group" if by_group else "annotator") if labelled else None,
+        annotator=_as_numpy(annotators) if len(number_of_annotator) > 1 else None,
         counts={
             "rows": len(comparisons),
             "comparisons": len(of_pairs),

@@ -1,8 +1,8 @@
 """Linear heads for out-of-fold predictions: nested cross-validation by prompt, several seeds."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from hidden_context.audits.heads import (
     outcomes_for,
     with_learned,
 )
+from hidden_context.audits.scalar_heads import fit_scalar, suits
 from hidden_context.audits.vectors import blocks
 from hidden_context.distributions import Family
 from hidden_context.likelihood.outcomes import OutcomeModel
@@ -30,6 +31,8 @@ RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SETTLED = 160
 """Steps after which heads on principal axes hardly change (docs/decisions/0014-audit.md)."""
 MOST_STEPS = 640
+TO_CONVERGENCE = 0
+"""In place of a number of steps, of scalar heads."""
 MOST_TO_CHOOSE_BY = 2**15
 """Held-out comparisons by which a ridge and a number of steps are chosen."""
 
@@ -44,7 +47,7 @@ class CrossFit:
     partitions: Partitions
     """Of these."""
     start: OutcomeModel
-    """Where thresholds, or ν, started."""
+    """Where thresholds, ν and lapse started."""
     heads: Heads
     """After the chosen steps; seed by seed, fold by fold."""
     path: tuple[Heads, ...]
@@ -53,7 +56,7 @@ class CrossFit:
     ridge: np.ndarray
     """Shape `(seeds, folds)`."""
     steps: np.ndarray
-    """Same shape."""
+    """Same shape; see `TO_CONVERGENCE`."""
 
     @property
     def steps_a_pass(self) -> int:
@@ -64,6 +67,11 @@ class CrossFit:
     def stopping_rule(self) -> str:
         """In words, with the medians of what was chosen."""
         ridge, steps = np.median(self.ridge), np.median(self.steps)
+        if steps == TO_CONVERGENCE:
+            return (
+                f"ridge by the likelihood of another fold (median ridge {ridge:g}), fitted until "
+                "it converged"
+            )
         return (
             f"ridge and steps by the likelihood of another fold (median ridge {ridge:g}, "
             f"{steps:g} steps, {steps / self.steps_a_pass:.3g} passes)"
@@ -92,14 +100,14 @@ def cross_fit(
     ridge and number of steps that give the next one the highest likelihood are chosen; a head is
     fitted so to all but this fold, and may speak of this fold.
     """
-    checkpoints = checkpoints_for(len(pairs))
-    seed, fold = _every(len(partitions.seeds), partitions.num_folds)
+    checkpoints = [TO_CONVERGENCE] if suits(family, pairs) else checkpoints_for(len(pairs))
+    seed, fold = every(len(partitions.seeds), partitions.num_folds)
     of_candidate = np.repeat(np.arange(len(seed)), len(RIDGES))
     held_out = np.stack([fold, (fold + 1) % partitions.num_folds], axis=1)[of_candidate]
     candidates = HeadsToFit(partitions, seed[of_candidate], held_out, np.tile(RIDGES, len(seed)))
     bar = tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress)
     fitted = partial(
-        fit,
+        _fit,
         family,
         pairs,
         outcome_model=outcome_model,
@@ -124,25 +132,34 @@ def cross_fit(
     )
 
 
-def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = False) -> Heads:
-    """Heads for other labels, in the first seed's folds, with the ridges and steps chosen there.
+def refit(
+    fitted: CrossFit,
+    *,
+    shares: np.ndarray | None = None,
+    multiples: np.ndarray | None = None,
+    progress: bool = False,
+) -> CrossFit:
+    """Heads for other versions of the data, in the first seed's folds, ridges and steps as there.
 
-    `labels` are shares of votes for the first, shape `(label sets, n)`. There is a head for each
-    set of them and fold, in this order.
+    Either `shares` of votes, shape `(versions, n, grades)`, or `multiples`, how often each
+    comparison was drawn, shape `(versions, n)`. In what is returned a version takes a seed's place.
     """
-    label_set, fold = _every(len(labels), fitted.partitions.num_folds)
+    versions = shares if shares is not None else multiples
+    assert versions is not None
+    partitions = fitted.partitions.repeated(len(versions))
+    version, fold = every(len(versions), partitions.num_folds)
     to_fit = HeadsToFit(
-        fitted.partitions,
-        np.zeros_like(fold),
+        partitions,
+        version,
         fold[:, None],
         fitted.ridge[0][fold],
-        labels=labels,
-        label_set=label_set,
+        shares=shares,
+        multiples=multiples,
     )
     checkpoints = [step for step in fitted.checkpoints if step <= fitted.steps[0].max()]
-    description = f"{fitted.family.name}, null"
+    description = f"{fitted.family.name}, again"
     with tqdm(total=checkpoints[-1], desc=description, unit="step", disable=not progress) as bar:
-        path = fit(
+        path = _fit(
             fitted.family,
             fitted.pairs,
             to_fit,
@@ -150,7 +167,16 @@ def refit_to_labels(fitted: CrossFit, labels: np.ndarray, *, progress: bool = Fa
             checkpoints=checkpoints,
             progress=bar.update,
         )
-    return _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold]))
+    heads = _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold]))
+    return replace(
+        fitted,
+        partitions=partitions,
+        heads=heads,
+        path=tuple(path),
+        checkpoints=tuple(checkpoints),
+        ridge=np.tile(fitted.ridge[:1], (len(versions), 1)),
+        steps=np.tile(fitted.steps[:1], (len(versions), 1)),
+    )
 
 
 def fit_whole(fitted: CrossFit) -> Heads:
@@ -158,7 +184,7 @@ def fit_whole(fitted: CrossFit) -> Heads:
     seeds = np.arange(len(fitted.partitions.seeds))
     ridge = np.full(len(seeds), np.median(fitted.ridge))
     nothing = np.empty((len(seeds), 0), int)
-    (heads,) = fit(
+    (heads,) = _fit(
         fitted.family,
         fitted.pairs,
         HeadsToFit(fitted.partitions, seeds, nothing, ridge),
@@ -168,7 +194,29 @@ def fit_whole(fitted: CrossFit) -> Heads:
     return heads
 
 
-def _every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
+def _fit(
+    family: Family,
+    pairs: Pairs,
+    to_fit: HeadsToFit,
+    *,
+    outcome_model: OutcomeModel,
+    checkpoints: Sequence[int],
+    progress: Callable[[int], object] = lambda steps: None,
+) -> list[Heads]:
+    """Heads at every checkpoint, or where they have converged."""
+    if suits(family, pairs):
+        return [fit_scalar(family, pairs, to_fit, outcome_model=outcome_model)]
+    return fit(
+        family,
+        pairs,
+        to_fit,
+        outcome_model=outcome_model,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+
+
+def every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
     """Set and fold of the heads for every set and fold."""
     sets, folds = np.indices((num_sets, num_folds))
     return sets.ravel(), folds.ravel()
@@ -185,6 +233,7 @@ def _best(
     chosen = np.arange(n)
     if n > MOST_TO_CHOOSE_BY:
         chosen = np.sort(np.random.default_rng(0).choice(n, MOST_TO_CHOOSE_BY, replace=False))
+    pairs = pairs.favoured_first
     nats = np.zeros((len(path), len(candidates)))
     for block in blocks(chosen, PAIRS_AT_ONCE):
         counts = torch.from_numpy(candidates.folds(block) == candidates.held_out[:, 1])

@@ -1,6 +1,6 @@
 """One family fitted to one data set: its out-of-fold scores, and how they came about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hidden_context.audits.crossfit import CrossFit, cross_fit
 from hidden_context.audits.folds import Partitions, sample_of_prompts
@@ -29,13 +29,28 @@ class FamilyFit:
     """Of all comparisons, for each seed."""
 
 
+START_LAPSE = 0.05
+"""From which the share of answers without a look is learned."""
+
+
 def fit_family(
-    family: Family, pairs: Pairs, partitions: Partitions, *, ties: Ties, progress: bool = False
+    family: Family,
+    pairs: Pairs,
+    partitions: Partitions,
+    *,
+    ties: Ties,
+    lapse: bool = False,
+    progress: bool = False,
 ) -> FamilyFit:
-    """Cross-fit, with the model of ties where there are any and a threshold for each strength."""
+    """Cross-fit, with the model of ties where there are any and a threshold for each strength.
+
+    With `lapse`, a share of answers that are given without a look is learned, too.
+    """
     outcomes = pairs.outcomes
     kind: Ties = ties if outcomes.has_ties else "half"
     start = default_outcome_model(family, outcomes.num_grades, ties=kind)
+    if lapse:
+        start = replace(start, lapse=START_LAPSE)
     fitted = cross_fit(family, pairs, partitions, outcome_model=start, progress=progress)
     return FamilyFit(fitted, tuple(out_of_fold(fitted, stopping_rule=fitted.stopping_rule)))
 

@@ -21,7 +21,11 @@ class Partitions:
     @property
     def of_first_seed(self) -> "Partitions":
         """Its folds alone."""
-        return Partitions(self.fold[:, :1], self.seeds[:1], self.num_folds)
+        return self.repeated(1)
+
+    def repeated(self, times: int) -> "Partitions":
+        """Those of the first seed, so many times."""
+        return Partitions(self.fold[:, :1].repeat(times, 1), self.seeds[:1] * times, self.num_folds)
 
 
 def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed: int) -> Partitions:

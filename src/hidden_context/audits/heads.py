@@ -51,6 +51,21 @@ class Pairs:
         first, second, prompt = self.first[keep], self.second[keep], self.prompt[keep]
         return Pairs(self.vectors, first, second, self.outcomes[keep], prompt, lengths)
 
+    @property
+    def favoured_first(self) -> "Pairs":
+        """The same comparisons, the response with more votes first: one grade less to compute."""
+        shares = self.outcomes.shares
+        grades = self.outcomes.num_grades
+        swap = shares[:, :grades].sum(1) > shares[:, grades + 1 :].sum(1)
+        shares = np.where(swap[:, None], shares[:, ::-1], shares)
+        return replace(
+            self,
+            first=np.where(swap, self.second, self.first),
+            second=np.where(swap, self.first, self.second),
+            outcomes=replace(self.outcomes, shares=shares),
+            lengths=None,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class HeadsToFit:
@@ -64,10 +79,10 @@ class HeadsToFit:
     """Folds that it does not see, shape `(M, any)`."""
     ridge: np.ndarray
     """Shape `(M,)`; see `fit`."""
-    labels: np.ndarray | None = None
-    """Share for the first of the votes that are no ties, shape `(label sets, n)`; ties stay."""
-    label_set: np.ndarray | None = None
-    """Which set of labels a head learns, shape `(M,)`."""
+    shares: np.ndarray | None = None
+    """Shares of votes in place of the observed ones, for each seed, shape `(seeds, n, grades)`."""
+    multiples: np.ndarray | None = None
+    """How often each comparison was drawn, for each seed, shape `(seeds, n)`; once if None."""
 
     def __len__(self) -> int:
         return len(self.seed)
@@ -88,6 +103,13 @@ class HeadsToFit:
         unseen = np.stack(sizes)[self.seed[:, None], self.held_out]
         return len(self.partitions.fold) - unseen.sum(1)
 
+    def weights(self, weight: np.ndarray, chosen: np.ndarray) -> Tensor:
+        """How much each of the chosen comparisons counts for each head, shape `(k, M)`."""
+        weights = weight[chosen, None] * self.fitted_to(chosen)
+        if self.multiples is not None:
+            weights = weights * self.multiples[:, chosen][self.seed].T
+        return torch.from_numpy(weights.astype(np.float32))
+
 
 @dataclass(frozen=True, eq=False)
 class Heads:
@@ -95,7 +117,7 @@ class Heads:
 
     family: Family
     outcome_model: OutcomeModel
-    """Thresholds and ν, where learned, are tensors of shape `(M,)`."""
+    """Thresholds, ν and lapse, where learned, are tensors of shape `(M,)`."""
     weight: Tensor
     """Shape `(width, M, num_outputs)`."""
     bias: Tensor
@@ -126,7 +148,11 @@ def fit(
     checkpoints: Sequence[int],
     progress: Callable[[int], object] = lambda steps: None,
 ) -> list[Heads]:
-    """Fit heads by Adam; as they are after each of the rising numbers of steps in `checkpoints`.
+    """Fit heads by Adam, at each of the rising numbers of steps in `checkpoints`.
+
+    There weights and biases are the mean over the second half of the steps since the last of them
+    (Polyak and Juditsky 1992): what single batches move them by costs .001 nats a vote, for which
+    families that are fitted to their optimum would seem better.
 
     Each head minimises the mean negative log-likelihood of its comparisons plus ridge/(2k) times
     the sum of squares of its weights and biases, for k comparisons: a normal prior of variance
@@ -136,9 +162,10 @@ def fit(
     fixed, and with it the strength of the ridge.
 
     A head's seed is that of its initial weights, the first seed that of the order too. Each has
-    thresholds, or ν, of its own, which start from those of `outcome_model`. `progress` is called
-    with a number of steps whenever so many are done.
+    thresholds, ν and lapse of its own, which start from those of `outcome_model`. `progress` is
+    called with a number of steps whenever so many are done.
     """
+    pairs = pairs.favoured_first if to_fit.shares is None else pairs
     weight = _initial_weight(family, pairs.vectors.shape[1], to_fit).requires_grad_()
     bias = torch.zeros(weight.shape[1:], requires_grad=True)
     likelihood = LearnedLikelihood(
@@ -150,17 +177,25 @@ def fit(
     shrink = torch.from_numpy(to_fit.ridge).float() / torch.from_numpy(to_fit.num_fitted_to)
     batches = _batches(len(pairs), seed=to_fit.partitions.seeds[0])
     path: list[Heads] = []
-    for num_steps in np.diff(checkpoints, prepend=0):
-        for batch in islice(batches, int(num_steps)):
+    for num_steps in map(int, np.diff(checkpoints, prepend=0)):
+        averaged = range(num_steps // 2, num_steps)
+        mean_weight, mean_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        for step, batch in enumerate(islice(batches, num_steps)):
             heads = Heads(family, likelihood()[1], weight, bias)
             squares = (weight**2).sum((0, 2)) + (bias**2).sum(1)
             loss = (_mean_nll(heads, pairs, batch, to_fit) + shrink * squares / 2).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            with torch.no_grad():
+                if step in averaged:
+                    mean_weight += weight / len(averaged)
+                    mean_bias += bias / len(averaged)
             progress(1)
         with torch.no_grad():
-            path.append(Heads(family, likelihood()[1], weight.clone(), bias.clone()))
+            if not num_steps:
+                mean_weight, mean_bias = weight.clone(), bias.clone()
+            path.append(Heads(family, likelihood()[1], mean_weight.detach(), mean_bias.detach()))
     return path
 
 
@@ -177,43 +212,33 @@ def _initial_weight(family: Family, width: int, to_fit: HeadsToFit) -> Tensor:
 def _mean_nll(heads: Heads, pairs: Pairs, chosen: np.ndarray, to_fit: HeadsToFit) -> Tensor:
     """Of the chosen comparisons that each head is fitted to, nats per vote, shape `(M,)`."""
     outcomes = outcomes_for(pairs, chosen, to_fit)
-    weight = outcomes.weight * torch.from_numpy(to_fit.fitted_to(chosen))
+    weight = to_fit.weights(pairs.outcomes.weight, chosen)
     nats = heads.log_likelihood(pairs, chosen, replace(outcomes, weight=weight)).sum(0)
     return -nats / weight.sum(0).clamp_min(SMALLEST_WEIGHT)
 
 
 def outcomes_for(pairs: Pairs, chosen: np.ndarray, to_fit: HeadsToFit | None = None) -> Outcomes:
-    """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`.
-
-    Labels of `to_fit`, if there are any, take the place of the outcomes.
-    """
+    """What some comparisons are to heads, shapes `(k, 1 or M, grades)` and `(k, 1)`."""
     outcomes = pairs.outcomes[chosen, None]
-    if to_fit is not None and to_fit.labels is not None:
-        outcomes = relabelled(outcomes, to_fit.labels[:, chosen][to_fit.label_set].T)
-    shares, weight = (part.astype(np.float32) for part in (outcomes.shares, outcomes.weight))
+    shares = outcomes.shares
+    if to_fit is not None and to_fit.shares is not None:
+        shares = to_fit.shares[:, chosen][to_fit.seed].swapaxes(0, 1)
+    shares, weight = (part.astype(np.float32) for part in (shares, outcomes.weight))
     return Outcomes(torch.from_numpy(shares), torch.from_numpy(weight))
-
-
-def relabelled(outcomes: Outcomes, won: np.ndarray) -> Outcomes:
-    """Other labels for the votes that are no ties; these stay.
-
-    `won` is the share of these votes for the first; shapes broadcast.
-    """
-    tied = np.asarray(outcomes.shares[..., outcomes.num_grades])
-    shares = [(1 - tied) * (1 - won), np.broadcast_to(tied, won.shape), (1 - tied) * won]
-    return Outcomes(np.stack(shares, axis=-1), outcomes.weight)
 
 
 def with_learned(
     pick: Callable[..., Any], model: OutcomeModel, *others: OutcomeModel
 ) -> OutcomeModel:
-    """A model whose thresholds and ν are `pick` of those of the models, where they are learned."""
+    """A model whose thresholds, ν and lapse are `pick` of those of the models, where learned."""
     models = (model, *others)
     thresholds = zip(*(model.thresholds for model in models), strict=True)
     model = replace(model, thresholds=tuple(pick(*edges) for edges in thresholds))
-    if not isinstance(model.davidson, Tensor):
-        return model
-    return replace(model, davidson=pick(*(model.davidson for model in models)))
+    for name in ("davidson", "lapse"):
+        if isinstance(getattr(model, name), Tensor):
+            learned = pick(*(getattr(each, name) for each in models))
+            model = replace(model, **{name: learned})
+    return model
 
 
 def _batches(num_pairs: int, *, seed: int) -> Iterator[np.ndarray]:

@@ -1,54 +1,75 @@
-"""The parametric bootstrap of an audit: families refitted to labels of the scalar model."""
+"""The parametric bootstrap of an audit: families refitted to answers of the scalar model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from hidden_context.audits.crossfit import refit_to_labels
-from hidden_context.audits.family_fit import (
-    MOST_ON_A_CURVE,
-    FamilyFit,
-    without_intervals,
-)
+from hidden_context.audits.crossfit import CrossFit, cross_fit, fit_whole, refit
+from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, without_intervals
 from hidden_context.audits.folds import sample_of_prompts
+from hidden_context.audits.heads import with_learned
 from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.scalar_heads import laplace_draws
+from hidden_context.distributions import UtilityDistribution
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.measures.parametric_bootstrap import (
     ParametricBootstrap,
     parametric_bootstrap,
-    simulated_labels,
+    simulated_shares,
 )
 from hidden_context.scores.scores import Scores
+
+FEWEST_DRAWS = 19
+"""With fewer p is above .05 whatever the data are."""
 
 
 def null_figures(
     fits: Mapping[str, FamilyFit],
+    drawn_from: FamilyFit,
     *,
     num_votes: np.ndarray,
     num_draws: int,
     seed: int,
     progress: bool = False,
 ) -> dict[str, tuple[ParametricBootstrap, ...]]:
-    """Refit every family to labels simulated from the scalar model's out-of-fold P, in first folds.
+    """Every family's figures for the real answers beside those for answers of the scalar model.
 
-    The ridges and steps are those chosen for the real labels, for r² depends on them. Votes for a
-    tie stay; the others are simulated. Real labels are measured in the same way for `observed`.
+    Real and drawn answers are treated alike, so that without hidden context their figures are
+    exchangeable: all are fitted in the first seed's folds, by the ridge and steps that a further
+    draw, which is then left out, chose.
 
-    `fits` are by name of the family, with `base`, the scalar one. `num_votes` has shape `(n,)`.
+    Args:
+        fits: By name of the family, with `base`, the scalar one.
+        drawn_from: The scalar family, with a model of ties if there are any; see `drawn_answers`.
+        num_votes: Of each comparison, shape `(n,)`.
+        num_draws: Sets of answers.
+        seed: Of the answers.
+        progress: Show bars.
     """
     import pandas as pd
 
-    base = fits["base"]
-    log_prob = np.log(np.mean([np.exp(scores.log_prob) for scores in base.scores], axis=0))
-    labels = simulated_labels(log_prob, num_votes=num_votes, num_draws=num_draws, seed=seed)
-    chosen = sample_of_prompts(base.fitted.pairs.prompt, MOST_ON_A_CURVE)
+    pairs = drawn_from.fitted.pairs
+    drawn = drawn_answers(drawn_from, num_votes=num_votes, num_draws=num_draws + 1, seed=seed)
+    real: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.asarray(
+        pairs.outcomes.shares, np.float32
+    )
+    shares = np.concatenate([real[None], drawn[1:]])
+    to_choose_by = replace(pairs, outcomes=replace(pairs.outcomes, shares=drawn[0]))
+    chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     figures = {}
     for name, fit in fits.items():
-        heads = refit_to_labels(fit.fitted, labels, progress=progress)
-        simulated = out_of_fold(fit.fitted, heads, chosen, labels=labels)
-        observed = [scores[chosen] for scores in fit.scores]
-        rows = [observed, *([scores] for scores in simulated)]
-        figures[name] = pd.DataFrame(map(_figures, rows))
+        tuned = cross_fit(
+            fit.fitted.family,
+            to_choose_by,
+            fit.fitted.partitions.of_first_seed,
+            outcome_model=fit.fitted.start,
+            progress=progress,
+        )
+        again = refit(replace(_median(tuned), pairs=pairs), shares=shares, progress=progress)
+        of_sets = out_of_fold(again, chosen=chosen, shares=shares)
+        figures[name] = pd.DataFrame([_figures(scores) for scores in of_sets])
     nats_of_base = figures["base"]["log_likelihood"]
     for name in fits.keys() - {"base"}:
         figures[name]["against_base"] = figures[name]["log_likelihood"] - nats_of_base
@@ -63,15 +84,84 @@ def null_figures(
     }
 
 
+def drawn_answers(
+    drawn_from: FamilyFit, *, num_votes: np.ndarray, num_draws: int, seed: int
+) -> np.ndarray:
+    """Answers as the scalar family gives them, ties and strengths among them.
+
+    Each set has utilities of its own, drawn from those that the data leave possible (see
+    `laplace_draws`): the fitted ones, and all the more the held-out ones, lie closer together than
+    the true ones, so that the scalar family would predict drawn answers worse than real ones.
+
+    Returns:
+        Shares of votes, shape `(num_draws, n, grades)`.
+    """
+    fitted = drawn_from.fitted
+    whole = fit_whole(fitted)
+    model = with_learned(lambda of_heads: float(of_heads[0]), whole.outcome_model)
+    differences = laplace_draws(
+        replace(whole, outcome_model=model),
+        fitted.pairs,
+        float(np.median(fitted.ridge)),
+        num_votes=float(num_votes.mean()),
+        num_draws=num_draws,
+        seed=seed,
+    )
+    family, nothing = fitted.family, np.zeros((len(fitted.pairs), 1))
+    drawn = [
+        simulated_shares(
+            grade_probabilities(family.decode(ahead[:, None]), family.decode(nothing), model),
+            num_votes=num_votes,
+            num_draws=1,
+            seed=seed + number,
+        )
+        for number, ahead in enumerate(differences)
+    ]
+    return np.concatenate(drawn)
+
+
+def grade_probabilities(
+    first: UtilityDistribution, second: UtilityDistribution, model: OutcomeModel
+) -> np.ndarray:
+    """P of every grade of each comparison, `(n, grades)`; with ties by half a tie has none."""
+    log_prob = [
+        log_prob_of_grade(first, second, grade, model)
+        for grade in range(-model.num_grades, model.num_grades + 1)
+        if grade != 0 or model.ties != "half"
+    ]
+    prob = np.exp(np.stack(log_prob, axis=1))
+    if model.ties == "half":
+        prob = np.insert(prob, model.num_grades, 0.0, axis=1)
+    return prob / prob.sum(1, keepdims=True)
+
+
+def _median(tuned: CrossFit) -> CrossFit:
+    """The median ridge and steps for all folds: one that is chosen for each varies by chance."""
+    return replace(
+        tuned,
+        ridge=np.full_like(tuned.ridge, np.quantile(tuned.ridge, 0.5, method="lower")),
+        steps=np.full_like(tuned.steps, np.quantile(tuned.steps, 0.5, method="lower")),
+    )
+
+
+def are_votes(outcomes: Outcomes, num_votes: np.ndarray) -> bool:
+    """Whether shares are of whole votes: probabilities cannot be drawn again."""
+    counts = np.asarray(outcomes.shares) * num_votes[:, None]
+    return bool(np.allclose(counts, counts.round(), atol=0.01))
+
+
 def _tail(figure: str) -> Literal["lower", "upper"] | None:
-    """Where hidden context would push a figure; the others have no such side, so no p-value."""
+    """Where hidden context would push a figure; the others have no such side, so no p-value.
+
+    The rank r² is a variance of Borda counts, which a scalar model reproduces: it has none.
+    """
     if figure == "against_base":
         return "upper"
-    return "lower" if figure.startswith("r2_") else None
+    return "lower" if figure in ("r2_pooled", "r2_within_prompt") else None
 
 
-def _figures(scores: list[Scores]) -> dict[str, float]:
-    measured = without_intervals(scores)
+def _figures(scores: Scores) -> dict[str, float]:
+    measured = without_intervals([scores])
     assert measured.log_likelihood is not None
     return {
         "log_likelihood": measured.log_likelihood.value,

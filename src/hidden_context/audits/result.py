@@ -43,10 +43,27 @@ class BetweenGroups:
     share: Estimate
     """Of the variance of a difference in utility that lies between labels."""
     gain: Estimate
-    """Nats per vote that knowing the label adds, out of fold."""
-    shuffled: Estimate
-    """`share` with shuffled labels."""
-    shuffled_gain: Estimate
+    """Nats per vote that knowing the label adds to the scalar family, out of fold."""
+    shuffled: Estimate | None = None
+    """`share` with shuffled labels; None where they cannot be shuffled."""
+    shuffled_over: str = "comparisons"
+    """Among what labels were dealt anew."""
+    shuffled_gains: tuple[float, ...] = ()
+    """`gain` for each shuffling."""
+    p_value: float | None = None
+    """(1 + shufflings that gain as much) / (1 + shufflings)."""
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """A scalar family some of whose answers are random: careless clicks, not hidden context."""
+
+    share: float
+    """Of answers without a look, the median over seeds and folds."""
+    gain: Estimate
+    """Nats per vote more than the scalar family without them, out of fold."""
+    against: Mapping[str, Estimate]
+    """Nats per vote that each distributional family has more than this one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,8 @@ class AuditedSet:
     """Of each family, out of fold, the scalar one first."""
     chosen: Mapping[str, Chosen] = field(default_factory=dict)
     """By family."""
+    lapse: Lapse | None = None
+    """None in files of an older version."""
     between: BetweenGroups | None = None
     """None where comparisons do not say who judged."""
 

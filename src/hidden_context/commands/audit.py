@@ -58,7 +58,7 @@ class Config:
     num_seeds: int = 3
     """Partitions into folds, each with initial weights of its own."""
     num_null_draws: int = 19
-    """Draws of the parametric bootstrap under the scalar family; 0 for none."""
+    """Draws of the parametric bootstrap under the scalar family, at least 19; 0 for none."""
     ties: Literal["threshold", "half", "davidson"] = "threshold"
     """What a tie says, where there are any: opposed votes alone do not tell spread."""
     seed: int = 0

@@ -100,12 +100,19 @@ class HistogramUtility(UtilityDistribution):
     def log_prob_preferred_to(
         self, other: "HistogramUtility", margin: float | Array = 0.0
     ) -> Array:
-        """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, in logs and linear in the bins.
+        """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, linear in the bins.
 
-        With a margin, see `_log_prob_ahead_by`. It is -inf, and its gradient 0, from margin 1 on.
+        A sum of positive terms: in logs only where a product could underflow, which takes five
+        times as long. With a margin, see `_log_prob_ahead_by`. It is -inf, and its gradient 0, from
+        margin 1 on.
         """
         if isinstance(margin, (int, float)) and margin == 0:
             xp = array_namespace(self.log_mass)
+            least = math.log(xp.finfo(self.log_mass.dtype).smallest_normal) / 2
+            if all(bool(xp.all(of.log_mass > least)) for of in (self, other)):
+                rank = self._rank
+                below = (xp.sign(rank - rank[:, None]) + 1) / 2  # 1 where j < i, ½ where j = i
+                return xp.log((self.mass * (other.mass @ below)).sum(-1))
             running = logcumsumexp(other.log_mass)
             nothing = xp.full_like(running[..., :1], -math.inf)
             below = xp.concat([nothing, running[..., :-1]], axis=-1)

@@ -1,4 +1,4 @@
-"""Parameters of the likelihood that are learned with the weights: thresholds, ν, correlation."""
+"""Parameters of the likelihood learned with the weights: thresholds, ν, lapse, correlation."""
 
 import math
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ MOST = 0.999
 class LearnedLikelihood(nn.Module):
     """A family and an outcome model, some of whose numbers are parameters.
 
-    Thresholds stay rising, positive and below the family's largest margin, ν stays positive, and
-    options of the family stay within (-1, 1), whatever the parameters.
+    Thresholds stay rising, positive and below the family's largest margin, ν stays positive, a
+    lapse in (0, 1), and options of the family within (-1, 1), whatever the parameters.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class LearnedLikelihood(nn.Module):
         Args:
             family: How raw outputs are read.
             outcome_model: How outcomes follow from utilities.
-            learn_outcomes: Learn its thresholds, or ν.
+            learn_outcomes: Learn its thresholds, or ν, and its lapse where it is not 0.
             options: Names of options of the family to learn; see `Family.learnable`.
-            num_copies: Learn so many of each threshold, or ν, for as many heads fitted at once:
-                `forward` then gives tensors of shape `(num_copies,)`.
+            num_copies: Learn so many of each, for as many heads fitted at once: `forward` then
+                gives tensors of shape `(num_copies,)`.
 
         Raises:
             UserError: The family has no such option to learn.
@@ -59,7 +59,10 @@ class LearnedLikelihood(nn.Module):
         starts = {name: torch.tensor(getattr(family, name) / MOST).atanh() for name in options}
         self._options = nn.ParameterDict(starts)
         copies = () if num_copies is None else (num_copies,)
-        self._thresholds = self._davidson = None
+        self._thresholds = self._davidson = self._lapse = None
+        if learn_outcomes and self._outcome_model.has_lapse:
+            start = torch.tensor(self._outcome_model.lapse).logit()
+            self._lapse = nn.Parameter(start.expand(copies).clone())
         if learn_outcomes and self._outcome_model.ties == "davidson":
             start = torch.tensor(self._outcome_model.davidson).log()
             self._davidson = nn.Parameter(start.expand(copies).clone())
@@ -74,8 +77,9 @@ class LearnedLikelihood(nn.Module):
 
     @property
     def learns_outcomes(self) -> bool:
-        """Whether thresholds or ν are parameters."""
-        return self._thresholds is not None or self._davidson is not None
+        """Whether thresholds, ν or a lapse are parameters."""
+        learned = (self._thresholds, self._davidson, self._lapse)
+        return any(each is not None for each in learned)
 
     def forward(self) -> tuple[Family, OutcomeModel]:
         """Family and outcome model with tensors in place of what is learned."""
@@ -89,6 +93,8 @@ class LearnedLikelihood(nn.Module):
             model = replace(model, thresholds=thresholds)  # pyrefly: ignore
         if self._davidson is not None:
             model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
+        if self._lapse is not None:
+            model = replace(model, lapse=self._lapse.sigmoid())  # pyrefly: ignore
         return family, model
 
     @torch.no_grad()
@@ -97,7 +103,8 @@ class LearnedLikelihood(nn.Module):
         family, model = self()
         values: dict[str, Any] = {name: float(getattr(family, name)) for name in self._options}
         thresholds = tuple(map(float, model.thresholds))
-        model = replace(model, thresholds=thresholds, davidson=float(model.davidson))
+        numbers = {"davidson": float(model.davidson), "lapse": float(model.lapse)}
+        model = replace(model, thresholds=thresholds, **numbers)
         return replace(family, **values), model
 
     def _to_thresholds(self, raw: Tensor) -> Tensor:

@@ -71,6 +71,8 @@ class OutcomeModel:
     utilities, such as one for each of several heads."""
     davidson: float = 1.0
     """ν of Davidson's model, positive; at ν = 2 an even pair ties half the time."""
+    lapse: float = 0.0
+    """Share of answers that are given without a look, each possible one alike, in [0, 1)."""
 
     def __post_init__(self) -> None:
         if self.ties not in TIES:
@@ -89,6 +91,8 @@ class OutcomeModel:
             )
         if not (_holds(self.davidson > 0) and _holds(self.davidson < math.inf)):
             raise UserError(f"Davidson's ν is {self.davidson}; give a positive number.")
+        if not (_holds(self.lapse >= 0) and _holds(self.lapse < 1)):
+            raise UserError(f"lapse is {self.lapse}; give a share from 0 to below 1.")
 
     @property
     def num_grades(self) -> int:
@@ -104,16 +108,24 @@ class OutcomeModel:
         """The same where nobody says how much better: all grades of a side are one."""
         return replace(self, thresholds=self.thresholds[: self.ties == "threshold"])
 
+    @property
+    def has_lapse(self) -> bool:
+        """Whether some answers are given without a look; so while the share is learned."""
+        return not (isinstance(self.lapse, (int, float)) and self.lapse == 0)
+
     def __str__(self) -> str:
         """In words, with its numbers."""
+        if self.has_lapse:
+            return f"{replace(self, lapse=0.0)}, lapse {float(self.lapse):.3g}"
         if self.ties == "davidson":
             return f"Davidson's ties, ν = {float(self.davidson):.3g}"
         shown = ", ".join(f"{float(edge):.3g}" for edge in self.thresholds)
         return f"ties by {self.ties}" + (f", thresholds {shown}" if shown else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it. Inverse of `outcome_model_from_dict`."""
-        return vars(self) | {"thresholds": list(self.thresholds)}
+        """As JSON can hold it, a lapse where there is one; see `outcome_model_from_dict`."""
+        values = vars(self) | {"thresholds": list(self.thresholds)}
+        return values if self.has_lapse else {k: v for k, v in values.items() if k != "lapse"}
 
 
 def outcome_model_from_dict(record: dict[str, Any]) -> OutcomeModel:
@@ -124,7 +136,8 @@ def outcome_model_from_dict(record: dict[str, Any]) -> OutcomeModel:
     """
     try:
         thresholds = tuple(map(float, record["thresholds"]))
-        return OutcomeModel(record["ties"], thresholds, float(record["davidson"]))
+        davidson, lapse = float(record["davidson"]), float(record.get("lapse", 0.0))
+        return OutcomeModel(record["ties"], thresholds, davidson, lapse)
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -201,10 +214,24 @@ def log_prob_of_grade(
 ) -> Array:
     """log P(the first is better by `grade`) in nats; 0 is a tie, negative: the second is better.
 
-    With ties by half, grades are the conditional ones, given no tie.
+    With ties by half, grades are the conditional ones, given no tie. With a lapse λ they have
+    chance (1 - λ) P + λ/A, where A answers can be given.
     """
+    log_prob = _log_prob_of_look(first, second, grade, model)
+    if not model.has_lapse:
+        return log_prob
+    xp = array_namespace(log_prob)
+    lapse = as_array(model.lapse, like=log_prob)
+    num_answers = 2 * model.num_grades + (model.ties != "half")
+    return xp.logaddexp(xp.log1p(-lapse) + log_prob, xp.log(lapse / num_answers))
+
+
+def _log_prob_of_look(
+    first: UtilityDistribution, second: UtilityDistribution, grade: int, model: OutcomeModel
+) -> Array:
+    """`log_prob_of_grade` of an answer that is no lapse."""
     if grade < 0:
-        return log_prob_of_grade(second, first, -grade, model)
+        return _log_prob_of_look(second, first, -grade, model)
     if model.ties == "davidson":
         return _davidson(first, second, grade, model.davidson)
     edges = model.edges

@@ -30,6 +30,8 @@ ByWeights = Callable[[np.ndarray], np.ndarray]
 """From weights of the prompts, shape `(b, m)`, to r², shape `(b,)`; weights of 1 are the data."""
 Statistic = tuple[ByWeights, PromptGroups]
 """r² by the weights of these prompts."""
+NO_WIDTH = 1e-9
+"""An interval that is no wider than this is rounding."""
 MOST_RANKED = 500
 """Responses of one training on the scale of ranks; all pairs are compared, in time n²."""
 
@@ -78,9 +80,11 @@ def explained_variance_estimate(
 ) -> Estimate:
     """Mean over trainings of each one's r², with an interval over prompts.
 
-    The interval is for these trainings: it leaves out how r² varies between trainings. Each has a
-    scale and origin of its own, so responses of two are never pooled; prompts are resampled for all
-    of them together, and a training none of whose prompts is drawn is left out of that resample.
+    The interval is for these trainings: it holds the fits fixed, and so leaves out how r² varies
+    with the votes that they were fitted to. Where that leaves nothing to vary, as where every
+    prompt has the same responses, there is no interval. Each training has a scale and origin of its
+    own, so responses of two are never pooled; prompts are resampled for all of them together, and a
+    training none of whose prompts is drawn is left out of that resample.
 
     Args:
         family: Reads the outputs.
@@ -94,6 +98,21 @@ def explained_variance_estimate(
         UserError: The scale is unknown, the family is scalar, the lengths differ, or no prompt has
             two responses (if within).
     """
+    mean, labels = by_prompt_weights(family, trainings, scale=scale, most_ranked=most_ranked)
+    found = bootstrap_weighted(mean, len(labels), resampling=resampling)
+    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+        return found
+    return Estimate(found.value, how="none: with the fits held fixed nothing varies")
+
+
+def by_prompt_weights(
+    family: Family,
+    trainings: Sequence[Training],
+    *,
+    scale: str,
+    most_ranked: int = MOST_RANKED,
+) -> tuple[ByWeights, np.ndarray]:
+    """The mean over trainings of r² as a function of weights of the prompts; these prompts."""
     statistics = [_statistic(family, training, scale, most_ranked) for training in trainings]
     labels = np.unique(np.concatenate([groups.labels for _, groups in statistics]))
     by_columns = [(at, np.searchsorted(labels, groups.labels)) for at, groups in statistics]
@@ -107,7 +126,7 @@ def explained_variance_estimate(
             count += drawn
         return total / count
 
-    return bootstrap_weighted(mean, len(labels), resampling=resampling)
+    return mean, labels
 
 
 def rank_explained_variance(family: Family, raw: ArrayLike) -> float:

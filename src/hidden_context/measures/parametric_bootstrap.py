@@ -7,7 +7,7 @@ its errors keeps easy comparisons easy, which a flip of all labels at one rate w
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,6 +56,37 @@ def simulated_labels(
     votes = not_negative("num_votes", num_votes, len(prob)).round().clip(1).astype(np.int64)
     drawn = rng.binomial(votes, prob, size=(num_draws, len(prob)))
     return (drawn / votes).astype(np.float32)
+
+
+def simulated_shares(
+    prob: ArrayLike, *, num_votes: ArrayLike, num_draws: int = 99, seed: int = 0
+) -> np.ndarray:
+    """Shares of votes for each possible answer, shape `(num_draws, n, answers)`, float32.
+
+    Votes of a comparison are drawn together, so ties and strengths are as many as the model has
+    them: Multinomial(V, P)/V. Of two answers it is `simulated_labels`.
+
+    Args:
+        prob: P of each answer by the scalar model, rows sum to 1, shape `(n, answers)`, of
+            comparisons that it was not fitted to.
+        num_votes: Votes of each comparison, rounded to at least 1, shape `(n,)`.
+        num_draws: Sets of answers.
+        seed: Of the answers.
+
+    Raises:
+        UserError: A row does not sum to 1, or there are no draws.
+    """
+    of_answers: np.ndarray[Any, Any] = np.asarray(prob, np.float64)
+    if of_answers.ndim != 2 or not np.allclose(of_answers.sum(-1), 1) or of_answers.min() < 0:
+        raise UserError("prob has rows that are no probabilities of answers that sum to 1.")
+    if num_draws < 1:
+        raise UserError(f"num_draws is {num_draws}; give at least 1.")
+    votes = not_negative("num_votes", num_votes, len(of_answers)).round().clip(1).astype(np.int64)
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((num_draws, *of_answers.shape), np.float32)
+    for of_draw in drawn:
+        of_draw[:] = rng.multinomial(votes, of_answers) / votes[:, None]
+    return drawn
 
 
 def parametric_bootstrap(

@@ -316,4 +316,9 @@ def stopping_rule(training: Mapping[str, Any]) -> str:
 def _plain(model: OutcomeModel) -> OutcomeModel:
     """With the median of thresholds that differ from row to row."""
     thresholds = tuple(float(np.median(edge)) for edge in model.thresholds)
-    return replace(model, thresholds=thresholds, davidson=float(np.median(model.davidson)))
+    return replace(
+        model,
+        thresholds=thresholds,
+        davidson=float(np.median(model.davidson)),
+        lapse=float(np.median(model.lapse)),
+    )

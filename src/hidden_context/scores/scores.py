@@ -120,6 +120,7 @@ class Scores:
                 model,
                 thresholds=tuple(map(of_rows, model.thresholds)),
                 davidson=of_rows(model.davidson),
+                lapse=of_rows(model.lapse),
             ),
             objective=of_rows(self.objective),
             training=of_rows(self.training),
