@@ -8,7 +8,8 @@ from multiprocessing.context import ForkServerContext
 def forked() -> ForkServerContext:
     """The context of these processes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hidden_context.llm.train", "hidden_context.report.page"])
+    stack = ["hidden_context.llm.train", "hidden_context.report.page"]
+    context.set_forkserver_preload([*stack, "frozen"])
     return context
 
 
