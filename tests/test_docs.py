@@ -15,6 +15,7 @@ import pytest
 from documented_families import documented_programs
 from tiny_models import save_tiny_model
 
+from hidden_context.audits.audit import audit
 from hidden_context.commands.cli import COMMANDS, main
 from hidden_context.distributions import make_family
 from hidden_context.records import meta_path, read_jsonl, write_json, write_jsonl
@@ -133,9 +134,16 @@ def test_make_targets_in_the_documents_exist():
                 assert re.search(rf"^{arguments[0]}:", makefile, flags=re.MULTILINE)
 
 
+@pytest.mark.parametrize("fewer", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_program_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fewer: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
+    if fewer:
+        fits = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 1}
+        monkeypatch.setattr("hidden_context.audits.audit.audit", functools.partial(audit, **fits))
     monkeypatch.chdir(tmp_path)
     save_tiny_model(tmp_path / "gpt2", "gpt2")
     write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")
