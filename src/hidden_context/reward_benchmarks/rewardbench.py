@@ -6,14 +6,11 @@ the numbers of rows that the code lists; that of the leaderboard the mean over t
 with weight 2 each and the older test sets ("prior sets") with weight 1, of those that are there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from hidden_context.errors import UserError
-from hidden_context.reward_benchmarks.points import Figure, Points
-from hidden_context.reward_benchmarks.rules import Item, Rules, one_of, one_response
+from hidden_context.reward_benchmarks.points import Figure
+from hidden_context.reward_benchmarks.rules import Rules, one_of, one_response
 
 SECTIONS: Mapping[str, Mapping[str, int]] = {
     "Chat": {
@@ -76,20 +73,6 @@ class RewardBench(Rules):
 
     def responses(self, row: Mapping[str, Any], place: str) -> tuple[list[Any], list[Any]]:
         return [one_response(row, "chosen", place)], [one_response(row, "rejected", place)]
-
-    def check_shape(
-        self, columns: Mapping[str, Any], num_chosen: int, num_rejected: int, place: str
-    ) -> None:
-        if (num_chosen, num_rejected) != (1, 1):
-            raise UserError(
-                f"{place}: {num_chosen} chosen and {num_rejected} rejected responses; expected one "
-                "of each."
-            )
-
-    def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        is_right = [float(right > wrong) for right, wrong in rewards]
-        subset = np.array([self.subset(item.columns, "an item") for item in items])
-        return Points(np.array(is_right), subset, subset, np.arange(len(items)))
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         sections = {
