@@ -26,6 +26,7 @@ CASES = {"laplace", "student"}
 """What cases of the families of docs/extending.md have in their names."""
 FEWER_STEPS = {"--num_iterations": "2", "--batch_size": "32"}
 FEWER_FITS = ("--num_folds=3", "--num_seeds=1", "--num_null_draws=1")
+FEWER_FITS += ("--families=mean_and_variance",)
 """Flags that only say how long to work."""
 NUM_JAILBREAKS = 20
 TESTED_ELSEWHERE = {"demo", "serve", "relabel", "benchmark", "best-of", "export", "merge"}
@@ -95,9 +96,10 @@ def test_the_commands_of_the_readme_run_in_their_order(
 ):
     """With a small gpt2, a small HH-RLHF and a mirror in place of the hubs.
 
-    Where `fewer` is true, with fewer fits, states and jailbreaks too.
+    Where `fewer` is true, with fewer fits, states and jailbreaks, and no figures on pages.
     """
     if fewer:
+        monkeypatch.setattr("hidden_context.report.page.as_svg", lambda *_: "")
         monkeypatch.setattr("hidden_context.synthetic.evaluate.POINTS_PER_AXIS", {1: 50, 2: 10})
     save_tiny_model(tmp_path / "gpt2", "gpt2")
     write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")

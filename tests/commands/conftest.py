@@ -46,6 +46,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def page(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of all of them, as the command writes it."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    assert main(["report", str(results), "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
 def start() -> Callable[..., Any]:
     """Start a command line in a process of its own, forked from one that has the model stack."""
 

@@ -11,11 +11,8 @@ from hidden_context.records import read_json, write_json
 ONE = "data/reward_models/some/both/categorical_tiny_last_checkpoint/eval_results_both.jsonl"
 
 
-def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(results, run, tmp_path):
-    status, said, _ = run("report", results, "--out", tmp_path / "page.html")
-    assert status == 0
-    assert "page.html" in said
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(page):
+    page = page.read_text(encoding="utf-8")
     for title in ("Audit of helpful, both", "Reward models in data", "experiment 1d"):
         assert page.count(f"{title}</h2>") == 1
     assert page.count("<h2") == 3
@@ -69,8 +66,9 @@ def test_one_file_can_be_named(results, run, tmp_path):
         results / "data/jailbroken_evaluations_categorical.jsonl",
         next((results / "synthetic").rglob("metrics.json")),
     ):
-        status, _, error = run("report", path, "--out", tmp_path / "page.html")
+        status, said, error = run("report", path, "--out", tmp_path / "page.html")
         assert status == 0, error
+        assert "page.html" in said
         assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<h2") == 1
 
 
