@@ -27,7 +27,6 @@ _OURS = "the data, the loss and the measures are this project's"
 _BATCHES = "a batch of comparisons is not one tensor of tokens"
 _SCRIPT = "the Trainer itself does not read it: say what to train and evaluate on"
 _AS_UNBROKEN = "a resumed run sees the same data in the same order as an unbroken one"
-_READ = "data are read in full, so that what is left out is counted"
 REFUSED: Mapping[str, str] = {
     "activation_offloading": "gradient_checkpointing frees the same memory",
     "accelerator_config": f"{_BATCHES}, which accelerate could split or dispatch",

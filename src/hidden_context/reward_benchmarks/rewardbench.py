@@ -50,10 +50,8 @@ NUM_MATH = 447
 """Rows of `math-prm`."""
 PRIOR_SETS = "Prior Sets"
 AVERAGED_PRIOR_SETS = ("anthropic_helpful", "anthropic_hhh", "shp", "summarize")
-"""Older test sets that count, each alike."""
+"""Older test sets that count, each alike: splits of allenai/pref-test-sets."""
 ALL_PRIOR_SETS = (*AVERAGED_PRIOR_SETS, "anthropic_harmless", "mtbench_gpt4", "mtbench_human")
-PRIOR_SETS_PATH = "allenai/pref-test-sets"
-"""Where these are on the hub, each a split."""
 OF_SECTION, OF_PRIOR_SETS = 2.0, 1.0
 """Weights in the average."""
 SUBSETS = {name: count for section in SECTIONS.values() for name, count in section.items()}
