@@ -62,23 +62,24 @@ def test_variance_between_two_groups_is_found_if_they_differ_and_not_if_their_na
     D differs between the groups by apart·Δx with Δx ~ N(0, 2), so between is apart²/2 in the mean,
     and within is 2: a share of one half for apart = 2.
     """
+    num_pairs = NUM_PAIRS // 2
     rng = np.random.default_rng(0)
-    pairs = simulated_pairs(NUM_PAIRS, spread=False)
-    group = rng.integers(0, 2, NUM_PAIRS)
+    pairs = simulated_pairs(num_pairs, spread=False)
+    group = rng.integers(0, 2, num_pairs)
     x = np.stack([pairs.vectors[rows].numpy() for rows in (pairs.first, pairs.second)])
     x *= len(MEAN) ** 0.5
     of_group = MEAN + apart * np.outer([-0.5, 0.5], np.eye(len(MEAN))[5])
     difference = ((x[0] - x[1]) * of_group[group]).sum(1)
-    won = rng.normal(size=NUM_PAIRS) * 2**0.5 < difference
-    shares = np.stack([~won, np.zeros(NUM_PAIRS), won], axis=1).astype(np.float32)
-    pairs = replace(pairs, outcomes=Outcomes(shares, np.ones(NUM_PAIRS, np.float32)))
+    won = rng.normal(size=num_pairs) * 2**0.5 < difference
+    shares = np.stack([~won, np.zeros(num_pairs), won], axis=1).astype(np.float32)
+    pairs = replace(pairs, outcomes=Outcomes(shares, np.ones(num_pairs, np.float32)))
     partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
     fit = fit_family(make_family("mean_and_variance"), pairs, partitions, ties="half")
     between = between_labels(fit, group, by="group", seed=0)
     assert between is not None
     assert between.num_labels == 2
     true = apart**2 / (apart**2 + 4)
-    # r² of heads fitted to as many comparisons is known within .1 too (above)
+    # r² of heads fitted to twice as many comparisons is known within .1 too (above)
     assert between.share.value == pytest.approx(true, abs=0.1)
     assert between.shuffled.value < 0.1
     assert (between.gain.low > 0) == (apart > 0)
