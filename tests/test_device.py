@@ -1,40 +1,19 @@
 """What the device module changes about the process."""
 
 import platform
-import subprocess
-import sys
 
 import pytest
 import torch
+from forked import forked, page_faults
 
 from hidden_context.device import default_device, keep_freed_memory
-
-COUNT_FAULTS = """
-import resource, torch
-from hidden_context.device import default_device, keep_freed_memory
-
-def faults():
-    def work():
-        for megabytes in (40, 8, 40, 8):
-            torch.ones(megabytes * 2**18)
-    for _ in range(10):  # until the heap has grown to its size
-        work()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        work()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-returned = faults()
-keep_freed_memory()
-print(returned, faults())
-"""
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has these options")
 def test_freed_memory_is_kept_for_the_next_tensors():
     """Without it the blocks of 40 MB come back page by page, each time."""
-    printed = subprocess.check_output([sys.executable, "-c", COUNT_FAULTS])
-    returned, kept = map(int, printed.split())
+    with forked().Pool(1) as pool:
+        returned, kept = pool.apply(page_faults)
     assert kept < 0.1 * returned
 
 

@@ -15,6 +15,7 @@ import pytest
 from documented_families import documented_programs
 from tiny_models import save_tiny_model
 
+from hidden_context.audits.audit import audit
 from hidden_context.commands.cli import COMMANDS, main
 from hidden_context.distributions import make_family
 from hidden_context.records import meta_path, read_jsonl, write_json, write_jsonl
@@ -25,6 +26,7 @@ CASES = {"laplace", "student"}
 """What cases of the families of docs/extending.md have in their names."""
 FEWER_STEPS = {"--num_iterations": "2", "--batch_size": "32"}
 FEWER_FITS = ("--num_folds=3", "--num_seeds=1", "--num_null_draws=0")
+FEWER_FITS += ("--families=mean_and_variance",)
 """Flags that only say how long to work."""
 NUM_JAILBREAKS = 20
 TESTED_ELSEWHERE = {
@@ -97,9 +99,10 @@ def test_the_commands_of_the_readme_run_in_their_order(
 ):
     """With a small gpt2, a small HH-RLHF and a mirror in place of the hubs.
 
-    Where `fewer` is true, with fewer fits, states and jailbreaks too.
+    Where `fewer` is true, with fewer fits, states and jailbreaks, and no figures on pages.
     """
     if fewer:
+        monkeypatch.setattr("hidden_context.report.page.as_svg", lambda *_: "")
         monkeypatch.setattr("hidden_context.synthetic.evaluate.POINTS_PER_AXIS", {1: 50, 2: 10})
     save_tiny_model(tmp_path / "gpt2", "gpt2")
     write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")
@@ -136,9 +139,16 @@ def test_make_targets_in_the_documents_exist():
                 assert re.search(rf"^{arguments[0]}:", makefile, flags=re.MULTILINE)
 
 
+@pytest.mark.parametrize("fewer", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_program_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fewer: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
+    if fewer:
+        fits = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 1}
+        monkeypatch.setattr("hidden_context.audits.audit.audit", functools.partial(audit, **fits))
     monkeypatch.chdir(tmp_path)
     save_tiny_model(tmp_path / "gpt2", "gpt2")
     write_hh_rlhf(tmp_path / "Anthropic" / "hh-rlhf")

@@ -47,100 +47,100 @@ class Hub:
                 self.files[f"{repository}/{value['path']}"] = self.large[value["oid"]]
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
 
-        def answer(self, value: Any, status: int = 200, **headers: str) -> None:
-            content = value if isinstance(value, bytes) else json.dumps(value).encode()
-            self.send_response(status)
-            for name, text in {"Content-Length": str(len(content)), **headers}.items():
-                self.send_header(name.replace("_", "-"), text)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
+    def answer(self, value: Any, status: int = 200, **headers: str) -> None:
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name.replace("_", "-"), text)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
-        def body(self) -> bytes:
-            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            content = b""
-            while size := int(self.rfile.readline(), 16):
-                content += self.rfile.read(size)
-                self.rfile.readline()
+    def body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
             self.rfile.readline()
-            return content
+        self.rfile.readline()
+        return content
 
-        def do_POST(self) -> None:
-            path, body = urlsplit(self.path).path, self.body()
-            if self.headers.get("Authorization") != f"Bearer {hub.token}":
-                self.answer({"error": "Invalid username or password."}, 401)
-            elif path == "/api/repos/create":
-                asked = json.loads(body)
-                name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-                hub.private[name] = asked.get("private", asked.get("visibility") == "private")
-                self.answer({"url": f"{hub.address}/{name}"})
-            elif path == "/api/validate-yaml":
-                self.answer({"errors": [], "warnings": []})
-            elif "/preupload/" in path:
-                files = [
-                    {
-                        "path": file["path"],
-                        "uploadMode": "lfs" if file["path"].endswith("safetensors") else "regular",
-                        "shouldIgnore": False,
-                    }
-                    for file in json.loads(body)["files"]
-                ]
-                self.answer({"files": files})
-            elif path.endswith("/info/lfs/objects/batch"):
-                objects = [
-                    {**one, "actions": {"upload": {"href": f"{hub.address}/large/{one['oid']}"}}}
-                    for one in json.loads(body)["objects"]
-                ]
-                self.answer({"objects": objects})
-            elif "/commit/" in path:
-                name = path.removeprefix("/api/models/").split("/commit/")[0]
-                hub.commit(name, [json.loads(line) for line in body.splitlines()])
-                url = f"{hub.address}/{name}/commit/{COMMIT}"
-                self.answer({"commitUrl": url, "commitOid": COMMIT})
-            else:
-                self.answer({"error": path}, 404)
+    def do_POST(self) -> None:
+        path, body = urlsplit(self.path).path, self.body()
+        if self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self.answer({"error": "Invalid username or password."}, 401)
+        elif path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            self.hub.private[name] = asked.get("private", asked.get("visibility") == "private")
+            self.answer({"url": f"{self.hub.address}/{name}"})
+        elif path == "/api/validate-yaml":
+            self.answer({"errors": [], "warnings": []})
+        elif "/preupload/" in path:
+            files = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["path"].endswith("safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in json.loads(body)["files"]
+            ]
+            self.answer({"files": files})
+        elif path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                {**one, "actions": {"upload": {"href": f"{self.hub.address}/large/{one['oid']}"}}}
+                for one in json.loads(body)["objects"]
+            ]
+            self.answer({"objects": objects})
+        elif "/commit/" in path:
+            name = path.removeprefix("/api/models/").split("/commit/")[0]
+            self.hub.commit(name, [json.loads(line) for line in body.splitlines()])
+            url = f"{self.hub.address}/{name}/commit/{COMMIT}"
+            self.answer({"commitUrl": url, "commitOid": COMMIT})
+        else:
+            self.answer({"error": path}, 404)
 
-        def do_PUT(self) -> None:
-            content = self.body()
-            hub.large[hashlib.sha256(content).hexdigest()] = content
-            self.answer({})
+    def do_PUT(self) -> None:
+        content = self.body()
+        self.hub.large[hashlib.sha256(content).hexdigest()] = content
+        self.answer({})
 
-        def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            if path.startswith("/api/models/"):
-                name = "/".join(path.split("/")[3:5])
-                if "/tree/" in path:
-                    self.answer([hub.entry(name, file) for file in hub.names(name)])
-                    return
-                files = [{"rfilename": file} for file in hub.names(name)]
-                self.answer({"id": name, "sha": COMMIT, "siblings": files, "private": False})
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if path.startswith("/api/models/"):
+            name = "/".join(path.split("/")[3:5])
+            if "/tree/" in path:
+                self.answer([self.hub.entry(name, file) for file in self.hub.names(name)])
                 return
-            repository, _, file = path[1:].replace(f"/resolve/{COMMIT}/", "//", 1).partition("//")
-            content = hub.files.get(f"{repository}/{file}")
-            if content is None:
-                self.answer({"error": path}, 404, X_Error_Code="EntryNotFound")
-                return
-            digest = hashlib.sha256(content).hexdigest()
-            self.answer(content, ETag=f'"{digest}"', X_Repo_Commit=COMMIT)
+            files = [{"rfilename": file} for file in self.hub.names(name)]
+            self.answer({"id": name, "sha": COMMIT, "siblings": files, "private": False})
+            return
+        repository, _, file = path[1:].replace(f"/resolve/{COMMIT}/", "//", 1).partition("//")
+        content = self.hub.files.get(f"{repository}/{file}")
+        if content is None:
+            self.answer({"error": path}, 404, X_Error_Code="EntryNotFound")
+            return
+        digest = hashlib.sha256(content).hexdigest()
+        self.answer(content, ETag=f'"{digest}"', X_Repo_Commit=COMMIT)
 
-        do_HEAD = do_GET  # noqa: N815
-
-    return Handler
+    do_HEAD = do_GET  # noqa: N815
 
 
 @contextmanager
 def hub_stand_in(monkeypatch: pytest.MonkeyPatch, token: str = "hf_secret") -> Iterator[Hub]:
     """A hub that the library takes for its own, and the token that it knows."""
     hub = Hub(token)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub)) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub})
+    ) as server:
         hub.address = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,13 +1,13 @@
 """Fixtures of the tests that run commands."""
 
 import gc
-import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import forked
 from saved_results import write_audit, write_data_dir, write_synthetic
 
 from hidden_context.commands.cli import main
@@ -46,26 +46,41 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def page(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of all of them, as the command writes it."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    assert main(["report", str(results), "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
 def start() -> Callable[..., Any]:
     """Start a command line in a process of its own, forked from one that has the model stack."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hidden_context.llm.train"])
 
-    def started(arguments: list[Any], stderr: Path, *, largest_file: int | None = None) -> Any:
+    def started(
+        arguments: list[Any],
+        stderr: Path,
+        *,
+        stdout: Path | None = None,
+        largest_file: int | None = None,
+    ) -> Any:
         given = [str(argument) for argument in arguments]
-        process = context.Process(target=_command, args=(given, stderr, largest_file))
+        process = forked().Process(target=_command, args=(given, stderr, stdout, largest_file))
         process.start()
         return process
 
     return started
 
 
-def _command(arguments: list[str], stderr: Path, largest_file: int | None) -> None:
+def _command(
+    arguments: list[str], stderr: Path, stdout: Path | None, largest_file: int | None
+) -> None:
     import resource
     import signal
 
-    file = os.open(stderr, os.O_WRONLY | os.O_CREAT)
-    os.dup2(file, 2)
+    for number, path in ((1, stdout), (2, stderr)):
+        if path is not None:
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     if largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import page_samples
+import pytest
 
 from hidden_context.commands.cli import main
 from hidden_context.distributions import Family, make_family
@@ -61,7 +62,9 @@ def write_data_dir(folder: Path, families: tuple[str, ...] = ("base", "categoric
 def write_synthetic(folder: Path) -> Path:
     """Run a synthetic experiment, much too short to learn anything; returns its folder."""
     flags = ["--env", "1d", "--num_iterations", "2", "--batch_size", "16"]
-    assert main(["synthetic", *flags, "--out_dir", str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hidden_context.synthetic.evaluate.POINTS_PER_AXIS", {1: 50, 2: 10})
+        assert main(["synthetic", *flags, "--out_dir", str(folder)]) == 0
     (metrics,) = folder.rglob("metrics.json")
     return metrics.parent
 

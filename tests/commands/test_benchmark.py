@@ -63,12 +63,12 @@ def test_figures_are_those_of_the_model_text_by_text(
     result = read_json(tmp_path / name / "results" / "rm.json")
     model = hc.RewardModel.from_pretrained(work / "rm")
     items = BENCHMARKS[name].read(ROWS[name](), "rows")
+    rows = [[*item.chosen, *item.rejected] for item in items]
+    asked = [(item.prompt, text) for item, row in zip(items, rows, strict=True) for text in row]
+    ends = np.cumsum([len(row) for row in rows])
     for risk in ("mean", "cvar:0.1"):
-        rewards = [
-            np.array(model.reward([item.prompt] * len(row), row, risk=risk))
-            for item in items
-            for row in [[*item.chosen, *item.rejected]]
-        ]
+        reward = model.reward(*zip(*asked, strict=True), risk=risk)
+        rewards = np.split(np.array(reward), ends[:-1])
         points = BENCHMARKS[name].points(items, rewards)
         for figure, weights in BENCHMARKS[name].figures(points.strata).items():
             expected = points.estimate(weights, np.arange(len(items)))

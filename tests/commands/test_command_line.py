@@ -1,8 +1,10 @@
 """Flags, files and defaults become a configuration; mistakes become one line and a status."""
 
 import functools
+import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -356,8 +358,16 @@ def in_a_process(arguments: list[str], stdout: int, stderr: int = subprocess.PIP
     return subprocess.run(program, stdout=stdout, stderr=stderr, text=True, check=False)
 
 
-@pytest.mark.parametrize("with_errors", [False, True])
-@pytest.mark.parametrize("arguments", [["--help"], [*SUMMARIZE, "--json"]], ids=["help", "results"])
+@pytest.mark.parametrize(
+    ("arguments", "with_errors"),
+    [
+        (["--help"], False),
+        (["--help"], True),
+        ([*SUMMARIZE, "--json"], False),
+        pytest.param([*SUMMARIZE, "--json"], True, marks=pytest.mark.slow),
+    ],
+    ids=["help", "help and errors", "results", "results and errors"],
+)
 def test_a_closed_pipe_is_the_end_and_nothing_is_said(
     arguments: list[str], with_errors: bool
 ) -> None:
@@ -420,22 +430,28 @@ def test_flags_are_those_of_the_process_when_none_are_given(
 
 every_command = pytest.mark.parametrize("command", cli.COMMANDS)
 
-HELP_WITHOUT_HEAVY_IMPORTS = """
-import sys
-from hidden_context.commands.cli import main
-try:
-    status = main([sys.argv[1], "--help"])
-except SystemExit as ended:
-    status = ended.code
+HELP_OF_ALL = """
+import json, sys
+from contextlib import redirect_stdout
+from io import StringIO
+from hidden_context.commands.cli import COMMANDS, main
 heavy = {"torch", "transformers", "peft", "accelerate", "datasets", "matplotlib"}
-print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
-sys.exit(status)
+for command in COMMANDS:
+    with redirect_stdout(StringIO()) as printed:
+        try:
+            status = main([command, "--help"])
+        except SystemExit as ended:
+            status = ended.code
+    print(json.dumps([command, status or 0, printed.getvalue(), sorted(heavy & {*sys.modules})]))
 """
 
 
 @functools.cache
-def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+def help_of_all() -> dict[str, tuple[int, str, list[str]]]:
+    """Of each command: its status, its help, and what of a model stack was imported by then."""
+    program = [sys.executable, "-c", HELP_OF_ALL]
+    lines = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {command: tuple(rest) for command, *rest in map(json.loads, lines)}
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -470,24 +486,27 @@ def test_an_unknown_command_names_the_nearest(
 
 @every_command
 def test_help_of_a_command_needs_no_model_stack(command: str) -> None:
-    finished = run_python("-c", HELP_WITHOUT_HEAVY_IMPORTS, command)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.startswith(f"usage: hidden-context {command}")
-    assert finished.stderr.strip() == ""
+    status, text, heavy = help_of_all()[command]
+    assert (status, heavy) == (0, [])
+    assert text.startswith(f"usage: hidden-context {command}")
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # of other tests
 @every_command
-def test_a_command_is_its_module(command: str) -> None:
+def test_a_command_is_its_module(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = f"hidden_context.commands.{command.replace('-', '_')}"
-    as_module = run_python("-m", module, "--help")
-    as_command = run_python("-m", "hidden_context.commands.cli", command, "--help")
-    assert as_module.stdout == as_command.stdout
-    assert (as_module.returncode, as_module.stderr) == (0, "")
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    assert not ended.value.code
+    assert capsys.readouterr() == (help_of_all()[command][1], "")
 
 
 @every_command
 def test_every_flag_of_a_command_has_a_sentence(command: str) -> None:
-    text = run_python("-m", "hidden_context.commands.cli", command, "--help").stdout
+    text = help_of_all()[command][1]
     entries = re.split(r"\n  (?=-)", text[text.index("\noptions:") :])[1:]
     assert len(entries) >= 2
     for entry in entries:
@@ -496,7 +515,8 @@ def test_every_flag_of_a_command_has_a_sentence(command: str) -> None:
 
 
 @every_command
-def test_a_mistaken_flag_of_a_command_ends_with_one_line(command: str) -> None:
-    finished = run_python("-m", "hidden_context.commands.cli", command, "--no-such-flag=1")
-    assert finished.returncode == 2
-    assert re.fullmatch(r"error: .+\n", finished.stderr)
+def test_a_mistaken_flag_of_a_command_ends_with_one_line(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--no-such-flag=1"]) == 2
+    assert re.fullmatch(r"error: .+\n", capsys.readouterr().err)

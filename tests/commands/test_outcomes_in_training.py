@@ -118,13 +118,27 @@ def evaluated(run: Run, checkpoint: Path, data: Path, output: Path) -> dict[str,
     return read_json(meta_path(output))["metrics"]
 
 
-@pytest.mark.parametrize("family", [BASE, NORMAL, "shared_context"])
+EVEN, FEW_TIES = [1] * 4 + [0] * 4 + [-1] * 4, [1] * 5 + [0] * 2 + [-1] * 5
+STRENGTHS = [2, 1, 1, 0, 0, 0, 0, 0, 0, -1, -1, -2]
+
+
 @pytest.mark.parametrize(
-    ("ties", "grades"),
+    ("family", "ties", "grades"),
     [
-        ("threshold", [1] * 4 + [0] * 4 + [-1] * 4),
-        ("davidson", [1] * 5 + [0] * 2 + [-1] * 5),
-        ("threshold", [2, 1, 1, 0, 0, 0, 0, 0, 0, -1, -1, -2]),
+        (BASE, "threshold", EVEN),
+        (BASE, "threshold", STRENGTHS),
+        (NORMAL, "davidson", FEW_TIES),
+        ("shared_context", "threshold", STRENGTHS),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (BASE, "davidson", FEW_TIES),
+                (NORMAL, "threshold", EVEN),
+                (NORMAL, "threshold", STRENGTHS),
+                ("shared_context", "threshold", EVEN),
+                ("shared_context", "davidson", FEW_TIES),
+            )
+        ),
     ],
 )
 def test_of_equal_texts_the_shares_of_the_grades_are_learned(

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,13 +162,18 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def test_an_interrupt_waits_for_what_is_under_way_and_nothing_is_asked_twice(
     number: signal.Signals, run: Command, flags: list[Any], server: JudgeServer, tmp_path: Path
 ):
-    server.answer = lambda body, _: Reply(honest(body).body, delay=0.3)
+    noticed = threading.Event()
+    server.answer = lambda body, _: (
+        honest(body) if len(server.bodies) <= 3 or noticed.wait(60) else fails(500)
+    )
     process = started([*flags, "--concurrency", "3"])
     wait_until(lambda: len(server.bodies) >= 4)
     process.send_signal(number)
-    out, error = process.communicate(timeout=60)
+    assert process.stdout is not None
+    assert any("waiting for the answers that are under way" in line for line in process.stdout)
+    noticed.set()
+    _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "waiting for the answers that are under way" in out
     assert error.splitlines()[-1] == ("interrupted" if number == 2 else "stopped by SIGTERM")
     kept = read_jsonl(tmp_path / "out" / "judge" / "answers.jsonl")[1:]
     assert len(kept) == len(server.bodies) < 12

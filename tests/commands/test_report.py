@@ -1,5 +1,6 @@
 """The `report` command: what it finds, writes and refuses."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,8 @@ from hidden_context.records import read_json, write_json
 ONE = "data/reward_models/some/both/categorical_tiny_last_checkpoint/eval_results_both.jsonl"
 
 
-def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(results, run, tmp_path):
-    status, said, _ = run("report", results, "--out", tmp_path / "page.html")
-    assert status == 0
-    assert "page.html" in said
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(page):
+    page = page.read_text(encoding="utf-8")
     for title in ("Audit of helpful, both", "Reward models in data", "experiment 1d"):
         assert page.count(f"{title}</h2>") == 1
     assert page.count("<h2") == 3
@@ -23,42 +21,44 @@ def test_everything_below_a_folder_is_on_the_page_and_nothing_twice(results, run
 
 
 def test_the_same_results_give_the_same_page_and_figures_to_the_byte(results, run, tmp_path):
+    """Figures for paper, which are a column wide and embed their fonts."""
+    matplotlib_image = pytest.importorskip("matplotlib.image")
     for name in ("one", "two"):
         out, figures = tmp_path / f"{name}.html", tmp_path / name
-        status, _, _ = run("report", results / ONE, "--out", out, "--figures", figures)
-        assert status == 0
+        flags = ("--out", out, "--figures", figures, "--style", "paper")
+        assert run("report", results / ONE, *flags)[0] == 0
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert {Path(name).suffix for name in files} == {".png", ".pdf"}
-    for name in files:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
-def test_figures_for_paper_are_a_column_wide_and_embed_their_fonts(results, run, tmp_path):
-    matplotlib_image = pytest.importorskip("matplotlib.image")
-    flags = ("--figures", tmp_path, "--style", "paper", "--out", tmp_path / "page.html")
-    assert run("report", results / ONE, *flags)[0] == 0
-    pngs, pdfs = sorted(tmp_path.glob("*.png")), sorted(tmp_path.glob("*.pdf"))
-    assert len(pngs) == len(pdfs) > 3
-    for png in pngs:
-        assert matplotlib_image.imread(png).shape[1] == round(3.25 * 300)
-    for pdf in pdfs:
-        content = pdf.read_bytes()
+    files = sorted((tmp_path / "one").iterdir())
+    assert len(files) > 6
+    for first, second in zip(files, sorted((tmp_path / "two").iterdir()), strict=True):
+        assert (first.name, content := first.read_bytes()) == (second.name, second.read_bytes())
+        if first.suffix == ".png":
+            assert matplotlib_image.imread(first).shape[1] == round(3.25 * 300)
+            continue
+        assert first.suffix == ".pdf"
+        assert first.with_suffix(".png") in files
         assert b"/Subtype /Type0" in content or b"/TrueType" in content
         assert b"/Type3" not in content
         assert b"CreationDate" not in content
 
 
-def test_figures_of_synthetic_experiments_come_at_paper_size_too(results, run):
-    folder = results / "synthetic"
+def test_figures_of_synthetic_experiments_come_at_paper_size_too(results, run, tmp_path):
     matplotlib_image = pytest.importorskip("matplotlib.image")
+    shutil.copytree(results / "synthetic", tmp_path, dirs_exist_ok=True)
+    (png,) = tmp_path.rglob("1d.png")
+    assert matplotlib_image.imread(png).shape[1] == round(10.5 * 200)
     redraw = ("synthetic", "--env", "1d", "--num_iterations", 2, "--batch_size", 16, "--redraw")
-    for style, inches in (("paper", 6.75 * 300), ("screen", 10.5 * 200)):
-        assert run(*redraw, "--out_dir", folder, "--style", style)[0] == 0
-        (png,) = folder.rglob("1d.png")
-        assert matplotlib_image.imread(png).shape[1] == round(inches)
+    assert run(*redraw, "--out_dir", tmp_path, "--style", "paper")[0] == 0
+    assert matplotlib_image.imread(png).shape[1] == round(6.75 * 300)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page holds words alone."""
+    monkeypatch.setattr("hidden_context.report.page.as_svg", lambda *_: "")
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_one_file_can_be_named(results, run, tmp_path):
     for path in (
         results / "audit/audit.json",
@@ -67,11 +67,13 @@ def test_one_file_can_be_named(results, run, tmp_path):
         results / "data/jailbroken_evaluations_categorical.jsonl",
         next((results / "synthetic").rglob("metrics.json")),
     ):
-        status, _, error = run("report", path, "--out", tmp_path / "page.html")
+        status, said, error = run("report", path, "--out", tmp_path / "page.html")
         assert status == 0, error
+        assert "page.html" in said
         assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<h2") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_summarize_prints_can_be_shown(results, run, tmp_path):
     flags = ("--json", "--curves", "quantile", "--diagnostics")
     status, printed, _ = run("summarize", "--data_dir", results / "data", *flags)
@@ -82,6 +84,7 @@ def test_what_summarize_prints_can_be_shown(results, run, tmp_path):
     assert "Jailbreak rate, trained on both" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_examples_can_be_left_out(results, run, tmp_path):
     page = tmp_path / "page.html"
     assert run("report", results / "audit", "--out", page, "--num_examples", 0)[0] == 0

@@ -1,14 +1,11 @@
 """The page in a real browser: it is whole, it folds, it fits, and texts do nothing."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from chromium import chromium, show
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-
-from hidden_context.commands.cli import main
 
 WIDTHS = (360, 1400)
 
@@ -17,13 +14,6 @@ WIDTHS = (360, 1400)
 def window() -> Iterator[Chrome]:
     with chromium() as window:
         yield window
-
-
-@pytest.fixture(scope="module")
-def page(window: Chrome, results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    assert main(["report", str(results), "--out", str(path)]) == 0
-    return path
 
 
 def unfold(window: Chrome) -> None:

@@ -1,11 +1,11 @@
 """`hidden-context serve` as a process: it says where it is, and a signal loses nothing accepted."""
 
 import builtins
+import os
 import signal
 import socket
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,28 +49,32 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_signal_in_the_middle_loses_no_accepted_answer(
-    checkpoint: Path, tmp_path: Path, number: signal.Signals, status: int, said: str
+    checkpoint: Path,
+    start: Callable[..., Any],
+    tmp_path: Path,
+    number: signal.Signals,
+    status: int,
+    said: str,
 ):
     """Every text that was accepted before the signal is answered, and rightly, before the end."""
-    token = tmp_path / "token"
+    token, out, err = (tmp_path / name for name in ("token", "out", "err"))
     token.write_text("s3cret\n")
     flags = ["--port=0", "--risk=lcb:1", f"--token_file={token}"]
-    command = [sys.executable, "-m", "hidden_context.commands.cli", "serve", str(checkpoint)]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with (
-        subprocess.Popen([*command, *flags], **pipes) as process,
-        ThreadPoolExecutor(len(TEXTS)) as pool,
-    ):
+    process = start(["serve", checkpoint, *flags], err, stdout=out)
+    with ThreadPoolExecutor(len(TEXTS)) as pool:
         try:
-            line = process.stdout.readline() if process.stdout else ""
+            while not (out.exists() and (line := out.read_text()).endswith("\n")):
+                assert process.exitcode is None, err.read_text()
+                time.sleep(0.01)
             assert line.startswith("rm (mean_and_variance, lcb:1) answers on http://127.0.0.1:")
             shown = {"Authorization": "Bearer s3cret"}
             with httpx2.Client(base_url=line.split()[-1], timeout=60, headers=shown) as client:
                 before = answers(client, pool, process, number)
-            out, err = process.communicate(timeout=60)
+            process.join(timeout=60)
         finally:
             process.kill()
-    assert (process.returncode, err, out) == (status, f"{said}\n", "")
+    assert (process.exitcode, err.read_text()) == (status, f"{said}\n")
+    assert out.read_text() == line
     found = np.array([np.nan if each is None else each for each in before["answers"]])
     expected = RewardModel.from_pretrained(checkpoint).reward(TEXTS, risk="lcb:1")
     answered = ~np.isnan(found)
@@ -93,7 +97,7 @@ def answers(client: Any, pool: Any, process: Any, number: signal.Signals) -> dic
     with httpx2.Client(base_url=client.base_url, timeout=60) as other:
         while not (accepted := other.get("/health").json()["accepted"]):
             time.sleep(0.002)
-    process.send_signal(number)
+    os.kill(process.pid, number)
     return {"accepted": accepted, "answers": [each.result() for each in asked]}
 
 

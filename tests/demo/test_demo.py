@@ -17,7 +17,7 @@ from hidden_context.distributions import PUBLISHED
 from hidden_context.records import read_jsonl
 
 SMALL = Config(
-    seed=0, train_size=64, test_size=24, num_jailbreaks=10, pretrain_steps=4, batch_size=32
+    seed=0, train_size=32, test_size=12, num_jailbreaks=10, pretrain_steps=4, batch_size=32
 )
 
 
@@ -38,13 +38,13 @@ def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
     assert run_small(small_demo) == 0
     printed = capsys.readouterr().out
     for subset in ("helpful", "harmless", "both"):
-        for split, size in (("train", 64), ("test", 24)):
+        for split, size in (("train", 32), ("test", 12)):
             file = small_demo / f"data/relabeled_hh_rlhf/{subset}/{split}.jsonl.gz"
             assert len(read_jsonl(file)) == size
         runs = small_demo / "data/reward_models/relabeled_hh_rlhf" / subset
         for family in PUBLISHED:
             (scores,) = runs.glob(f"{family}_tiny_llama__*_last_checkpoint/eval_results_both.jsonl")
-            assert len(read_jsonl(scores)) == 24
+            assert len(read_jsonl(scores)) == 12
             assert re.search(rf"^{family} +{subset} ", printed, re.MULTILINE)
         assert re.search(rf"^truth +{subset} ", printed, re.MULTILINE)
     (row, *_) = read_jsonl(small_demo / "data/jailbroken_evaluations_categorical.jsonl")

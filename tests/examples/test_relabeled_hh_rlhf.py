@@ -61,7 +61,7 @@ def test_a_slice_is_split_trained_evaluated_and_summarised_once(
     tmp_path: Path, data_dir: Path, run: Run
 ):
     out_dir = tmp_path / "out"
-    flags = [f"--data_dir={data_dir}", f"--out_dir={out_dir}", "--max_rows=200"]
+    flags = [f"--data_dir={data_dir}", f"--out_dir={out_dir}", "--max_rows=80"]
     status, first, error = run(*flags)
     assert status == 0, error
     runs = check_files(out_dir)

@@ -12,7 +12,7 @@ from inputs import Input, copied
 from mutations import damaged_arguments, damaged_bytes, damaged_value
 
 KINDS_IN_THE_SLICE = ("data file", "score file", "record", "settings", "command line")
-SLICE = 80
+SLICE = 50
 
 
 def test_damaged_inputs_end_with_status_0_or_with_one_line():

@@ -6,7 +6,6 @@ Processes are forked from a server that has the model stack, so that a run takes
 import ctypes
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -17,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from forked import forked
 
 WRITING = ("replace", "rename", "unlink", "rmdir", "mkdir", "fsync")
 """Calls of `os` between which files change; kills before and after them hit narrow windows."""
@@ -74,10 +75,8 @@ def start(
 
     A limit on the size of files stands for a full disk. If `binding`, permissions bind root too.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hidden_context.llm.train", "hidden_context.report.page"])
     given = (scene, folder, [*scene.arguments, *more], moment, largest_file, binding)
-    process = context.Process(target=_command, args=given)
+    process = forked().Process(target=_command, args=given)
     process.start()
     return process
 

@@ -65,8 +65,9 @@ def wholes(
     ("name", "seed"),
     [
         pytest.param("train", 0, marks=pytest.mark.slow),
-        *(("score", 0), ("score", 1), ("score", 2), ("download", 0), ("download", 1)),
-        ("relabel", 0),
+        *(("score", 0), ("download", 0), ("relabel", 0)),
+        *(pytest.param("score", seed, marks=pytest.mark.slow) for seed in (1, 2)),
+        pytest.param("download", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_command_ends_as_if_unbroken(
@@ -82,7 +83,7 @@ def test_a_killed_command_ends_as_if_unbroken(
     [
         pytest.param("train", signal.SIGTERM, marks=pytest.mark.slow),
         ("score", signal.SIGTERM),
-        ("score", signal.SIGHUP),
+        pytest.param("score", signal.SIGHUP, marks=pytest.mark.slow),
         ("score", signal.SIGINT),
     ],
 )

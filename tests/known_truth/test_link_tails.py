@@ -72,8 +72,14 @@ def after_exchanges(number: int, num_items: int) -> float:
     return 1 - 12 * number / (num_items * (num_items**2 - 1))
 
 
-@each_number
-@each_link
+@pytest.mark.parametrize(
+    ("link", "num_items"),
+    [
+        ("probit", 24),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("logit", 24), ("probit", 200)]),
+        pytest.param("logit", 200, marks=pytest.mark.slow),
+    ],
+)
 def test_ties_at_random_counted_as_halves_become_spread_by_either_link(link: str, num_items: int):
     """P(a ≻ b) then stays between .1 and .9, which no scalar can be and spread can.
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tiny_checkpoints import CPU, make
-from tiny_models import tiny_model
+from tiny_models import VOCABULARY, tiny_model
 from tiny_policies import BATCH_SIZE, PROMPTS, logged, optimise
 
 import hidden_context as hc
@@ -27,8 +27,6 @@ TEMPLATE = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{
 ANSWERS = [" flour", " no", "", " yeast and salt"]
 TEXTS = ("prompt", "completion")
 ASKED = [PROMPTS[0]] * 4
-LIMIT = 0.6
-"""A spread of utility that some completions exceed, and most do not."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +42,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> RewardModel:
     return RewardModel.from_pretrained(folder / "rm", **CPU)
+
+
+@pytest.fixture(scope="module")
+def limit(model: RewardModel) -> float:
+    """A spread that one in four completions of a new policy exceeds: its tokens are random."""
+    rng = np.random.default_rng(0)
+    completions = model.tokenizer.batch_decode(rng.integers(VOCABULARY, size=(200, 8)))
+    return float(np.quantile(model.score(PROMPTS * 50, completions).std, 0.75))
 
 
 def reward_of(folder: Path, checkpoint: str = "rm", **settings: Any) -> RewardFunction:
@@ -255,10 +261,10 @@ def check_run(folder: Path, trainer: str, history: list[dict[str, Any]], limit: 
 
 @pytest.mark.parametrize("trainer", ["grpo", "rloo"])
 def test_twenty_steps_of_trl_are_rewarded_by_what_the_model_says(
-    trl: Any, folder: Path, trainer: str
+    trl: Any, folder: Path, limit: float, trainer: str
 ):
-    made = optimise(trainer, folder, risk="kl:0.5", abstain_above=LIMIT)
-    check_run(folder, trainer, made.state.log_history, limit=LIMIT)
+    made = optimise(trainer, folder, risk="kl:0.5", abstain_above=limit)
+    check_run(folder, trainer, made.state.log_history, limit)
     if trainer == "grpo":
         (last,) = (folder / trainer).glob("completions/*_00020.parquet")
         table = pd.read_parquet(last)
@@ -270,10 +276,10 @@ def test_twenty_steps_of_trl_are_rewarded_by_what_the_model_says(
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["grpo", "rloo"])
 def test_two_processes_share_the_work_and_log_the_same_rewards(
-    trl: Any, folder: Path, tmp_path: Path, trainer: str
+    trl: Any, folder: Path, limit: float, tmp_path: Path, trainer: str
 ):
     (tmp_path / "rm").symlink_to(folder / "rm")
-    settings = {"risk": "kl:0.5", "abstain_above": LIMIT}
+    settings = {"risk": "kl:0.5", "abstain_above": limit}
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     launch += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
     launch += [str(Path(__file__).parents[1] / "tiny_policies.py"), trainer, str(tmp_path)]
@@ -286,4 +292,4 @@ def test_two_processes_share_the_work_and_log_the_same_rewards(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    check_run(tmp_path, trainer, json.loads((tmp_path / "history.json").read_text()), limit=LIMIT)
+    check_run(tmp_path, trainer, json.loads((tmp_path / "history.json").read_text()), limit)

@@ -1,6 +1,5 @@
 """`RewardModel`: the same distributions whatever a text is given as, and wherever it is loaded."""
 
-import multiprocessing
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked import forked
 from tiny_checkpoints import CPU, make
 from tiny_models import tiny_model
 
@@ -168,7 +168,7 @@ def test_threads_that_share_a_model_give_the_same_scores(model: RewardModel):
 
 
 def test_another_process_gives_the_same_scores(model: RewardModel):
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with forked().Pool(1) as pool:
         found = pool.apply(model.reward, (PROMPTS,))
     assert found == pytest.approx(model.reward(PROMPTS), rel=1e-6)
 

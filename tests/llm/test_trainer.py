@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import make_tokenizer, save_tiny_model
+from tiny_models import make_tokenizer, tiny_model
 from transformers import EvalPrediction, TrainingArguments
 
 from hidden_context.distributions import FAMILIES, Family, Normal
@@ -53,7 +53,7 @@ def make_trainer(
     learn_outcomes: bool = False,
     **arguments: Any,
 ) -> Any:
-    name = str(save_tiny_model(folder / "model", "llama"))
+    name = str(tiny_model("llama"))
     tokenizer = load_tokenizer(name)
     torch.manual_seed(0)
     model = with_adapters(load_backbone(name, family.num_outputs, dtype=torch.float32))
@@ -214,14 +214,14 @@ def test_metrics_give_a_tie_half_credit():
 
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_training_learns_a_preference_that_a_text_shows(tmp_path: Path, name: str):
-    """Texts with 'yeast' always win: after 60 steps the model must have found it out."""
+    """Texts with 'yeast' always win: after 30 steps the model must have found it out."""
     trainer = make_trainer(
         tmp_path,
         FAMILIES[name](),
-        max_steps=60,
+        max_steps=30,
         learning_rate=1e-2,
         per_device_train_batch_size=8,
-        logging_steps=60,
+        logging_steps=30,
     )
     encode = trainer.processing_class
     pairs = []

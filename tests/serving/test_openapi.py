@@ -24,7 +24,7 @@ REFUSALS = (
 )
 """Why a request may be refused that the page allows: what no schema can say."""
 BOUNDED = settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,

@@ -23,7 +23,13 @@ def learned(name: str, pairs: Pairs) -> UtilityModel:
     return model
 
 
-@pytest.fixture(scope="module", params=get_args(Pairs))
+BOTH_KINDS = [
+    pytest.param(pairs, marks=pytest.mark.slow if pairs == "sampled" else ())
+    for pairs in get_args(Pairs)
+]
+
+
+@pytest.fixture(scope="module", params=BOTH_KINDS)
 def base(request: pytest.FixtureRequest) -> UtilityModel:
     return learned("base", request.param)
 
@@ -59,7 +65,7 @@ def test_the_order_is_nearer_to_the_borda_count_than_to_expected_utility(
     assert by_borda["max_rank_difference"] < by_utility["max_rank_difference"]
 
 
-@pytest.mark.parametrize("pairs", get_args(Pairs))
+@pytest.mark.parametrize("pairs", BOTH_KINDS)
 def test_the_learned_spread_shows_where_the_hidden_context_matters(pairs: Pairs) -> None:
     """Without hidden context a likely winner is a sure one, so the spread must be small there.
 

@@ -133,16 +133,7 @@ def train_to(
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)
     if resume_from is not None:  # what was measured before the first step is in the saved state
         settings = replace(settings, eval_first_step=False)
-    device = torch.device("cpu") if settings.trainer.get("use_cpu") else default_device()
-    arguments = training_arguments(
-        settings,
-        str(steps_folder),
-        device=device.type,
-        bf16=settings.bf16 and has_bfloat16(device) and not settings.trainer.get("fp16"),
-        evaluate=bool(_by_name(eval_data)),
-        progress=progress,
-        own_schedule=settings.lr_scheduler_type in SCHEDULES,
-    )
+    arguments = _arguments(settings, steps_folder, evaluate=bool(_by_name(eval_data)), bar=progress)
     check_revision(model, settings)
     tokenizer = tokenizer_to_train(model, settings)
     backbone_config = load_config(model, revision=settings.model_revision)
@@ -172,6 +163,20 @@ def train_to(
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
+
+
+def _arguments(settings: TrainingSettings, steps_folder: Path, *, evaluate: bool, bar: bool) -> Any:
+    """The Trainer's, for the device that there is."""
+    device = torch.device("cpu") if settings.trainer.get("use_cpu") else default_device()
+    return training_arguments(
+        settings,
+        str(steps_folder),
+        device=device.type,
+        bf16=settings.bf16 and has_bfloat16(device) and not settings.trainer.get("fp16"),
+        evaluate=evaluate,
+        progress=bar,
+        own_schedule=settings.lr_scheduler_type in SCHEDULES,
+    )
 
 
 def _check_centring(family: Family, settings: TrainingSettings) -> None:

@@ -27,7 +27,6 @@ _OURS = "the data, the loss and the measures are this project's"
 _BATCHES = "a batch of comparisons is not one tensor of tokens"
 _SCRIPT = "the Trainer itself does not read it: say what to train and evaluate on"
 _AS_UNBROKEN = "a resumed run sees the same data in the same order as an unbroken one"
-_READ = "data are read in full, so that what is left out is counted"
 REFUSED: Mapping[str, str] = {
     "activation_offloading": "gradient_checkpointing frees the same memory",
     "accelerator_config": f"{_BATCHES}, which accelerate could split or dispatch",
@@ -294,26 +293,14 @@ def training_arguments(
     Raises:
         UserError: The Trainer refuses them, or a package is missing.
     """
-    import torch
     from transformers import TrainingArguments
 
     from hidden_context.llm.backbone import quietly
-    from hidden_context.llm.training_settings import FIELDS
 
-    passed = dict(settings.trainer)
-    shared = {*FIELDS} & {field.name for field in fields(TrainingArguments)}
-    shared -= {"resume_from_checkpoint"}
-    given: dict[str, Any] = {name: getattr(settings, name) for name in shared}
-    given |= {"bf16": bf16, "eval_strategy": "steps" if evaluate else "no"}
-    given |= {"save_total_limit": 2, "report_to": "none", "disable_tqdm": not progress}
-    given |= {"dataloader_pin_memory": torch.cuda.is_available()}
-    if settings.early_stopping_patience is not None:
-        given["metric_for_best_model"] = "loss"
-    given |= passed
+    given = {"bf16": bf16, "eval_strategy": "steps" if evaluate else "no"}
+    given = _settings_given(settings, given | {"disable_tqdm": not progress})
     if own_schedule:
         given["lr_scheduler_type"] = "constant"
-    if given.get("greater_is_better") is None and given.get("metric_for_best_model"):
-        given["greater_is_better"] = not given["metric_for_best_model"].endswith(("loss", "nll"))
     _check_evaluation(given, settings, evaluate=evaluate)
     if given.get("fp16") and device == "cpu":
         raise UserError("fp16 needs a GPU; without one, training computes in float32.")
@@ -331,6 +318,26 @@ def training_arguments(
             raise UserError(brief(error)) from error
         _check_reports([*(arguments.report_to or ())])
     return arguments
+
+
+def _settings_given(settings: "TrainingSettings", defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ours that the Trainer has too, defaults, and over them what is passed on."""
+    import torch
+    from transformers import TrainingArguments
+
+    from hidden_context.llm.training_settings import FIELDS
+
+    shared = {*FIELDS} & {field.name for field in fields(TrainingArguments)}
+    shared -= {"resume_from_checkpoint"}
+    given: dict[str, Any] = {name: getattr(settings, name) for name in shared}
+    given |= {"save_total_limit": 2, "report_to": "none"} | dict(defaults)
+    given |= {"dataloader_pin_memory": torch.cuda.is_available()}
+    if settings.early_stopping_patience is not None:
+        given["metric_for_best_model"] = "loss"
+    given |= settings.trainer
+    if given.get("greater_is_better") is None and given.get("metric_for_best_model"):
+        given["greater_is_better"] = not given["metric_for_best_model"].endswith(("loss", "nll"))
+    return given
 
 
 def _check_evaluation(

@@ -5,14 +5,12 @@ wrong, so an exact tie of rewards, which is decided for the second response in b
 A figure for each source of questions, and for all of them together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from hidden_context.errors import UserError
-from hidden_context.reward_benchmarks.points import Figure, Points
-from hidden_context.reward_benchmarks.rules import Item, Rules, one_response
+from hidden_context.reward_benchmarks.points import Figure
+from hidden_context.reward_benchmarks.rules import Rules, begins_with, one_response
 
 SOURCES = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecodebench")
 """How the names of sources begin: there are mmlu-pro-law and others."""
@@ -35,13 +33,7 @@ class JudgeBench(Rules):
     )
 
     def subset(self, columns: Mapping[str, Any], place: str) -> str:
-        given = str(columns.get(self.subset_column))
-        for source in SOURCES:
-            if given.startswith(source):
-                return source
-        raise UserError(
-            f"{place}: source {given[:40]!r} is not one of the benchmark's: {', '.join(SOURCES)}."
-        )
+        return begins_with(SOURCES, self.subset_column, columns, place)
 
     def responses(self, row: Mapping[str, Any], place: str) -> tuple[list[Any], list[Any]]:
         first, second = ([one_response(row, name, place)] for name in self.columns[1:])
@@ -57,16 +49,7 @@ class JudgeBench(Rules):
                 f"{place}: response_model {str(model)[:40]!r} is no name of at most {LONGEST_NAME} "
                 "characters, as files are called after it."
             )
-        if (num_chosen, num_rejected) != (1, 1):
-            raise UserError(
-                f"{place}: {num_chosen} right and {num_rejected} wrong responses; expected one of "
-                "each."
-            )
-
-    def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        is_right = [float(right > wrong) for right, wrong in rewards]
-        source = np.array([self.subset(item.columns, "an item") for item in items])
-        return Points(np.array(is_right), source, source, np.arange(len(items)))
+        super().check_shape(columns, num_chosen, num_rejected, place)
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         sizes = {name: float(strata[name]) for name in SOURCES if name in strata}

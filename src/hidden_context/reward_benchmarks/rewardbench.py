@@ -6,14 +6,11 @@ the numbers of rows that the code lists; that of the leaderboard the mean over t
 with weight 2 each and the older test sets ("prior sets") with weight 1, of those that are there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from hidden_context.errors import UserError
-from hidden_context.reward_benchmarks.points import Figure, Points
-from hidden_context.reward_benchmarks.rules import Item, Rules, one_of, one_response
+from hidden_context.reward_benchmarks.points import Figure
+from hidden_context.reward_benchmarks.rules import Rules, one_of, one_response
 
 SECTIONS: Mapping[str, Mapping[str, int]] = {
     "Chat": {
@@ -53,10 +50,8 @@ NUM_MATH = 447
 """Rows of `math-prm`."""
 PRIOR_SETS = "Prior Sets"
 AVERAGED_PRIOR_SETS = ("anthropic_helpful", "anthropic_hhh", "shp", "summarize")
-"""Older test sets that count, each alike."""
+"""Older test sets that count, each alike: splits of allenai/pref-test-sets."""
 ALL_PRIOR_SETS = (*AVERAGED_PRIOR_SETS, "anthropic_harmless", "mtbench_gpt4", "mtbench_human")
-PRIOR_SETS_PATH = "allenai/pref-test-sets"
-"""Where these are on the hub, each a split."""
 OF_SECTION, OF_PRIOR_SETS = 2.0, 1.0
 """Weights in the average."""
 SUBSETS = {name: count for section in SECTIONS.values() for name, count in section.items()}
@@ -76,20 +71,6 @@ class RewardBench(Rules):
 
     def responses(self, row: Mapping[str, Any], place: str) -> tuple[list[Any], list[Any]]:
         return [one_response(row, "chosen", place)], [one_response(row, "rejected", place)]
-
-    def check_shape(
-        self, columns: Mapping[str, Any], num_chosen: int, num_rejected: int, place: str
-    ) -> None:
-        if (num_chosen, num_rejected) != (1, 1):
-            raise UserError(
-                f"{place}: {num_chosen} chosen and {num_rejected} rejected responses; expected one "
-                "of each."
-            )
-
-    def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        is_right = [float(right > wrong) for right, wrong in rewards]
-        subset = np.array([self.subset(item.columns, "an item") for item in items])
-        return Points(np.array(is_right), subset, subset, np.arange(len(items)))
 
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
         sections = {

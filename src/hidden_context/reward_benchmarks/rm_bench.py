@@ -14,7 +14,7 @@ import numpy as np
 
 from hidden_context.errors import UserError
 from hidden_context.reward_benchmarks.points import Figure, Points
-from hidden_context.reward_benchmarks.rules import Item, Rules
+from hidden_context.reward_benchmarks.rules import Item, Rules, begins_with
 
 DOMAINS = ("chat", "math", "code", "safety")
 """How the names of domains begin: there are safety-refuse and safety-response."""
@@ -37,13 +37,7 @@ class RMBench(Rules):
     published = ({"chat": 129, "code": 228, "math": 529, "safety": 441},)
 
     def subset(self, columns: Mapping[str, Any], place: str) -> str:
-        given = str(columns.get(self.subset_column))
-        for domain in DOMAINS:
-            if given.startswith(domain):
-                return domain
-        raise UserError(
-            f"{place}: domain {given[:40]!r} is not one of the benchmark's: {', '.join(DOMAINS)}."
-        )
+        return begins_with(DOMAINS, self.subset_column, columns, place)
 
     def check_shape(
         self, columns: Mapping[str, Any], num_chosen: int, num_rejected: int, place: str

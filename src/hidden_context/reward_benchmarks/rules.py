@@ -66,15 +66,19 @@ class Rules(ABC):
             UserError: None that the benchmark has; the message begins with `place`.
         """
 
-    @abstractmethod
     def check_shape(
         self, columns: Mapping[str, Any], num_chosen: int, num_rejected: int, place: str
     ) -> None:
-        """Refuse a row of other numbers of responses than its subset has.
+        """Refuse a row of other numbers of responses than its subset has: one of each, usually.
 
         Raises:
             UserError: It has; the message begins with `place`.
         """
+        if (num_chosen, num_rejected) != (1, 1):
+            raise UserError(
+                f"{place}: {num_chosen} chosen and {num_rejected} rejected responses; expected one "
+                "of each."
+            )
 
     def responses(self, row: Mapping[str, Any], place: str) -> tuple[list[Any], list[Any]]:
         """The chosen and the rejected responses of a row, as the benchmark publishes it.
@@ -93,9 +97,14 @@ class Rules(ABC):
         if not items:
             raise UserError(f"{source} has no rows.")
 
-    @abstractmethod
     def points(self, items: Sequence[Item], rewards: Sequence[np.ndarray]) -> Points:
-        """What the rule gives for the rewards of each item's responses, the chosen ones first."""
+        """What the rule gives for the rewards of each item's responses, the chosen ones first.
+
+        Of one of each, usually: 1 where the chosen one's is higher, 0 where not, or where they tie.
+        """
+        is_right = [float(right > wrong) for right, wrong in rewards]
+        subset = np.array([self.subset(item.columns, "an item") for item in items])
+        return Points(np.array(is_right), subset, subset, np.arange(len(items)))
 
     @abstractmethod
     def figures(self, strata: Mapping[str, int]) -> dict[str, Figure]:
@@ -143,13 +152,25 @@ def _divided(responses: Any, num_chosen: Any, place: str) -> tuple[list[Any], li
 
 def one_of(names: Collection[str], column: str, columns: Mapping[str, Any], place: str) -> str:
     """What a column says, which must be one of the names."""
-    given = columns.get(column)
+    given = str(columns.get(column))
     if given not in names:
-        raise UserError(
-            f"{place}: {column} {str(given)[:40]!r} is not one of the benchmark's: "
-            f"{', '.join(names)}."
-        )
-    return str(given)
+        raise _unknown(names, column, given, place)
+    return given
+
+
+def begins_with(names: Collection[str], column: str, columns: Mapping[str, Any], place: str) -> str:
+    """The one of the names with which what a column says must begin."""
+    given = str(columns.get(column))
+    for name in names:
+        if given.startswith(name):
+            return name
+    raise _unknown(names, column, given, place)
+
+
+def _unknown(names: Collection[str], column: str, given: str, place: str) -> UserError:
+    return UserError(
+        f"{place}: {column} {given[:40]!r} is not one of the benchmark's: {', '.join(names)}."
+    )
 
 
 def texts_of(row: Mapping[str, Any], column: str, place: str) -> list[Any]:
