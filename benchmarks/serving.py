@@ -2,43 +2,55 @@
 
     python benchmarks/serving.py
 
-Both serve the same weights (the Llama of workload.py, float32) to the same clients, one thread
-each, on loopback; each has a process of its own with one thread for its tensors. Clients keep their
-connection and ask again as soon as they are answered: 16 candidates of 60 tokens for one prompt of
-500, then those for the next, one candidate a request. Rewards of both are compared before any time
-is reported, and a request without an answer ends the benchmark.
+Both serve the same weights (Llamas in float32) to the same clients on loopback; each has a process
+of its own with one thread for its tensors. Clients keep their connection and ask again as soon as
+they are answered: 16 candidates of 60 tokens for one prompt of 500, then those for the next, one
+candidate a request. Rewards of both are compared before any time is reported, and a request without
+an answer ends the benchmark.
 """
 
 import argparse
 import json
 import os
-import queue
+import re
+import selectors
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import psutil
 import torch
 from tabulate import tabulate
 from timing import interleaved, ratio, verdict
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
-from workload import PAD, VOCABULARY, make_candidates, make_model
+from workload import PAD, SIZES, VOCABULARY, Machine, make_candidates, make_model
 
 from hidden_context.distributions import make_family
 from hidden_context.llm.checkpoint import save_record
 
 OURS, PEER = "hidden-context", "a server of 40 lines, unbatched"
-SETTINGS = {1: 16, 8: 64, 64: 256}
-"""Requests of a repetition, by the number of clients."""
+TINY: dict[str, Any] = {
+    **SIZES,
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+}
+"""So small that what HTTP costs counts: an unbatched server answers about 200 requests a second."""
+MODELS = {"tiny": TINY, "small": SIZES}
+SETTINGS = {"tiny": {1: 64, 8: 256, 64: 1024}, "small": {1: 16, 8: 32, 64: 128}}
+"""Requests of a repetition, by the model and the number of clients."""
 WANTED = {64: 5.0}
 """Least ratio of throughputs, by the number of clients."""
 PROMPT, CANDIDATES, OWN = 500, 16, 60
@@ -74,9 +86,10 @@ def peer(folder: str) -> None:
     Server(uvicorn.Config(app, port=0, log_level="warning")).run()
 
 
-def save_model(folder: Path) -> None:
+def save_model(folder: Path, sizes: Mapping[str, Any] = SIZES) -> None:
     """A checkpoint that both load."""
-    model = make_model(ours=False, adapters=False)
+    machine = Machine(sizes, "cpu", torch.float32)
+    model = make_model(ours=False, adapters=False, machine=machine)
     torch.nn.init.normal_(model.score.weight)
     model.config.pad_token_id = PAD
     model.save_pretrained(folder)
@@ -103,9 +116,22 @@ def make_texts(number: int, seed: int) -> list[str]:
     return [" ".join(map(word, text.tolist())) for text in texts[:number]]
 
 
+@dataclass(frozen=True)
+class Served:
+    """A server that answers."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Processor time since its start, of all its threads."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[int]:
-    """A server that prints its address when it answers; yields its port."""
+def running(command: Sequence[str]) -> Iterator[Served]:
+    """A server that prints its address when it answers."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -113,7 +139,7 @@ def running(command: Sequence[str]) -> Iterator[int]:
             line = next((line for line in process.stdout if "on http://" in line), None)
             if line is None:
                 raise RuntimeError(f"{' '.join(command)} did not start")
-            yield int(line.rsplit(":", 1)[1])
+            yield Served(int(line.rsplit(":", 1)[1]), psutil.Process(process.pid))
         finally:
             process.terminate()
 
@@ -121,65 +147,106 @@ def running(command: Sequence[str]) -> Iterator[int]:
 def ask(port: int, texts: Sequence[str], clients: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Seconds for all texts, and of each its reward and the seconds to its answer.
 
+    One thread has all clients, each with its connection; bodies are written before the time starts
+    and answers are read after it ends, so that little of the machine goes to the clients.
+
     Raises:
         RuntimeError: A request was not answered.
     """
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for index in range(len(texts)):
-        waiting.put(index)
-    rewards, seconds = np.full((2, len(texts)), np.nan)
+    waiting = enumerate([as_request(text) for text in texts])
+    answers: list[bytes] = [b""] * len(texts)
+    begun, seconds = np.full((2, len(texts)), np.nan)
 
-    def client() -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=900)
-        while True:
-            try:
-                index = waiting.get_nowait()
-            except queue.Empty:
-                return connection.close()
-            started = time.perf_counter()
-            body = json.dumps({"model": "rm", "input": texts[index], "use_activation": False})
-            try:
-                connection.request("POST", "/classify", body, {"Content-Type": "application/json"})
-                answer = json.load(connection.getresponse())
-                rewards[index] = answer["data"][-1]["probs"][-1]
-            except (OSError, HTTPException, ValueError, LookupError):
-                return connection.close()
-            seconds[index] = time.perf_counter() - started
+    def next_request(connection: socket.socket) -> None:
+        index, request = next(waiting, (None, b""))
+        if index is None:
+            selector.unregister(connection)
+            return
+        begun[index] = time.perf_counter()
+        selector.modify(connection, selectors.EVENT_READ, index)
+        with suppress(OSError):  # it was closed, as reading will say
+            connection.sendall(request)
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    elapsed = time.perf_counter() - started
+    with selectors.DefaultSelector() as selector, ExitStack() as stack:
+        address = ("127.0.0.1", port)
+        connections = [
+            stack.enter_context(socket.create_connection(address, timeout=900))
+            for _ in range(clients)
+        ]
+        for connection in connections:
+            selector.register(connection, selectors.EVENT_READ)
+        started = time.perf_counter()
+        for connection in connections:
+            next_request(connection)
+        while selector.get_map():
+            for key, _ in selector.select():
+                connection, index = cast(socket.socket, key.fileobj), key.data
+                received = b""
+                with suppress(OSError):
+                    received = connection.recv(2**16)
+                answers[index] += received
+                if not received:
+                    selector.unregister(connection)
+                elif is_whole(answers[index]):
+                    seconds[index] = time.perf_counter() - begun[index]
+                    next_request(connection)
+        elapsed = time.perf_counter() - started
+    rewards = np.array([reward_of(answer) for answer in answers])
     if np.isnan(rewards).any():
         raise RuntimeError(f"{np.isnan(rewards).sum()} of {len(texts)} requests have no answer")
     return elapsed, rewards, seconds
 
 
-def compare(ports: dict[str, int], clients: int, repetitions: int) -> list[list[str]]:
-    """Rows of the table for one number of clients.
+def as_request(text: str) -> bytes:
+    """In HTTP."""
+    body = json.dumps({"model": "rm", "input": text, "use_activation": False}).encode()
+    head = "POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether as much of an answer is there as it announces."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end) and (length is None or len(body) >= int(length[1]))
+
+
+def reward_of(answer: bytes) -> float:
+    """What a client reads; not a number if it is no reward."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        return float(json.loads(body)["data"][-1]["probs"][-1]) if b" 200 " in head[:20] else np.nan
+    except (ValueError, LookupError, TypeError):
+        return np.nan
+
+
+def compare(
+    servers: Mapping[str, Served], model: str, clients: int, repetitions: int
+) -> list[list[str]]:
+    """Rows of the table for one model and number of clients.
 
     Raises:
         AssertionError: The servers give a text different rewards.
     """
-    number = SETTINGS[clients]
-    slowest: dict[str, list[float]] = {name: [] for name in ports}
+    number = SETTINGS[model][clients]
+    measured: dict[str, list[list[float]]] = {name: [] for name in servers}
     found: dict[int, np.ndarray] = {}
 
     def run(name: str, repetition: int) -> float:
         texts = make_texts(number, seed=1000 * clients + repetition)
-        elapsed, rewards, seconds = ask(ports[name], texts, clients)
-        slowest[name].append(float(np.quantile(seconds, 0.99)))
+        before = servers[name].cpu_seconds()
+        elapsed, rewards, seconds = ask(servers[name].port, texts, clients)
+        of_processor = (servers[name].cpu_seconds() - before) / number
+        measured[name].append([1000 * of_processor, *(1000 * np.quantile(seconds, [0.5, 0.99]))])
         np.testing.assert_allclose(rewards, found.setdefault(repetition, rewards), atol=1e-4)
         return elapsed
 
-    runs = interleaved({name: lambda r, name=name: run(name, r) for name in ports}, repetitions)
+    runs = interleaved({name: lambda r, name=name: run(name, r) for name in servers}, repetitions)
     rows = []
     for name, elapsed in runs.items():
-        row = [str(clients), name, f"{number / median(elapsed):.1f}"]
-        row.append(f"{1000 * median(slowest[name]):.0f}")
+        row = [model, str(clients), name, f"{number / median(elapsed):.1f}"]
+        of_processor, middle, slowest = np.median(measured[name], axis=0)
+        row += [f"{middle:.0f}", f"{slowest:.0f}", f"{of_processor:.2f}"]
         if name == PEER:
             middle, low, high = ratio(runs, PEER, OURS)
             row.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
@@ -189,35 +256,49 @@ def compare(ports: dict[str, int], clients: int, repetitions: int) -> list[list[
     return rows
 
 
+def compare_models(model: str, repetitions: int) -> list[list[str]]:
+    """Rows of the table for one model, which both servers load."""
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        folder = Path(scratch) / "rm"
+        save_model(folder, MODELS[model])
+        ours = ["-m", "hidden_context.commands.cli", "serve", str(folder), "--port", "0"]
+        commands = {OURS: ours, PEER: [__file__, "--peer", str(folder)]}
+        servers = {
+            name: stack.enter_context(running([sys.executable, *command]))
+            for name, command in commands.items()
+        }
+        for served in servers.values():
+            ask(served.port, make_texts(CANDIDATES, seed=0), CANDIDATES)  # warm
+        return [
+            row
+            for clients in SETTINGS[model]
+            for row in compare(servers, model, clients, repetitions)
+        ]
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.peer:
         peer(given.peer)
         return
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        folder = Path(scratch) / "rm"
-        save_model(folder)
-        ours = ["-m", "hidden_context.commands.cli", "serve", str(folder), "--port", "0"]
-        commands = {OURS: ours, PEER: [__file__, "--peer", str(folder)]}
-        ports = {
-            name: stack.enter_context(running([sys.executable, *command]))
-            for name, command in commands.items()
-        }
-        for port in ports.values():
-            ask(port, make_texts(CANDIDATES, seed=0), CANDIDATES)  # warm
-        rows = [row for clients in SETTINGS for row in compare(ports, clients, given.repetitions)]
+    rows = [row for model in given.models for row in compare_models(model, given.repetitions)]
+    sizes = " and ".join(
+        f"{name}: {MODELS[name]['num_hidden_layers']} layers of width {MODELS[name]['hidden_size']}"
+        for name in given.models
+    )
     print("## Serving\n")
     print(
         f"{CANDIDATES} candidates of {OWN} tokens for each prompt of {PROMPT}, one a request "
-        f"({given.repetitions} repetitions of {', '.join(map(str, SETTINGS.values()))} requests; "
-        "all were answered, with the same rewards):\n"
+        f"({sizes}; {given.repetitions} repetitions; every request was answered, with the same "
+        "reward by both):\n"
     )
-    headers = ["clients", "server", "requests/s", "p99, ms"]
-    headers += [f"times the time of {OURS} (range)", "wanted", ""]
+    headers = ["model", "clients", "server", "requests/s", "p50, ms", "p99, ms"]
+    headers += ["processor ms a request", f"times the time of {OURS} (range)", "wanted", ""]
     print(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
 
 

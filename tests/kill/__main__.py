@@ -2,7 +2,8 @@
 
 What the second run leaves must be, byte for byte, what an unbroken run leaves, but for the times in
 records. Half the kills come at a random time, half directly before or after a call that changes a
-file's name or makes it last. One in four of the second runs is killed too.
+file's name or makes it last. One in four of the second runs is killed too. A server is stopped or
+killed while clients wait.
 
     PYTHONPATH=tests:tests/commands python -m kill --kills 200 --seed 0
 """
@@ -17,8 +18,10 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from kill.kill_and_resume import Outcome, kill_once, run_whole
+from kill import kill_and_resume, serving
+from kill.kill_and_resume import Outcome
 from kill.run_and_kill import Scene
 from kill.scenes import scenes
 from tabulate import tabulate
@@ -35,8 +38,9 @@ SHARES = {
     "report": 6,
     "download": 18,
     "demo": 4,
+    "serve": 8,
 }
-"""Of 200 kills, how many are of which command."""
+"""Of some 200 kills, how many are of which command."""
 WORKERS = 2
 
 
@@ -72,13 +76,14 @@ def _kill_all(chosen: Sequence[Scene], folder: Path, kills: int, seed: int) -> l
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(WORKERS) as pool:
         for number, scene in enumerate(chosen):
+            once = serving if scene.name == "serve" else kill_and_resume
             base = folder / "whole" / scene.name
             base.parent.mkdir(exist_ok=True)
-            whole = run_whole(scene, base)
+            whole: Any = once.run_whole(scene, base)
             wanted = -(-SHARES[scene.name] * kills // total)
             seeds = [1_000_000 * seed + 1000 * number + index for index in range(wanted)]
             folders = [folder / "killed" / f"{scene.name} {index}" for index in seeds]
-            done = pool.map(kill_once, [scene] * wanted, [whole] * wanted, folders, seeds)
+            done = pool.map(once.kill_once, [scene] * wanted, [whole] * wanted, folders, seeds)
             outcomes += done
             said = f"{scene.name}: {wanted} runs, each of {whole.seconds:.1f} s unbroken"
             print(said, file=sys.stderr)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from judge_server import Reply, honest, judge_server
 from kill.run_and_kill import Scene, finish, make_room, start
+from kill.serving import serve
 from saved_results import write_audit, write_data_dir
 from tiny_models import save_tiny_model
 
@@ -123,6 +124,7 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             _download(empty, url),
             _demo(empty),
             _relabel(inputs, judge.url),
+            serve(trained),
         ]
         yield {scene.name: scene for scene in made}
 

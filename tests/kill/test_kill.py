@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kill import serving
 from kill.kill_and_resume import Whole, kill_once, run_whole
 from kill.run_and_kill import (
     STDERR,
@@ -75,6 +76,17 @@ def test_a_killed_command_ends_as_if_unbroken(
 ) -> None:
     outcome = kill_once(all_scenes[name], wholes[name], tmp_path / "run", seed)
     assert outcome.kills >= 1
+    assert outcome.equal, outcome.story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])  # SIGTERM, SIGKILL
+def test_a_stopped_server_owes_no_answer_and_a_killed_one_gives_no_wrong_one(
+    seed: int, all_scenes: dict[str, Scene], tmp_path: Path
+) -> None:
+    scene = all_scenes["serve"]
+    whole = serving.run_whole(scene, tmp_path / "whole")
+    outcome = serving.kill_once(scene, whole, tmp_path / "run", seed)
     assert outcome.equal, outcome.story
 
 

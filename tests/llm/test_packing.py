@@ -12,6 +12,7 @@ from hidden_context.llm.packing import (
     groups_of_like_length,
     in_trie_order,
     pack,
+    row_of_first,
     rows_within_budget,
 )
 
@@ -122,3 +123,20 @@ def test_groups_are_of_like_length_and_keep_the_budget(lengths: list[int], budge
         longest = max(lengths[index] for index in group)
         assert longest * len(group) <= budget or len(group) == 1
         assert all(lengths[index] >= 0.8 * longest for index in group)
+
+
+def test_the_row_of_the_first_text_cuts_no_group_that_fits():
+    """Three of one prompt (40 + 3 × 20), all of another, and one that is too much for a row."""
+    prompts = [np.arange(start, start + 40) for start in (500, 100, 300)]
+    few, many, most = (
+        [np.concatenate([prompt, 1000 + 20 * k + np.arange(20)]) for k in range(number)]
+        for prompt, number in zip(prompts, (3, 4, 12), strict=True)
+    )
+    texts = [few[0], *most, *few[1:], *many]
+    of_few, of_many = [0, 13, 14], [15, 16, 17, 18]
+    assert sorted(row_of_first(texts, 210)) == of_few  # 100; the next, 120, does not fit whole
+    assert sorted(row_of_first(texts, 220)) == [*of_few, *of_many]
+    assert sorted(row_of_first(texts, 200)) == of_few  # enough for a row
+    assert 0 in row_of_first(texts, 80)
+    assert len(row_of_first(texts, 80)) == 2
+    assert row_of_first(texts, 10) == [0]

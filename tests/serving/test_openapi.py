@@ -1,5 +1,6 @@
 """The OpenAPI page is true: what it allows is answered, what it forbids is refused."""
 
+import html
 import re
 from typing import Any
 
@@ -54,6 +55,16 @@ SCORING = [
 
 def test_every_route_is_on_the_page(operations: dict[str, Any]):
     assert set(operations) == {*SCORING, "/health", "/metrics"}
+
+
+def test_the_page_shows_every_route_and_asks_nothing_of_another_site(client: httpx2.Client):
+    page = client.get("/docs")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    for path in (*SCORING, "/health", "/metrics"):
+        assert f"{path}</code></h2>" in page.text
+    assert '"maxItems": 256' in html.unescape(page.text)
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?([^"'>]*)""", page.text) == ["openapi.json"]
+    assert not re.search(r"<script|<link|@import|url\(|https?:", page.text)
 
 
 @pytest.mark.parametrize("path", [*SCORING, "/health", "/metrics"])

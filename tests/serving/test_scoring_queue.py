@@ -39,8 +39,8 @@ class Gate:
     def __exit__(self, *error: object) -> None:
         self._scorer.__exit__(*error)
 
-    def passes(self, texts: Sequence[np.ndarray]) -> list[list[int]]:
-        return self._scorer.passes(texts)
+    def pass_of_first(self, texts: Sequence[np.ndarray]) -> list[int]:
+        return self._scorer.pass_of_first(texts)
 
     def raw_outputs(self, texts: Sequence[np.ndarray]) -> np.ndarray:
         self.reached.set()
@@ -237,11 +237,11 @@ def test_what_waits_when_the_queue_is_closed_is_scored_and_later_texts_are_refus
 def test_if_the_thread_ends_nobody_is_left_waiting(
     offline: RewardModel, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(texts: Sequence[np.ndarray]) -> list[list[int]]:
+    def fail(texts: Sequence[np.ndarray]) -> list[int]:
         raise MemoryError
 
     monkeypatch.setattr(threading, "excepthook", lambda failure: None)
     with queued(offline) as (queue, gate):
-        gate.passes = fail
+        gate.pass_of_first = fail
         with pytest.raises(ModelError, match="stopped scoring"):
             asyncio.run(queue.raw_outputs(candidates(1, prompt=30)))

@@ -138,6 +138,35 @@ def rows_within_budget(texts: Sequence[np.ndarray], token_budget: int) -> list[l
     return rows
 
 
+def row_of_first(texts: Sequence[np.ndarray], token_budget: int) -> list[int]:
+    """Indices of the first text and those for one row with it: what shares its beginning.
+
+    Where that is below the share `ENOUGH` of the budget, other groups that share a beginning follow
+    in the order of their first texts, if they fit whole: what a group shares is computed in each
+    row that has a part of it.
+    """
+    order = in_trie_order(texts)
+    shared = shared_with_previous([texts[index] for index in order])
+    groups: list[list[int]] = []
+    sizes: list[int] = []
+    for index, length in zip(order, shared, strict=True):
+        if not length:
+            groups.append([])
+            sizes.append(0)
+        groups[-1].append(index)
+        sizes[-1] += len(texts[index]) - length
+    (row, size), *others = sorted(zip(groups, sizes, strict=True), key=lambda each: min(each[0]))
+    if size > token_budget:
+        rows = rows_within_budget([texts[index] for index in row], token_budget)
+        return next([row[i] for i in each] for each in rows if 0 in [row[i] for i in each])
+    for group, added in others:
+        if size >= ENOUGH * token_budget:
+            break
+        if size + added <= token_budget:
+            row, size = row + group, size + added
+    return row
+
+
 def groups_of_like_length(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
     """Indices of texts in padded batches of like length, longest first; lengths are in tokens.
 

@@ -17,7 +17,7 @@ from hidden_context.errors import UserError
 from hidden_context.llm.adapters import merged
 from hidden_context.llm.backbone import check_token_ids, unwrapped, usable_pad_token
 from hidden_context.llm.batching import TOKEN_BUDGETS, choose_batching, divided, model_inputs
-from hidden_context.llm.packing import Batching
+from hidden_context.llm.packing import Batching, row_of_first
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
 from hidden_context.llm.tokens import TokenIds, TokenizedTexts, numbered, tokenize
@@ -140,6 +140,12 @@ class Scorer:
             token_budget=self.token_budget,
             batch_size=self.options.batch_size,
         )
+
+    def pass_of_first(self, texts: Sequence[np.ndarray]) -> list[int]:
+        """Indices of the first text and of those that a forward pass best has beside it."""
+        if self._choose_batching(texts) == "shared_prefix":
+            return row_of_first(texts, self.token_budget)
+        return next(indices for indices in self.passes(texts) if 0 in indices)
 
     def _choose_batching(self, texts: Sequence[np.ndarray]) -> Batching:
         """The batching, chosen on the first texts; warns once of a text over the token budget."""

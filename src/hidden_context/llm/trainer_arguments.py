@@ -21,7 +21,7 @@ OWN = {"output_dir", "local_rank"}
 """The Trainer's fields that are a command's or a function's own."""
 _PUSH = (
     "the Trainer would upload its saved steps, which lack the record of the family; upload the "
-    "finished checkpoint"
+    "finished checkpoint, as export does (push_to_hub)"
 )
 _OURS = "the data, the loss and the measures are this project's"
 _BATCHES = "a batch of comparisons is not one tensor of tokens"

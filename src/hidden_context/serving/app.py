@@ -8,14 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import hidden_context
 from hidden_context.errors import UserError
 from hidden_context.serving.contracts import as_unicode
+from hidden_context.serving.direct import DirectRoutes
 from hidden_context.serving.metrics import Metrics
+from hidden_context.serving.page import POLICY, page_of
 from hidden_context.serving.routes import router, scoring
 from hidden_context.serving.scoring_queue import FullError, ModelError
 from hidden_context.serving.service import GoneError, Service, TooManyError
@@ -41,13 +43,17 @@ def make_app(service: Service, *, token: str | None = None) -> FastAPI:
         title="hidden-context",
         description=f"Rewards and distributions of utility by {service.model.name}.",
         version=hidden_context.__version__,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     app.include_router(router)
     app.include_router(scoring)
+    app.add_route("/docs", _page, include_in_schema=False)
     for kind, handle in HANDLERS.items():
         app.add_exception_handler(kind, handle)
+    expected = {kind: handle for kind, handle in HANDLERS.items() if kind is not Exception}
+    app.add_middleware(DirectRoutes, routes=scoring.routes, handlers=expected)
     max_body = int(service.options.max_body_mb * 2**20)
     app.add_middleware(_Guard, token=token, max_body=max_body)
     paths = frozenset(app.openapi()["paths"])
@@ -67,6 +73,11 @@ def _say_that_a_token_is_needed(app: FastAPI) -> None:
         for operation in operations.values():
             if path not in OPEN:
                 operation["security"] = [{"token": []}]
+
+
+async def _page(request: Request) -> Response:
+    page = page_of(request.app.openapi())
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -187,13 +198,13 @@ class _Guard:
         What is too large is read to its end nevertheless, within limits: most clients look for an
         answer only after they have sent all.
         """
-        too_large = problem(413, f"the body is over {self._max_body} bytes; send less.", CLOSE)
-        if announced.isdigit() and int(announced) > READ_ANYWAY * self._max_body:
-            return too_large, []
+        most = READ_ANYWAY * self._max_body
+        if announced.isdigit() and int(announced) > most:
+            return self._too_large(), []
         messages, size, more = [], 0, True
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                while more and size <= READ_ANYWAY * self._max_body:
+                while more and size <= most:
                     message = await receive()
                     size += len(message.get("body", b""))
                     more = message["type"] == "http.request" and message.get("more_body", False)
@@ -201,4 +212,7 @@ class _Guard:
                         messages.append(message)
         except TimeoutError:
             return problem(408, f"no body within {BODY_SECONDS:.0f} seconds.", CLOSE), []
-        return (too_large if size > self._max_body else None), messages
+        return (self._too_large() if size > self._max_body else None), messages
+
+    def _too_large(self) -> Response:
+        return problem(413, f"the body is over {self._max_body} bytes; send less.", CLOSE)

@@ -1,8 +1,8 @@
 """Texts of all requests, scored together in one thread that owns the model.
 
 Each turn scores one forward pass: that of the oldest text, with the texts that share its beginning
-or, as far as the token budget goes, stand beside it. So candidates for one prompt share the prompt
-whoever sent them, and no text is overtaken for ever.
+and others, as far as the token budget goes. So candidates for one prompt share the prompt whoever
+sent them, and no text is overtaken for ever.
 """
 
 import asyncio
@@ -188,11 +188,10 @@ class ScoringQueue:
                 if not self._waiting:
                     return []
             window = self._window()
-            passes = self._scorer.passes([text.token_ids for text in window])
-            if len(passes) == 1 and self._more_came():
+            indices = self._scorer.pass_of_first([text.token_ids for text in window])
+            if len(indices) == len(window) and self._more_came():
                 window = self._window() or window
-                passes = self._scorer.passes([text.token_ids for text in window])
-            (indices,) = (each for each in passes if 0 in each)  # that of the oldest
+                indices = self._scorer.pass_of_first([text.token_ids for text in window])
             with self._changed:
                 taken = [window[index] for index in indices if window[index] in self._waiting]
                 for text in taken:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, so that none sends a
 request into a connection that is being closed."""
+SWITCH_INTERVAL = 1e-4
+"""Seconds after which one Python thread makes way for another. The model's needs the interpreter
+for microseconds between two operations; by the default it would wait 5 ms for it each time, while
+HTTP is read and written."""
 
 
 def serve(
@@ -63,11 +68,14 @@ def serve(
                 "ask; give a token, or listen on 127.0.0.1",
                 stacklevel=2,
             )
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
         service.start()
         try:
             _server(make_app(service, token=token), on_start).run(sockets=[listening])
         finally:
             service.stop()
+            sys.setswitchinterval(before)
 
 
 def require_extra() -> None:

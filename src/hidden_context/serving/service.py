@@ -180,16 +180,26 @@ async def unless_gone(request: Request, answer: Awaitable[ResultT]) -> ResultT:
     Raises:
         GoneError: The client has closed its connection; the work is cancelled.
     """
-    working = asyncio.ensure_future(answer)
+    working = asyncio.current_task()
+    assert working is not None
+    is_waiting = True
+
+    def stop(watch: "asyncio.Task[None]") -> None:
+        if is_waiting and not watch.cancelled():
+            working.cancel()
+
     gone = asyncio.ensure_future(_until_gone(request))
+    gone.add_done_callback(stop)
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise GoneError
-        return working.result()
+        return await answer
+    except asyncio.CancelledError:
+        if not gone.done() or gone.cancelled():
+            raise  # it is the server that stops
+        working.uncancel()
+        raise GoneError from None
     finally:
+        is_waiting = False
         gone.cancel()
-        working.cancel()
 
 
 async def _until_gone(request: Request) -> None:
