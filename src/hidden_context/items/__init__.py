@@ -5,7 +5,7 @@ maximum likelihood. It is also how the families are tested against known truth.
 """
 
 from hidden_context.items.fit import ItemFit, fit_items
-from hidden_context.items.link_tails import SpreadCheck
+from hidden_context.items.spread_check import SpreadCheck
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.items.win_graph import WinGraph
 
