@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hidden_context.distributions import Family, UtilityDistribution, make_famil
 from hidden_context.distributions.normal import Normal
 from hidden_context.distributions.shared_context import SharedContext, SharedContextUtility
 from hidden_context.errors import UserError
+from hidden_context.items.held_out import FamilyComparison, compare_families
 from hidden_context.items.optimizer import Optimum, best_of_starts, summed_votes
 from hidden_context.items.spread_check import SpreadCheck
 from hidden_context.items.uncertainty import (
@@ -59,6 +60,8 @@ class ItemFit:
     """Where the optimiser stopped, for `uncertainty`."""
     comparisons: ItemComparisons | None = None
     """What it was fitted to."""
+    held_out: FamilyComparison | None = None
+    """How it and `base` predict votes that they did not see, where the ridge was chosen."""
 
     @property
     def names(self) -> tuple[Hashable, ...]:
@@ -193,6 +196,46 @@ class ItemFit:
             | {name: values[rows, columns] for name, values in ends.items()}
         )
 
+    def choices(self) -> "pd.DataFrame":
+        """A row for each item: its score by each rule of choice (`aggregation.rules`).
+
+        `borda`, `copeland` and `maximin` follow from P(a ≻ b); `expected_utility` is the mean,
+        where it is identified. More is better. Not a number where votes do not say.
+        """
+        import pandas as pd
+
+        from hidden_context.aggregation.rules import borda_count, copeland, maximin
+
+        prob = self.prob_matrix()
+        rules = {"borda": borda_count, "copeland": copeland, "maximin": maximin}
+        scores = {name: np.asarray(rule(prob)) for name, rule in rules.items()}
+        if not self.has_free_levels:
+            mean = np.asarray(self.utility.mean)
+            scores["expected_utility"] = mean - (self.family.name != "categorical") * mean.mean()
+        table = pd.DataFrame({"item": self.names} | scores)
+        return table.sort_values("borda", ascending=False, ignore_index=True)
+
+    def by_group(self) -> "dict[str, ItemFit]":
+        """The same family and ridge fitted to the votes of each group alone, by its name.
+
+        Raises:
+            UserError: Nothing says who belongs to which group.
+        """
+        if self.comparisons is None or self.comparisons.groups is None:
+            raise UserError("nothing says who belongs to which group; give a column group.")
+        groups = np.array([name or "" for name in self.comparisons.groups], dtype=object)
+        return {
+            name: fit_items(
+                self.comparisons.taken(groups == name),
+                self.family,
+                num_items=len(self.raw),
+                outcome_model=self.outcome_model,
+                ridge=self.ridge,
+                check_spread=False,
+            )
+            for name in sorted(set(groups) - {""})
+        }
+
     def plot_utilities(self, axes: "Axes | None" = None) -> "Axes":
         """Items, best first, with the intervals of their means and the spread of each."""
         from hidden_context.items.figure import draw_utilities
@@ -225,7 +268,7 @@ def fit_items(
     outcome_model: OutcomeModel | None = None,
     learn_outcomes: bool = False,
     learn_options: Sequence[str] = (),
-    ridge: float = 0.0,
+    ridge: float | Literal["chosen"] = 0.0,
     max_iterations: int = 500,
     num_starts: int = 1,
     seed: int = 0,
@@ -250,7 +293,9 @@ def fit_items(
             identify a correlation, `check_correlation_identified` tells.
         ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
             added to the loss: a normal prior of variance 1/ridge on each, if a vote has weight 1.
-            Above 0 there always is a fit, and for `base` only one.
+            Above 0 there always is a fit, and for `base` only one. `chosen`: that by which votes of
+            held-out people (ballots, pairs of items) are likeliest; `ItemFit.held_out` then says
+            how the family and `base`, each by its own ridge, predict them.
         max_iterations: Of each start. Deviations may go to 0 where an item has few votes, and
             held-out loss then grows: a ridge or fewer iterations prevent it.
         num_starts: Random starts, of which the best is kept: with contexts, components or
@@ -262,11 +307,18 @@ def fit_items(
         UserError: Votes cannot be read, an item or an option is out of range, or the likelihood is
             not finite.
     """
-    _check_options(ridge, max_iterations, num_starts)
     comparisons = votes if isinstance(votes, ItemComparisons) else read_votes(votes)
     num_items = comparisons.num_items if num_items is None else num_items
-    summed = summed_votes(comparisons, num_items)
     family = make_family(family) if isinstance(family, str) else family
+    held_out = None
+    if ridge == "chosen":
+        both = ["base", family] if family.name != "base" else [family]
+        held_out = compare_families(
+            comparisons, both, outcome_model=outcome_model, max_iterations=max_iterations, seed=seed
+        )
+        ridge = held_out.fits[-1].ridge
+    _check_options(ridge, max_iterations, num_starts)
+    summed = summed_votes(comparisons, num_items)
     grades = comparisons.outcomes.num_grades
     if outcome_model is None:
         outcome_model = default_outcome_model(family, grades, ties="half")
@@ -302,12 +354,13 @@ def fit_items(
         ridge=ridge,
         optimum=best,
         comparisons=comparisons,
+        held_out=held_out,
     )
 
 
-def _check_options(ridge: float, max_iterations: int, num_starts: int) -> None:
-    if not 0 <= ridge < math.inf:
-        raise UserError(f"ridge is {ridge}; give a finite number, 0 or more.")
+def _check_options(ridge: Any, max_iterations: int, num_starts: int) -> None:
+    if isinstance(ridge, str) or not 0 <= ridge < math.inf:
+        raise UserError(f"ridge is {ridge}; give a finite number, 0 or more, or 'chosen'.")
     for name, value in {"max_iterations": max_iterations, "num_starts": num_starts}.items():
         if value < 1:
             raise UserError(f"{name} is {value}; give a number from 1.")

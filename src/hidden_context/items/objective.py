@@ -164,7 +164,7 @@ class Objective(ABC):
 
 
 class BradleyTerry(Objective):
-    """That of `base` where a tie is half a win and half a loss, in closed form and without torch."""
+    """That of `base` where a tie is half a win and half a loss, in closed form, without torch."""
 
     num_outputs, num_shared = 1, 0
     outcome_model = OutcomeModel()

@@ -110,11 +110,18 @@ def best_of_starts(
     seed: int,
     ridge: float,
     max_iterations: int,
+    start: np.ndarray | None = None,
 ) -> Optimum:
-    """The best of several fits; of Bradley–Terry the only one."""
+    """The best of several fits; of Bradley–Terry the only one.
+
+    `start` are raw outputs, `(items, num_outputs)`, in place of those of `starts`.
+    """
     grades, learns = votes.summed.outcomes.num_grades, bool(learn_options)
     if is_bradley_terry(family, outcome_model, grades):
-        return fit_bradley_terry(votes, outcome_model, ridge=ridge, max_iterations=max_iterations)
+        point = None if start is None else start[:, 0]
+        return fit_bradley_terry(
+            votes, outcome_model, ridge=ridge, max_iterations=max_iterations, start=point
+        )
     what = votes.summed, votes.num_items, votes.num_votes, ridge
     if is_normal_pairs(family, outcome_model, grades) and not learns:
         assert isinstance(family, Normal)
@@ -126,10 +133,10 @@ def best_of_starts(
             family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
         )
         objective = AnyFamily(likelihood, *what)
-    optima = [
-        fit_from(objective, family, raw, max_iterations=max_iterations)
-        for raw in starts(family, votes, num_starts=num_starts, seed=seed, ridge=ridge)
-    ]
+    begin = [start] if start is not None else None
+    if begin is None:
+        begin = starts(family, votes, num_starts=num_starts, seed=seed, ridge=ridge)
+    optima = [fit_from(objective, family, raw, max_iterations=max_iterations) for raw in begin]
     return min(optima, key=lambda optimum: objective.value(optimum.minimum.x))
 
 

@@ -56,8 +56,8 @@ class VoteFile:
         elif read.ballots is not None:
             who = f"of {len(np.unique(read.ballots))} ballots"
         said = (
-            f"{self.source}: {self.layout}; {len(read):,} comparisons of {read.num_items} items, "
-            f"{who}"
+            f"{self.source}: {self.layout}; {len(read):,} comparisons of {read.num_items} items "
+            f"(they weigh {read.outcomes.weight.sum():,.0f} votes), {who}"
         )
         if read.groups is not None:
             said += f", {len(set(read.groups))} groups"
