@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         make_family,
     )
     from hidden_context.errors import UserError
-    from hidden_context.items import ItemFit, fit_items
+    from hidden_context.items import ItemFit, compare_families, fit_items, read_vote_file
     from hidden_context.likelihood.loss import preference_loss
     from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
     from hidden_context.llm.best_of import best_of
@@ -62,7 +62,7 @@ HOMES = {
     "distributions": "FAMILIES Categorical Family Mixture Normal Point QuantileFunction"
     " SharedContext UtilityDistribution make_family",
     "errors": "UserError",
-    "items": "ItemFit fit_items",
+    "items": "ItemFit compare_families fit_items read_vote_file",
     "likelihood.loss": "preference_loss",
     "likelihood.outcomes": "OutcomeModel Outcomes",
     "llm.best_of": "best_of",

@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "is there hidden context in preference data? in minutes",
     "report": "one HTML page of saved results, and figures for papers",
     "relabel": "new labels for pairs, by a language model that judges",
+    "items": "utilities of a list of items from votes, with intervals",
     "aggregate": "where rules of social choice have different winners",
     "merge": "add a checkpoint's adapters to the weights of its backbone",
     "export": "a model of one reward, or of all outputs, for transformers and other tools",

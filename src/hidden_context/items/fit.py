@@ -313,9 +313,7 @@ def fit_items(
     held_out = None
     if ridge == "chosen":
         both = ["base", family] if family.name != "base" else [family]
-        held_out = compare_families(
-            comparisons, both, outcome_model=outcome_model, max_iterations=max_iterations, seed=seed
-        )
+        held_out = compare_families(comparisons, both, outcome_model=outcome_model, seed=seed)
         ridge = held_out.fits[-1].ridge
     _check_options(ridge, max_iterations, num_starts)
     summed = summed_votes(comparisons, num_items)
