@@ -57,7 +57,14 @@ def draw_utilities(fit: "ItemFit", axes: "Axes | None" = None) -> "Axes":
     axes.set_yticks(rows, [shortened(name) for name in table["item"]])
     axes.set_ylim(-0.7, len(table) - 0.3)
     axes.set_xlabel("utility" if value == "mean" else "mean of P(item ≻ other)")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
+    if len(table) < len(fit.raw):
+        between = len(fit.raw) - len(table)
+        axes.axhline(len(table) // 2 - 0.5, color=GREY, linestyle=":", linewidth=0.8)
+        note = f"{between} items between are left out"
+        axes.text(
+            0.99, len(table) // 2 - 0.45, note, transform=axes.get_yaxis_transform(), ha="right"
+        )
     return axes
 
 
