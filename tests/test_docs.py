@@ -27,7 +27,7 @@ FEWER_STEPS = {"--num_iterations": "2", "--batch_size": "32"}
 FEWER_FITS = ("--num_folds=3", "--num_seeds=1", "--num_null_draws=1")
 """Flags that only say how long to work."""
 NUM_JAILBREAKS = 20
-TESTED_ELSEWHERE = {"demo", "serve", "relabel", "benchmark", "best-of", "export", "merge"}
+TESTED_ELSEWHERE = {"demo", "items", "serve", "relabel", "benchmark", "best-of", "export", "merge"}
 """These have tests of their own, of what their pages show."""
 
 
