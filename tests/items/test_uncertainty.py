@@ -97,7 +97,13 @@ def _exact(prob: np.ndarray) -> ItemComparisons:
     return ItemComparisons(first, second, Outcomes(shares, np.ones(len(wins))))
 
 
-@pytest.mark.parametrize("name", ["mean_and_variance", "categorical", "shared_context"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mean_and_variance",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("categorical", "shared_context")),
+    ],
+)
 def test_intervals_of_other_families_are_as_wide_as_estimates_vary(name: str):
     """Over 40 sets of votes, the deviation of log-odds against the mean standard error.
 
