@@ -1,4 +1,4 @@
-"""Sandwich intervals: against matrices written out, and by coverage; the distance to the maximum."""
+"""Sandwich intervals, against matrices written out and by coverage; how near a fit is."""
 
 import numpy as np
 import pytest
