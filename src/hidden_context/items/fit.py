@@ -157,9 +157,9 @@ class ItemFit:
         table = pd.DataFrame({"item": self.names})
 
         def add(name: str, value: np.ndarray, ends: Intervals | None) -> None:
-            table[name] = value
+            table[name] = value  # pyrefly: ignore
             if ends is not None:
-                table[f"{name}_low"], table[f"{name}_high"] = ends.low, ends.high
+                table[f"{name}_low"], table[f"{name}_high"] = ends.low, ends.high  # pyrefly: ignore
 
         of_mean, of_std = self.moments() if with_ends else (None, None)
         if isinstance(utility, SharedContextUtility):

@@ -127,7 +127,7 @@ def _solver(objective: Objective, x: np.ndarray) -> tuple[np.ndarray, Solve]:
 
         def by_factors(damping: float) -> np.ndarray | None:
             try:
-                return -cho_solve(cho_factor(matrix + np.diag(damping * own + free)), gradient)
+                return -cho_solve(cho_factor(matrix + np.diag(damping * own + free)), gradient)  # pyrefly: ignore
             except LinAlgError:
                 return None
 

@@ -85,7 +85,7 @@ def _groups(fit: "ItemFit") -> "pd.DataFrame":
         except UserError:  # one person is no group of which intervals could speak
             continue
         for end, values in zip(("", *ENDS), (share.value, share.low, share.high), strict=True):
-            table[f"{name}{end}"] = np.where(asked, values, np.nan)
+            table[f"{name}{end}"] = np.where(asked, values, np.nan)  # pyrefly: ignore
     return table
 
 

@@ -84,7 +84,7 @@ def sandwich(objective: Objective, x: np.ndarray, comparisons: ItemComparisons) 
     if inverse is None:
         return Uncertainty(np.full((size, size), np.nan), num_clusters)
     scores = objective.scores_by_pair(x)
-    if clusters is None:
+    if clusters is None or num_clusters is None:
         weighted = objective.votes[:, :, None] * scores
         meat = objective.assembled(np.einsum("ngp,ngq->npq", weighted, scores))
     else:
@@ -99,7 +99,7 @@ def _inverse(objective: Objective, x: np.ndarray) -> np.ndarray | None:
     if isinstance(objective, BradleyTerry):
         bread += bread.diagonal().mean() / len(bread)  # the level, which nothing below asks for
         try:
-            return cho_solve(cho_factor(bread), np.eye(len(bread)))
+            return cho_solve(cho_factor(bread), np.eye(len(bread)))  # pyrefly: ignore
         except LinAlgError:
             return None
     values, vectors = np.linalg.eigh(bread)

@@ -135,7 +135,7 @@ def _pairs(path: Path, table: "pd.DataFrame", pair: tuple[str, str]) -> VoteFile
     if not keep.any():
         raise UserError(f"{path} has no row with two items and an answer.")
     kept = table[keep]
-    codes, names = pd.factorize(pd.concat([first[keep], second[keep]]))
+    codes, names = pd.factorize(pd.concat([first[keep], second[keep]]))  # pyrefly: ignore
     half = len(kept)
     who, groups = _names_of(kept, ANNOTATORS), _names_of(kept, GROUPS)
     comparisons = ItemComparisons(
@@ -171,14 +171,14 @@ def _outcomes(
         won = (lower == pair[0]) | (said == first) | lower.isin(["a", "model_1"])
         lost = (lower == pair[1]) | (said == second) | lower.isin(["b", "model_2"])
         tied = lower.isin(TIES) & ~won & ~lost
-        unknown = np.flatnonzero(~(won | lost | tied) & (lower != ""))
+        unknown = np.flatnonzero(~(won | lost | tied) & (lower != ""))  # pyrefly: ignore
         if len(unknown):
             row = int(unknown[0])
             raise UserError(
                 f"{path}, row {row + 1}: winner is {said.iloc[row]!r}; give {pair[0]}, {pair[1]}, "
                 "tie, or the winner's name."
             )
-        counts = np.stack([lost & ~won, tied, won], axis=1).astype(float)
+        counts = np.stack([lost & ~won, tied, won], axis=1).astype(float)  # pyrefly: ignore
     total = counts.sum(1)
     weight = total * (_numbers(path, table, WEIGHT) if WEIGHT in table else 1.0)
     return counts / np.maximum(total, 1e-300)[:, None], weight, weight > 0
@@ -197,14 +197,14 @@ def _numbers(path: Path, table: "pd.DataFrame", name: str) -> np.ndarray:
         raise UserError(
             f"{path}, row {row + 1}: {name} is {table[name].iloc[row]!r}; give a number, 0 or more."
         )
-    return values
+    return values  # pyrefly: ignore
 
 
 def _polis_table(path: Path, table: "pd.DataFrame") -> VoteFile:
     """Polis' participants-votes.csv: a row a person, a column a statement."""
     statements = [name for name in table.columns if name.isdigit()]
     answers = table[statements].to_numpy()
-    wrong = np.argwhere(~np.isin(answers, ("", "-1", "0", "1", "-1.0", "0.0", "1.0")))
+    wrong = np.argwhere(~np.isin(answers, ("", "-1", "0", "1", "-1.0", "0.0", "1.0")))  # pyrefly: ignore
     if len(wrong):
         row, column = wrong[0]
         raise UserError(
