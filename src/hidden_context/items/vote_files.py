@@ -211,7 +211,7 @@ def _polis_table(path: Path, table: "pd.DataFrame") -> VoteFile:
             f"{path}, row {row + 1}, column {statements[column]}: {answers[row, column]!r} is no "
             "vote; give 1 (agree), 0 (pass), -1 (disagree) or nothing."
         )
-    levels = np.where(answers == "", np.nan, np.where(answers == "", "0", answers).astype(float))
+    levels = np.where(answers == "", np.nan, np.where(answers == "", "0", answers).astype(float))  # pyrefly: ignore
     return _polis(path, statements, levels, table, "Polis, a row a person")
 
 
