@@ -22,6 +22,7 @@ PROGRAMS = (
     "arithmetic.py",
     "audit.py",
     "synthetic.py",
+    "items.py",
     "cuda.py",
 )
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "numpy")

@@ -30,8 +30,8 @@ FEWER_FITS += ("--families=mean_and_variance",)
 """Flags that only say how long to work."""
 NUM_JAILBREAKS = 20
 TESTED_ELSEWHERE = {
-    *("axes", "benchmark", "best-of", "demo", "doctor", "export", "init", "completion", "merge"),
-    *("people", "relabel", "serve"),
+    *("axes", "benchmark", "best-of", "demo", "doctor", "export", "init", "completion", "items"),
+    *("merge", "people", "relabel", "serve"),
 }
 """These have tests of their own, of what their pages show."""
 

@@ -13,7 +13,7 @@ import scipy.stats
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext, make_family
 from hidden_context.errors import UserError
-from hidden_context.items import ItemComparisons, ItemFit, fit_items, optimizer, read_votes
+from hidden_context.items import ItemComparisons, ItemFit, fit_items, objective, read_votes
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
@@ -180,7 +180,7 @@ def test_a_list_of_pairs_and_a_matrix_of_all_give_one_fit(
     comparisons = votes(num_grades=3)
     fits = []
     for share in (0.0, 2.0):
-        monkeypatch.setattr(optimizer, "MATRIX_FROM", share)
+        monkeypatch.setattr(objective, "TABLE_FROM", share)
         fits.append(
             fit_of(make_family(name), comparisons, outcome_model=model, max_iterations=10).raw
         )
@@ -189,7 +189,7 @@ def test_a_list_of_pairs_and_a_matrix_of_all_give_one_fit(
 
 def test_a_matrix_does_not_mind_cells_without_votes(monkeypatch: pytest.MonkeyPatch):
     """An unseen outcome may be impossible: its log-probability of -inf has no gradient."""
-    monkeypatch.setattr(optimizer, "MATRIX_FROM", 0.0)
+    monkeypatch.setattr(objective, "TABLE_FROM", 0.0)
     chain = ItemComparisons.won(np.arange(NUM_ITEMS - 1), np.arange(1, NUM_ITEMS))
     for name in FAMILIES:
         fit = fit_of(make_family(name), chain, ridge=0.1, max_iterations=50)
@@ -478,10 +478,16 @@ def test_a_fit_of_names_is_that_of_numbers():
 def test_a_table_has_each_item_once_best_first(name: str):
     fit = anything(make_family(name))
     table = fit.to_frame([0.25, 0.75])
-    assert list(table) == ["item", "mean", "std", "quantile_0.25", "quantile_0.75"]
+    utility = fit.utility
     assert sorted(table["item"]) == list(range(NUM_ITEMS))
-    assert table["mean"].is_monotonic_decreasing
-    np.testing.assert_allclose(table["std"], np.asarray(fit.utility.std)[table["item"]])
+    if fit.has_free_levels:
+        assert "mean" not in table
+    else:
+        assert table["mean"].is_monotonic_decreasing
+        spread = [] if utility.is_scalar else ["std", "quantile_0.25", "quantile_0.75"]
+        assert list(table) == ["item", "mean", *spread]
+    if "std" in table:
+        np.testing.assert_allclose(table["std"], np.asarray(utility.std)[table["item"]])
     assert f"{NUM_ITEMS} items, family {name}" in repr(fit)
     assert fit._repr_html_().count("<tr") == NUM_ITEMS + 1
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         make_family,
     )
     from hidden_context.errors import UserError
-    from hidden_context.items import ItemFit, fit_items
+    from hidden_context.items import ItemFit, compare_families, fit_items, read_vote_file
     from hidden_context.judging.audit import audit_judges
     from hidden_context.judging.result import JudgeAudit
     from hidden_context.likelihood.loss import preference_loss
@@ -66,7 +66,7 @@ HOMES = {
     "distributions": "FAMILIES Categorical Family Mixture Normal Point QuantileFunction"
     " SharedContext UtilityDistribution make_family",
     "errors": "UserError",
-    "items": "ItemFit fit_items",
+    "items": "ItemFit compare_families fit_items read_vote_file",
     "judging.audit": "audit_judges",
     "judging.result": "JudgeAudit",
     "likelihood.loss": "preference_loss",

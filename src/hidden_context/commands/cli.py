@@ -22,6 +22,7 @@ COMMANDS = {
     "people": "who differs, by how much, along what; and what is known of one person",
     "report": "one HTML page of saved results, and figures for papers",
     "relabel": "new labels for pairs, by a language model that judges",
+    "items": "utilities of a list of items from votes, with intervals",
     "aggregate": "where rules of social choice have different winners",
     "merge": "add a checkpoint's adapters to the weights of its backbone",
     "export": "a model of one reward, or of all outputs, for transformers and other tools",

@@ -86,9 +86,10 @@ def logsumexp(values: Array) -> Array:
     return values.logsumexp(-1)
 
 
-@through_torch
 def log_sigmoid(values: Array) -> Array:
     """Logarithm of the logistic function."""
+    if not is_torch_array(values):
+        return -np.logaddexp(0.0, -values)
     import torch
 
     return torch.nn.functional.logsigmoid(values)

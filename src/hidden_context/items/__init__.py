@@ -5,8 +5,21 @@ maximum likelihood. It is also how the families are tested against known truth.
 """
 
 from hidden_context.items.fit import ItemFit, fit_items
-from hidden_context.items.link_tails import SpreadCheck
+from hidden_context.items.held_out import FamilyComparison, compare_families
+from hidden_context.items.spread_check import SpreadCheck
+from hidden_context.items.vote_files import VoteFile, read_vote_file
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.items.win_graph import WinGraph
 
-__all__ = ["ItemComparisons", "ItemFit", "SpreadCheck", "WinGraph", "fit_items", "read_votes"]
+__all__ = [
+    "FamilyComparison",
+    "ItemComparisons",
+    "ItemFit",
+    "SpreadCheck",
+    "VoteFile",
+    "WinGraph",
+    "compare_families",
+    "fit_items",
+    "read_vote_file",
+    "read_votes",
+]

@@ -3,24 +3,34 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hidden_context.distributions import Family, UtilityDistribution, make_family
 from hidden_context.distributions.normal import Normal
+from hidden_context.distributions.shared_context import SharedContext, SharedContextUtility
 from hidden_context.errors import UserError
-from hidden_context.items.link_tails import SpreadCheck, compare_with_one_spread
-from hidden_context.items.optimizer import best_of_starts, summed_votes
+from hidden_context.items.held_out import FamilyComparison, compare_families
+from hidden_context.items.optimizer import Optimum, best_of_starts, summed_votes
+from hidden_context.items.spread_check import SpreadCheck
+from hidden_context.items.uncertainty import (
+    Intervals,
+    Uncertainty,
+    moments,
+    preferences,
+    sandwich,
+)
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.items.win_graph import WinGraph
-from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, default_outcome_model
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 LEVELS = (0.1, 0.5, 0.9)
 """Quantiles that a table shows."""
@@ -35,9 +45,9 @@ class ItemFit:
     raw: np.ndarray
     """Shape `(items, num_outputs)`, float64."""
     converged: bool
-    """Whether every derivative was small enough before the iterations were used up, and votes (or a
-    ridge) determine the fit (`WinGraph`); with a scale that the likelihood leaves free, a fit is as
-    good without."""
+    """Whether every mean and deviation is within `newton.TOLERANCE` (1e-5 of the standard deviation
+    of all utilities of the list) of the maximum, and votes (or a ridge) determine the fit
+    (`WinGraph`)."""
     items: tuple[Hashable, ...] = ()
     """What each item is called; empty if by its number."""
     spread_check: SpreadCheck | None = None
@@ -46,6 +56,12 @@ class ItemFit:
     """What votes join, and what they divide."""
     ridge: float = 0.0
     """That of the fit."""
+    optimum: Optimum | None = None
+    """Where the optimiser stopped, for `uncertainty`."""
+    comparisons: ItemComparisons | None = None
+    """What it was fitted to."""
+    held_out: FamilyComparison | None = None
+    """How it and `base` predict votes that they did not see, where the ridge was chosen."""
 
     @property
     def names(self) -> tuple[Hashable, ...]:
@@ -63,7 +79,16 @@ class ItemFit:
         graph, check = self.win_graph, self.spread_check
         of_graph = graph.warnings(self.names, ridge=self.ridge) if graph else ()
         of_check = (check.warning,) if check and check.warning else ()
-        return (*of_graph, *of_check)
+        of_family = ()
+        if self.family != make_family(self.family.name) and self._has_regularizer():
+            of_family = (
+                f"What {self.family.name} adds to a loss of training (its regularizer) takes no "
+                "part in a fit of items, where the ridge is the only penalty.",
+            )
+        return (*of_graph, *of_check, *of_family)
+
+    def _has_regularizer(self) -> bool:
+        return float(self.family.regularizer(self.family.decode(self.raw))) != 0
 
     def log_likelihood(self, comparisons: ItemComparisons) -> np.ndarray:
         """Of each comparison in nats, times its weight, shape `(n,)`."""
@@ -75,22 +100,153 @@ class ItemFit:
 
         Not a number where neither votes nor a ridge say anything of the two.
         """
-        rows = self.family.decode(self.raw[:, None])
-        prob = rows.prob_preferred_to(self.family.decode(self.raw[None]))
+        prob = self._prob(self.raw[:, None], self.raw[None])
         if self.win_graph is None or self.ridge:
             return prob
         return np.where(self.win_graph.is_ordered(), prob, np.nan)
 
-    def to_frame(self, levels: Sequence[float] = LEVELS) -> "pd.DataFrame":
-        """A row for each item, best mean first: item, mean, std and quantiles."""
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """Of the fit; see `uncertainty`, whose gauge intervals are in.
+
+        Raises:
+            UserError: The fit is not one of `fit_items`, or has too many numbers.
+        """
+        if self.optimum is None or self.comparisons is None:
+            raise UserError("only fits by fit_items know their votes; intervals need them.")
+        return sandwich(self.optimum.objective, self.optimum.minimum.x, self.comparisons)
+
+    def moments(self) -> tuple[Intervals, Intervals]:
+        """Mean and deviation of each item with intervals, `(items,)` each."""
+        learned = self.optimum is not None and self.optimum.objective.num_shared > 0
+        return moments(self.family, self.outcome_model, self.raw, self.uncertainty, learned=learned)
+
+    @cached_property
+    def preferences(self) -> tuple[Intervals, Intervals]:
+        """P(row ≻ column), `(items, items)`, and its mean over others, `(items,)`, with intervals.
+
+        Not a number where neither votes nor a ridge say anything of the two.
+        """
+        return preferences(self._prob, self.raw, self.uncertainty)
+
+    def _prob(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return self.family.decode(rows).prob_preferred_to(self.family.decode(columns))
+
+    @property
+    def has_free_levels(self) -> bool:
+        """Whether each of several contexts has a level of its own, which comparisons leave free.
+
+        Then neither a mean over contexts nor their spread can be compared between items.
+        """
+        return isinstance(self.family, SharedContext)
+
+    def to_frame(
+        self, levels: Sequence[float] = LEVELS, *, intervals: bool | None = None
+    ) -> "pd.DataFrame":
+        """A row for each item, best first: what is identified of it, with intervals.
+
+        `mean` and `std` of its utility (in the gauge of `uncertainty`) and quantiles; of
+        `shared_context`, the utility in each context, centred over the list, and the context's
+        weight. `win_share` is the mean of P(item ≻ other) over the others. Ends of 95 % intervals
+        are in `_low` and `_high`, unless `intervals` is false.
+        """
         import pandas as pd
 
+        with_ends = self.comparisons is not None if intervals is None else intervals
         utility = self.utility
-        columns = {f"quantile_{level:g}": utility.quantile(level) for level in levels}
-        table = pd.DataFrame(
-            {"item": self.names, "mean": utility.mean, "std": utility.std, **columns}
+        table = pd.DataFrame({"item": self.names})
+
+        def add(name: str, value: np.ndarray, ends: Intervals | None) -> None:
+            table[name] = value  # pyrefly: ignore
+            if ends is not None:
+                table[f"{name}_low"], table[f"{name}_high"] = ends.low, ends.high  # pyrefly: ignore
+
+        of_mean, of_std = self.moments() if with_ends else (None, None)
+        if isinstance(utility, SharedContextUtility):
+            for number, values in enumerate(np.moveaxis(utility.contexts, -1, 0), start=1):
+                table[f"context_{number}"] = values
+                table[f"weight_{number}"] = np.exp(utility.log_weights[:, number - 1])
+        else:
+            level = 0.0 if of_mean is None else (utility.mean - of_mean.value).mean()
+            add("mean", utility.mean - level, of_mean)
+            if not utility.is_scalar:
+                add("std", utility.std, of_std)
+                for each in levels:
+                    table[f"quantile_{each:g}"] = utility.quantile(each) - level
+        if with_ends:
+            add("win_share", self.preferences[1].value, self.preferences[1])
+        by = "mean" if "mean" in table else "win_share" if with_ends else "context_1"
+        return table.sort_values(by, ascending=False, ignore_index=True)
+
+    def prob_frame(self) -> "pd.DataFrame":
+        """A row for each pair of items, the likelier winner first: P(item ≻ other), low, high."""
+        import pandas as pd
+
+        pairs = self.preferences[0]
+        known = ~np.isnan(self.prob_matrix())
+        rows, columns = np.nonzero(known & (pairs.value > pairs.value.T) | np.triu(known, 1))
+        once = (pairs.value[rows, columns] > 0.5) | (
+            (pairs.value[rows, columns] == 0.5) & (rows < columns)
         )
-        return table.sort_values("mean", ascending=False, ignore_index=True)
+        rows, columns = rows[once], columns[once]
+        names = np.array(self.names, dtype=object)
+        ends = {"prob": pairs.value, "low": pairs.low, "high": pairs.high}
+        return pd.DataFrame(
+            {"item": names[rows], "other": names[columns]}
+            | {name: values[rows, columns] for name, values in ends.items()}
+        )
+
+    def choices(self) -> "pd.DataFrame":
+        """A row for each item: its score by each rule of choice (`aggregation.rules`).
+
+        `borda`, `copeland` and `maximin` follow from P(a ≻ b); `expected_utility` is the mean,
+        where it is identified. More is better. Not a number where votes do not say.
+        """
+        import pandas as pd
+
+        from hidden_context.aggregation.rules import borda_count, copeland, maximin
+
+        prob = self.prob_matrix()
+        rules = {"borda": borda_count, "copeland": copeland, "maximin": maximin}
+        scores = {name: np.asarray(rule(prob)) for name, rule in rules.items()}
+        if not self.has_free_levels:
+            mean = np.asarray(self.utility.mean)
+            scores["expected_utility"] = mean - (self.family.name != "categorical") * mean.mean()
+        table = pd.DataFrame({"item": self.names} | scores)
+        return table.sort_values("borda", ascending=False, ignore_index=True)
+
+    def by_group(self) -> "dict[str, ItemFit]":
+        """The same family and ridge fitted to the votes of each group alone, by its name.
+
+        Raises:
+            UserError: Nothing says who belongs to which group.
+        """
+        if self.comparisons is None or self.comparisons.groups is None:
+            raise UserError("nothing says who belongs to which group; give a column group.")
+        groups = np.array([name or "" for name in self.comparisons.groups], dtype=object)
+        return {
+            name: fit_items(
+                self.comparisons.taken(groups == name),
+                self.family,
+                num_items=len(self.raw),
+                outcome_model=self.outcome_model,
+                ridge=self.ridge,
+                check_spread=False,
+            )
+            for name in sorted(set(groups) - {""})
+        }
+
+    def plot_utilities(self, axes: "Axes | None" = None) -> "Axes":
+        """Items, best first, with the intervals of their means and the spread of each."""
+        from hidden_context.items.figure import draw_utilities
+
+        return draw_utilities(self, axes)
+
+    def plot_preferences(self, axes: "Axes | None" = None) -> "Axes":
+        """P(row ≻ column) as a table of colours, best items first."""
+        from hidden_context.items.figure import draw_preferences
+
+        return draw_preferences(self, axes)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -99,7 +255,9 @@ class ItemFit:
 
     def _repr_html_(self) -> str:
         said = "".join(f"<p>{escape(line)}</p>" for line in repr(self).splitlines())
-        return said + self.to_frame().to_html(index=False, float_format="{:.3g}".format)
+        return said + self.to_frame(intervals=False).to_html(
+            index=False, float_format="{:.3g}".format
+        )
 
 
 def fit_items(
@@ -110,13 +268,13 @@ def fit_items(
     outcome_model: OutcomeModel | None = None,
     learn_outcomes: bool = False,
     learn_options: Sequence[str] = (),
-    ridge: float = 0.0,
+    ridge: float | Literal["chosen"] = 0.0,
     max_iterations: int = 500,
     num_starts: int = 1,
     seed: int = 0,
     check_spread: bool = True,
 ) -> ItemFit:
-    """Maximum (penalised) likelihood by L-BFGS in float64.
+    """Maximum (penalised) likelihood, by Newton's method in float64.
 
     Votes may leave a fit without a maximum: where some items won every time against others, or no
     vote joins them (`WinGraph`). Without a ridge such a fit says so, has not converged, and names
@@ -124,7 +282,8 @@ def fit_items(
 
     Args:
         votes: What was observed: `ItemComparisons`, or what `read_votes` reads.
-        family: How raw outputs are read, or its name; its regularizer takes part.
+        family: How raw outputs are read, or its name. The ridge is the only penalty: what a family
+            adds to a loss of training (its regularizer, such as a reward of entropy) is left out.
         num_items: Number of items, if more than the votes name; of those without comparisons
             nothing is known, and with a ridge they go to 0.
         outcome_model: How outcomes follow from two utilities. Without, ties are half, and
@@ -134,7 +293,9 @@ def fit_items(
             identify a correlation, `check_correlation_identified` tells.
         ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
             added to the loss: a normal prior of variance 1/ridge on each, if a vote has weight 1.
-            Above 0 there always is a fit, and for `base` only one.
+            Above 0 there always is a fit, and for `base` only one. `chosen`: that by which votes of
+            held-out people (ballots, pairs of items) are likeliest; `ItemFit.held_out` then says
+            how the family and `base`, each by its own ridge, predict them.
         max_iterations: Of each start. Deviations may go to 0 where an item has few votes, and
             held-out loss then grows: a ridge or fewer iterations prevent it.
         num_starts: Random starts, of which the best is kept: with contexts, components or
@@ -146,57 +307,58 @@ def fit_items(
         UserError: Votes cannot be read, an item or an option is out of range, or the likelihood is
             not finite.
     """
-    _check_options(ridge, max_iterations, num_starts)
     comparisons = votes if isinstance(votes, ItemComparisons) else read_votes(votes)
     num_items = comparisons.num_items if num_items is None else num_items
+    family = make_family(family) if isinstance(family, str) else family
+    held_out = None
+    if ridge == "chosen":
+        both = ["base", family] if family.name != "base" else [family]
+        held_out = compare_families(comparisons, both, outcome_model=outcome_model, seed=seed)
+        ridge = held_out.fits[-1].ridge
+    _check_options(ridge, max_iterations, num_starts)
     summed = summed_votes(comparisons, num_items)
-    likelihood = _likelihood(
-        family, outcome_model, comparisons.outcomes.num_grades, learn_outcomes, learn_options
-    )
+    grades = comparisons.outcomes.num_grades
+    if outcome_model is None:
+        outcome_model = default_outcome_model(family, grades, ties="half")
+        learn_outcomes = learn_outcomes or grades > 1
     best = best_of_starts(
-        likelihood,
+        family,
+        outcome_model,
         summed,
+        learn_outcomes=learn_outcomes,
+        learn_options=learn_options,
         num_starts=num_starts,
         seed=seed,
-        penalty=ridge / (2 * summed.num_votes),
+        ridge=ridge,
         max_iterations=max_iterations,
     )
     check = None
-    if check_spread and isinstance(best.family, Normal):
-        learn = likelihood.learns_outcomes
+    if check_spread and isinstance(family, Normal):
+        from hidden_context.items.link_tails import compare_with_one_spread
+
         check = compare_with_one_spread(
-            best, summed, learn_outcomes=learn, max_iterations=max_iterations, seed=seed
+            best, summed, learn_outcomes=learn_outcomes, max_iterations=max_iterations
         )
+    family, outcome_model = best.read_as
     determined = ridge > 0 or (summed.graph.is_joined and summed.graph.is_bounded)
     return ItemFit(
-        best.family,
-        best.outcome_model,
+        family,
+        outcome_model,
         best.raw,
-        converged=best.converged and determined,
+        converged=best.minimum.converged and determined,
         items=comparisons.names,
         spread_check=check,
         win_graph=summed.graph,
         ridge=ridge,
+        optimum=best,
+        comparisons=comparisons,
+        held_out=held_out,
     )
 
 
-def _check_options(ridge: float, max_iterations: int, num_starts: int) -> None:
-    if not 0 <= ridge < math.inf:
-        raise UserError(f"ridge is {ridge}; give a finite number, 0 or more.")
+def _check_options(ridge: Any, max_iterations: int, num_starts: int) -> None:
+    if isinstance(ridge, str) or not 0 <= ridge < math.inf:
+        raise UserError(f"ridge is {ridge}; give a finite number, 0 or more, or 'chosen'.")
     for name, value in {"max_iterations": max_iterations, "num_starts": num_starts}.items():
         if value < 1:
             raise UserError(f"{name} is {value}; give a number from 1.")
-
-
-def _likelihood(
-    family: str | Family,
-    outcome_model: OutcomeModel | None,
-    num_grades: int,
-    learn_outcomes: bool,
-    options: Sequence[str],
-) -> LearnedLikelihood:
-    family = make_family(family) if isinstance(family, str) else family
-    if outcome_model is None:
-        outcome_model = default_outcome_model(family, num_grades, ties="half")
-        learn_outcomes = learn_outcomes or num_grades > 1
-    return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes, options=options)

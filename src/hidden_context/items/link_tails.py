@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,17 +19,15 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.normal import LINKS, Normal
 from hidden_context.distributions.point import Point, PointUtility
 from hidden_context.distributions.special import Array, log_normal_cdf
-from hidden_context.items.optimizer import Optimum, SummedVotes, maximize_likelihood, random_start
+from hidden_context.items.objective import AnyFamily
+from hidden_context.items.optimizer import Optimum, SummedVotes, fit_newton
+from hidden_context.items.spread_check import SpreadCheck
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 SCALES = (1.0, 2.0, 4.0)
 """Scales of the normal parts of a link; one part more has no slope, so it is ½ for every pair. The
 logistic link is met within 1e-5 nats a comparison."""
-LARGE_PART = 1 / 3
-"""Share of the gain of spread from which tails count as its explanation. Where spread is real they
-gained at most a fiftieth of it, where there is none all of it or more, of real votes half; it was
-set after all of these had been seen."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,66 +68,20 @@ class FreeTails(LearnedLikelihood):
 
     @property
     def log_weights(self) -> Tensor:
-        """Logarithms of the weights, shape `(scales + 1,)`."""
-        return self._weights.log_softmax(0)
+        """Logarithms of the weights, shape `(..., scales + 1)`."""
+        return self._weights.log_softmax(-1)
 
     def forward(self) -> tuple[Family, OutcomeModel]:
         _, outcome_model = super().forward()
         return OneLink(partial(log_free_tails, self.log_weights)), outcome_model
 
 
-@dataclass(frozen=True)
-class SpreadCheck:
-    """What the likelihood gains over one spread for all items, by either of two ways.
-
-    Gains are of log-likelihoods in nats over all votes, less the number of further parameters
-    (Akaike 1973): above 0 where unseen votes, too, should be predicted better. Votes count as
-    independent, so where a person votes often, gains look surer than they are.
-    """
-
-    spread_gain: float
-    """Of a spread for each item."""
-    tails_gain: float
-    """Of one spread, and one link of free tails: any mixture of normal ones of several scales."""
-    even_share: float
-    """Share of comparisons that this link decides evenly whatever the items, as ties at random."""
-
-    @property
-    def explained_by_tails(self) -> bool:
-        """Whether tails alone gain at least `LARGE_PART` of what spread does."""
-        return self.tails_gain > 0 and self.tails_gain >= LARGE_PART * self.spread_gain
-
-    @property
-    def warning(self) -> str:
-        """What to know of the learned spread before it is read as disagreement; may be empty."""
-        if self.explained_by_tails:
-            said = (
-                "Tails of the link explain much or all of the learned spread: one spread for all "
-                f"items and a link of heavier tails gain {self.tails_gain:.1f} nats over all "
-                f"votes, a spread for each item {self.spread_gain:.1f} (each less its number of "
-                "parameters). So items with more spread, and distances between means, are weak "
-                "evidence of disagreement; the order of the means is as good as ever."
-            )
-            if self.even_share < 0.01:
-                return said
-            return (
-                f"{said} By that link {self.even_share:.0%} of comparisons are even whatever the "
-                "items: if they are ties at random, leave ties out."
-            )
-        if self.spread_gain <= 0:
-            return (
-                "The votes do not show that items differ in spread: a spread for each item gains "
-                f"{self.spread_gain:.1f} nats over all votes, less its number of parameters."
-            )
-        return ""
-
-
 def compare_with_one_spread(
-    fitted: Optimum, votes: SummedVotes, *, learn_outcomes: bool, max_iterations: int, seed: int
+    fitted: Optimum, votes: SummedVotes, *, learn_outcomes: bool, max_iterations: int
 ) -> SpreadCheck:
     """Fit one spread for all items, by the link of the family and by one of free tails.
 
-    All by maximum likelihood, and so the family too, from where it is: a penalty keeps means of one
+    All by maximum likelihood, and so the family too, from where it is: a ridge keeps means of one
     spread small, and not those of items with little spread.
 
     Args:
@@ -136,25 +89,27 @@ def compare_with_one_spread(
         votes: What it was fitted to.
         learn_outcomes: Whether thresholds, or ν, are learned.
         max_iterations: Of each fit.
-        seed: Of the starts of one spread.
     """
-    family, outcome_model = fitted.family, fitted.outcome_model
+    family, outcome_model = fitted.read_as
     assert isinstance(family, Normal)
 
-    def fit(likelihood: LearnedLikelihood, start: Tensor) -> float:
-        optimum = maximize_likelihood(likelihood, votes, start, max_iterations=max_iterations)
-        return votes.num_votes * optimum.log_likelihood
+    def fit(likelihood: LearnedLikelihood, start: np.ndarray) -> Optimum:
+        objective = AnyFamily(likelihood, votes.summed, votes.num_items, votes.num_votes, 0.0)
+        return fit_newton(objective, start, max_iterations=max_iterations)
 
     def of(family: Family) -> LearnedLikelihood:
         return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes)
 
-    start = random_start(votes.num_items, 1, torch.Generator().manual_seed(seed))
+    utility = family.decode(fitted.raw)
+    start = (utility.mean - utility.mean.mean())[:, None] / np.sqrt(2 * utility.variance.mean())
     equal = fit(of(OneLink(LINKS[family.link])), start)
     without_penalties = Normal(link=family.link, correlation=family.correlation)
-    spread = fit(of(without_penalties), torch.from_numpy(fitted.raw))
-    tails = FreeTails(outcome_model, learn_outcomes=learn_outcomes)
+    spread = fit(of(without_penalties), fitted.raw)
+    tails = fit(FreeTails(outcome_model, learn_outcomes=learn_outcomes), start)
+    weights = np.exp(tails.minimum.x[tails.objective.num_parameters - len(SCALES) - 1 :])
+    gained = equal.log_likelihood
     return SpreadCheck(
-        spread_gain=spread - equal - (votes.num_items - 1),
-        tails_gain=fit(tails, start) - equal - len(SCALES),
-        even_share=float(tails.log_weights.detach().exp()[-1]),
+        spread_gain=spread.log_likelihood - gained - (votes.num_items - 1),
+        tails_gain=tails.log_likelihood - gained - len(SCALES),
+        even_share=float(weights[-1] / weights.sum()),
     )

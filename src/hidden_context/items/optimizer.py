@@ -1,56 +1,47 @@
-"""Maximum likelihood of raw outputs from summed votes, by L-BFGS in float64."""
+"""Maximum likelihood of raw outputs from summed votes: L-BFGS to a basin, Newton to its bottom."""
 
-import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hidden_context.distributions import Family
+from hidden_context.distributions.normal import Normal
 from hidden_context.errors import UserError
+from hidden_context.items.newton import Minimum, minimize
+from hidden_context.items.normal_objective import NormalPairs, is_normal_pairs
+from hidden_context.items.objective import (
+    MOST_DENSE,
+    AnyFamily,
+    BradleyTerry,
+    Objective,
+    is_bradley_terry,
+)
 from hidden_context.items.votes import ItemComparisons
 from hidden_context.items.win_graph import WinGraph, win_graph
-from hidden_context.likelihood.learned import LearnedLikelihood
-from hidden_context.likelihood.loss import log_likelihood
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import OutcomeModel
 
 START_STD = 0.3
 """Standard deviation of the raw outputs that a fit starts from."""
-GRADIENT_TOLERANCE = 1e-7
-"""A fit has converged where no derivative of the loss (nats per vote) is larger."""
-MATRIX_FROM = 1 / 2
-"""Share of all ordered pairs with votes from which all are computed: at three fifths a step of
-`categorical` takes a quarter of the time, and of `quantile` at most twice."""
+DAMPING = 0.01
+"""Of the first Newton step, where there may be directions almost without curvature."""
+MOST_OF_END = 20
+"""Newton steps after those of L-BFGS, by families of which Newton's need to be near a maximum."""
+LOGISTIC_STD = 1.702
+"""A logistic difference of utilities is nearly normal of this standard deviation (Haley 1952)."""
 
 
 @dataclass(frozen=True, eq=False)
 class SummedVotes:
-    """Summed comparisons as tensors: a list, or a matrix of all ordered pairs.
+    """All votes on each pair together."""
 
-    A matrix decodes each item once and needs no gathering, so it pays where most cells are used.
-    """
-
-    listed: tuple[Tensor, Tensor] | None
-    """Items of each comparison, shape `(n,)`; none: rows are compared with columns."""
-    outcomes: Outcomes
-    """Of the n comparisons, or with leading shape `(items, items)`."""
-    total: float
-    """Sum of the weights."""
+    summed: ItemComparisons
+    """See `ItemComparisons.summed`."""
     num_items: int
     num_votes: float
     """How many independent ones."""
     graph: WinGraph
     """What they join, and what they divide."""
-
-    def log_likelihood(self, raw: Tensor, family: Family, outcome_model: OutcomeModel) -> Tensor:
-        """Of all votes, in nats per vote, a scalar."""
-        if self.listed is None:
-            responses = [raw[:, None], raw[None]]
-        else:
-            responses = [raw.index_select(0, items) for items in self.listed]
-        log_prob = log_likelihood(family, responses, self.outcomes, outcome_model)
-        return log_prob.sum() / self.total
 
 
 def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
@@ -59,127 +50,158 @@ def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
     Raises:
         UserError: An item's number is out of range.
     """
-    numbers = np.array([comparisons.first, comparisons.second])
-    if not 0 <= numbers.min() <= numbers.max() < num_items:
-        raise UserError(
-            f"items {numbers.min()} to {numbers.max()} are not within 0 to {num_items - 1}."
-        )
+    numbers = (comparisons.first, comparisons.second)
+    low, high = min(each.min() for each in numbers), max(each.max() for each in numbers)
+    if not 0 <= low <= high < num_items:
+        raise UserError(f"items {low} to {high} are not within 0 to {num_items - 1}.")
     if comparisons.names and len(comparisons.names) != num_items:
         raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")
     summed = comparisons.summed()
-    shares = torch.from_numpy(summed.outcomes.shares).double()
-    weight = torch.from_numpy(summed.outcomes.weight).double()
-    first, second = torch.from_numpy(summed.first), torch.from_numpy(summed.second)
-    total = float(weight.sum())
-    listed = None if len(summed) >= MATRIX_FROM * num_items**2 else (first, second)
-    if listed is None:
-        cells = torch.zeros(num_items, num_items, shares.shape[1], dtype=torch.float64)
-        cells[first, second] = shares
-        weights = torch.zeros(num_items, num_items, dtype=torch.float64)
-        weights[first, second] = weight
-        shares, weight = cells, weights
     num_votes = float(comparisons.outcomes.weight.sum())
-    graph = win_graph(summed, num_items)
-    return SummedVotes(listed, Outcomes(shares, weight), total, num_items, num_votes, graph)
+    return SummedVotes(summed, num_items, num_votes, win_graph(summed, num_items))
 
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
     """Where the optimiser stopped."""
 
-    family: Family
-    outcome_model: OutcomeModel
-    raw: np.ndarray
-    """Shape `(items, num_outputs)`, float64."""
-    loss: float
-    """What was minimised, in nats per vote: with the penalties."""
-    log_likelihood: float
-    """In nats per vote, without them."""
-    converged: bool
-    """Whether every derivative was below `GRADIENT_TOLERANCE`."""
+    objective: Objective
+    minimum: Minimum
+
+    @property
+    def read_as(self) -> tuple[Family, OutcomeModel]:
+        """With what was learned."""
+        return self.objective.family_of(self.minimum.x)
+
+    @property
+    def raw(self) -> np.ndarray:
+        """Shape `(items, num_outputs)`, float64."""
+        return self.objective.raw_of(self.minimum.x)
+
+    @property
+    def log_likelihood(self) -> float:
+        """In nats over all votes, without the ridge."""
+        return -self.objective.loss(self.minimum.x)
 
 
-def random_start(num_items: int, num_outputs: int, generator: torch.Generator) -> Tensor:
-    """Small normal raw outputs, shape `(items, num_outputs)`."""
-    size = (num_items, num_outputs)
-    return START_STD * torch.randn(size, generator=generator, dtype=torch.float64)
+def fit_bradley_terry(
+    votes: SummedVotes,
+    outcome_model: OutcomeModel,
+    *,
+    ridge: float,
+    max_iterations: int,
+    start: np.ndarray | None = None,
+) -> Optimum:
+    """Of `base` with ties as halves: the one maximum, in a few steps."""
+    objective = BradleyTerry(votes.summed, votes.num_items, votes.num_votes, ridge)
+    objective.outcome_model = outcome_model
+    start = np.zeros(votes.num_items) if start is None else start
+    return Optimum(objective, minimize(objective, start, max_steps=max_iterations))
 
 
 def best_of_starts(
-    likelihood: LearnedLikelihood,
+    family: Family,
+    outcome_model: OutcomeModel,
     votes: SummedVotes,
     *,
+    learn_outcomes: bool,
+    learn_options: Sequence[str],
     num_starts: int,
     seed: int,
-    penalty: float,
+    ridge: float,
     max_iterations: int,
+    start: np.ndarray | None = None,
 ) -> Optimum:
-    """The best of several `maximize_likelihood`, each from a copy of the likelihood as it is."""
-    generator = torch.Generator().manual_seed(seed)
-    optima = (
-        maximize_likelihood(
-            copy.deepcopy(likelihood),
-            votes,
-            random_start(votes.num_items, likelihood.family.num_outputs, generator),
-            penalty=penalty,
-            max_iterations=max_iterations,
+    """The best of several fits; of Bradley–Terry the only one.
+
+    `start` are raw outputs, `(items, num_outputs)`, in place of those of `starts`.
+    """
+    grades, learns = votes.summed.outcomes.num_grades, bool(learn_options)
+    if is_bradley_terry(family, outcome_model, grades):
+        point = None if start is None else start[:, 0]
+        return fit_bradley_terry(
+            votes, outcome_model, ridge=ridge, max_iterations=max_iterations, start=point
         )
-        for _ in range(num_starts)
-    )
-    return min(optima, key=lambda optimum: optimum.loss)
+    what = votes.summed, votes.num_items, votes.num_votes, ridge
+    if is_normal_pairs(family, outcome_model, grades) and not learns:
+        assert isinstance(family, Normal)
+        objective: NormalPairs | AnyFamily = NormalPairs(family, outcome_model, *what)
+    else:
+        from hidden_context.likelihood.learned import LearnedLikelihood
+
+        likelihood = LearnedLikelihood(
+            family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
+        )
+        objective = AnyFamily(likelihood, *what)
+    begin = [start] if start is not None else None
+    if begin is None:
+        begin = starts(family, votes, num_starts=num_starts, seed=seed, ridge=ridge)
+    optima = [fit_from(objective, family, raw, max_iterations=max_iterations) for raw in begin]
+    return min(optima, key=lambda optimum: objective.value(optimum.minimum.x))
 
 
-def maximize_likelihood(
-    likelihood: LearnedLikelihood,
-    votes: SummedVotes,
-    start: Tensor,
-    *,
-    penalty: float = 0.0,
-    max_iterations: int,
+def starts(
+    family: Family, votes: SummedVotes, *, num_starts: int, seed: int, ridge: float
+) -> list[np.ndarray]:
+    """Raw outputs to start from, `(items, num_outputs)` each: small normal numbers.
+
+    Of `mean_and_variance` the means are those that `base` has with the same votes.
+    """
+    rng = np.random.default_rng(seed)
+    size = (votes.num_items, family.num_outputs)
+    drawn = [START_STD * rng.standard_normal(size) for _ in range(num_starts)]
+    if isinstance(family, Normal):
+        plain = fit_bradley_terry(
+            votes, OutcomeModel(), ridge=max(ridge, 0.01), max_iterations=30
+        ).raw[:, 0]
+        std = np.log(2)  # softplus(0), of both items
+        for raw in drawn:
+            raw[:, 0] = plain * (std * np.sqrt(2) / LOGISTIC_STD)
+            raw[:, 1] *= 0.1
+    return drawn
+
+
+def fit_from(
+    objective: "NormalPairs | AnyFamily", family: Family, raw: np.ndarray, *, max_iterations: int
 ) -> Optimum:
-    """By L-BFGS.
-
-    Args:
-        likelihood: Its parameters are fitted, too, in float64.
-        votes: What was observed.
-        start: Raw outputs, shape `(items, num_outputs)`.
-        penalty: Times the sum of squares of all raw outputs, it is added to nats per vote.
-        max_iterations: Steps, if the fit has not converged before.
+    """The maximum near one start.
 
     Raises:
         UserError: The likelihood is not finite.
     """
-    raw = start.clone().requires_grad_()
-    parameters = [raw, *likelihood.double().parameters()]
+    x = objective.start(raw)
+    if not np.isfinite(objective.value(x)):
+        raise UserError(
+            f"the likelihood of family {family.name} is not finite; thresholds may be larger than "
+            "any difference of its utilities."
+        )
+    if objective.num_parameters > MOST_DENSE or not isinstance(family, Normal):
+        x, used = _descended(objective, x, max_steps=max_iterations)
+        max_iterations = min(MOST_OF_END, max_iterations - used)
+    return Optimum(objective, minimize(objective, x, max_steps=max_iterations, damping=DAMPING))
 
-    optimizer = torch.optim.LBFGS(
-        parameters,
-        max_iter=max_iterations,
-        tolerance_grad=GRADIENT_TOLERANCE,
-        tolerance_change=1e-16,  # rounding: a larger one ends a fit a step before it has converged
-        history_size=20,
-        line_search_fn="strong_wolfe",
+
+def fit_newton(objective: AnyFamily, raw: np.ndarray, *, max_iterations: int) -> Optimum:
+    """The maximum near a start that is near it."""
+    return Optimum(objective, minimize(objective, objective.start(raw), max_steps=max_iterations))
+
+
+def _descended(
+    objective: "NormalPairs | AnyFamily", x: np.ndarray, *, max_steps: int
+) -> tuple[np.ndarray, int]:
+    """Where L-BFGS stops: after so many steps, or with no derivative above a millionth a vote."""
+    import scipy.optimize
+
+    found = scipy.optimize.minimize(
+        objective.value_and_gradient,
+        x,
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxiter": max_steps,
+            "maxcor": 20,
+            "ftol": 0.0,
+            "gtol": 1e-6 * objective.votes.sum(),
+        },
     )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        family, outcome_model = likelihood()
-        log_prob = votes.log_likelihood(raw, family, outcome_model)
-        value = family.regularizer(family.decode(raw)) + penalty * (raw**2).sum() - log_prob
-        if not torch.isfinite(value):
-            raise UserError(
-                f"the likelihood of family {likelihood.family.name} is not finite; thresholds may "
-                "be larger than any difference of its utilities."
-            )
-        value.backward()
-        return value
-
-    optimizer.step(closure)
-    final = float(closure().detach())
-    converged = all(
-        float(p.grad.abs().max()) <= GRADIENT_TOLERANCE for p in parameters if p.grad is not None
-    )
-    with torch.no_grad():
-        unpenalized = float(votes.log_likelihood(raw, *likelihood()))
-    family, outcome_model = likelihood.fitted()
-    return Optimum(family, outcome_model, raw.detach().numpy(), final, unpenalized, converged)
+    return found.x, found.nit

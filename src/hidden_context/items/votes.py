@@ -1,8 +1,9 @@
 """Comparisons of items known by their numbers, and how tables of votes become them."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ class ItemComparisons:
     """What each item is called; empty if by its number."""
     annotators: tuple[str | None, ...] | None = None
     """Who made each comparison, where the votes say it; None for one of which they do not."""
+    ballots: np.ndarray | None = None
+    """Number of the ballot that each comparison is of, shape `(n,)`, where some ballots make
+    several, as rankings do: these are not independent."""
+    groups: tuple[str | None, ...] | None = None
+    """To which group each belongs who made a comparison, where the votes say it."""
 
     def __post_init__(self) -> None:
         sizes = {len(self.first), len(self.second), len(self.outcomes.weight)}
@@ -44,9 +50,12 @@ class ItemComparisons:
             if not np.issubdtype(items.dtype, np.integer):
                 raise UserError(f"items are {items.dtype}; give their numbers, integers from 0.")
         shares, weight = self.outcomes.shares, self.outcomes.weight
-        valid = (shares >= 0).all(-1) & (abs(shares.sum(-1) - 1) < 1e-5)
-        valid &= (weight >= 0) & np.isfinite(weight)
-        if not valid.all():
+        total = shares @ np.ones(shares.shape[1])  # a third of the time of a sum over rows
+        bounds = shares.min(), total.min(), 2 - total.max(), weight.min(), -weight.max()
+        least = 0, 1 - 1e-5, 1 - 1e-5, 0, -np.finfo(float).max
+        if not np.greater_equal(bounds, least).all():
+            valid = (shares >= 0).all(-1) & (abs(total - 1) <= 1e-5)
+            valid &= (weight >= 0) & np.isfinite(weight)
             number = int(np.flatnonzero(~valid)[0])
             raise UserError(
                 f"comparison {number} has shares {shares[number].tolist()} and weight "
@@ -58,8 +67,47 @@ class ItemComparisons:
     @classmethod
     def won(cls, winner: np.ndarray, loser: np.ndarray) -> "ItemComparisons":
         """Ordinary comparisons, of the preferred items with the others."""
-        shares = np.tile([0.0, 0.0, 1.0], (len(winner), 1))
-        return cls(winner, loser, Outcomes(shares, np.ones(len(winner))))
+        return cls.decided(winner, loser, np.ones(len(winner)))
+
+    @classmethod
+    def decided(
+        cls,
+        first: np.ndarray,
+        second: np.ndarray,
+        win: np.ndarray,
+        names: Sequence[Hashable] = (),
+        annotators: Sequence[str | None] | None = None,
+    ) -> "ItemComparisons":
+        """Comparisons from arrays: `win` is 1 where the first won, 0 where the second, ½ a tie.
+
+        Raises:
+            UserError: Some other number is among them, or lengths differ.
+        """
+        win = np.asarray(win, dtype=float)
+        shares = np.zeros((len(win), 3))
+        shares[:, 2], shares[:, 1], shares[:, 0] = win == 1, win == 0.5, win == 0
+        if np.count_nonzero(shares) != len(win):
+            wrong = win[~np.isin(win, (0, 0.5, 1))][0]
+            raise UserError(f"win is {wrong} of a comparison; give 1, 0, or 0.5 for a tie.")
+        who = None if annotators is None else tuple(annotators)
+        outcomes = Outcomes(shares, np.ones(len(win)))
+        return cls(np.asarray(first), np.asarray(second), outcomes, tuple(names), who)
+
+    @cached_property
+    def clusters(self) -> np.ndarray | None:
+        """A number for what belongs together: whom a comparison is by, else its ballot.
+
+        Shape `(n,)`; None where each comparison stands alone.
+        """
+        if self.annotators is None:
+            return self.ballots
+        alone = np.arange(len(self)) if self.ballots is None else self.ballots
+        keys = [
+            (True, alone[row]) if who is None else (False, who)
+            for row, who in enumerate(self.annotators)
+        ]
+        number = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+        return np.array([number[key] for key in keys])
 
     def __len__(self) -> int:
         return len(self.first)
@@ -71,12 +119,22 @@ class ItemComparisons:
 
     def selected(self, keep: np.ndarray) -> "ItemComparisons":
         """Those of some indices, or where `keep` is true; weights are 1 on average again."""
-        kept = self.outcomes[keep]
-        kept = replace(kept, weight=normalize_weights(kept.weight))
-        who = self.annotators
-        if who is not None:
-            who = tuple(who[number] for number in np.arange(len(self))[keep])
-        return ItemComparisons(self.first[keep], self.second[keep], kept, self.names, who)
+        kept = self.taken(keep)
+        return replace(
+            kept,
+            outcomes=replace(kept.outcomes, weight=normalize_weights(kept.outcomes.weight)),
+        )
+
+    def taken(self, keep: np.ndarray) -> "ItemComparisons":
+        """Those of some indices, or where `keep` is true, each with its own weight."""
+        numbers = np.arange(len(self))[keep]
+        who, groups = (
+            None if names is None else tuple(names[number] for number in numbers)
+            for names in (self.annotators, self.groups)
+        )
+        ballots = None if self.ballots is None else self.ballots[keep]
+        first, second, outcomes = self.first[keep], self.second[keep], self.outcomes[keep]
+        return ItemComparisons(first, second, outcomes, self.names, who, ballots, groups)
 
     def summed(self) -> "ItemComparisons":
         """One comparison for each ordered pair, with the same likelihood but for a factor.
@@ -84,25 +142,45 @@ class ItemComparisons:
         Votes on a pair are sufficient by their sums. Each goes to the order in which it is a win,
         and a tie to that of the lower number, so that half of the grades need no probability.
         """
+        size = self.num_items
+        codes, votes = self._votes_by_pair(size)
         middle = self.outcomes.num_grades
-        votes = self.outcomes.shares * self.outcomes.weight[:, None]
-        votes = np.concatenate([votes, votes[:, ::-1]])
-        votes[:, :middle] = 0.0
-        high_first = np.concatenate([self.first > self.second, self.second >= self.first])
-        votes[high_first, middle] = 0.0
-        first = np.concatenate([self.first, self.second])
-        second = np.concatenate([self.second, self.first])
-        size = int(first.max()) + 1
-        codes, index = np.unique(first * size + second, return_inverse=True)
-        summed = np.stack([np.bincount(index, votes_of) for votes_of in votes.T], axis=1)
+        first, second = codes // size, codes % size
+        # the other order of each pair: where it is, and its votes
+        place = np.searchsorted(codes, second * size + first)
+        place[place == len(codes)] = 0
+        known = codes[place] == second * size + first
+        turned = np.where(known[:, None], votes[place], 0.0)[:, ::-1]
+        lacking = ~known & (votes[:, : middle + 1].sum(1) > 0)
+        first, second = (
+            np.concatenate([first, second[lacking]]),
+            np.concatenate([second, first[lacking]]),
+        )
+        summed = np.concatenate([votes + turned, votes[lacking][:, ::-1]])
+        summed[first == second] /= 2  # of an item with itself both orders are one
+        summed[first == second, middle + 1 :] *= 2
+        summed[:, :middle] = 0.0
+        summed[first > second, middle] = 0.0
+        order = np.argsort(first * size + second)
         total = summed.sum(1)
-        used = total > 0
+        used = order[total[order] > 0]
         return ItemComparisons(
-            codes[used] // size,
-            codes[used] % size,
+            first[used],
+            second[used],
             Outcomes(summed[used] / total[used, None], normalize_weights(total[used])),
             self.names,
         )
+
+    def _votes_by_pair(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Codes first · size + second in order, and the votes of each grade, `(pairs, 2G + 1)`."""
+        codes = self.first * np.int64(size) + self.second
+        weighted = (self.outcomes.weight * shares for shares in self.outcomes.shares.T)
+        if size * size <= 4 * len(codes) + 2**16:  # counting is quicker than sorting
+            votes = np.stack([np.bincount(codes, each, size * size) for each in weighted], 1)
+            seen = np.flatnonzero(votes.any(1))
+            return seen, votes[seen]
+        seen, index = np.unique(codes, return_inverse=True)
+        return seen, np.stack([np.bincount(index, each) for each in weighted], 1)
 
 
 def read_votes(votes: Any) -> ItemComparisons:

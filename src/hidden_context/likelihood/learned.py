@@ -100,7 +100,10 @@ class LearnedLikelihood(nn.Module):
     @torch.no_grad()
     def fitted(self) -> tuple[Family, OutcomeModel]:
         """Family and outcome model with the learned values as plain numbers."""
-        family, model = self()
+        return self.as_numbers(*self())
+
+    def as_numbers(self, family: Family, model: OutcomeModel) -> tuple[Family, OutcomeModel]:
+        """What `forward` gave, with plain numbers in place of scalar tensors."""
         values: dict[str, Any] = {name: float(getattr(family, name)) for name in self._options}
         thresholds = tuple(map(float, model.thresholds))
         numbers = {"davidson": float(model.davidson), "lapse": float(model.lapse)}

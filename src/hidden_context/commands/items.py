@@ -1,0 +1,83 @@
+"""Utilities of a list of items from votes: a table with intervals, rules of choice, figures."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hidden_context.commands.command_line import command
+from hidden_context.errors import UserError
+
+if TYPE_CHECKING:
+    from hidden_context.items import ItemFit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Utilities of a list of items from votes, without texts (docs/items.md)."""
+
+    votes: Path = field(metadata={"positional": True})
+    """Comparisons, counts of votes, rankings, a table of wins (csv, jsonl, parquet), Polis' csv, or
+    PrefLib's soc, soi, toc and toi."""
+    family: str = "mean_and_variance"
+    """How the items' numbers are read; base has no spread."""
+    ridge: float | None = None
+    """Prior precision of each number; chosen on held-out people, ballots or pairs if not given."""
+    out: Path | None = None
+    """Folder for items.csv, preferences.csv, result.json and the figures."""
+    show: int = 30
+    """Items to print, the best first."""
+    seed: int = 0
+    """Of folds and starts."""
+    json: bool = False
+    """Print JSON, to full precision."""
+
+
+def run(config: Config) -> None:
+    """Read, fit, print, write."""
+    from hidden_context.distributions import FAMILIES
+    from hidden_context.distributions.base import check_choice
+    from hidden_context.items import fit_items
+    from hidden_context.items.text import as_json, render
+    from hidden_context.items.vote_files import read_vote_file
+    from hidden_context.records import json_text
+
+    check_choice("family", config.family, tuple(FAMILIES))
+    if config.show < 1:
+        raise UserError(f"--show is {config.show}; give 1 or more.")
+    if config.out is not None and config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out} is a file; give a folder.")
+    read = read_vote_file(config.votes)
+    print(read, file=sys.stderr)  # what is printed is the result alone
+    fit = fit_items(
+        read.comparisons,
+        config.family,
+        ridge="chosen" if config.ridge is None else config.ridge,
+        seed=config.seed,
+    )
+    if config.out is not None:
+        _write(fit, config.out, str(read))
+    print(json_text(as_json(fit, str(read)), indent=2) if config.json else render(fit, config.show))
+
+
+def _write(fit: "ItemFit", folder: Path, account: str) -> None:
+    """Tables, everything as JSON, and the figures."""
+    from hidden_context.figures.style import STYLES, in_style
+    from hidden_context.items.text import as_json
+    from hidden_context.records import write_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    fit.to_frame().to_csv(folder / "items.csv", index=False)
+    fit.prob_frame().to_csv(folder / "preferences.csv", index=False)
+    write_json(folder / "result.json", as_json(fit, account))
+    with in_style(STYLES["screen"]):
+        for name in ("utilities", "preferences"):
+            axes = getattr(fit, f"plot_{name}")()
+            axes.figure.savefig(folder / f"{name}.png")
+    print(f"wrote {folder}", file=sys.stderr)
+
+
+main = command("items", Config, run)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

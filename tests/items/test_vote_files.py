@@ -1,0 +1,137 @@
+"""Files of votes: what is read of each layout, what is left out, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hidden_context.commands.cli import main
+from hidden_context.errors import UserError
+from hidden_context.items import read_vote_file
+
+PREFLIB = """# TITLE: drinks
+# ALTERNATIVE NAME 1: tea
+# ALTERNATIVE NAME 2: milk
+# ALTERNATIVE NAME 3: rum
+2: 1,2,3
+1: 3,{1,2}
+1: 2
+"""
+FILES = {
+    "arena.csv": "model_a,model_b,winner,judge\ntea,milk,model_a,x\ntea,milk,model_a,y\n"
+    "milk,rum,tie (bothbad),x\nrum,rum,tie,x\ntea,rum,,y\n",
+    "kaggle.csv": "model_a,model_b,winner_model_a,winner_model_b,winner_tie\n"
+    "tea,milk,1,0,0\nmilk,tea,0,1,0\nmilk,rum,0,0,1\n",
+    "counts.csv": "first,second,wins,losses,ties\ntea,milk,2,0,0\nrum,milk,0,0,1\n",
+    "names.csv": "left,right,winner\ntea,milk,tea\nmilk,tea,right\nrum,milk,tie\n",
+    "wins.csv": "row,tea,milk,rum\ntea,7,2,0\nmilk,0,0,0.5\nrum,0,0.5,0\n",
+}
+
+
+def table_of(path: Path, text: str) -> tuple[dict[tuple[str, str], float], str]:
+    """Votes for the first of each pair of names, ties half; and the account."""
+    path.write_text(text)
+    read = read_vote_file(path)
+    made, total = read.comparisons, {}
+    columns = made.first, made.second, made.outcomes.win_share, made.outcomes.weight
+    for first, second, share, weight in zip(*columns, strict=True):
+        a, b = str(made.names[first]), str(made.names[second])
+        total[a, b] = total.get((a, b), 0.0) + weight * share
+        total[b, a] = total.get((b, a), 0.0) + weight * (1 - share)
+    return total, str(read)
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_the_same_votes_in_every_layout(name: str, tmp_path: Path):
+    total, account = table_of(tmp_path / name, FILES[name])
+    expected = {("tea", "milk"): 2.0, ("milk", "tea"): 0.0}
+    expected |= {("milk", "rum"): 0.5, ("rum", "milk"): 0.5}
+    assert {pair: number for pair, number in total.items() if number} == pytest.approx(
+        {pair: number for pair, number in expected.items() if number}
+    )
+    assert ("nothing" in account.split("left out: ")[1]) == (name not in ("arena.csv", "wins.csv"))
+    if name == "arena.csv":
+        assert "1 rows of an item with itself, 1 rows without an answer" in account
+        assert "by 2 people" in account
+
+
+def test_preflib_orders_weigh_2_over_k(tmp_path: Path):
+    total, account = table_of(tmp_path / "drinks.toi", PREFLIB)
+    assert total["tea", "milk"] == pytest.approx(2 / 3 * 2.5)
+    assert total["rum", "milk"] == pytest.approx(2 / 3)
+    assert total["tea", "rum"] == pytest.approx(2 / 3 * 2)
+    assert "1 ballots of fewer than two items" in account
+    assert "3 ballots" in account
+
+
+def test_rankings_as_text_are_weak_orders(tmp_path: Path):
+    text = "ranking,annotator\ntea > milk = rum,x\nmilk > rum,y\ntea,z\n"
+    total, account = table_of(tmp_path / "r.csv", text)
+    assert total["milk", "rum"] == pytest.approx(2 / 3 / 2 + 1)
+    assert total["tea", "milk"] == pytest.approx(2 / 3)
+    assert "1 rankings of fewer than two items" in account
+
+
+def test_polis_is_read_by_person_with_texts_and_groups(tmp_path: Path):
+    (tmp_path / "comments.csv").write_text("comment-id,comment-body\n0,Tea is good.\n")
+    text = "participant,group-id,n-votes,0,1,2\n5,0,3,1,-1,0\n6,1,2,1,1,\n7,1,1,,1,\n"
+    total, account = table_of(tmp_path / "participants-votes.csv", text)
+    assert total["0 Tea is good.", "1"] == pytest.approx(2 / 3 + 1 / 2)
+    assert total["2", "1"] == pytest.approx(2 / 3)
+    assert "2 groups" in account
+    assert "1 people with fewer than two votes" in account
+    long = "comment-id,voter-id,vote\n0,5,1\n1,5,1\n1,5,-1\n2,5,0\n0,6,1\n1,6,1\n1,7,1\n"
+    again, account = table_of(tmp_path / "votes.csv", long)
+    assert again == pytest.approx(total)
+    assert "1 votes that were changed later" in account
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "model_a,model_b,winner\na,b,model_c\n", "row 1: winner is 'model_c'"),
+        ("a.csv", "first,second,wins,losses\na,b,-1,0\n", "row 1: wins is '-1'"),
+        ("a.csv", "first,second,winner\na,a,tie\n", "no row with two items and an answer"),
+        ("r.csv", "ranking\na > a\n", "row 1: ranking 'a > a' names an item twice"),
+        ("p.csv", "participant,group-id,0,1\n1,0,2,1\n", "row 1, column 0: '2' is no vote"),
+        ("x.soc", "# ALTERNATIVE NAME 1: a\n1: 1,4\n", "line 2: alternative 4 has no name"),
+        ("x.soi", "1; 2\n", "line 1: '1; 2'; expected a count"),
+        ("none.csv", "", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_row(name: str, text: str, message: str, tmp_path: Path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        read_vote_file(tmp_path / name)
+
+
+def test_the_command_writes_what_the_fit_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rng = np.random.default_rng(0)
+    lines = ["first,second,winner,annotator,group"]
+    for person in range(12):
+        for first, second in ("ab", "bc", "ac", "cd", "da"):
+            winner = first if rng.random() < 0.7 else second
+            lines.append(f"{first},{second},{winner},p{person},g{person % 2}")
+    path, out = tmp_path / "votes.csv", tmp_path / "out"
+    path.write_text("\n".join(lines))
+    assert main(["items", str(path), "--family", "base", "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((out / "result.json").read_text())
+    assert {row["item"] for row in printed["items"]} == set("abcd")
+    assert all(row["mean_low"] < row["mean"] < row["mean_high"] for row in printed["items"])
+    assert len(printed["preferences"]) == 6
+    assert printed["converged"]
+    assert printed["cross_validation"]["held_out"] == "people"
+    assert {"g0", "g1_low"} <= set(printed["groups"][0])
+    files = ("items.csv", "preferences.csv", "utilities.png", "preferences.png")
+    assert all((out / name).stat().st_size for name in files)
+    assert main(["items", str(path), "--family", "base", "--ridge", "1", "--show", "2"]) == 0
+    shown = capsys.readouterr()
+    assert "… and 2 more" in shown.out
+    assert "by 12 people" in shown.err
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["items", str(tmp_path / "none.csv")]) == 2
+    assert "none.csv is not a file" in capsys.readouterr().err
