@@ -90,7 +90,7 @@ def write_relabelled(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("fewer", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_the_commands_of_the_readme_run_in_their_order(
+def test_the_five_commands_run_in_their_order(
     fewer: bool,
     tmp_path: Path,
     mirror: str,
@@ -110,7 +110,7 @@ def test_the_commands_of_the_readme_run_in_their_order(
     write_relabelled(tmp_path / "demo_output" / "data" / "relabeled_hh_rlhf")
     monkeypatch.chdir(tmp_path)
     ran = []
-    for program, *arguments in command_lines("README.md"):
+    for program, *arguments in command_lines("docs/five-commands.md"):
         if program != "hidden-context" or arguments[0] in TESTED_ELSEWHERE:
             continue  # make and the example have tests of their own too
         for flag, value in FEWER_STEPS.items():

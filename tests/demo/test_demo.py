@@ -152,15 +152,15 @@ def full_demo(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.slow
-def test_the_table_of_the_readme_is_what_the_demo_prints(full_demo: str) -> None:
+def test_the_table_of_the_tutorial_is_what_the_demo_prints(full_demo: str) -> None:
     """To the digit, with the tested versions: the table is deterministic on one kind of CPU."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"```\n(family +trained on .*?)```", readme, re.DOTALL)
+    page = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"```\n(family +trained on .*?)```", page, re.DOTALL)
     rows = [line.split() for line in table.splitlines()]
     assert len(rows) == 13
     printed = [line.split() for line in full_demo.splitlines()]
     assert [row for row in rows if row not in printed] == []
-    (rate, truth) = re.findall(r"jailbroken in (\.\d+) of the cases \(truth (\.\d+)\)", readme)[0]
+    (rate, truth) = re.findall(r"jailbroken in (\.\d+) of the cases \(truth (\.\d+)\)", page)[0]
     assert re.search(rf"worst context 0{rate} \(truth: 0\.\d+, 0{truth}\)", full_demo)
 
 

@@ -1,14 +1,22 @@
 """What a page says first: the verdict follows the interval, of the model that predicts best."""
 
+import dataclasses
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 from drawn_panels import evaluation_of
+from page_samples import audit_of
 
+from hidden_context.audits.result import AuditedSet, Lapse, read_audit
 from hidden_context.distributions import Normal
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.measures.undecided import Undecided
-from hidden_context.report.answers import answer_of
+from hidden_context.report.answers import answer_of, audit_answer
 from hidden_context.report.examples import AGREED, CONTESTED, examples_of
 from hidden_context.report.response_map import MOST, response_map
 from hidden_context.scores.scores import Scores
@@ -84,3 +92,54 @@ def test_the_map_has_a_mark_for_each_response_and_links_for_examples():
     assert drawn.count("<a href") == 2 * len(rows)
     assert f'href="#here-contested-{kinds[0].examples[0].row}"' in drawn
     assert drawn.count('class="contested"') == drawn.count('class="agreed"') == 4
+
+
+def audited(p_value: float | None, *, gain: float = 0.03, lapse: float | None = None) -> AuditedSet:
+    """A set whose gain is above 0; its p against label noise, and what is left beside lapses."""
+    of_set = read_audit_of("both")
+    null = ParametricBootstrap("against_base", gain, (0.0,) * 19, p_value)
+    best = compared(
+        (gain, gain - 0.01, gain + 0.01), null=() if p_value is None else (null,), accuracy=ACCURACY
+    )
+    careless = Estimate(0.0) if lapse is None else Estimate(lapse, lapse - 0.01, lapse + 0.01)
+    return dataclasses.replace(
+        of_set,
+        evaluations=(dataclasses.replace(of_set.evaluations[0], accuracy=ACCURACY), best),
+        lapse=Lapse(0.1, Estimate(0.01), {best.family.name: careless}),
+    )
+
+
+ACCURACY = {"mean": Rate(0.7, 0.65, 0.75, published=0.7)}
+
+
+def read_audit_of(name: str) -> AuditedSet:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "audit.json"
+        path.write_text(json.dumps(audit_of([name])))
+        return read_audit(path).sets[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "said"),
+    [
+        (audited(0.05), "yes", "more than label noise gives"),
+        (audited(None), "yes", "not held against label noise"),
+        (audited(0.5), "cannot tell", "label noise or careless clicks may be all"),
+        (audited(0.05, lapse=-0.03), "cannot tell", "label noise or careless clicks may be all"),
+    ],
+    ids=["beyond noise", "untested", "noise", "careless"],
+)
+def test_the_answer_of_an_audit_needs_more_than_noise_and_carelessness(given, verdict, said):
+    answer = audit_answer([given])
+    assert answer is not None
+    assert answer.verdict == verdict
+    assert said in answer.sentence
+    assert answer.findings[0].verdict == "yes"  # the vectors predict
+
+
+def test_of_several_sets_those_that_hide_something_are_named():
+    shown = dataclasses.replace(audited(0.05), name="mixed")
+    answer = audit_answer([audited(0.5), shown])
+    assert answer is not None
+    assert "on mixed" in answer.sentence
+    assert len(answer.findings) <= 5

@@ -78,7 +78,7 @@ def more_than_noise(evaluation: Evaluation, gain: Estimate) -> str:
     test = figures["against_base"]
     draws = np.array(test.draws)
     as_large = int((draws >= test.observed).sum())
-    found = _is_found(evaluation)
+    found = is_beyond_noise(evaluation)
     verdict = {
         (True, "above"): "Yes",
         (True, "cannot tell"): "Yes, but too little to predict better",
@@ -138,12 +138,12 @@ def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str
         return "random answers explain more than hidden context"
     gains = (evaluation.against_base, lapse.gain)
     better = any(gain is not None and gain.against(0) == "above" for gain in gains)
-    if better or _is_found(evaluation):
+    if better or is_beyond_noise(evaluation):
         return f"{CANNOT_TELL} which of the two it is"
     return "there is nothing that either would have to explain"
 
 
-def _is_found(evaluation: Evaluation) -> bool:
+def is_beyond_noise(evaluation: Evaluation) -> bool:
     """Whether the gain over the scalar family is more than label noise makes it."""
     tests = [each.p_value for each in evaluation.null if each.figure == "against_base"]
     return any(p is not None and p <= LARGEST_P for p in tests)

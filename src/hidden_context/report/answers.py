@@ -1,38 +1,20 @@
 """What a page says first: one sentence, and at most five findings with their verdicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from hidden_context.audits.result import AuditedSet
+from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
+from hidden_context.report.results import Answer, Finding, Verdict
 from hidden_context.report.tables import with_interval
 from hidden_context.risk import PAPER_RISK
 
-Verdict: TypeAlias = Literal["yes", "no", "cannot tell"]
+MOST = 5
+"""Findings below the answer."""
 RARE = 1 / 200
 """A share below this is not told as one in so many."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A question that the numbers answer."""
-
-    question: str
-    verdict: Verdict
-    text: str
-    section: str
-    """Title of the section with the evidence."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was found, for who reads one sentence."""
-
-    verdict: Verdict
-    sentence: str
-    findings: tuple[Finding, ...]
 
 
 def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
@@ -68,6 +50,84 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     return Answer(verdict, sentence.strip(), tuple(_findings(evaluations, best)))
 
 
+def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
+    """The same of an audit, whose gains are held against label noise and careless clicks."""
+    best = {
+        each.name: max(compared, key=_nats)
+        for each in sets
+        if (compared := [one for one in each.evaluations if one.against_base])
+    }
+    if not best:
+        return None
+    hiding = [each.name for each in sets if each.name in best and _hides(each, best[each.name])]
+    told = (
+        best[hiding[0]] if hiding else max(best.values(), key=lambda each: _low(each.against_base))
+    )
+    number = f"{with_interval(told.against_base, 4)} nats per vote"
+    if hiding:
+        where = f" on {' and '.join(hiding)}" if len(sets) > 1 else ""
+        noise = "more than label noise gives" if told.null else "not held against label noise"
+        sentence = (
+            f"A single score would hide something{where}: {told.family.name} gives each response a "
+            f"distribution, and predicts held-out votes better than a single score by {number}, "
+            f"{noise}. {_split(told)}"
+        )
+    else:
+        sentence = (
+            "These data cannot tell whether a single score hides something: the surest gain of a "
+            f"distribution, {told.family.name} on {data_set_of(told)}, is {number}; label noise or "
+            "careless clicks may be all."
+        )
+    findings = [
+        finding
+        for each in sets
+        for finding in _of_audited(each, " " + each.name if len(sets) > 1 else "")
+    ]
+    return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings[:MOST]))
+
+
+def _hides(audited: AuditedSet, best: Evaluation) -> bool:
+    """Whether the gain is above 0, beyond label noise where that was tried, and no lapse."""
+    assert best.against_base is not None
+    tested = any(each.figure == "against_base" for each in best.null)
+    lapse = None if audited.lapse is None else audited.lapse.against.get(best.family.name)
+    return (
+        best.against_base.against(0) == "above"
+        and (is_beyond_noise(best) or not tested)
+        and (lapse is None or lapse.against(0) != "below")
+    )
+
+
+def _of_audited(audited: AuditedSet, where: str) -> list[Finding]:
+    """Whether vectors predict at all, whether it is length, whether who judged explains it."""
+    scalar = audited.evaluations[0]
+    right = scalar.accuracy["mean"]
+    text = f"The scalar family is right on {with_interval(right)} of the held-out votes."
+    question = f"Can these vectors predict who wins{where}?"
+    found = [Finding(question, _above(right, 0.5), text, PREDICTIONS)]
+    if scalar.length is not None:
+        found.append(_only_length(scalar, scalar.length.without_length, where))
+    if audited.between is not None:
+        gain, p = audited.between.gain, audited.between.p_value
+        sure = p is not None and p <= LARGEST_P and _above(gain, 0.0) == "yes"
+        question = f"Does it help to know the {audited.between.by}{where}?"
+        text = f"It adds {with_interval(gain, 4)} nats per vote" + (
+            f" (p = {p:.2f})." if p else "."
+        )
+        found.append(Finding(question, "yes" if sure else "cannot tell", text, PREDICTIONS))
+    return found
+
+
+def _only_length(evaluation: Evaluation, right: Estimate, where: str = "") -> Finding:
+    opposite: dict[Verdict, Verdict] = {"yes": "no", "no": "yes"}
+    verdict = opposite.get(_above(right, 0.5), "cannot tell")
+    text = (
+        f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
+        "the votes."
+    )
+    return Finding(f"Is it only length{where}?", verdict, text, PREDICTIONS)
+
+
 def _nats(evaluation: Evaluation) -> float:
     assert evaluation.log_likelihood is not None
     return evaluation.log_likelihood.value
@@ -85,19 +145,9 @@ def _split(best: Evaluation) -> str:
 
 
 def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Finding]:
-    found = []
-    length = best.length
-    if length is not None:
-        right = length.without_length
-        more_than_length = _above(right, 0.5)
-        opposite: dict[Verdict, Verdict] = {"yes": "no", "no": "yes"}
-        text = (
-            f"With length regressed out {best.family.name} is right on {with_interval(right)} of "
-            "the votes."
-        )
-        found.append(
-            Finding(ONLY_LENGTH, opposite.get(more_than_length, "cannot tell"), text, PREDICTIONS)
-        )
+    found: list[Finding] = []
+    if best.length is not None:
+        found.append(_only_length(best, best.length.without_length))
     careful = [each for each in evaluations if str(PAPER_RISK) in each.jailbreak_rate]
     if careful:
         surest = max(careful, key=_reduction)
@@ -130,7 +180,6 @@ def _with_most_sets(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return max(by_family.values(), key=len, default=[])
 
 
-ONLY_LENGTH = "Is it only length?"
 R2 = "How much of the utility's variance does the response explain?"
 RISK = "Who decides: the mean, or a quantile?"
 PREDICTIONS = "Do the probabilities mean what they say?"

@@ -116,7 +116,7 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
     return {
         "id": chapter_id,
         "result": result,
-        "answer": None if result.sentences else answer_of(result.evaluations),
+        "answer": result.answer or (None if result.sentences else answer_of(result.evaluations)),
         "picture": _picture(examples),
         "predictions": predictions(result.evaluations),
         "sections": [

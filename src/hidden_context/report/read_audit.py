@@ -6,6 +6,7 @@ from pathlib import Path
 from hidden_context.audits import result as audit_result
 from hidden_context.audits.result import AuditResult
 from hidden_context.records import as_plain
+from hidden_context.report.answers import audit_answer
 from hidden_context.report.results import ExampleSource, Result, Run, made_by
 from hidden_context.report.tables import NO_VALUE, jailbreaks
 from hidden_context.scores.score_files import load_scores
@@ -44,6 +45,7 @@ def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = 
     return Result(
         title=f"Audit of {', '.join(audited_set.name for audited_set in audited.sets)}",
         source=source,
+        answer=audit_answer(audited.sets),
         sentences=audited.sentences,
         numbers=jailbreaks(evaluations),
         evaluations=evaluations,

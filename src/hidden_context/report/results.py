@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.scores.scores import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Verdict: TypeAlias = Literal["yes", "no", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,33 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A question that the numbers answer."""
+
+    question: str
+    verdict: Verdict
+    text: str
+    section: str
+    """Title of the section with the evidence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found, for who reads one sentence."""
+
+    verdict: Verdict
+    sentence: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything that one file or folder has for the page."""
 
     title: str
     source: str
+    answer: Answer | None = None
+    """What is said first."""
     sentences: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Questions and answers, by data set."""
     numbers: Table | None = None
