@@ -147,7 +147,7 @@ def test_the_program_of_the_readme_runs(
     capsys: pytest.CaptureFixture[str],
 ):
     if fewer:
-        fits = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 1}
+        fits = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 0}
         monkeypatch.setattr("hidden_context.audits.audit.audit", functools.partial(audit, **fits))
     monkeypatch.chdir(tmp_path)
     save_tiny_model(tmp_path / "gpt2", "gpt2")

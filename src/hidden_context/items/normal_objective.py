@@ -119,4 +119,4 @@ class NormalPairs(Objective):
 def is_normal_pairs(family: Family, model: OutcomeModel, num_grades: int) -> bool:
     """Whether the likelihood is that of `NormalPairs`."""
     plain = isinstance(family, Normal) and family.correlation == 0
-    return plain and model.ties == "half" and num_grades == 1
+    return plain and model.ties == "half" and num_grades == 1 and not model.has_lapse

@@ -103,8 +103,14 @@ class Objective(ABC):
 
     def value(self, x: np.ndarray) -> float:
         """What is minimised."""
-        raw = self.raw_of(x)
-        return self.loss(x) + self.ridge / 2 * float((raw * raw).sum())
+        return self.loss(x) + self.penalty(x)
+
+    def penalty(self, x: np.ndarray) -> float:
+        """That of the ridge; infinite far out, where separable votes may send a step."""
+        if not self.ridge:
+            return 0.0
+        with np.errstate(over="ignore"):
+            return self.ridge / 2 * float(np.square(self.raw_of(x)).sum())
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Shape `(P,)`."""
@@ -338,8 +344,7 @@ class AnyFamily(Objective):
         at = torch.from_numpy(x.copy()).requires_grad_()
         loss = self._loss(at)
         (gradient,) = torch.autograd.grad(loss, at)
-        raw = self.raw_of(x)
-        value = float(loss.detach()) + self.ridge / 2 * float((raw * raw).sum())
+        value = float(loss.detach()) + self.penalty(x)
         return value, self._with_ridge(x, gradient.numpy().copy())
 
     def _chunks(self, of_each: int) -> list[slice]:
@@ -391,4 +396,5 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
 
 def is_bradley_terry(family: Family, model: OutcomeModel, num_grades: int) -> bool:
     """Whether the likelihood is that of `BradleyTerry`."""
-    return family.name == "base" and model.ties == "half" and num_grades == 1
+    plain = model.ties == "half" and num_grades == 1 and not model.has_lapse
+    return plain and family.name == "base"

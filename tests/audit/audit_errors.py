@@ -1,6 +1,6 @@
 """How often an audit errs, and what it can find: worlds of 30 items of which everything is known.
 
-python benchmarks/audit_errors.py ties mixture --num_comparisons 2000 --num_worlds 20
+python tests/audit/audit_errors.py ties mixture --num_comparisons 2000 --num_worlds 20
 
 `bradley_terry` (one population), `ties` (the same, ties by threshold) and `lapse` (a tenth of the
 answers random) have no hidden context; `mixture` is an even one of two populations; `normal` has
