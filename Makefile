@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 help:
 	@echo "make demo    install, then train and compare reward models on generated data (1 to 3 minutes)"
-	@echo "make test    install, then make check and all tests but the slow ones (7 minutes on two quiet cores)"
+	@echo "make test    install, then make check and all tests but the slow ones (5 minutes on two quiet cores)"
 	@echo "make verify  make test, slow and elsewhere: everything that must pass"
 	@echo "make slow    the tests marked slow alone: runs at full size, such as the demo's"
 	@echo "make docs    the site of the documents, in docs/_build/html"
