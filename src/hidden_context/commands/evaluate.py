@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from hidden_context.commands.command_line import command
@@ -80,6 +81,7 @@ def run(config: Config) -> None:
     shutil.rmtree(partial, ignore_errors=True)  # another process may do so too
     _print(scores, metrics, risks)
     print(f"wrote {output}")
+    print(f"next: hidden-context report {quote(str(output))} --out report.html")
 
 
 def _print(scores: "Scores", metrics: dict[str, float], risks: "Sequence[Risk]") -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from hidden_context.commands.command_line import command
@@ -60,6 +61,7 @@ def run(config: Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # another process may do so too
     print(f"wrote {config.output}")
     _print_jailbreak_rates(scored, risks)
+    print(f"next: hidden-context report {quote(str(config.output))} --out report.html")
 
 
 def _score(

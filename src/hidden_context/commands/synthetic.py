@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from hidden_context.commands.command_line import command
@@ -38,6 +39,7 @@ def run(config: Config) -> None:
         experiment.run(Experiment(*settings), folder, print)
     experiment.draw_curves(folder, config.env, config.style)
     print(f"figure, metrics, curves and models are in {folder}")
+    print(f"next: hidden-context report {quote(str(folder))} --out report.html")
 
 
 main = command("synthetic", Config, run)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 from hidden_context.commands.command_line import command
@@ -95,6 +96,7 @@ def run(config: Config) -> None:
     )
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"saved {folder}")
+        print(f"next: hidden-context evaluate --reward_model_checkpoint {quote(str(folder))}")
 
 
 def make_family_of(config: Config) -> Family:
