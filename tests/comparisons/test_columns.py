@@ -116,7 +116,7 @@ def test_an_outcome_beside_chosen_and_rejected_is_read(row: dict[str, Any], expe
         ),
         (CHOSEN | {"ranking": [1, 0]}, "rejected and ranking both say"),
         (CHOSEN | {"winner": "a"}, "winner is 'a'; expected chosen, rejected or tie"),
-        (CHOSEN | {"ties": 3}, "'ties' beside chosen, rejected says something of the outcome"),
+        (CHOSEN | {"ties": 3}, "'ties' seems to say something of the outcome beside chosen"),
         (CHOSEN | BOTH | {"label": 1}, "label says that the rejected .* contradicts chosen, rej"),
         (CHOSEN | {"responses": ["A", "C"], "label": 0}, "do not end with the two of responses"),
         (CHOSEN | {"responses": ["A", "B", "C"], "ranks": [1, 2, 3]}, "remove chosen and rejected"),

@@ -198,7 +198,7 @@ def test_the_union_of_all_rows_decides_what_the_outcome_is():
         (PLAIN | {"strength": -100}, "strength is -100; expected a whole number from 0"),
         (
             {"response1": "a", "response2": "b", "overall_preference": -100},
-            "overall_preference is -100; expected a whole number from -9 to 9",
+            "overall_preference is -100; expected a whole number from -3",
         ),
         (PLAIN | {"strength": float("inf")}, "strength is inf"),
         (PLAIN | {"annotator": {"id": 3}}, "annotator is a dict"),

@@ -52,6 +52,14 @@ def test_a_share_that_cannot_be_is_refused(lapse):
         OutcomeModel(lapse=lapse)
 
 
+def test_a_learned_lapse_stays_below_one_wherever_an_optimiser_goes():
+    likelihood = LearnedLikelihood(BASE, OutcomeModel(lapse=0.05), learn_outcomes=True)
+    (parameter,) = likelihood.parameters()
+    for far in (100.0, float("inf"), -float("inf")):
+        parameter.data.fill_(far)
+        assert 0 <= float(likelihood()[1].lapse) < 1
+
+
 def test_a_lapse_is_learned_for_each_copy():
     likelihood = LearnedLikelihood(
         BASE, OutcomeModel(lapse=0.05), learn_outcomes=True, num_copies=3

@@ -106,7 +106,9 @@ def _line(extra: str, use: str, packages: list[Package]) -> str:
     if not missing:
         listed = ", ".join(f"{each.name} {each.installed}" for each in packages)
         return f"ok       {use}: {listed}"
-    listed = ", ".join(f"{each.name}{each.wanted} (is {each.installed})" for each in missing)
+    listed = ", ".join(
+        f"{each.name}{each.wanted} ({each.installed or 'not installed'})" for each in missing
+    )
     how = f'pip install "{NAME}[{extra}]"' if extra else f"pip install {NAME}"
     return f"missing  {use}: {listed}; {how}"
 

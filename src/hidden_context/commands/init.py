@@ -21,7 +21,7 @@ WIDTH = 96
 class Config:
     """A YAML file for `--config`, with every setting of a command, its meaning and its default."""
 
-    of: str = field(metadata={"positional": True})
+    command: str = field(metadata={"positional": True})
     """The command, such as train."""
     out: Path | None = None
     """The file; COMMAND.yaml if not given. One that is there already is left alone."""
@@ -31,11 +31,11 @@ def run(config: Config) -> None:
     """Write the file, whole or not at all."""
     from hidden_context.commands.cli import COMMANDS
 
-    name = config.of.replace("_", "-")
+    name = config.command.replace("_", "-")
     if name not in COMMANDS:
         nearest = nearest_name(name, COMMANDS)
         hint = f"did you mean {nearest}?" if nearest else f"give one of {', '.join(COMMANDS)}."
-        raise UserError(f"there is no command {config.of}; {hint}")
+        raise UserError(f"there is no command {config.command}; {hint}")
     out = config.out or Path(f"{name}.yaml")
     if out.exists():
         raise UserError(f"{out} is there already; give --out another name.")

@@ -6,6 +6,7 @@ second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -27,6 +28,8 @@ STRENGTHS = {
 """Grades of strengths in words."""
 TIE_WORDS = ("tie", "draw", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b")
 TIE_WORDS += ("tied", "both_good", "bothgood")
+OF_HELPSTEER = 3
+"""HelpSteer's scale ends there on both sides; a Likert scale from 1 has no side."""
 MODELS = ("model_a", "model_b", "model_1", "model_2")
 """Columns of the models' names, by which `winner` may call the responses."""
 YES_OR_NO = {"true": 1, "yes": 1, "1": 1, "1.0": 1, "false": 0, "no": 0, "0": 0, "0.0": 0}
@@ -162,9 +165,10 @@ def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) 
     whole = None if isinstance(value, bool) else whole_number(value)
     given = str(value if whole is None else whole).strip().lower()
     named = {"a>b": "a", "b>a": "b"}.get(given, bare_name(given))
-    if given.split(" ")[0] in TIE_WORDS:
-        return Observed({0: 1.0})
     models = [str(row.get(f"model_{name}")).strip().lower() == given for name in names]
+    if not any(models) and _is_tie(given, names):
+        _check_strength(row, strength, value, place, is_tie=True)
+        return Observed({0: 1.0})
     if sum(models) == 1 and named not in names:
         named = names[models.index(True)]
     if named not in names or (any(models) and not models[list(names).index(named)]):
@@ -175,7 +179,26 @@ def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) 
             f"{f' (here {of_models})' if of_models else ''}."
         )
     sign = 1 if named == names[0] else -1
+    _check_strength(row, strength, value, place, is_tie=False)
     return Observed({sign * (_grade(row, place) if strength else 1): 1.0})
+
+
+def _is_tie(given: str, names: Sequence[str]) -> bool:
+    """Whether a verdict begins with a word for a tie, and names neither response."""
+    first, *others = re.findall(r"[\w=]+", given) or [""]
+    return first in TIE_WORDS and not {bare_name(word) for word in others} & set(names)
+
+
+def _check_strength(
+    row: Row, strength: Sequence[str], verdict: Any, place: str, *, is_tie: bool
+) -> None:
+    """Refuse a number of strength that says tie where the verdict does not, or the other way."""
+    given = whole_number(row[strength[0]]) if strength else None
+    if given is not None and (given == 0) != is_tie:
+        raise UserError(
+            f"{place}: the verdict is {verdict!r:.40} and strength is {given}, where 0 is a tie; "
+            "say the same in both, or name strength in ignore_columns."
+        )
 
 
 def _strength(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
@@ -210,10 +233,11 @@ def _negative_if_first(
     row: Row, columns: Sequence[str], names: Sequence[str], place: str
 ) -> Observed:
     value = whole_number(row[columns[0]])
-    if value is None or abs(value) > MOST_GRADES:
+    if value is None or abs(value) > OF_HELPSTEER:
         raise UserError(
             f"{place}: {columns[0]} is {row[columns[0]]!r}; expected a whole number from "
-            f"-{MOST_GRADES} to {MOST_GRADES}."
+            f"-{OF_HELPSTEER} (the first is much better) to {OF_HELPSTEER}. Of a scale from 1, say "
+            "the side in 'winner' and how much in 'strength'."
         )
     return Observed({-value: 1.0})
 

@@ -11,6 +11,7 @@ UNREAD_OUTCOMES = (
     *("preference", "preferred", "preferred_response", "preference_label", "choice", "is_tie"),
     *("better", "better_response", "best_response", "verdict", "vote", "labels", "label_prob"),
     *("sample_weight", "weights", "chosen_index"),
+    *("ties", "tied", "votes_tie", "votes_ties", "num_ties"),
 )
 """What nothing reads, though it seems to say what was observed, or how much it counts."""
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")

@@ -100,7 +100,7 @@ def files_of_split(folder: Path, name: str) -> list[Path]:
         raise UserError(f"{folder} has no split {name!r} {_what_is_there(folder, found)}")
     forms = found[name]
     if len(forms) > 1:
-        files = ", ".join(file.name for _, shards in sorted(forms.items()) for file in shards[:1])
+        files = ", ".join(file.name for shards in forms.values() for file in shards[:1])
         raise UserError(
             f"{folder} has split {name!r} in {len(forms)} forms ({files}); keep one of them, or "
             "give a file."

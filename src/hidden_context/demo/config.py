@@ -8,7 +8,7 @@ from hidden_context.comparisons.objectives import Subset
 
 @dataclass(frozen=True)
 class Config:
-    """Train and compare models on generated data with known hidden context (1 to 2 minutes)."""
+    """Train and compare models on generated data with known hidden context (1 to 3 minutes)."""
 
     out_dir: Path = Path("demo_output")
     """Folder that receives data, models, scores and log; what an earlier demo left is replaced."""

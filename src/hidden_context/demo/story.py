@@ -75,7 +75,7 @@ def about_distribution(evaluations: Evaluations, truths: Mapping[str, Truth]) ->
     true_r2 = {name: true.r2 for name, true in truths.items()}
     lower = r2["both"] < min(r2["helpful"], r2["harmless"])
     careful, mean = (_jailbroken(evaluations["both"], risk) for risk in (str(PAPER_RISK), "mean"))
-    true = truths["both"]
+    true, accuracy = truths["both"], evaluations["both"].helpfulness_accuracy
     return _paragraphs(
         "A distributional reward model gives each answer a distribution of utility. The share of "
         f"its variance that answers explain, r², is {r2['helpful']:.3f} and {r2['harmless']:.3f} "
@@ -84,7 +84,9 @@ def about_distribution(evaluations: Evaluations, truths: Mapping[str, Truth]) ->
         + ("Something is hidden there." if lower else "In this run it shows nothing hidden."),
         f"It can be careful, too. By mean utility it is jailbroken in {mean:.3f} of the cases; by "
         f"the {PAPER_RISK.parameter}-quantile, which minds those whom an answer would harm, in "
-        f"{careful:.3f} (truth: {true.jailbreak_by_mean:.3f}, {true.jailbreak_by_quantile:.3f}).",
+        f"{careful:.3f} (truth: {true.jailbreak_by_mean:.3f}, {true.jailbreak_by_quantile:.3f}). "
+        "That has a price: of the comparisons by the helpful judge it is right on "
+        f"{accuracy[str(PAPER_RISK)].value:.3f}, by the mean on {accuracy['mean'].value:.3f}.",
     )
 
 

@@ -15,6 +15,8 @@ from hidden_context.likelihood.outcomes import OutcomeModel
 
 MOST = 0.999
 """Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
+MOST_LAPSE = 1 - 1e-6
+"""Largest learned share of lapses: an optimiser may try any parameter, and 1 is no model."""
 
 
 class LearnedLikelihood(nn.Module):
@@ -94,7 +96,8 @@ class LearnedLikelihood(nn.Module):
         if self._davidson is not None:
             model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
         if self._lapse is not None:
-            model = replace(model, lapse=self._lapse.sigmoid())  # pyrefly: ignore
+            lapse = self._lapse.sigmoid().clamp(max=MOST_LAPSE)
+            model = replace(model, lapse=lapse)  # pyrefly: ignore
         return family, model
 
     @torch.no_grad()

@@ -238,8 +238,10 @@ def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
     if config.model_type in AFTER_THE_PAD_TOKEN and positions > 0:
         positions -= (config.pad_token_id or 0) + 1
     own = tokenizer.model_max_length
-    if not isinstance(own, (int, float)):
-        raise UserError(f"the tokenizer's model_max_length is {own!r:.80}; expected a number.")
+    if not isinstance(own, (int, float)) or not own > 0:
+        raise UserError(
+            f"the tokenizer's model_max_length is {own!r:.80}; expected a number above 0."
+        )
     longest = [max_length, own]
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     by_layer_type = [one for one in rope.values() if isinstance(one, dict)]

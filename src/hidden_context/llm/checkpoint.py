@@ -282,9 +282,14 @@ def _warn_of_others(folder: Path, given: Path, place: Mapping[str, Any]) -> None
 
 def _check_width(folder: Path, family: Family) -> None:
     config = read_object(folder / "config.json")
-    if not any("SequenceClass" in str(kind) for kind in config.get("architectures") or ()):
+    if "SequenceClass" not in str(config.get("architectures")):
         return  # a head of another tool is checked by its shape
-    width = len(config.get("id2label", {})) or 2  # transformers' default
+    labels = config.get("id2label", {})
+    if not isinstance(labels, dict):
+        raise UserError(
+            f"{folder / 'config.json'} has id2label {labels!r:.80}; expected an object of labels."
+        )
+    width = len(labels) or 2  # transformers' default
     if width != family.num_outputs:
         raise UserError(
             f"{folder} has a head of {width} outputs, but family {family.name} reads "

@@ -55,17 +55,19 @@ def _differ(found: PeopleFindings) -> str:
             "As far as held-out people tell, no: a model in which all have the same utilities "
             "predicts them as well."
         )
-    text = f"Yes, in {size} direction{'s' * (size > 1)}"
+    last = found.held_out[-1] if found.held_out else None
+    sure = last is None or last.gain.against(0) == "above"
+    beginning = "Yes" if sure else "Held-out people cannot tell; the model was given people"
+    text = f"{beginning}, in {size} direction{'s' * (size > 1)}"
     if clusters > 1:
         shares = ", ".join(f"{share:.2f}" for share in sorted(found.people.clusters.shares)[::-1])
         text += f", and in {clusters} clusters (shares {shares})"
-    if not found.held_out:
+    if last is None:
         return f"{text}, as it was asked to."
-    last = found.held_out[-1]
     tells = {"above": "", "below": " They predict worse.", "cannot tell": " It holds 0."}
     return (
-        f"{text}. Knowing {last.number} comparisons of a person predicts her others better than "
-        f"the population does by {last.gain.value:.4f} nats a vote (95 % interval "
+        f"{text}. Knowing {last.number} comparisons of a person changes how well her others are "
+        f"predicted, against the population, by {last.gain.value:+.4f} nats a vote (95 % interval "
         f"{last.gain.low:.4f} to {last.gain.high:.4f}).{tells[last.gain.against(0)]}"
     )
 

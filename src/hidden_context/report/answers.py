@@ -106,7 +106,7 @@ def _of_audited(audited: AuditedSet, where: str) -> list[Finding]:
     question = f"Can these vectors predict who wins{where}?"
     found = [Finding(question, _above(right, 0.5), text, PREDICTIONS)]
     if scalar.length is not None:
-        found.append(_only_length(scalar, scalar.length.without_length, where))
+        found.append(_more_than_length(scalar, scalar.length.without_length, where))
     if audited.between is not None:
         gain, p = audited.between.gain, audited.between.p_value
         sure = p is not None and p <= LARGEST_P and _above(gain, 0.0) == "yes"
@@ -118,14 +118,13 @@ def _of_audited(audited: AuditedSet, where: str) -> list[Finding]:
     return found
 
 
-def _only_length(evaluation: Evaluation, right: Estimate, where: str = "") -> Finding:
-    opposite: dict[Verdict, Verdict] = {"yes": "no", "no": "yes"}
-    verdict = opposite.get(_above(right, 0.5), "cannot tell")
+def _more_than_length(evaluation: Evaluation, right: Estimate, where: str = "") -> Finding:
+    before = evaluation.accuracy.get("mean")
     text = (
         f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
-        "the votes."
+        f"the votes{'' if before is None else f', before on {with_interval(before)}'}."
     )
-    return Finding(f"Is it only length{where}?", verdict, text, PREDICTIONS)
+    return Finding(f"Is it more than length{where}?", _above(right, 0.5), text, PREDICTIONS)
 
 
 def _nats(evaluation: Evaluation) -> float:
@@ -147,7 +146,7 @@ def _split(best: Evaluation) -> str:
 def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Finding]:
     found: list[Finding] = []
     if best.length is not None:
-        found.append(_only_length(best, best.length.without_length))
+        found.append(_more_than_length(best, best.length.without_length))
     careful = [each for each in evaluations if str(PAPER_RISK) in each.jailbreak_rate]
     if careful:
         surest = max(careful, key=_reduction)
@@ -155,7 +154,7 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Findi
         text = (
             f"{surest.family.name}, trained on {data_set_of(surest)}, prefers the unsafe response "
             f"in {with_interval(mean)} of the cases by the mean, by the {PAPER_RISK.parameter}-"
-            f"quantile in {with_interval(low)}."
+            f"quantile in {with_interval(low)}.{_price(surest)}"
         )
         verdict: Verdict = "yes" if _reduction(surest) > 0 else "cannot tell"
         found.append(Finding("Does caution help against jailbreaks?", verdict, text, RISK))
@@ -169,6 +168,17 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Findi
         text = f"r² of {of_family[0].family.name}: {listed}."
         found.append(Finding(question, "yes" if apart else "cannot tell", text, R2))
     return found
+
+
+def _price(evaluation: Evaluation) -> str:
+    """What choosing by the quantile costs on comparisons judged by helpfulness."""
+    rates = evaluation.helpfulness_accuracy
+    if str(PAPER_RISK) not in rates or "mean" not in rates:
+        return ""
+    return (
+        f" On helpfulness it is then right on {with_interval(rates[str(PAPER_RISK)])}, by the mean "
+        f"on {with_interval(rates['mean'])}."
+    )
 
 
 def _with_most_sets(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
