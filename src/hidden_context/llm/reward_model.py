@@ -451,10 +451,17 @@ class RewardModel:
         return {
             "outcome_model": self.outcome_model,
             "name": self.name,
-            "trained_on": self.record.get("config", {}).get("data_subset") or self.name,
+            "trained_on": self._trained_on,
             "stopping_rule": self.stopping_rule,
             "record": {"counts": counts} | ({"run": outputs.run} if outputs.run else {}),
         }
+
+    @property
+    def _trained_on(self) -> str:
+        """The objective, else the data set, else the model's own name."""
+        config = self.record.get("config", {})
+        data = config.get("data_path")
+        return config.get("data_subset") or (Path(data).name if data else self.name)
 
     def _show_first(self, rows: Rows, options: ScoringOptions) -> None:
         first = next(iter(rows))[:1]
