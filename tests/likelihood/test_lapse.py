@@ -52,12 +52,18 @@ def test_a_share_that_cannot_be_is_refused(lapse):
         OutcomeModel(lapse=lapse)
 
 
-def test_a_learned_lapse_stays_below_one_wherever_an_optimiser_goes():
+def test_a_learned_lapse_stays_within_its_ends_wherever_an_optimiser_goes():
     likelihood = LearnedLikelihood(BASE, OutcomeModel(lapse=0.05), learn_outcomes=True)
     (parameter,) = likelihood.parameters()
-    for far in (100.0, float("inf"), -float("inf")):
+    sides = BASE.decode(torch.tensor([[1.0]])), BASE.decode(torch.tensor([[0.0]]))
+    for far in (100.0, -200.0, float("inf"), -float("inf")):
         parameter.data.fill_(far)
-        assert 0 <= float(likelihood()[1].lapse) < 1
+        parameter.grad = None
+        model = likelihood()[1]
+        assert 0 < float(model.lapse) < 1
+        log_prob_of_grade(*sides, 1, model).sum().backward()
+        assert parameter.grad is not None
+        assert bool(parameter.grad.isfinite().all())
 
 
 def test_a_lapse_is_learned_for_each_copy():

@@ -154,7 +154,6 @@ def minimize(
     history: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(MOST_ITERATIONS):
         step = _direction(gradient, inverse, history)
-        step = torch.where(step.isfinite().all(0), step, -inverse * gradient)
         slope = (gradient * step).sum(0)
         if bool((slope >= -2 * DECREMENT).all()):
             break

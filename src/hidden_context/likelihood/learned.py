@@ -15,8 +15,9 @@ from hidden_context.likelihood.outcomes import OutcomeModel
 
 MOST = 0.999
 """Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
-MOST_LAPSE = 1 - 1e-6
-"""Largest learned share of lapses: an optimiser may try any parameter, and 1 is no model."""
+LAPSES = (1e-12, 1 - 1e-6)
+"""Ends of a learned share of lapses: an optimiser may try any parameter; 1 is no model, and at 0
+the slope is not a number."""
 
 
 class LearnedLikelihood(nn.Module):
@@ -96,7 +97,7 @@ class LearnedLikelihood(nn.Module):
         if self._davidson is not None:
             model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
         if self._lapse is not None:
-            lapse = self._lapse.sigmoid().clamp(max=MOST_LAPSE)
+            lapse = self._lapse.sigmoid().clamp(*LAPSES)
             model = replace(model, lapse=lapse)  # pyrefly: ignore
         return family, model
 
