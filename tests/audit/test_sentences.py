@@ -51,8 +51,8 @@ ABOVE, HOLDS, BELOW = (0.004, 0.001, 0.007), (0.001, -0.002, 0.004), (-0.004, -0
     ("against", "p_value", "verdict"),
     [
         (ABOVE, 0.05, "Yes: categorical predicts held-out votes by +0.0040 nats per vote (+0.0010"),
-        (HOLDS, 0.05, "Yes, but too little to predict better"),
-        (BELOW, 0.05, "Yes, but too little to predict better"),
+        (HOLDS, 0.05, "Perhaps, but too little to predict better"),
+        (BELOW, 0.05, "Perhaps, but it predicts worse"),
         (ABOVE, 0.1, "Label noise may be all"),
         (HOLDS, 0.1, CANNOT_TELL.capitalize()),
         ((0.0, 0.0, 0.0), 1.0, CANNOT_TELL.capitalize()),
@@ -80,6 +80,7 @@ def test_what_could_have_been_found_is_said():
     [
         (ABOVE, ABOVE, 0.05, "Hidden context explains more than random answers"),
         (BELOW, ABOVE, 0.05, "Random answers explain more than hidden context"),
+        (BELOW, HOLDS, 0.05, "The scalar family predicts better, and needs no random answers"),
         (HOLDS, ABOVE, 1.0, "Cannot tell from these data which of the two it is"),
         (HOLDS, HOLDS, 0.05, "Cannot tell from these data which of the two it is"),
         (HOLDS, HOLDS, 1.0, "There is nothing that either would have to explain"),

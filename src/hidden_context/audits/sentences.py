@@ -81,8 +81,8 @@ def more_than_noise(evaluation: Evaluation, gain: Estimate) -> str:
     found = is_beyond_noise(evaluation)
     verdict = {
         (True, "above"): "Yes",
-        (True, "cannot tell"): "Yes, but too little to predict better",
-        (True, "below"): "Yes, but too little to predict better",
+        (True, "cannot tell"): "Perhaps, but too little to predict better",
+        (True, "below"): "Perhaps, but it predicts worse",
         (False, "above"): "Label noise may be all",
         (False, "cannot tell"): CANNOT_TELL.capitalize(),
         (False, "below"): CANNOT_TELL.capitalize(),
@@ -134,8 +134,10 @@ def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
 def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str:
     if against.against(0) == "above":
         return "hidden context explains more than random answers"
-    if against.against(0) == "below":
+    if against.against(0) == "below" and lapse.gain.against(0) == "above":
         return "random answers explain more than hidden context"
+    if against.against(0) == "below":
+        return "the scalar family predicts better, and needs no random answers"
     gains = (evaluation.against_base, lapse.gain)
     better = any(gain is not None and gain.against(0) == "above" for gain in gains)
     if better or is_beyond_noise(evaluation):

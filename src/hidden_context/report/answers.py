@@ -1,6 +1,6 @@
 """What a page says first: one sentence, and at most five findings with their verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hidden_context.audits.result import AuditedSet
 from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise
@@ -47,7 +47,7 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
             f"These data cannot tell whether a single score hides something: {who} the best "
             f"distribution, differs from it by {number}."
         )
-    return Answer(verdict, sentence.strip(), tuple(_findings(evaluations, best)))
+    return Answer(verdict, sentence.strip(), tuple(_findings(evaluations, best)), best)
 
 
 def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
@@ -78,12 +78,8 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
             f"distribution, {told.family.name} on {data_set_of(told)}, is {number}; label noise or "
             "careless clicks may be all."
         )
-    findings = [
-        finding
-        for each in sets
-        for finding in _of_audited(each, " " + each.name if len(sets) > 1 else "")
-    ]
-    return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings[:MOST]))
+    findings = _of_audit(sets, best, hiding)[:MOST]
+    return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings), told)
 
 
 def _hides(audited: AuditedSet, best: Evaluation) -> bool:
@@ -98,33 +94,55 @@ def _hides(audited: AuditedSet, best: Evaluation) -> bool:
     )
 
 
-def _of_audited(audited: AuditedSet, where: str) -> list[Finding]:
-    """Whether vectors predict at all, whether it is length, whether who judged explains it."""
-    scalar = audited.evaluations[0]
-    right = scalar.accuracy["mean"]
-    text = f"The scalar family is right on {with_interval(right)} of the held-out votes."
-    question = f"Can these vectors predict who wins{where}?"
-    found = [Finding(question, _above(right, 0.5), text, PREDICTIONS)]
-    if scalar.length is not None:
-        found.append(_more_than_length(scalar, scalar.length.without_length, where))
-    if audited.between is not None:
-        gain, p = audited.between.gain, audited.between.p_value
+def _of_audit(
+    sets: Sequence[AuditedSet], best: Mapping[str, Evaluation], hiding: Sequence[str]
+) -> list[Finding]:
+    """Of several sets each; then whether vectors predict, whether it is length, who judged."""
+    found = []
+    for name, evaluation in best.items() if len(sets) > 1 else ():
+        verdict: Verdict = "yes" if name in hiding else "cannot tell"
+        gain = with_interval(evaluation.against_base, 4)
+        text = f"{evaluation.family.name} gains {gain} nats per vote."
+        found.append(Finding(f"Is something hidden on {name}?", verdict, text, PREDICTIONS))
+    right = {each.name: each.evaluations[0].accuracy["mean"] for each in sets}
+    text = f"The scalar family is right on {_listed(right)} of the held-out votes."
+    question = "Can these vectors predict who wins?"
+    found.append(Finding(question, _worst(right.values()), text, PREDICTIONS))
+    lengths = {each.name: each.evaluations[0].length for each in sets}
+    without = {name: each.without_length for name, each in lengths.items() if each is not None}
+    if without:
+        text = f"With length regressed out it is right on {_listed(without)}."
+        found.append(Finding(MORE_THAN_LENGTH, _worst(without.values()), text, PREDICTIONS))
+    for between in (each.between for each in sets if each.between is not None):
+        gain, p = between.gain, between.p_value
         sure = p is not None and p <= LARGEST_P and _above(gain, 0.0) == "yes"
-        question = f"Does it help to know the {audited.between.by}{where}?"
-        text = f"It adds {with_interval(gain, 4)} nats per vote" + (
-            f" (p = {p:.2f})." if p else "."
-        )
+        tested = "." if p is None else f" (p = {p:.2f})."
+        text = f"It adds {with_interval(gain, 4)} nats per vote{tested}"
+        question = f"Does it help to know the {between.by}?"
         found.append(Finding(question, "yes" if sure else "cannot tell", text, PREDICTIONS))
     return found
 
 
-def _more_than_length(evaluation: Evaluation, right: Estimate, where: str = "") -> Finding:
+def _listed(estimates: Mapping[str, Estimate]) -> str:
+    """Each by its set, where there are several."""
+    if len(estimates) == 1:
+        return with_interval(next(iter(estimates.values())))
+    return ", ".join(f"{with_interval(each)} ({name})" for name, each in estimates.items())
+
+
+def _worst(estimates: Iterable[Estimate]) -> Verdict:
+    """Of whether each is above one half."""
+    verdicts = {_above(each, 0.5) for each in estimates}
+    return next(each for each in ("no", "cannot tell", "yes") if each in verdicts)
+
+
+def _more_than_length(evaluation: Evaluation, right: Estimate) -> Finding:
     before = evaluation.accuracy.get("mean")
     text = (
         f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
         f"the votes{'' if before is None else f', before on {with_interval(before)}'}."
     )
-    return Finding(f"Is it more than length{where}?", _above(right, 0.5), text, PREDICTIONS)
+    return Finding(MORE_THAN_LENGTH, _above(right, 0.5), text, PREDICTIONS)
 
 
 def _nats(evaluation: Evaluation) -> float:
@@ -190,6 +208,7 @@ def _with_most_sets(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return max(by_family.values(), key=len, default=[])
 
 
+MORE_THAN_LENGTH = "Is it more than length?"
 R2 = "How much of the utility's variance does the response explain?"
 RISK = "Who decides: the mean, or a quantile?"
 PREDICTIONS = "Do the probabilities mean what they say?"

@@ -18,7 +18,7 @@ from hidden_context.report.examples import Example, Kind, examples_of
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
 from hidden_context.report.response_map import MARKS, anchor_of, response_map
-from hidden_context.report.results import ExampleSource, Panel, Result
+from hidden_context.report.results import Answer, ExampleSource, Panel, Result
 from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
 from hidden_context.report.tables import decimal, predictions, setting, with_definition
@@ -110,14 +110,15 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chapter_id = f"{number}-{file_name(result.title)}"
     chosen = [model_for_examples(sources) for sources in by_data_set.values()]
+    answer = result.answer or (None if result.sentences else answer_of(result.evaluations))
     examples = [
         _Examples(source, num_examples, f"{chapter_id}-{k}") for k, source in enumerate(chosen)
     ]
     return {
         "id": chapter_id,
         "result": result,
-        "answer": result.answer or (None if result.sentences else answer_of(result.evaluations)),
-        "picture": _picture(examples),
+        "answer": answer,
+        "picture": _picture(examples, answer),
         "predictions": predictions(result.evaluations),
         "sections": [
             (
@@ -147,9 +148,14 @@ class _Examples:
         return anchor_of(self.anchor, kind, example)
 
 
-def _picture(examples: Sequence[_Examples]) -> dict[str, Any] | None:
-    """The map of the best distributional model, and its most contested and most agreed pair."""
+def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, Any] | None:
+    """The map of a distributional model, and its most contested and most agreed pair.
+
+    Of the data set that the answer speaks of; without one, of the model that predicts best.
+    """
     able = [each for each in examples if not each.evaluation.family.is_scalar]
+    about = "" if answer is None else data_set_of(answer.about)
+    able = [each for each in able if data_set_of(each.evaluation) == about] or able
     if not able:
         return None
     best = max(able, key=lambda each: _worth(each.evaluation))

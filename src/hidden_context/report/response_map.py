@@ -92,8 +92,8 @@ class _Axis:
         self.start, self.end = start, end
         ticks = MaxNLocator(5).tick_values(self.low, self.high)
         self.ticks = [float(tick) for tick in ticks if self.low <= tick <= self.high]
-        step = float(ticks[1] - ticks[0])
-        self.digits = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
+        step = f"{float(ticks[1] - ticks[0]):.9f}".rstrip("0")
+        self.digits = len(step.partition(".")[2])
 
     def __call__(self, value: float) -> float:
         share = (float(value) - self.low) / (self.high - self.low)

@@ -85,6 +85,8 @@ class Answer:
     verdict: Verdict
     sentence: str
     findings: tuple[Finding, ...]
+    about: Evaluation
+    """The model that it speaks of."""
 
 
 @dataclass(frozen=True)
