@@ -66,6 +66,23 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     | {"answers": [{"answer": "Nice", "rank": 2.0}, {"answer": "Paris", "rank": 1.0}]},
     "JudgeBench": {"question": "Capital of France?", "label": "A>B"}
     | {"response_A": "Paris", "response_B": "Nice"},
+    "Arena 100k": {
+        "model_a": "old",
+        "model_b": "new",
+        "winner": "model_a",
+        "judge_hash": "x",
+        "conversation_a": [USER, PARIS],
+        "conversation_b": [USER, NICE],
+        "turn": 1,
+    },
+    "AlpacaFarm": {"instruction": "Capital of France?", "input": "", "output_1": "Nice"}
+    | {"output_2": "Paris", "preference": 2, "raw_preference": 4},
+    "Full HH-RLHF": {"prompt": "\n\nHuman: Capital of France?\n\nAssistant:"}
+    | {"response": " Paris", "chosen": " Paris", "rejected": " Nice"},
+    "Argilla's Orca pairs": {"system": "Be brief.", "input": "Capital of France?"}
+    | PLAIN
+    | {"raw_labelling_response": "Both are short.", "original_chosen": "Nice", "rating": [9, 8]},
+    "Magpie": {"instruction": "Capital of France?", "responses": ["Paris", "Nice", "Lyon"]} | WHOLE,
     "RewardBench": ASKED | PLAIN | {"subset": "chat"},
     "RewardBench 2, RM-Bench": ASKED | {"chosen": ["Paris"], "rejected": ["Nice", "Lyon"]},
     "TRL with tools": ASKED

@@ -159,7 +159,7 @@ def test_both_bad_is_a_tie(word: str):
 def test_the_union_of_all_rows_decides_what_the_outcome_is():
     with pytest.raises(UserError, match="row 1: no column 'probability'"):
         read(PLAIN, PLAIN | {"probability": 0.1})
-    with pytest.raises(UserError, match="row 2: probability is None; expected from 0 to 1"):
+    with pytest.raises(UserError, match="row 2: probability is None; expected a number from 0"):
         read(PLAIN | {"probability": 0.1}, PLAIN | {"probability": None})
     with pytest.raises(UserError, match="row 2: no column 'weight'"):
         read(PLAIN | {"weight": 2}, PLAIN)

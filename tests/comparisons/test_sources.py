@@ -300,7 +300,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path):
         ),
         (
             "data.csv.gz",
-            gzip.compress(b"chosen,rejected\nA,B\n" * 99, mtime=0)[:-20],
+            gzip.compress(b"chosen,rejected\n" + b"A,B\n" * 99, mtime=0)[:-20],
             "cannot be read",
         ),
         ("data.jsonl.gz", b"not gzip", "is damaged after line 0"),

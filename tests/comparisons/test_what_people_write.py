@@ -131,7 +131,7 @@ def test_answers_in_json_are_what_was_said():
 
 
 def said(*rows: dict[str, Any]) -> str:
-    return read(*rows).account.lines().get("to be known", "")
+    return read(*({"prompt": ASK} | row for row in rows)).account.lines().get("to be known", "")
 
 
 def test_what_is_to_be_known_of_the_rows_is_said():

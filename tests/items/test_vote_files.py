@@ -97,13 +97,89 @@ def test_polis_is_read_by_person_with_texts_and_groups(tmp_path: Path):
         ("p.csv", "participant,group-id,0,1\n1,0,2,1\n", "row 1, column 0: '2' is no vote"),
         ("x.soc", "# ALTERNATIVE NAME 1: a\n1: 1,4\n", "line 2: alternative 4 has no name"),
         ("x.soi", "1; 2\n", "line 1: '1; 2'; expected a count"),
-        ("none.csv", "", "cannot be read"),
+        ("none.csv", "", "has no rows"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_row(name: str, text: str, message: str, tmp_path: Path):
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         read_vote_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "votes", "account"),
+    [
+        # a winner is named by its item before its side; spaces around a name are not part of it
+        ("item_a,item_b,winner\nx ,y, y\nx,y,Item A\nx,y,A > B\n", {("x", "y"): 2}, "of 2 items"),
+        (
+            "item_a,item_b,winner\nx,y,neither\nx,y,No preference\n",
+            {("x", "y"): 1},
+            "weigh 2 votes",
+        ),
+        ("first,second,wins,votes\nx,y,3,5\n", {("x", "y"): 3, ("y", "x"): 2}, "weigh 5 votes"),
+        ("item_a,item_b,winner,rater,Note\nx,y,x,p\u200b,?\n", {("x", "y"): 1}, "not read: Note"),
+        (
+            "item_a,item_b,winner\nTea,y,a\ntea,y,a\n",
+            {("tea", "y"): 1},
+            "items whose names are alike",
+        ),
+        ("item_a,item_b,winner,weight\nx,y,x,2\nx,y,y,0\n", {("x", "y"): 2}, "1 rows of weight 0"),
+        (
+            ",a,b,c\nb,0,7,1\na,0,2,4\nc,0,0,0\n",
+            {("a", "b"): 2, ("b", "c"): 1},
+            "1 cells of an item",
+        ),
+    ],
+)
+def test_votes_as_people_write_them(
+    text: str, votes: dict[tuple[str, str], float], account: str, tmp_path: Path
+):
+    total, said = table_of(tmp_path / "v.csv", text)
+    assert {pair: total[pair] for pair in votes} == pytest.approx(votes)
+    assert account in said
+
+
+def test_votes_in_json_lines_are_named_as_in_csv(tmp_path: Path):
+    rows = [{"item_a": 1, "item_b": 2, "winner": 2}, {"item_a": 2, "item_b": 1, "winner": None}]
+    total, said = table_of(tmp_path / "v.jsonl", "\n".join(map(json.dumps, rows)))
+    assert total["2", "1"] == 1
+    assert "1 rows without an answer" in said
+
+
+def test_the_last_vote_of_a_person_on_polis_is_the_latest(tmp_path: Path):
+    later = "timestamp,comment-id,voter-id,vote\n30,0,5,-1\n20,1,5,0\n10,0,5,1\n"
+    assert table_of(tmp_path / "votes.csv", later)[0]["1", "0"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("item_a,item_b,winner\nx,y,x,z\n", "line 2: 4 cells; expected 3"),
+        ("item_a,item_b,winner\nx,y\n", "line 2: 2 cells; expected 3"),
+        ("item_a,item_b,winner,winner\nx,y,x,y\n", "several columns 'winner'"),
+        ("item_a,item_b,winner\nb,a,a\n", "row 1: winner is 'a'; .* not what the other side is"),
+        ("item_a,item_b,winner\nx,y,Both Sides\nx,Both Sides,y\n", "row 1: winner is 'Both Sides'"),
+        ("item_a,item_b,winner,wins,losses\nx,y,x,1,2\n", "winner and wins/losses both say"),
+        ("item_a,item_b,winner,votes\nx,y,x,5\n", "'votes' seems to say .* or leave it out"),
+        ("item_a,item_b,winner,Weight\nx,y,x,5\n", "rename 'Weight' to 'weight', or leave it out"),
+        ("item_a,item_b,winner,weight\nx,y,x,\n", "row 1: weight is ''; give a number"),
+        ("item_a,item_b,wins,losses,votes\nx,y,1,2,4\n", "row 1: not as many votes in all"),
+        ("item_a,item_b,wins\nx,y,1\n", "no column says which won"),
+        ("item_a,item_b,probability\nx,y,1\n", "no column says which won"),
+        (
+            "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nx,y,1,1,0\n",
+            "row 1: more than one of winner_model_a",
+        ),
+        (
+            "model_a,model_b,winner,winner_model_a,winner_model_b,winner_tie\nx,y,x,1,0,0\n",
+            "winner and winner_model_a/winner_model_b/winner_tie both say",
+        ),
+    ],
+)
+def test_votes_that_could_mean_two_things_are_refused(text: str, message: str, tmp_path: Path):
+    (tmp_path / "v.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_vote_file(tmp_path / "v.csv")
 
 
 def test_the_command_writes_what_the_fit_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

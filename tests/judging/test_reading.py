@@ -142,6 +142,28 @@ def test_scores_with_ids_are_matched_by_them_and_counted(tmp_path: Path):
     assert "1 rows of scores belong to no comparison" in account
 
 
+def test_an_id_that_names_several_comparisons_is_refused_unless_they_are_one(tmp_path: Path):
+    rows = [{"id": k, "score_a": k, "score_b": 1.5} for k in range(3)]
+    with pytest.raises(hc.UserError, match=r"id 1.0 is that of several comparisons .*row 3, and"):
+        side_of_scores(tmp_path / "s.jsonl", rows, rows_of(id=[0.0, 1.0, 1.0, 2.0]))
+    twice = rows_of(id=[0.0, 1.0, 1.0, 2.0])
+    twice[2] = twice[1] | {"winner": "a"}  # another person's vote on the same two
+    signs, account = side_of_scores(tmp_path / "s.jsonl", rows, twice)
+    assert signs == [-1, -1, -1, 1]
+    assert "matched by id" in account
+
+
+@pytest.mark.parametrize("start", ["", "q? "])
+def test_scores_of_a_list_are_in_its_order_however_it_is_written(start: str, tmp_path: Path):
+    texts = [f"{start}{text}" for text in ("x", "y", "y")]
+    data = [{"prompt": "q? ", "responses": texts, "ranking": [2, 0, 1]}]
+    write_jsonl(tmp_path / "s.jsonl", [{"scores": [0, 1, 2]}])
+    comparisons = hc.load_comparisons(data)
+    judged = read_scores("rm", tmp_path / "s.jsonl", comparisons, read_votes(comparisons))
+    assert judged.rewards is not None
+    assert judged.rewards.tolist() == [[2, 0], [1, 0]]  # the equal texts are no pair
+
+
 def test_scores_a_row_a_response_are_matched_by_text_and_prompt(tmp_path: Path):
     rows = [
         {"prompt": f"{k}? ", "response": text, "reward": len(text)}

@@ -1,21 +1,29 @@
 """Scores of two responses that data carry along, held against what was observed."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from hidden_context.comparisons.outcome_columns import Row, Votes
+
+MEASURED = ("score", "scores", "rating", "ratings", "reward", "rewards")
+"""Words in the names of columns of scores, of which more is better."""
 
 
 def scores_of(columns: Collection[str], names: Sequence[str]) -> tuple[str, ...]:
     """Columns of a score of each of two responses called `names`, which nothing else reads.
 
-    Such as `score_chosen`, `rejected_rating`, `chosen-rating` or `score_A`; none if there are none.
+    Such as `score_chosen`, `rejected_avg_rating`, `chosen-reward`, `score_A` or `score1`; of
+    several such pairs the one of the shortest names; none if there are none.
     """
-    forms = ("score_{}", "{}_score", "rating_{}", "{}_rating", "{}-rating", "{}-score", "score{}")
-    spelt = {name.lower(): name for name in map(str, columns)}
-    for form in forms:
-        wanted = [form.format(name) for name in names]
-        if len(wanted) == 2 and all(name in spelt for name in wanted):
-            return tuple(spelt[name] for name in wanted)
+    if len(names) != 2:
+        return ()
+    first, second = names
+    spelt = {name.lower(): name for name in sorted(map(str, columns))}
+    for name in sorted(spelt, key=len):
+        parts = re.split(r"([^a-z0-9]+|(?<=[a-z])(?=[0-9]))", name)
+        other = "".join(second if part == first else part for part in parts)
+        if first in parts and set(parts) & {*MEASURED} and other in spelt:
+            return spelt[name], spelt[other]
     return ()
 
 

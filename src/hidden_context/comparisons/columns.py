@@ -16,6 +16,7 @@ from hidden_context.comparisons.outcome_columns import (
     Votes,
     read_outcome,
 )
+from hidden_context.comparisons.people_columns import ANNOTATOR_COLUMNS, GROUP_COLUMNS
 from hidden_context.comparisons.prompt_columns import (
     PROMPT_COLUMNS,
     SYSTEM_COLUMNS,
@@ -28,7 +29,7 @@ from hidden_context.comparisons.refused_columns import (
     refuse_misspelt,
     refuse_unread,
 )
-from hidden_context.comparisons.survey import Column, is_empty, serialized_columns
+from hidden_context.comparisons.survey import Column, is_missing, serialized_columns
 from hidden_context.comparisons.texts import (
     TOOLS,
     check_not_written,
@@ -59,10 +60,6 @@ IN_ONE_LIST = (("responses",), ("answers",))
 PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength", "tie")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
 CHOSEN_REJECTED = ("chosen", "rejected")
-ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id", "rater", "rater_id")
-ANNOTATOR_COLUMNS += ("labeler", "labeler_id", "participant", "participant_id")
-GROUP_COLUMNS = ("group", "group_id", "annotator_group")
-
 TEXT_COLUMNS = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
 """Where texts are."""
 READ_COLUMNS = frozenset(
@@ -86,6 +83,8 @@ class Layout:
     """Columns of the same two responses, of which the outcome speaks, where these are not
     `responses`."""
     prompt: PromptColumns = field(default_factory=PromptColumns)
+    repeated: tuple[str, ...] = ()
+    """Columns that have to repeat chosen and rejected, which alone are read."""
     is_counted: bool = False
     """Whether the outcome calls the responses 1 and 2, whatever their columns do."""
 
@@ -111,6 +110,7 @@ class Layout:
         """
         responses = self._values(row, self.responses, place)
         if not self.outcome:
+            self._check_repeated(row, responses, place)
             return responses, Observed({1: 1.0})
         columns = self.described or self.responses
         spoken_of = self._values(row, columns, place) if self.described else responses
@@ -119,6 +119,17 @@ class Layout:
         if self.described:
             observed = _oriented(responses, spoken_of, observed, self, place)
         return responses, observed
+
+    def _check_repeated(self, row: Row, responses: list[Any], place: str) -> None:
+        if not self.repeated or any(is_missing(row.get(name)) for name in self.repeated):
+            return
+        others = self._values(row, self.repeated, place)
+        for name, text in zip(self.responses, responses, strict=True):
+            if not any(ends_with(text, other) for other in others):
+                raise UserError(
+                    f"{place}: {name!r} ends with no text of {', '.join(self.repeated)}, so which "
+                    "responses are meant is unclear; remove the columns of one (ignore_columns)."
+                )
 
     def _values(self, row: Row, columns: tuple[str, ...], place: str) -> list[Any]:
         values = [self.prompt.value(row, name, place) for name in columns]
@@ -129,7 +140,12 @@ class Layout:
             if not isinstance(values, list) or len(values) < 2:
                 raise UserError(f"{place}: {columns[0]!r} is not a list of at least two responses.")
             if columns == ("answers",):
-                values = [one.get("answer") if isinstance(one, Mapping) else one for one in values]
+                if not all(isinstance(one, Mapping) and "answer" in one for one in values):
+                    raise UserError(
+                        f"{place}: 'answers' are not objects with answer and rank, as in Nectar; "
+                        "give texts in 'responses' and their order in 'ranks'."
+                    )
+                values = [one["answer"] for one in values]
             check_not_written(values, f"{place}, column {columns[0]!r}")
             columns *= len(values)
         return [
@@ -188,6 +204,11 @@ def layout_of(
         raise UserError(
             f"{source}: no column says which response was preferred (read are: {listed}; and, as "
             f"'winner', {', '.join(VERDICTS[1:])})."
+        )
+    if has[1:]:
+        raise UserError(
+            f"{source}: responses are in {', '.join(responses)} and in {', '.join(has[1])}, so "
+            "which are meant is ambiguous; remove the columns of one (ignore_columns)."
         )
     is_counted = _is_counted(columns, outcome, responses, source)
     return Layout(responses, outcome, prompt=prompt, is_counted=is_counted)
@@ -257,7 +278,7 @@ def _layout_with_chosen(
                 f"{source}: {left!r} beside chosen, rejected says something of the outcome, but "
                 f"not all (read are: {whole}); add the other columns, or remove it."
             )
-        return Layout(CHOSEN_REJECTED, (), prompt=prompt)
+        return Layout(CHOSEN_REJECTED, (), prompt=prompt, repeated=others[0] if others else ())
     plain = outcome[0] in PLAIN_BESIDE_CHOSEN
     if not others:
         if plain:
@@ -326,11 +347,11 @@ def _lead(votes: Votes) -> float:
 
 
 def ends_with(text: Any, response: Any) -> bool:
-    """Whether a text or conversation ends with a response."""
+    """Whether a text or conversation ends with a response, whatever white space is around it."""
     if isinstance(text, str):
-        return isinstance(response, str) and text.endswith(response)
+        return isinstance(response, str) and text.rstrip().endswith(response.strip())
     if isinstance(response, str):
-        return text[-1]["content"] == response
+        return text[-1]["content"].strip() == response.strip()
     return list(text[-len(response) :]) == list(response)
 
 
@@ -345,41 +366,3 @@ def is_scored_row(row: Row) -> bool:
         "reward_output_rejected",
     } <= row.keys()
     return is_ours or is_scored
-
-
-def annotator_of(row: Row, place: str) -> str | None:
-    """Who judged, where one of `ANNOTATOR_COLUMNS` says it."""
-    filled = (name for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name)))
-    column = next(filled, None)
-    return None if column is None else _name_in(row, column, place)
-
-
-def group_of(row: Row, place: str) -> str | None:
-    """To which group those belong who judged; None if the data have no such column.
-
-    Raises:
-        UserError: The column is there and empty: comparisons of no group cannot be told from all.
-    """
-    for column in GROUP_COLUMNS:
-        if column in row:
-            if is_empty(row[column]):
-                raise UserError(f"{place}: column {column!r} is empty; fill it, or leave it out.")
-            return _name_in(row, column, place)
-    return None
-
-
-def _name_in(row: Row, column: str, place: str) -> str:
-    """A name or number as text; half of a character, which no file could hold, is written out.
-
-    Raises:
-        UserError: It is something else.
-    """
-    value = row[column]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as pandas writes a column of numbers that has gaps
-    if not isinstance(value, (str, int, float)):
-        raise UserError(
-            f"{place}: {column} is a {type(value).__name__} {str(value)[:40]!r}; expected a name "
-            "or a number."
-        )
-    return str(value).strip().encode("utf-8", "backslashreplace").decode()

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+OF_NOTHING = ("NAType", "NaTType")
+"""Types of what pandas writes where a cell is empty, beside NaN."""
+AS_THEY_ARE = (str, int, float, bool, type(None))
+
+
 def library_of(source: Any) -> str:
     """The package that a value's class is of."""
     return type(source).__module__.partition(".")[0]
@@ -29,7 +34,7 @@ def rows_in_memory(source: Any, split: str) -> Rows:
     if library == "datasets":
         return rows_of_dataset(split_of(source, split, "the data set"))
     if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
-        return list(source)
+        return [_plain(row) for row in source]
     raise UserError(
         f"comparisons are read from a path, a hub name, a list of rows, a pandas DataFrame or a "
         f"Dataset; this is a {type(source).__name__}."
@@ -50,4 +55,16 @@ def _rows_of_frame(frame: "pd.DataFrame") -> Rows:
         raise UserError(f"the DataFrame has {which} {twice[:40]!r}; rename all but one.")
     if index:
         frame = frame.reset_index(level=[name for name in frame.index.names if name is not None])
-    return as_plain(frame.to_dict("records"))
+    return [_plain(row) for row in frame.to_dict("records")]
+
+
+def _plain(row: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """A row as a file would have it: without arrays, tuples or marks of pandas for nothing."""
+    return {
+        str(name): None
+        if type(value).__name__ in OF_NOTHING
+        else value
+        if type(value) in AS_THEY_ARE
+        else as_plain(value)
+        for name, value in row.items()
+    }

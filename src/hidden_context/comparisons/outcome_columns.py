@@ -47,6 +47,8 @@ VOTES = (
 ROLES = {name: name for name in ("wins", "losses", "ties", "votes")}
 ROLES |= {"votes_a": "wins", "votes_b": "losses", "votes_tie": "ties"}
 """What each column of votes counts, seen from the first response."""
+WINNER_MODELS = ("winner_model_a", "winner_model_b", "winner_tie")
+"""Of which one is 1."""
 WEIGHT = "weight"
 SCORED_OUTCOME = "outcome"
 """Of a file of scores: the shares of grades and the weight of chosen and rejected."""
@@ -131,8 +133,9 @@ def number(row: Row, column: str, place: str, *, most: float = math.inf) -> floa
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not (0 <= found <= most and found < math.inf):
-        limits = "a number that is not negative" if most == math.inf else f"from 0 to {most:g}"
-        raise UserError(f"{place}: {column} is {value!r}; expected {limits}.")
+        limits = "that is not negative" if most == math.inf else f"from 0 to {most:g}"
+        point = ", with a decimal point" if isinstance(value, str) and "," in value else ""
+        raise UserError(f"{place}: {column} is {value!r}; expected a number {limits}{point}.")
     return found
 
 
@@ -336,7 +339,7 @@ READERS: dict[tuple[str, ...], Reader] = {
     ("strength",): _strength,
     ("tie",): _tie,
     ("better_response_id",): _winner,
-    ("winner_model_a", "winner_model_b", "winner_tie"): _one_hot,
+    WINNER_MODELS: _one_hot,
     ("overall_preference",): _negative_if_first,
     ("preference_strength",): _negative_if_first,
     ("ranking",): _ranking,

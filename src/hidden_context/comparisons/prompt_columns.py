@@ -105,7 +105,14 @@ class PromptColumns:
             value = self.value(row, column, place)
             if is_missing(value) or value in ("", []):
                 continue
-            text = value if isinstance(value, str) else read_text(value, f"{place}, {column!r}")
+            try:
+                text = value if isinstance(value, str) else read_text(value, place)
+            except UserError as error:
+                raise UserError(
+                    f"{place}: column {column!r} may be a prompt beside {'/'.join(self.prompt)}, "
+                    f"and is neither text nor messages ({type(value).__name__} {str(value)[:40]!r})"
+                    "; put both into 'prompt', or leave it out (ignore_columns)."
+                ) from error
             if not _is_within(text, said):
                 named = "/".join(self.prompt) or "chosen"
                 raise UserError(

@@ -1,55 +1,89 @@
 """Columns that are refused by name: they would be left unread, though they seem to say much."""
 
 import re
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from hidden_context.comparisons.outcome_columns import (
     OF_ANY_NUMBER,
     READERS,
+    ROLES,
     SCORED_OUTCOME,
     VERDICTS,
+    WINNER_MODELS,
+    Row,
+    whole_number,
 )
 from hidden_context.errors import UserError
 
 THIRD_RESPONSES = ("response_c", "response_3", "response3", "conversation_c", "rejected_2")
 """What a third response is called beside two of these, in small letters."""
-UNREAD_OUTCOMES = (
-    *(*VERDICTS, "preference_label", "is_tie", "vote", "labels", "label_prob"),
-    *("sample_weight", "weights", "chosen_index"),
-    *("ties", "tied", "votes_tie", "votes_ties", "num_ties"),
+UNREAD_OUTCOMES = frozenset(
+    (
+        *(*VERDICTS, *ROLES, *WINNER_MODELS, "preference_label", "is_tie", "vote", "label_prob"),
+        *("labels", "tied", "num_ties", "votes_ties", "chosen_index", "best", "best_index"),
+        *("sample_weight", "weights", "num_votes", "n_votes", "vote_count", "count", "counts"),
+        *("frequency", "swapped", "is_swapped", "flipped", "is_flipped", "label_flipped"),
+    )
 )
 """What nothing reads, though it seems to say what was observed, or how much it counts."""
 COMMENTS = (
-    *("rationale", "explanation", "feedback", "critique", "comment", "reason", "justification"),
-    *("note", "review", "elaboration", "statement", "label", "original", "raw", "generation"),
-    *("completion", "annotation", "judg", "reference", "source", "meta", "criteria", "principle"),
-    *("guideline", "rubric", "title", "subreddit", "url", "id"),
+    *("rationale", "explanation", "explain", "reason", "justification", "feedback", "critique"),
+    *("comment", "elaboration", "label", "raw", "generation", "completion", "annotation", "judg"),
+    *("preference", "chosen", "rejected", "response", "answer", "solution", "reference", "gold"),
+    *("truth", "meta", "criteri", "principle", "guideline", "rubric", "url", "sha"),
 )
 """How parts of names begin, of columns that say something of a comparison rather than of a prompt.
 """
+WHOLE_COMMENTS = ("id", "source", "subset", "domain", "status")
+"""Such parts that are whole words."""
+ASKED = ("text", "passage", "document", "article", "post", "body", "content", "context", "input")
+ASKED += ("question", "query", "step", "instruction", "title", "initial")
+"""How parts of names begin, of columns that may be of what was asked, whatever else they say."""
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
 
 
 def comments(column: str) -> bool:
     """Whether a column, by its name, comments on a comparison or says where it is from."""
-    parts = re.split(r"[^a-z]+", column.lower())
-    return any(part.startswith(COMMENTS[:-1]) or part == COMMENTS[-1] for part in parts)
+    parts = [part for part in re.split(r"[^a-z]+", column.lower()) if part]
+    says = any(part.startswith(COMMENTS) or part in WHOLE_COMMENTS for part in parts)
+    return says and not any(part.startswith(ASKED) for part in parts)
 
 
-def refuse_misspelt(columns: Collection[str], known: Collection[str], source: str) -> None:
-    """Refuse columns whose names differ from known ones by spaces or capitals alone.
+def refuse_misspelt(
+    columns: Collection[str],
+    known: Collection[str],
+    source: str,
+    *,
+    instead: str = "name it in ignore_columns",
+) -> None:
+    """Refuse columns whose names differ from known ones by spaces, signs or capitals alone.
+
+    `instead` is what to do where another thing is meant.
 
     Raises:
-        UserError: It names the first.
+        UserError: It names all such.
     """
-    spelt = {name.lower(): name for name in known}
+    spelt: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(known, key=lambda name: (not name.islower(), name)):
+        spelt[_squeezed(name)].append(name)
+    renamed: dict[str, str] = {}
     for name in map(str, columns):
-        meant = spelt.get(name.strip().lower())
-        if meant is not None and name not in known:
-            raise UserError(
-                f"{source}: the name of column {name!r} differs from {meant!r} by spaces or "
-                "capitals alone, so it would not be read; rename it, or name it in ignore_columns."
-            )
+        alike = spelt.get(_squeezed(name), [name])
+        if name not in known and alike != [name]:
+            renamed[name] = name.strip() if name.strip() in alike else alike[0]
+    if renamed:
+        named = ", ".join(f"{name!r} to {meant!r}" for name, meant in renamed.items())
+        raise UserError(
+            f"{source}: a name that differs from a known one by spaces, signs or capitals alone "
+            f"would not be read; rename {named}, or {instead}."
+        )
+
+
+def _squeezed(name: str) -> str:
+    """A name by its letters and digits alone, in small letters."""
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def refuse_by_name(columns: Collection[str], empty: Collection[str], source: str) -> None:
@@ -73,7 +107,13 @@ def refuse_by_name(columns: Collection[str], empty: Collection[str], source: str
         )
 
 
-def refuse_unread(columns: Collection[str], read: tuple[str, ...], source: str) -> None:
+def refuse_unread(
+    columns: Collection[str],
+    read: tuple[str, ...],
+    source: str,
+    *,
+    instead: str = "name it in ignore_columns",
+) -> None:
     """Refuse a column that seems to say of the outcome, or of what was asked, what is not read."""
     of_ranking = ("chosen_index",) if read in OF_ANY_NUMBER else ()  # as `best-of` writes it
     for name in map(str, columns):
@@ -81,10 +121,29 @@ def refuse_unread(columns: Collection[str], read: tuple[str, ...], source: str) 
             raise UserError(
                 f"{source}: {name!r} seems to say something of the outcome beside "
                 f"{'/'.join(read)}, and is not read; say all in one of 'winner', 'probability', "
-                "'strength' or 'weight', or name it in ignore_columns."
+                f"'strength' or 'weight', or {instead}."
             )
         if name.lower() in MEDIA:
             raise UserError(
                 f"{source}: {name!r} holds what a reward model of texts cannot see; leave the rows "
                 "out, or name it in ignore_columns to read the texts alone."
             )
+
+
+def refuse_other_turn(row: Row, responses: Sequence[Any], place: str) -> None:
+    """Refuse conversations that go on after the turn that was judged, as `turn` of MT-bench says.
+
+    In arenas `turn` is how many there are.
+    """
+    judged = whole_number(row.get("turn"))
+    turns = [
+        sum(isinstance(turn, Mapping) and turn["role"] == "user" for turn in response)
+        for response in responses
+        if not isinstance(response, str)
+    ]
+    if judged is not None and turns and 0 < judged < min(turns):
+        raise UserError(
+            f"{place}: turn is {judged}, but the conversations have {min(turns)} turns of the user; "
+            "if the answer to an earlier one was judged, end them with it, else leave turn out "
+            "(ignore_columns)."
+        )

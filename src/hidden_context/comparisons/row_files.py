@@ -1,6 +1,5 @@
 """Files of rows: jsonl, json, csv and parquet, in memory or read anew each time."""
 
-import csv
 import gzip
 import io
 import os
@@ -10,8 +9,9 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypeVar
 
+from hidden_context.comparisons.csv_cells import cells_of_lines, check_names
 from hidden_context.comparisons.splits import SUFFIXES, is_relative, limits_of, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
@@ -25,13 +25,12 @@ from hidden_context.records import (
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Collection[Row]
+T = TypeVar("T")
 
 LARGEST_IN_MEMORY = 2**25
 """Bytes of a file; a larger one is checked, then read again whenever needed."""
 ROWS_A_BATCH = 1024
 """Of a parquet file."""
-LONGEST_CELL = 2**31 - 1
-"""Characters of a csv file's cell; the library's own limit is shorter than some dialogues."""
 
 
 def read_rows(path: Path) -> Rows:
@@ -117,12 +116,12 @@ def reader_of(path: Path) -> Callable[[], Iterator[Row]]:
     return partial(_iterate, READERS[suffix.removesuffix(".gz")], path)
 
 
-def _iterate(reader: Callable[[Path], Iterator[Row]], path: Path) -> Iterator[Row]:
-    """The rows of a file; whatever is wrong with it is a `UserError`."""
+def _iterate(reader: Callable[[Path], Iterator[T]], path: Path) -> Iterator[T]:
+    """What a reader finds in a file; whatever is wrong with it is a `UserError`."""
     import pyarrow as pa
 
     try:
-        if reader is not _iterate_parquet:
+        if not path.name.endswith(".parquet"):
             _check_is_text(path)
         yield from reader(path)
     except UnicodeDecodeError as error:
@@ -170,7 +169,7 @@ def _iterate_parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as parquet
 
     with parquet.ParquetFile(path) as file:
-        _check_names(file.schema_arrow.names, path)
+        check_names(file.schema_arrow.names, path)
         for batch in file.iter_batches(ROWS_A_BATCH):
             yield from batch.to_pylist()
 
@@ -180,43 +179,24 @@ def _iterate_csv(path: Path) -> Iterator[Row]:
 
     What a cell means is for the reader of its column to say: `007` may be a prompt or a number.
     """
-    csv.field_size_limit(LONGEST_CELL)
+    lines = _cells(path)
+    names = next(lines)
+    for cells in lines:
+        yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
+
+
+def _cells(path: Path) -> Iterator[list[str]]:
     with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, strict=True)
-        try:
-            names = next(reader, [])
-            _check_names(names, path)
-            sign = (
-                next((sign for sign in (";", "\t", "|") if sign in names[0]), "") if names else ""
-            )
-            if sign and len(names) == 1:
-                raise UserError(
-                    f"{path}: cells seem to be separated by {sign!r} (the first line is "
-                    f"{names[0][:60]!r}); separate them by commas, as in pandas.read_csv(path, "
-                    f"sep={sign!r}).to_csv(path, index=False)."
-                )
-            shown = ", ".join(repr(name[:40]) for name in names[:8])
-            for cells in filter(None, reader):
-                if len(cells) != len(names):
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells; expected "
-                        f"{len(names)}, one for each of {shown} (cells with commas or line breaks "
-                        "are quoted)."
-                    )
-                if not any(cells):
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: all {len(cells)} cells are empty; delete "
-                        "the line (spreadsheets may leave such lines at the end)."
-                    )
-                yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
-        except csv.Error as error:
-            raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
+        yield from cells_of_lines(lines, path)
 
 
-def _check_names(names: list[str], path: Path) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{path} has several columns {twice[:40]!r}; rename all but one.")
+def cells_of_csv(path: Path) -> Iterator[list[str]]:
+    """The names of a csv file's columns, then the cells of each row; see `cells_of_lines`.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    return _iterate(_cells, path)
 
 
 def _iterate_json(path: Path) -> Iterator[Row]:

@@ -2,17 +2,20 @@
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
 from hidden_context.comparisons.outcome_columns import Observed
+from hidden_context.comparisons.text_signs import FOR_NOTHING, bare_text, parts_of, signs_of
 from hidden_context.comparisons.texts import DIGEST, Text, digest
 
 MOST_SHOWN = 3
+MANY = 10
+"""Rows in all of which one side wins by chance once in 512 data sets."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,23 @@ class ReadRow:
 class RowNotes:
     """What the rows of a data set say together, one after another."""
 
+    outcome: str | None = None
+    """What beside `chosen` and `rejected` says which is better ("" for themselves); None where
+    responses are called otherwise."""
+    _found: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each thing to be known: in how many rows, and the first."""
     _annotators: set[str] = field(default_factory=set)
     _groups: set[str] = field(default_factory=set)
     _num_rows: int = 0
     _num_ties: int = 0
     _num_without_weight: int = 0
-    _num_empty: int = 0
-    _first_empty: int = 0
+    _num_better: Counter[float] = field(default_factory=Counter)
+    """Rows of two by which is better: the first (1), the second (-1), none (0)."""
     _pairs: bytearray = field(default_factory=bytearray)
     _judged: bytearray = field(default_factory=bytearray)
     _leads: list[float] = field(default_factory=list)
+    _prompts: bytearray = field(default_factory=bytearray)
+    _bare_prompts: bytearray = field(default_factory=bytearray)
 
     def add(self, row: ReadRow) -> None:
         """The next row."""
@@ -48,9 +58,13 @@ class RowNotes:
         lead, is_tie = _lead(row)
         self._num_ties += is_tie
         self._num_without_weight += row.weight == 0
-        if any(map(_is_empty, row.responses)):
-            self._num_empty += 1
-            self._first_empty = self._first_empty or self._num_rows
+        self._num_better[float(np.sign(lead)) if len(row.responses) == 2 else np.inf] += 1
+        for what in signs_of(row.responses, row.prompt):
+            self._note(what)
+        if row.weight == 0:
+            self._note("of weight 0, which count for nothing")
+        if self.outcome and lead < 0:
+            self._note(f"in which {self.outcome} says that the rejected response is better")
         if row.annotator is not None:
             self._annotators.add(row.annotator)
         if row.group is not None:
@@ -62,6 +76,14 @@ class RowNotes:
         self._pairs += digest(pair)
         self._judged += digest(pair + judged)
         self._leads.append(-lead if is_turned else lead)
+        if row.prompt:
+            asked = "\n".join(parts_of(row.prompt))
+            self._prompts += digest(asked)
+            self._bare_prompts += digest(bare_text(asked))
+
+    def _note(self, what: str) -> None:
+        number, first = self._found.get(what, (0, self._num_rows))
+        self._found[what] = number + 1, first
 
     @property
     def total_is_zero(self) -> bool:
@@ -70,16 +92,25 @@ class RowNotes:
 
     def sentences(self) -> Iterator[str]:
         """What is to be known, each a sentence without its full stop."""
-        if self._num_empty:
-            first = self._first_empty
-            yield f"{_rows(self._num_empty)} with an empty response (first: row {first})"
-        if self._num_without_weight > 0:
-            yield f"{_rows(self._num_without_weight)} of weight 0, which count for nothing"
+        for what, (number, first) in self._found.items():
+            yield f"{_rows(number)} {what} (first: row {first})"
         if self._num_ties == self._num_rows > 1:
             yield "all rows are ties, so nothing says which response is better"
+        for sign, which in ((1.0, "first"), (-1.0, "second")) if self.outcome is None else ():
+            if self._num_better[sign] == self._num_rows >= MANY:
+                yield f"in all {self._num_rows} rows the {which} of the two responses is better"
         yield from self._repeats()
-        yield from _alike(self._annotators, "annotators")
-        yield from _alike(self._groups, "groups")
+        number = _num_different(self._prompts) - _num_different(self._bare_prompts)
+        if number:
+            yield (
+                f"{number} prompts differ from another by white space, invisible characters or "
+                "their encoding alone, and count as different"
+            )
+        for names, what in ((self._annotators, "annotators"), (self._groups, "groups")):
+            yield from alike(names, what)
+            nobody = sorted(name for name in names if name.lower() in FOR_NOTHING)
+            if nobody:
+                yield f"{', '.join(map(repr, nobody))} count among the {what}, as one each"
 
     def _repeats(self) -> Iterator[str]:
         judged = np.frombuffer(bytes(self._judged), DIGEST)
@@ -105,7 +136,7 @@ class RowNotes:
             )
 
 
-def _alike(names: Collection[str], what: str) -> Iterator[str]:
+def alike(names: Collection[str], what: str) -> Iterator[str]:
     """Names that differ by capitals, spaces or the writing of a number, and count as several."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
@@ -137,11 +168,8 @@ def _lead(row: ReadRow) -> tuple[float, bool]:
     return float(lead), not any(count for grade, count in votes.items() if grade)
 
 
-def _is_empty(text: Text) -> bool:
-    """Whether the last that was said is nothing; of lists of texts, turn by turn, all that was."""
-    last = text if isinstance(text, str) else text[-1] if text else ""
-    said = last["content"] if isinstance(last, Mapping) else last
-    return isinstance(said, str) and not said.strip()
+def _num_different(digests: bytearray) -> int:
+    return len(np.unique(np.frombuffer(bytes(digests), DIGEST)))
 
 
 def _rows(number: int) -> str:

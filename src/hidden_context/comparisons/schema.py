@@ -1,7 +1,7 @@
 """The schema of preference data: rows of any accepted form become `Comparison`s."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
@@ -11,13 +11,9 @@ import numpy as np
 
 from hidden_context.comparisons.carried_scores import scores_differ, scores_of
 from hidden_context.comparisons.columns import (
-    ANNOTATOR_COLUMNS,
     CHOSEN_REJECTED,
-    GROUP_COLUMNS,
     TEXT_COLUMNS,
     Layout,
-    annotator_of,
-    group_of,
     is_scored_row,
     layout_of,
 )
@@ -30,11 +26,19 @@ from hidden_context.comparisons.outcome_columns import (
     Observed,
     number,
 )
-from hidden_context.comparisons.refused_columns import comments
+from hidden_context.comparisons.people_columns import (
+    ANNOTATOR_COLUMNS,
+    GROUP_COLUMNS,
+    annotator_of,
+    group_of,
+)
+from hidden_context.comparisons.refused_columns import comments, refuse_other_turn
+from hidden_context.comparisons.repeated_prompts import RepeatedPrompts
 from hidden_context.comparisons.row_notes import ReadRow, RowNotes
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.comparisons.survey import Column, read_as_said, require_read, survey
-from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, joined
+from hidden_context.comparisons.texts import LAST_TURN, Text, joined
+from hidden_context.comparisons.verdicts import TIE, better_of
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
@@ -74,6 +78,8 @@ class Comparison:
     """How the texts begin, where the row says it: the prompt, with what is before it."""
     is_joined: bool = False
     """Whether prompt and responses were in columns apart, both plain, and put together."""
+    order: tuple[int, ...] = (0, 1)
+    """Of each text, which of the row's responses it is, from 0."""
 
     @property
     def chosen(self) -> Text:
@@ -153,6 +159,7 @@ def read_comparisons(
             group=group_of(seen, source),
             prompt=prompt,
             is_joined=is_joined,
+            order=order,
         )
 
     read = _columns_read(present, layout, checked)
@@ -196,8 +203,10 @@ class _Checked:
     num_against_scores: int = 0
     """Rows in which scores that are carried along contradict the outcome."""
     num_alone: int = 0
-    """Rows of plain responses that show nothing of what was asked."""
+    """Rows of responses that show nothing of what was asked."""
     notes: RowNotes = field(default_factory=RowNotes)
+    sentences: tuple[str, ...] = ()
+    """What else is to be known."""
 
 
 def _checked(
@@ -208,37 +217,27 @@ def _checked(
 ) -> _Checked:
     required = (*layout.required, *((WEIGHT,) if WEIGHT in present else ()))
     scores = scores_of(present, layout.names)
-    checked = _Checked(scores=scores)
-    whole: list[bool] = []
-    repeated: list[bool] = []
+    outcome = "/".join(layout.outcome)  # nothing, where chosen says it
+    is_chosen = layout.responses == CHOSEN_REJECTED
+    checked = _Checked(scores=scores, notes=RowNotes(outcome if is_chosen else None))
+    prompts = RepeatedPrompts()
     for row_number, row in enumerate(rows, start=1):
         place = f"{source}, row {row_number}"
         require_read(row, required, present, place)
         responses, observed = layout.read(row, place)
-        texts, prompt, is_plain = texts_and_prompt(row, responses, layout.prompt, place)
+        refuse_other_turn(row, responses, place)
+        _, prompt, _ = texts_and_prompt(row, responses, layout.prompt, place)
         people = annotator_of(row, place), group_of(row, place)
         checked.notes.add(ReadRow(responses, prompt, observed, _weight(row, place), *people))
         checked.num_grades = max([checked.num_grades, *map(abs, observed.votes or ())])
         checked.num_without_prompt += not prompt
         checked.num_against_scores += scores_differ(row, scores, observed.votes)
-        checked.num_alone += is_plain and not all(LAST_TURN in str(text) for text in texts)
-        if is_plain and prompt:
-            whole.append(all(begins_with(text, prompt) for text in texts))
-        elif prompt and all(isinstance(response, str) for response in responses):
-            asked = str(prompt[-1]["content"])  # pyrefly: ignore
-            repeated.append(all(response.startswith(asked) for response in responses))
-    if 2 * sum(whole) > len(whole) > sum(whole):
-        first_other = 1 + whole.index(False)
-        raise UserError(
-            f"{source}: {' and '.join(layout.responses)} begin with the prompt in {sum(whole)} "
-            f"rows but not in all (first: row {first_other}); make them whole texts, or responses "
-            "without the prompt."
-        )
-    if 2 * sum(repeated) > len(repeated):
-        raise UserError(
-            f"{source}: {' and '.join(layout.responses)} begin with the prompt, which has turns of "
-            "its own; give the responses without the prompt."
-        )
+        checked.num_alone += not all(map(_shows_what_was_asked, responses))
+        if prompt and all(isinstance(response, str) for response in responses):
+            has_turns = not isinstance(prompt, str)
+            asked = str(prompt[-1]["content"]) if has_turns else prompt  # pyrefly: ignore
+            prompts.add(responses, asked, row_number, has_turns=has_turns)
+    checked.puts_before = prompts.puts_before(layout.responses, source)
     if 2 * checked.num_against_scores > len(rows):
         raise UserError(
             f"{source}: by {' and '.join(scores)} the other response is the better one in "
@@ -246,12 +245,21 @@ def _checked(
             f"{'/'.join(layout.outcome or layout.responses)}; mend one of them, or name the scores "
             "in ignore_columns."
         )
-    checked.puts_before = bool(whole) and not all(whole)
     if checked.notes.total_is_zero:
         raise UserError(
             f"{source}: the weights of all {len(rows)} rows are 0; leave the column out."
         )
+    checked.sentences = (*prompts.sentences(), *checked.notes.sentences())
+    if checked.num_alone and not layout.prompt.read_columns:
+        checked.sentences += ("no column says what was asked: responses are compared without it",)
     return checked
+
+
+def _shows_what_was_asked(response: Any) -> bool:
+    """Whether a response is a dialogue, or a list of what was said turn by turn."""
+    if isinstance(response, str):
+        return LAST_TURN in response
+    return any(not isinstance(turn, Mapping) or turn["role"] == "user" for turn in response)
 
 
 def _refuse_unread_texts(
@@ -295,15 +303,30 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
     if layout.outcome and layout.outcome[0] in VERDICTS:
         by_role["outcome"] += tuple(name for name in MODELS if name in present)
     used = {*layout.described}.union(*by_role.values())
+    carried = tuple(name for name in present if name not in used)
     return ColumnsRead(
         by_role,
-        carried=tuple(name for name in present if name not in used),
+        carried=carried,
         puts_prompt_before=checked.puts_before,
         num_without_prompt=checked.num_without_prompt if layout.prompt.prompt else 0,
         scores=checked.scores,
         num_against_scores=checked.num_against_scores,
-        notes=(*read_as_said(present, TEXT_COLUMNS), *checked.notes.sentences()),
+        notes=(
+            *read_as_said(present, TEXT_COLUMNS),
+            *checked.sentences,
+            *_further_verdicts({name: present[name] for name in carried}, layout.names),
+        ),
     )
+
+
+def _further_verdicts(carried: Mapping[str, Column], names: Sequence[str]) -> Iterator[str]:
+    """Sentences on columns that nothing reads and that name one of two responses in every row."""
+    for column, held in carried.items():
+        said = {label for label in held.labels if not label.isdigit()}
+        if len(names) == 2 and said and said == held.labels:
+            verdicts = {better_of(label, names) for label in said}
+            if None not in verdicts and verdicts != {TIE}:
+                yield f"column {column!r} seems to hold verdicts, and is not read"
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:

@@ -25,13 +25,18 @@ DIGEST = "V16"
 TOOLS = "tools"
 """Role of a turn that is not said: its `tools` are the functions that the conversation may call."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function", "ipython", TOOLS)
-SHAREGPT_ROLES = {
-    "human": "user",
-    "gpt": "assistant",
-    "observation": "tool",
+SPOKEN_ROLES = {
     **{role: role for role in ROLES},
+    **dict.fromkeys(("human", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "chatgpt", "bing", "bard", "model", "bot", "ai"), "assistant"),
+    "observation": "tool",
 }
-"""Roles of turns that have `from` and `value`."""
+"""Roles as they are written, in small letters: of OpenAI, ShareGPT, Gemini, OpenAssistant."""
+BESIDE_CONTENT = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
+BESIDE_CONTENT += ("thinking",)
+"""What a turn may say beside its content."""
+TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of parts of a content that are its text."""
 BEFORE_THE_USER = ("system", "developer", TOOLS)
 MESSAGE = r"""\{\s*(?:["'](?:content|from|value)["']|(?:[^{}\[\]]{0,200}[,\s])?["']role["'])\s*:"""
 OPENS_LIST = re.compile(
@@ -225,17 +230,19 @@ def check_unicode(text: str, place: str) -> str:
 def _turn(turn: Message, place: str) -> Message:
     if not {"role", "content"} <= turn.keys():
         other = {name: part for name, part in turn.items() if name not in ("from", "value")}
-        role = SHAREGPT_ROLES.get(str(turn["from"]))
-        turn = {"role": role or turn["from"], "content": turn["value"], **other}
+        turn = {"role": turn["from"], "content": turn["value"], **other}
     if turn["role"] not in ROLES:
-        raise UserError(
-            f"{place}: role is {str(turn['role'])[:40]!r}; expected one of {', '.join(ROLES)}."
-        )
+        role = SPOKEN_ROLES.get(str(turn["role"]).strip().lower())
+        if role is None:
+            raise UserError(
+                f"{place}: role is {str(turn['role'])[:40]!r}; expected one of {', '.join(ROLES)}."
+            )
+        turn = {**turn, "role": role}
     if isinstance(turn["content"], str):
         check_unicode(turn["content"], place)
         return turn if None not in turn.values() else _without_none(turn)
-    calls = turn.get("tool_calls") or turn.get(TOOLS)
-    content = "" if turn["content"] is None and calls else turn["content"]
+    says = any(turn.get(name) for name in (*BESIDE_CONTENT, TOOLS))
+    content = "" if turn["content"] is None and says else turn["content"]
     return _without_none({**turn, "content": _text_of_parts(content, place)})
 
 
@@ -246,7 +253,7 @@ def _text_of_parts(content: Any, place: str) -> str:
     texts = []
     for part in parts:
         filled = _without_none(part) if isinstance(part, Mapping) else {}
-        if filled.get("type", "text") != "text" or not isinstance(filled.get("text"), str):
+        if filled.get("type", "text") not in TEXT_PARTS or not isinstance(filled.get("text"), str):
             kind = filled.get("type", type(part if parts is content else content).__name__)
             raise UserError(
                 f"{place}: content is no text but holds {str(kind)[:40]!r}; a reward model of "

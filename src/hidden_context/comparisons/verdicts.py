@@ -7,12 +7,12 @@ TIE = "tie"
 TIE_WORDS = ("tie", "draw", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b", "=")
 TIE_WORDS += ("tied", "both_good", "bothgood", "no_preference", "no_difference", "equally")
 KINDS = ("response", "answer", "completion", "output", "assistant", "model", "option", "candidate")
-KINDS += ("conversation", "human_ref", "text")
+KINDS += ("conversation", "human_ref", "text", "item")
 """What a response may be called before its letter or number."""
 OF_A_KIND = re.compile(rf"(?:the )?(?:{'|'.join(KINDS)})(?:[ _-]+|(?=\d|[ab]\b))")
 SAID = re.compile(r" (?:is |was )?(?:the )?(?:better|winner|preferred|wins|won)(?: one)?")
 """What may be said of the better one without saying how much."""
-AROUND = " \t\n[](){}.:;,*'\"`"
+AROUND = " \t\n\u200b\ufeff[](){}.:;,*'\"`“”„‘’"
 
 
 def bare_name(name: str) -> str:

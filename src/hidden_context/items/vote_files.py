@@ -4,14 +4,21 @@ Which layout a file has is told by its suffix and columns, never guessed from va
 out is counted. Whatever else `load_comparisons` reads is read by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hidden_context.comparisons.row_files import read_rows
+from hidden_context.comparisons.columns import RESPONSE_COLUMNS
+from hidden_context.comparisons.outcome_columns import WINNER_MODELS
+from hidden_context.comparisons.people_columns import ANNOTATOR_COLUMNS, GROUP_COLUMNS
+from hidden_context.comparisons.refused_columns import refuse_misspelt, refuse_unread
+from hidden_context.comparisons.row_files import cells_of_csv, read_rows
+from hidden_context.comparisons.row_notes import alike
+from hidden_context.comparisons.survey import is_missing
+from hidden_context.comparisons.verdicts import TIE, bare_name, better_of
 from hidden_context.errors import UserError
 from hidden_context.items.orders import PREFLIB, WeakOrders, read_preflib
 from hidden_context.items.votes import ItemComparisons, read_votes
@@ -27,13 +34,11 @@ PAIRS = (
     ("first", "second"),
 )
 """Columns of two items, of which `winner` (or wins, losses, ties) is the outcome."""
-WINNER_COLUMNS = ("winner_model_a", "winner_model_b", "winner_tie")
-ANNOTATORS = (
-    *("annotator", "annotator_id", "worker", "worker_id", "user_id", "judge"),
-    *("participant", "voter", "voter-id"),
-)
-GROUPS = ("group", "group_id", "group-id", "annotator_group")
-TIES = ("tie", "tie (bothbad)", "both_bad", "bothbad", "both bad", "draw", "equal")
+OUTCOMES = (("winner",), ("wins", "losses"), ("wins", "votes"), WINNER_MODELS)
+"""What says which of two items won."""
+COUNTS = ("wins", "losses", "ties", "votes")
+ANNOTATORS = (*ANNOTATOR_COLUMNS, "judge", "voter-id")
+GROUPS = (*GROUP_COLUMNS, "group-id")
 WEIGHT = "weight"
 
 
@@ -47,6 +52,8 @@ class VoteFile:
     comparisons: ItemComparisons
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many rows, or answers, for each reason."""
+    unread: tuple[str, ...] = ()
+    """Columns of two items a row that nothing reads."""
 
     def __str__(self) -> str:
         read = self.comparisons
@@ -62,7 +69,19 @@ class VoteFile:
         if read.groups is not None:
             said += f", {len(set(read.groups))} groups"
         left = ", ".join(f"{number:,} {why}" for why, number in self.left_out.items() if number)
-        return f"{said}; left out: {left or 'nothing'}."
+        said += f"; left out: {left or 'nothing'}"
+        said += f"; not read: {', '.join(self.unread)}" if self.unread else ""
+        return "; ".join([said, *self._spelt_alike()]) + "."
+
+    def _spelt_alike(self) -> list[str]:
+        """What counts as different, though its names differ by capitals or spaces alone."""
+        who, groups = self.comparisons.annotators or (), self.comparisons.groups or ()
+        named = {"items": self.comparisons.names, "annotators": who, "groups": groups}
+        return [
+            line
+            for what, names in named.items()
+            for line in alike({str(name) for name in names if name is not None}, what)
+        ]
 
 
 def read_vote_file(path: Path | str) -> VoteFile:
@@ -75,41 +94,54 @@ def read_vote_file(path: Path | str) -> VoteFile:
     if path.suffix.removeprefix(".") in PREFLIB:
         orders, left_out, what = read_preflib(path)
         return VoteFile(str(path), what, orders.comparisons(str(path)), left_out)
-    if path.name.endswith((".csv", ".csv.gz")):
-        table = _csv(path)
-    else:
-        import pandas as pd
-
-        table = pd.DataFrame.from_records([dict(row) for row in read_rows(path)]).fillna("")
+    table = _table(path)
     columns = set(table.columns)
     pair = next((pair for pair in PAIRS if columns.issuperset(pair)), None)
-    outcome = columns & {"winner", "wins", *WINNER_COLUMNS}
-    if pair and outcome and not columns & {"strength", "ranking"}:
-        return _pairs(path, table, pair)
+    outcomes = [names for names in OUTCOMES if columns.issuperset(names)]
+    if pair and outcomes and not columns & {"strength", "ranking"}:
+        return _pairs(path, table, pair, outcomes)
+    if pair and not any(columns.issuperset(names) for names in RESPONSE_COLUMNS):
+        raise UserError(
+            f"{path}: {pair[0]} and {pair[1]} are two items, and no column says which won; give "
+            f"{', or '.join('/'.join(names) for names in OUTCOMES)}. For probabilities or "
+            "strengths call the items response_a and response_b."
+        )
     if {"participant", "group-id"} <= columns:
         return _polis_table(path, table)
     if {"comment-id", "voter-id", "vote"} <= columns:
         return _polis_list(path, table)
     if "ranking" in columns and table["ranking"].astype(str).str.contains(">").any():
         return _rankings(path, table)
-    if list(table.columns[1:]) == [str(name) for name in table.iloc[:, 0]] and len(table) > 1:
+    if sorted(table.columns[1:]) == sorted(map(str, table.iloc[:, 0])) and len(table) > 1:
         return _win_matrix(path, table)
     return VoteFile(str(path), "preference data, texts are items", read_votes(str(path)))
 
 
-def _csv(path: Path) -> "pd.DataFrame":
-    """All cells as text."""
+def _table(path: Path) -> "pd.DataFrame":
+    """All cells of a file as text, without white space around it."""
     import pandas as pd
 
     if not path.is_file():
         raise UserError(f"{path} is not a file; give a file of votes.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    if not len(table):
+    if path.name.endswith((".csv", ".csv.gz")):
+        lines = cells_of_csv(path)
+        names = next(lines)
+        rows: Any = list(lines)
+    else:
+        found = list(read_rows(path))
+        names = list(dict.fromkeys(name for row in found for name in row))
+        rows = [[_cell(row.get(name)) for name in names] for row in found]
+    if not rows:
         raise UserError(f"{path} has no rows.")
-    return table
+    table = pd.DataFrame(rows, columns=[name.strip() for name in names], dtype=object)
+    return table.apply(lambda column: column.str.strip())
+
+
+def _cell(value: Any) -> str:
+    """As a csv file has it: whole numbers without a point, nothing for nothing."""
+    if is_missing(value):
+        return ""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _names_of(table: "pd.DataFrame", columns: tuple[str, ...]) -> tuple[str | None, ...] | None:
@@ -117,21 +149,28 @@ def _names_of(table: "pd.DataFrame", columns: tuple[str, ...]) -> tuple[str | No
     name = next((name for name in columns if name in table), None)
     if name is None:
         return None
-    return tuple(str(value) if value != "" else None for value in table[name])
+    return tuple(value or None for value in table[name])
 
 
-def _pairs(path: Path, table: "pd.DataFrame", pair: tuple[str, str]) -> VoteFile:
+def _pairs(
+    path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcomes: Sequence[tuple[str, ...]]
+) -> VoteFile:
     """Two items and an outcome a row."""
     import pandas as pd
 
-    first, second = (table[name].astype(str) for name in pair)
+    unread = _unread(path, table, pair, outcomes)
+    first, second = (table[name] for name in pair)
     named = (first != "") & (second != "")
     other = first != second
     left_out = {"rows without an item": int((~named).sum())}
     left_out["rows of an item with itself"] = int((named & ~other).sum())
-    shares, weight, answered = _outcomes(path, table, pair, first, second)
+    counts = _counts(path, table, pair, outcomes[0])
+    total = counts.sum(1)
+    answered = named & other & (total > 0)
     left_out["rows without an answer"] = int((named & other & ~answered).sum())
-    keep = np.asarray(named & other & answered)
+    weight = total * (_numbers(path, table, WEIGHT, empty=None) if WEIGHT in table else 1.0)
+    left_out["rows of weight 0"] = int((answered & (weight == 0)).sum())
+    keep = np.asarray(answered & (weight > 0))
     if not keep.any():
         raise UserError(f"{path} has no row with two items and an answer.")
     kept = table[keep]
@@ -141,56 +180,96 @@ def _pairs(path: Path, table: "pd.DataFrame", pair: tuple[str, str]) -> VoteFile
     comparisons = ItemComparisons(
         codes[:half],
         codes[half:],
-        Outcomes(shares[keep], weight[keep]),
+        Outcomes(counts[keep] / total[keep, None], weight[keep]),
         tuple(names),
         who,
         None,
         groups,
     )
     layout = f"two items a row, {pair[0]} and {pair[1]}"
-    return VoteFile(str(path), layout, comparisons, left_out)
+    return VoteFile(str(path), layout, comparisons, left_out, unread)
 
 
-def _outcomes(
-    path: Path,
-    table: "pd.DataFrame",
-    pair: tuple[str, str],
-    first: "pd.Series[str]",
-    second: "pd.Series[str]",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares of votes for the second, ties, the first; how many votes; which rows have any."""
-    if "wins" in table:
-        names = ("losses", "ties", "wins")
-        counts = np.stack([_numbers(path, table, name) for name in names], axis=1)
-    elif set(WINNER_COLUMNS) <= set(table.columns):
-        one, two, tie = WINNER_COLUMNS
+def _unread(
+    path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcomes: Sequence[tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Columns of two items a row that nothing reads.
+
+    Raises:
+        UserError: One seems to say of the outcome what is not read, or two say it.
+    """
+    said = {name for names in outcomes for name in names}
+    if ("winner" in said and len(outcomes) > 1) or len({*said} - {*COUNTS}) not in (0, 1, 3):
+        named = " and ".join("/".join(names) for names in outcomes)
+        raise UserError(f"{path}: {named} both say which item won; remove all but one.")
+    read = (*pair, *said, *(COUNTS if "wins" in said else ()), WEIGHT)
+    columns = [str(name) for name in table.columns]
+    known = (*read, *ANNOTATORS, *GROUPS)
+    refuse_misspelt(columns, known, str(path), instead="leave it out")
+    refuse_unread(columns, read, str(path), instead="leave it out")
+    used = {next((name for name in names if name in columns), "") for names in (ANNOTATORS, GROUPS)}
+    return tuple(name for name in columns if name not in {*read, *used})
+
+
+def _counts(
+    path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcome: tuple[str, ...]
+) -> np.ndarray:
+    """Votes for the second, ties, votes for the first of each row, shape `(n, 3)`."""
+    if outcome == ("winner",):
+        return _of_winners(path, table, pair)
+    if outcome == WINNER_MODELS:
+        one, two, tie = WINNER_MODELS
         counts = np.stack([_numbers(path, table, name) for name in (two, tie, one)], axis=1)
-    else:
-        said = table["winner"].astype(str)
-        lower = said.str.strip().str.lower()
-        won = (lower == pair[0]) | (said == first) | lower.isin(["a", "model_1"])
-        lost = (lower == pair[1]) | (said == second) | lower.isin(["b", "model_2"])
-        tied = lower.isin(TIES) & ~won & ~lost
-        unknown = np.flatnonzero(~(won | lost | tied) & (lower != ""))  # pyrefly: ignore
-        if len(unknown):
-            row = int(unknown[0])
-            raise UserError(
-                f"{path}, row {row + 1}: winner is {said.iloc[row]!r}; give {pair[0]}, {pair[1]}, "
-                "tie, or the winner's name."
-            )
-        counts = np.stack([lost & ~won, tied, won], axis=1).astype(float)  # pyrefly: ignore
-    total = counts.sum(1)
-    weight = total * (_numbers(path, table, WEIGHT) if WEIGHT in table else 1.0)
-    return counts / np.maximum(total, 1e-300)[:, None], weight, weight > 0
+        _refuse_rows(path, counts.sum(1) > 1, "more than one of " + ", ".join(outcome))
+        return counts
+    wins, losses, ties, votes = (_numbers(path, table, name) for name in COUNTS)
+    if "losses" not in table:
+        losses = votes - wins - ties
+    if "votes" in table:
+        total = wins + losses + ties
+        _refuse_rows(path, (losses < 0) | ~np.isclose(total, votes), "not as many votes in all")
+    return np.stack([losses, ties, wins], axis=1)
 
 
-def _numbers(path: Path, table: "pd.DataFrame", name: str) -> np.ndarray:
-    """A column of numbers, 0 or more; 0 where it is empty, or not there."""
+def _of_winners(path: Path, table: "pd.DataFrame", pair: tuple[str, str]) -> np.ndarray:
+    """One vote a row by `winner`: an item's name, its column or side, or a word for a tie."""
+    said, first, second = (table[name] for name in ("winner", *pair))
+    sides = [bare_name(name) for name in pair]
+    read = {value: better_of(value, sides) for value in said.unique()}
+    read |= {value: None for value in {*first, *second} & read.keys() if read[value] == TIE}
+    verdict = said.map(read)
+    won, lost = (
+        (said == item) | ((verdict == side) & (said != other))
+        for item, side, other in ((first, sides[0], second), (second, sides[1], first))
+    )
+    wrong = (said == first) & (verdict == sides[1]) | (said == second) & (verdict == sides[0])
+    unclear = (wrong & (first != second)) | ~(won | lost | (verdict == TIE)) & (said != "")
+    unknown = unclear.to_numpy().nonzero()[0]
+    if len(unknown):
+        row = int(unknown[0])
+        raise UserError(
+            f"{path}, row {row + 1}: winner is {said.iloc[row]!r}; give {pair[0]}, {pair[1]}, "
+            "tie, or the winner's name, if it is not what the other side is called."
+        )
+    return np.stack([lost & ~won, (verdict == TIE) & ~won & ~lost, won], axis=1).astype(float)  # pyrefly: ignore
+
+
+def _refuse_rows(path: Path, wrong: np.ndarray, what: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        raise UserError(f"{path}, row {rows[0] + 1}: {what}; mend it, or leave the row out.")
+
+
+def _numbers(
+    path: Path, table: "pd.DataFrame", name: str, *, empty: float | None = 0.0
+) -> np.ndarray:
+    """A column of numbers, 0 or more; 0 where it is not there, and `empty` where it is empty."""
     import pandas as pd
 
     if name not in table:
         return np.zeros(len(table))
-    values = pd.to_numeric(table[name].replace("", 0), errors="coerce").to_numpy(float)
+    filled = table[name] if empty is None else table[name].replace("", empty)
+    values = pd.to_numeric(filled, errors="coerce").to_numpy(float)
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(wrong):
         row = int(wrong[0])
@@ -217,6 +296,9 @@ def _polis_table(path: Path, table: "pd.DataFrame") -> VoteFile:
 
 def _polis_list(path: Path, table: "pd.DataFrame") -> VoteFile:
     """Polis' votes.csv: a vote a row; the last one of a person on a statement counts."""
+    if "timestamp" in table:
+        order = np.argsort(_numbers(path, table, "timestamp"), kind="stable")
+        table = table.iloc[order.tolist()]
     kept = table.drop_duplicates(["voter-id", "comment-id"], keep="last")
     wide = kept.pivot(index="voter-id", columns="comment-id", values="vote").fillna("")
     statements = sorted(wide.columns, key=lambda name: (len(name), name))
@@ -233,7 +315,7 @@ def _polis(
     names = statements
     beside = path.parent / "comments.csv"
     if beside.is_file():
-        texts = _csv(beside)
+        texts = _table(beside)
         bodies = dict(zip(texts["comment-id"], texts["comment-body"], strict=True))
         names = [f"{name} {bodies.get(name, '')}".strip() for name in statements]
         layout += ", texts from comments.csv"
@@ -279,6 +361,7 @@ def _rankings(path: Path, table: "pd.DataFrame") -> VoteFile:
 def _win_matrix(path: Path, table: "pd.DataFrame") -> VoteFile:
     """How often the row won against the column."""
     names = tuple(str(name) for name in table.columns[1:])
+    table = table.set_index(table.columns[0]).loc[list(names)].reset_index()
     wins = np.stack([_numbers(path, table, name) for name in names], axis=1)
     itself = int((wins.diagonal() > 0).sum())
     np.fill_diagonal(wins, 0.0)

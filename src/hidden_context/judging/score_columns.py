@@ -16,7 +16,7 @@ from hidden_context.comparisons.texts import parsed
 from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
 from hidden_context.judging.judgments import Judgments, of_distributions, of_scores
-from hidden_context.judging.votes import Votes, side_shown_first
+from hidden_context.judging.votes import Votes
 from hidden_context.records import json_line, meta_path
 from hidden_context.scores.score_files import OF_PAIRS, OUTPUTS, load_scores
 from hidden_context.scores.scores import Scores
@@ -145,12 +145,7 @@ def _by_row(
     given = list(rows)
     by = next((each for each in IDS if each in given[0] and each in data[0].row), None)
     if by is not None:
-        by_id = {str(row.get(by)): row for row in given}
-        if len(by_id) < len(given):
-            raise UserError(f"{file}: {by} is not different in every row, so rows are not told.")
-        matched = [by_id.get(str(each.row.get(by))) for each in data]
-        if not any(matched):
-            raise UserError(f"{file}: no {by} is one of {comparisons.source}.")
+        matched = _matched(by, given, data, file, comparisons.source)
     elif len(given) != len(data):
         raise UserError(
             f"{file} has {len(given)} rows and {comparisons.source} {len(data)} comparisons; give "
@@ -158,7 +153,6 @@ def _by_row(
         )
     else:
         matched = list(given)
-    names = comparisons.columns.by_role["responses"]
     scores: list[list[float]] = []
     for number, (comparison, row) in enumerate(zip(data, matched, strict=True), start=1):
         size = len(comparison.texts)
@@ -166,7 +160,7 @@ def _by_row(
         if row is not None:
             place = f"{file}, scores of row {number} of the data"
             _check_texts(row, comparison.row, place)
-            values = _numbers(row, columns, size, place)[_order_of(comparison, names)]
+            values = _numbers(row, columns, size, place)[list(comparison.order)]
         scores += [[values[i], values[j]] for i, j in combinations(range(size), 2)]
     missing = sum(row is None for row in matched)
     unused = len(given) - (len(data) - missing) if by is not None else 0
@@ -185,13 +179,41 @@ def _columns_of_two(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(form.format(first), form.format(second)) for form in forms]
 
 
-def _order_of(comparison: Comparison, names: Sequence[str]) -> list[int]:
-    """Where in its row each text of a comparison, the winner first, is."""
-    if len(comparison.texts) == 2:
-        return [1, 0] if side_shown_first(comparison, names) < 0 else [0, 1]
-    responses = comparison.row[names[0]]
-    given = parsed(responses, names[0]) if isinstance(responses, str) else list(responses)
-    return [given.index(each) for each in responses_alone(comparison.texts, comparison.prompt)]
+def _matched(
+    by: str,
+    given: Sequence[Mapping[str, Any]],
+    data: Sequence[Comparison],
+    file: Path,
+    source: str,
+) -> list[Mapping[str, Any] | None]:
+    """The row of scores of each comparison by a column of both; None where there is none.
+
+    Raises:
+        UserError: Two rows of scores have one name, or two comparisons of different responses; or
+            none is of the data.
+    """
+    by_id = {_id(row.get(by)): row for row in given}
+    if len(by_id) < len(given):
+        raise UserError(f"{file}: {by} is not different in every row, so rows are not told.")
+    seen: dict[str, bytes] = {}
+    for number, each in enumerate(data, start=1):
+        shown = sorted(zip(each.order, each.texts, strict=True), key=lambda both: both[0])
+        key = _key([text for _, text in shown], None)
+        if seen.setdefault(_id(each.row.get(by)), key) != key:
+            raise UserError(
+                f"{file}: {by} {each.row.get(by)!r:.40} is that of several comparisons of {source}"
+                f" (row {number}, and one before it), so which scores are whose is unknown; give "
+                f"both a column of {', '.join(IDS)} that tells them apart, or leave it out."
+            )
+    matched = [by_id.get(_id(each.row.get(by))) for each in data]
+    if not any(matched):
+        raise UserError(f"{file}: no {by} is one of {source}.")
+    return matched
+
+
+def _id(value: Any) -> str:
+    """A name or number as text, 1.0 as 1."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
 
 
 def _numbers(row: Mapping[str, Any], columns: Sequence[str], size: int, place: str) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.comparisons.columns import CHOSEN_REJECTED, ends_with
+from hidden_context.comparisons.columns import CHOSEN_REJECTED
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.schema import Comparison
-from hidden_context.comparisons.texts import Text, digest, numbers_of, read_text
+from hidden_context.comparisons.texts import Text, digest, numbers_of
 from hidden_context.errors import UserError
 from hidden_context.records import json_line, require_columns
 
@@ -181,18 +181,9 @@ def side_shown_first(comparison: Comparison, names: Sequence[str]) -> int:
 
     0 where no order is known: `chosen` and `rejected` say who won, not what was shown first.
     """
-    values = [comparison.row.get(name) for name in names]
-    if names == ("responses",) and isinstance(values[0], list | tuple):
-        values = list(values[0])
-    if tuple(names) == CHOSEN_REJECTED or len(values) != 2 or len(comparison.texts) != 2:
+    if tuple(names) == CHOSEN_REJECTED or len(comparison.texts) != 2:
         return 0
-    try:
-        shown = [read_text(value, "") for value in values]
-    except UserError:  # a list of texts, or a list written as text
-        return 0
-    first, second = comparison.texts
-    as_shown = ends_with(first, shown[0]) and ends_with(second, shown[1])
-    return int(as_shown) - int(ends_with(first, shown[1]) and ends_with(second, shown[0]))
+    return 1 if comparison.order == (0, 1) else -1
 
 
 def _shares(pair: Pair) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from jinja2 import TemplateError
 
-from hidden_context.comparisons.texts import TOOLS, check_unicode
+from hidden_context.comparisons.texts import BESIDE_CONTENT, TOOLS, check_unicode
 from hidden_context.errors import UserError
 
 Render: TypeAlias = Literal["chat", "plain"]
@@ -15,8 +15,6 @@ TEMPLATE_DATE = date(2024, 7, 26)
 """What day it is for chat templates that ask: the same each day, so that scores are."""
 STRFTIME = [f"%{code}" for code in ("-d", "-m", "-j", *"aAwdbBmyYHIpMSfjUWcxXGuVFDT")]
 """What a template may ask of a day."""
-PARTS = ("tool_calls", "reasoning_content", "thinking")
-"""What a turn may say beside its content."""
 SHOWN = 400
 """Characters of a text at either end that are shown."""
 
@@ -43,7 +41,7 @@ def rendered(tokenizer: Any, text: Any, place: str) -> str:
     tools = [tool for turn in text if turn["role"] == TOOLS for tool in turn[TOOLS]]
     turns = [dict(turn) for turn in text if turn["role"] != TOOLS]
     shown = _by_template(tokenizer, turns, tools, place)
-    for part in PARTS:
+    for part in BESIDE_CONTENT:
         without = [{name: turn[name] for name in turn if name != part} for turn in turns]
         if without != turns and shown == _by_template(tokenizer, without, tools, place):
             raise UserError(f"{place}: {_does_not_show(tokenizer, part)}")
