@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.comparisons.responses import read_responses
 from hidden_context.errors import UserError
 
 ASK = "Where is the capital of France?"
@@ -135,7 +136,7 @@ def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
         ),
         (
             [PLAIN | {"chosen": f"Question: {ASK}\nA: x", "rejected": f"Question: {ASK}\nA: y"}],
-            "hold the prompt in 1 rows, but do not begin with it",
+            "hold the prompt in 1 rows, so it would be read twice",
         ),
         (
             [
@@ -199,6 +200,15 @@ def test_what_would_be_read_twice_or_not_at_all_is_refused(
 ):
     with pytest.raises(UserError, match=message):
         read(*rows)
+
+
+def test_candidates_that_hold_their_prompt_are_refused_in_most_rows():
+    whole = {"prompt": ASK, "responses": [f"{ASK} Paris", f"{ASK} Nice"]}
+    alone = {"prompt": ASK, "responses": ["Paris", "Nice"]}
+    with pytest.raises(UserError, match="file: responses hold the prompt in 2 rows, so it would"):
+        read_responses([whole, whole, alone], "file")
+    assert len(read_responses([whole, alone], "file")) == 2
+    assert len(read_responses([{"prompt": "Hi", "responses": ["Hi there"]}], "file")) == 1
 
 
 def test_a_response_that_begins_with_its_prompt_in_few_rows_is_said():

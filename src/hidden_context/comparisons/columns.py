@@ -194,7 +194,7 @@ def layout_of(
     refuse_unread(columns, outcome or responses, source)
     if responses == CHOSEN_REJECTED:
         others = [names for names in has[1:] if names != ("answers",)]
-        return _layout_with_chosen(columns, outcome, others, prompt, source)
+        return _layout_with_chosen(outcome, others, prompt, source)
     if not outcome:
         listed = "; ".join(
             "/".join(names)
@@ -256,7 +256,6 @@ def _outcome_columns(
 
 
 def _layout_with_chosen(
-    present: Collection[str],
     outcome: tuple[str, ...],
     others: list[tuple[str, ...]],
     prompt: PromptColumns,
@@ -269,15 +268,6 @@ def _layout_with_chosen(
     """
     named = "/".join(outcome)
     if not outcome:
-        unread = (SCORED_OUTCOME, *sum(OF_ONE_LAYOUT.values(), ()))
-        parts = [name for columns in READERS for name in columns if name not in unread]
-        left = next((name for name in parts if name in present), None)
-        if left is not None:
-            whole = " or ".join("/".join(columns) for columns in READERS if left in columns)
-            raise UserError(
-                f"{source}: {left!r} beside chosen, rejected says something of the outcome, but "
-                f"not all (read are: {whole}); add the other columns, or remove it."
-            )
         return Layout(CHOSEN_REJECTED, (), prompt=prompt, repeated=others[0] if others else ())
     plain = outcome[0] in PLAIN_BESIDE_CHOSEN
     if not others:

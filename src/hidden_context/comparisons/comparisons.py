@@ -101,7 +101,7 @@ class Account:
         )
 
     def _carried(self) -> str:
-        carried = ", ".join(self.columns.carried) or "no column"
+        carried = ", ".join(name or "''" for name in self.columns.carried) or "no column"
         if self.columns.num_against_scores:
             scores = " and ".join(self.columns.scores)
             carried += f" (by {scores} the other response is better in "

@@ -21,9 +21,19 @@ THIRD_RESPONSES = ("response_c", "response_3", "response3", "conversation_c", "r
 """What a third response is called beside two of these, in small letters."""
 UNREAD_OUTCOMES = frozenset(
     (
-        *(*VERDICTS, *ROLES, *WINNER_MODELS, "preference_label", "is_tie", "vote", "label_prob"),
+        *(
+            *VERDICTS,
+            *ROLES,
+            *WINNER_MODELS,
+            "preference_label",
+            "is_tie",
+            "vote",
+            "label_prob",
+            "draws",
+        ),
         *("labels", "tied", "num_ties", "votes_ties", "chosen_index", "best", "best_index"),
         *("sample_weight", "weights", "num_votes", "n_votes", "vote_count", "count", "counts"),
+        *("total_votes", "n_ties", "abstentions", "no_preference"),
         *("frequency", "swapped", "is_swapped", "flipped", "is_flipped", "label_flipped"),
     )
 )
@@ -143,7 +153,7 @@ def refuse_other_turn(row: Row, responses: Sequence[Any], place: str) -> None:
     ]
     if judged is not None and turns and 0 < judged < min(turns):
         raise UserError(
-            f"{place}: turn is {judged}, but the conversations have {min(turns)} turns of the user; "
-            "if the answer to an earlier one was judged, end them with it, else leave turn out "
-            "(ignore_columns)."
+            f"{place}: turn is {judged}, but the conversations have {min(turns)} turns of the "
+            "user; if the answer to an earlier one was judged, end them with it, else name it in "
+            "ignore_columns."
         )

@@ -30,7 +30,7 @@ class RepeatedPrompts:
     num_long: int = 0
     """With a prompt of several words."""
     num_within: int = 0
-    """Of these, all responses hold it, after at most `NEAR` characters, and not all begin so."""
+    """Of these, all responses hold it, at most `NEAR` characters after their beginning."""
 
     def add(self, responses: Sequence[str], prompt: str, number: int, *, has_turns: bool) -> None:
         """The plain responses of a row, and its prompt or the last turn of it."""
@@ -48,7 +48,7 @@ class RepeatedPrompts:
         words = prompt.split()
         if len(words) >= WORDS_OF_A_TEXT:
             self.num_long += 1
-            self.num_within += not all(begun) and all(
+            self.num_within += all(begun) or all(
                 _holds(response, " ".join(words), 2 * len(prompt) + NEAR) for response in responses
             )
 
@@ -72,13 +72,17 @@ class RepeatedPrompts:
                 f"{source}: {named} begin with the prompt, which has turns of its own; give the "
                 "responses without the prompt."
             )
+        if self.num_rows != self.num_whole or not self.num_rows:
+            self.check_within(named, source)
+        return 0 < self.num_rows != self.num_whole
+
+    def check_within(self, named: str, source: str) -> None:
+        """Refuse responses of which most hold their prompt, which is to be put before them."""
         if 2 * self.num_within > self.num_long:
             raise UserError(
-                f"{source}: {named} hold the prompt in {self.num_within} rows, but do not begin "
-                "with it as it is written in its column, so it would be read twice; give the "
-                "responses without it, or leave its column out (ignore_columns)."
+                f"{source}: {named} hold the prompt in {self.num_within} rows, so it would be read "
+                "twice; give the responses without it, or leave the prompt out."
             )
-        return 0 < self.num_rows != self.num_whole
 
     def sentences(self) -> list[str]:
         """What is to be known where the prompt is put before the responses."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from hidden_context.comparisons.prompt_columns import PROMPT_COLUMNS, PromptColumns, prompt_columns
+from hidden_context.comparisons.repeated_prompts import RepeatedPrompts
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.comparisons.survey import require_read, serialized_columns, survey
 from hidden_context.comparisons.texts import Text, check_not_written, joined, read_text
@@ -38,17 +39,23 @@ def read_responses(
     lost. Messages count rows from 1 and say that they are from `source`.
 
     Raises:
-        UserError: A column is missing, or holds something else.
+        UserError: A column is missing or holds something else, or most responses hold the prompt.
     """
     present, _ = survey(rows)
     of_texts = (*PROMPT_COLUMNS, "responses")
     columns = prompt_columns(present, serialized_columns(present, of_texts, source), source)
     required = (*(columns.prompt or ("prompt",)), "responses")
     read = partial(_candidates, columns, first_turn_on)
+    prompts = RepeatedPrompts()
     for number, row in enumerate(rows, start=1):
         place = f"{source}, row {number}"
         require_read(row, required, present, place)
-        read(row, place)
+        candidates = read(row, place)
+        if candidates.is_joined and isinstance(candidates.prompt, str):
+            start = len(candidates.prompt)
+            alone = [str(text)[start:] for text in candidates.texts]
+            prompts.add(alone, candidates.prompt, number, has_turns=False)
+    prompts.check_within("responses", source)
     return mapped(partial(read, place=source), rows)
 
 

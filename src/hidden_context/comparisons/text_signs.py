@@ -22,6 +22,8 @@ ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-fA-F]{2,5});
 MOJIBAKE = re.compile("â€|[ÃÂ][\x80-\xbf]")
 """UTF-8 that was read as Latin-1 or Windows-1252."""
 TEMPLATE = re.compile(r"<\|(?:im_start|start_header_id|user|assistant|system|end)\|>|\[/INST\]")
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+"""Characters of format: spaces without width, marks of direction, the mark of byte order."""
 EXCEL_CELL = 32_767
 """Characters of the longest cell of Excel, which cuts what is longer."""
 DAMAGES: dict[str, Callable[[str], object]] = {
@@ -78,8 +80,7 @@ def parts_of(text: Text) -> list[str]:
 def bare_text(text: str) -> str:
     """A text by its visible characters, each written in one way, with single spaces."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-        text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+        text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return " ".join(text.split())
 
 

@@ -10,6 +10,7 @@ from scipy.special import expit
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.outcome_columns import READERS
 from hidden_context.comparisons.pairs import pairs_of
+from hidden_context.comparisons.survey import is_missing
 from hidden_context.comparisons.texts import parsed
 from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
@@ -135,7 +136,7 @@ def _verdicts(
     cell: Any, column: str, called: Sequence[str], place: str, is_share: bool
 ) -> list[tuple[float, float]]:
     """Side in [-1, 1], from the row's first, and share of ties, of each verdict of a cell."""
-    if cell is None or cell == "":
+    if is_missing(cell) or cell == "":
         return []
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         cell = parsed(cell, f"{place}, column {column!r}")
