@@ -1,5 +1,6 @@
 """Tables as spreadsheets, surveys and pandas leave them; texts as they are damaged on their way."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_what_is_no_row_is_refused_by_line(text: str, message: str, tmp_path: Pa
         load_comparisons(tmp_path / "data.csv")
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_a_table_by_columns_is_no_conversation(name: str, tmp_path: Path):
+    frame = pd.DataFrame([PLAIN, PLAIN])
+    (tmp_path / name).write_text(json.dumps(frame.to_dict("list")))
+    with pytest.raises(UserError, match="is one object of 3 lists, as if each were a column"):
+        load_comparisons(tmp_path / name)
+    frame.to_json(tmp_path / name, orient="records", lines=True)
+    assert len(load_comparisons(tmp_path / name)) == 2
+    (tmp_path / name).write_text(json.dumps({"chosen": CHAT, "rejected": CHAT}))
+    assert load_comparisons(tmp_path / name)[0].chosen == CHAT
+
+
 def test_empty_columns_at_the_right_are_left_out(tmp_path: Path):
     (tmp_path / "data.csv").write_text(",chosen,rejected,,\r\n0,a,b,,\r\n")
     data = load_comparisons(tmp_path / "data.csv")
@@ -74,7 +87,7 @@ def test_numbers_of_people_that_pandas_rounded_are_refused():
     ids = [1234567890123456789, 1234567890123456790, None]
     frame = pd.DataFrame([PLAIN | {"chosen": f"Paris {i}"} for i in range(3)])
     with pytest.raises(UserError, match=r"annotator is .* was rounded, so that several may have"):
-        load_comparisons(frame.assign(annotator=ids))
+        load_comparisons(frame.assign(annotator=pd.Series(ids)))
     exact = load_comparisons(frame.assign(annotator=pd.Series(ids, dtype=object)))
     assert [one.annotator for one in exact] == [*map(str, ids[:2]), None]
 
@@ -125,6 +138,8 @@ def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
     assert said(*rows) == "in all 10 rows the second of the two responses is better"
     assert said(*rows[:9]) == said(*rows, A_B | {"winner": "a"}) == ""
     assert said(*(PLAIN | {"prompt": f"{ASK} {i}"} for i in range(10))) == ""
+    mixed = said(PLAIN, {"chosen": CHAT, "rejected": CHAT[:1] + CHAT[1:]})
+    assert mixed == "1 row of conversations, and the others of plain text"
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,24 @@ def read_rows(path: Path) -> Rows:
     if not len(rows):
         raise UserError(f"{path} has no rows.")
     _check_whole(path, len(rows))
+    if len(rows) == 1:
+        _check_no_table(path, next(iter(rows)))
     return rows
+
+
+def _check_no_table(path: Path, row: Row) -> None:
+    """Refuse one object of columns: as a row, its rows would be the turns of one conversation."""
+    lengths = {
+        len(value)
+        if isinstance(value, list) and not any(isinstance(part, dict) for part in value)
+        else None
+        for value in row.values()
+    }
+    if len(row) > 1 and len(lengths) == 1 and None not in lengths:
+        raise UserError(
+            f"{path} is one object of {len(row)} lists, as if each were a column of a table; write "
+            'an object a row (in pandas to_json(path, orient="records", lines=True)).'
+        )
 
 
 def _check_whole(path: Path, count: int) -> None:

@@ -44,6 +44,8 @@ class RowNotes:
     _num_rows: int = 0
     _num_ties: int = 0
     _num_without_weight: int = 0
+    _num_turned: int = 0
+    """Rows of conversations."""
     _num_better: Counter[float] = field(default_factory=Counter)
     """Rows of two by which is better: the first (1), the second (-1), none (0)."""
     _pairs: bytearray = field(default_factory=bytearray)
@@ -58,6 +60,7 @@ class RowNotes:
         lead, is_tie = _lead(row)
         self._num_ties += is_tie
         self._num_without_weight += row.weight == 0
+        self._num_turned += not all(isinstance(text, str) for text in row.responses)
         self._num_better[float(np.sign(lead)) if len(row.responses) == 2 else np.inf] += 1
         for what in signs_of(row.responses, row.prompt):
             self._note(what)
@@ -94,6 +97,8 @@ class RowNotes:
         """What is to be known, each a sentence without its full stop."""
         for what, (number, first) in self._found.items():
             yield f"{_rows(number)} {what} (first: row {first})"
+        if 0 < self._num_turned < self._num_rows:
+            yield f"{_rows(self._num_turned)} of conversations, and the others of plain text"
         if self._num_ties == self._num_rows > 1:
             yield "all rows are ties, so nothing says which response is better"
         for sign, which in ((1.0, "first"), (-1.0, "second")) if self.outcome is None else ():
