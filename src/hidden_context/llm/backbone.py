@@ -282,8 +282,8 @@ def usable_pad_token(model: Any, pad_token_id: int | None) -> int | None:
 
 
 def unwrapped(model: Any) -> Any:
-    """The model of `load_backbone` within its adapters, if it has any."""
-    return model if isinstance(model, _ReadsBatches) else model.get_base_model()
+    """The model within its adapters, if it has any."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def read_in_batches(model: Any) -> Any:
