@@ -1,5 +1,6 @@
 """A checkpoint whose folder was changed is refused; one that was merely written again is not."""
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,16 +15,22 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoints import CPU, make
 from tiny_models import make_tokenizer, save_tiny_model, tiny_model
 from tokenizers import Tokenizer
+from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers.trainers import BpeTrainer, UnigramTrainer
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 import hidden_context as hc
 from hidden_context.distributions import Normal
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import load_backbone
 from hidden_context.llm.portable import with_old_names
-from hidden_context.llm.reading_marks import reading_mark
+from hidden_context.llm.reading_marks import other_reading, reading_mark
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.records import CHECKPOINT_RECORD, read_json, write_json
 
@@ -209,8 +216,19 @@ def test_weights_of_another_training_are_refused(folder: Path, file: str):
     name = next(name for name in weights if "q_proj" in name)
     weights[name] = weights[name] * 1.02
     save_file(weights, folder / file, {"format": "pt"})
-    with pytest.raises(UserError, match=rf"weights in {folder} are others"):
+    with pytest.raises(UserError, match=rf"weights in {folder} are not those"):
         RewardModel.from_pretrained(folder, **CPU)
+
+
+@pytest.mark.parametrize("folder", [False], indirect=True)
+def test_another_backbone_of_equal_size_is_refused(folder: Path, tmp_path: Path):
+    other = save_tiny_model(tmp_path / "other", seed=5)
+    with pytest.raises(UserError, match=rf"weights of {other} are not those of training"):
+        RewardModel.from_pretrained(folder, model_name=str(other), **CPU)
+    half = tmp_path / "half"
+    kind: Any = AutoModelForSequenceClassification
+    kind.from_pretrained(tiny_model(), dtype=torch.bfloat16).save_pretrained(half)
+    RewardModel.from_pretrained(folder, model_name=str(half), **CPU)
 
 
 @pytest.mark.parametrize("folder", [False], indirect=True)
@@ -299,13 +317,28 @@ def test_without_marks_a_checkpoint_is_read_as_it_is(folder: Path):
         ([1], "field marks is list; expected a JSON object"),
         ({"tokenizer": 3}, "marks.tokenizer is int; expected a JSON object"),
         ({"configuration": {"rope_parameters": 1, "hidden_size": "x"}}, "cannot be read"),
-        ({"weights": 3}, "are others than its record is of"),
+        ({"weights": 3}, "are not those of training"),
     ],
 )
 def test_damaged_marks_are_one_line(folder: Path, marks: Any, message: str):
     edit(folder / CHECKPOINT_RECORD, lambda of: of.update(marks=marks))
     with pytest.raises(UserError, match=message):
         RewardModel.from_pretrained(folder, **CPU)
+
+
+def test_likelihoods_of_pieces_are_compared_to_six_digits(tmp_path: Path):
+    """Reading what was written moves the seventeenth."""
+    backend = Tokenizer(Unigram())
+    trainer = UnigramTrainer(vocab_size=80, show_progress=False, unk_token="<unk>")
+    backend.train_from_iterator(TEXTS, trainer)
+    mark = reading_mark(PreTrainedTokenizerFast(tokenizer_object=backend))
+    for factor, is_same in ((1 + 1e-15, True), (1.001, False)):
+        definition = json.loads(backend.to_str())
+        for piece in definition["model"]["vocab"]:
+            piece[1] *= factor
+        again = Tokenizer.from_str(json.dumps(definition))
+        other = other_reading(mark, PreTrainedTokenizerFast(tokenizer_object=again))
+        assert (other is None) == is_same
 
 
 def test_marking_leaves_a_tokenizer_as_it_was():

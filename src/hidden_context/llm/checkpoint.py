@@ -43,6 +43,7 @@ from hidden_context.llm.checkpoint_checks import (
 from hidden_context.llm.checkpoint_marks import (
     MARKS,
     check_adapter,
+    check_backbone,
     check_configuration,
     check_tokenizer,
     check_weights,
@@ -156,6 +157,7 @@ def load_checkpoint(
         )
     check_configuration(record, backbone)
     if record.is_adapter:
+        check_backbone(record, backbone)
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
     else:
         check_all_read(backbone, record)
@@ -298,7 +300,8 @@ def _backbone(
     place = recorded.get("backbone")
     if given is None and isinstance(place, dict):
         return find_backbone(folder, str(made_from), place)
-    if given and isinstance(place, dict) and is_local(given):
+    is_marked = "backbone" in recorded.get(MARKS, {})  # it is compared then
+    if given and isinstance(place, dict) and is_local(given) and not is_marked:
         _warn_of_others(folder, Path(given), place)
     return given or str(made_from)
 

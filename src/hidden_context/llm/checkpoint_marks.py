@@ -19,6 +19,7 @@ from hidden_context.llm.model_marks import (
     other_fields,
     scale_of_adapter,
     values_mark,
+    weights_of_backbone,
 )
 from hidden_context.llm.reading_marks import other_reading, other_rendering, reading_mark
 from hidden_context.records import CHECKPOINT_RECORD, brief, read_object
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MARKS = "marks"
 """Field of a checkpoint's record."""
+COMPARABLE = (torch.bfloat16, torch.float32, torch.float64)
+"""What can be rounded to bfloat16 at once; rounded twice, the same numbers may have other marks."""
 IN_A_LINE = 3
 """Fields that a message names."""
 
@@ -37,8 +40,8 @@ def marks_of(
 ) -> dict[str, Any]:
     """What is recorded of a model and its tokenizer, whose weights are saved in `folder`.
 
-    `are_weights_here` says whether this process has whole weights; if not, those of a model without
-    adapters are not marked.
+    `are_weights_here` says whether this process has whole weights; if not, or if they are rounded
+    (to float16, 8 or 4 bits), those of a backbone or a model without adapters are not marked.
     """
     marks: dict[str, Any] = {
         "tokenizer": reading_mark(tokenizer),
@@ -47,6 +50,9 @@ def marks_of(
     if (folder / ADAPTER_CONFIG).is_file():
         marks["adapter"] = scale_of_adapter(read_object(folder / ADAPTER_CONFIG))
         marks["weights"] = values_mark(adapter_weights(folder).items())
+        backbone = list(weights_of_backbone(model))
+        if are_weights_here and all(weight.dtype in COMPARABLE for _, weight in backbone):
+            marks["backbone"] = values_mark(backbone)
     elif are_weights_here:
         marks["weights"] = values_mark(unwrapped(model).named_parameters())
     return marks
@@ -109,14 +115,33 @@ def check_weights(record: "CheckpointRecord", weights: Iterable[tuple[str, torch
     Raises:
         UserError: They are others.
     """
-    recorded = record.recorded.get(MARKS, {}).get("weights")
+    _check_values(record, "weights", weights, f"weights in {record.folder}")
+
+
+def check_backbone(record: "CheckpointRecord", model: Any) -> None:
+    """Refuse an adapter's backbone that has other weights than it was trained on.
+
+    Raises:
+        UserError: It has.
+    """
+    weights = weights_of_backbone(model)
+    _check_values(record, "backbone", weights, f"weights of {record.model_name}")
+
+
+def _check_values(
+    record: "CheckpointRecord",
+    name: str,
+    weights: Iterable[tuple[str, torch.Tensor]],
+    what: str,
+) -> None:
+    recorded = record.recorded.get(MARKS, {}).get(name)
     if recorded is None:
         return
     weights = list(weights)
-    if any(weight.dtype == torch.float16 for _, weight in weights):
-        return  # rounded twice, the same numbers may have other marks
-    if values_mark(weights) != recorded:
-        raise _refusal(record, f"weights in {record.folder}", "are others than its record is of")
+    if all(weight.dtype in COMPARABLE for _, weight in weights) and (
+        values_mark(weights) != recorded
+    ):
+        raise _refusal(record, what, "are not those of training")
 
 
 def _mark(record: "CheckpointRecord", name: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hidden_context.llm.backbone import AFTER_THE_PAD_TOKEN, unwrapped
+from hidden_context.llm.backbone import AFTER_THE_PAD_TOKEN, is_pooler, unwrapped
 from hidden_context.records import json_text
 
 WITHOUT_EFFECT = re.compile(
@@ -101,6 +101,16 @@ def _has(config: Any, name: str) -> bool:
 def scale_of_adapter(config: Mapping[str, Any]) -> dict[str, Any]:
     """What of an adapter's configuration moves its scores."""
     return {name: config[name] for name in OF_ADAPTERS if name in config}
+
+
+def weights_of_backbone(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """What adapters were put on, by its names without them: not head, pooler, and their own."""
+    inner = unwrapped(model)
+    for key, weight in inner.named_parameters():
+        name = key.replace(".base_layer.", ".").replace(".original_module.", ".")
+        is_own = "lora_" in key or ".modules_to_save." in key or is_pooler(key)
+        if name.startswith(f"{inner.base_model_prefix}.") and not is_own:
+            yield name, weight
 
 
 def values_mark(weights: Iterable[tuple[str, torch.Tensor]]) -> str:

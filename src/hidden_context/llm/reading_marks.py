@@ -48,17 +48,15 @@ CONVERSATIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 }
 """Rendered by every chat template that can."""
 REFUSED = "refused"
-UNREADABLE = "\ufffd"
-"""What stands for bytes that are no text."""
 
 
 def reading_mark(tokenizer: Any) -> dict[str, Any]:
     """What is recorded of a tokenizer.
 
     `token_ids` of `TEXTS`, by text, with blanks between. Of fast tokenizers `vocabulary`: a digest
-    of what each of its `size` tokens stands for, how that is read, and the order of merges (or
-    likelihoods of pieces). `conversations`: what the chat template makes of each (None without a
-    template).
+    of the first `size` tokens and of the order of merges, or the log likelihoods of pieces to six
+    digits (writing them again moves the last). `conversations`: what the chat template makes of
+    each (None without a template).
     """
     return {"token_ids": _token_ids(tokenizer), **_vocabulary(tokenizer), **_templates(tokenizer)}
 
@@ -131,17 +129,14 @@ def _vocabulary(tokenizer: Any, size: int | None = None) -> dict[str, Any]:
         return {}
     backend = tokenizer.backend_tokenizer
     size = backend.get_vocab_size() if size is None else size
-    with unchanged(backend):
-        backend.no_truncation()
-        backend.no_padding()
-        each = [[number] for number in range(size)]
-        texts = backend.decode_batch(each, skip_special_tokens=False)
-        whole = ["" if UNREADABLE in text else text for text in texts]
-        read = backend.encode_batch_fast(whole, add_special_tokens=False)
+    tokens = sorted((number, token) for token, number in backend.get_vocab().items())
     model = json.loads(backend.to_str())["model"]
-    order = [pair.split(" ") if isinstance(pair, str) else pair for pair in model.get("merges", [])]
-    likelihoods = model["vocab"][:size] if isinstance(model.get("vocab"), list) else []
-    parts = [whole, [one.ids for one in read], order, likelihoods]
+    merges = [
+        pair.split(" ") if isinstance(pair, str) else pair for pair in model.get("merges", ())
+    ]
+    pieces = model.get("vocab")
+    likelihoods = [f"{one[1]:.6g}" for one in pieces[:size]] if isinstance(pieces, list) else []
+    parts = [[each for each in tokens if each[0] < size], merges, likelihoods]
     return {"vocabulary": fingerprint(parts), "size": size}
 
 

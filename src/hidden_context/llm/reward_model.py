@@ -54,7 +54,7 @@ from hidden_context.shards import Shard
 logger = logging.getLogger(__name__)
 WEIGHTS = (
     *(".safetensors", ".bin", "config.json"),
-    *("tokenizer.json", ".jinja", ".model", "vocab.json", ".txt"),
+    *("tokenizer.json", ".jinja", ".model", "vocab.json", "vocab.txt", "merges.txt"),
 )
 """Ends of the names of files of a checkpoint that its scores depend on."""
 OF_TRAINING = (
