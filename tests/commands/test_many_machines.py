@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from kill.run_and_kill import EVENTS, STDERR, STDOUT, Moment, Scene, finish, start
+from kill.scenes import styled
 from many_processes import array_task, as_one_of_several, python_path, torchrun
 from test_audit import rows_of
 from test_train_evaluate_score import make_rows
@@ -40,6 +41,7 @@ EVALUATE = [
 EVALUATE += ["--risk=quantile:0.01", "--max_length=40", "--overlong=drop"]
 SCORE = ["score", "--input=responses.jsonl", "--output=out/s.jsonl", "--risk=quantile:0.01"]
 SCORE += ["--reward_model_checkpoints", "a", "b", "--reward_model_names", "first", "second"]
+BENCHMARK = ["benchmark", "rm-bench", "a", "b", "--data_path=rm_bench.jsonl", "--risk=lcb:1"]
 AUDIT = ["audit", "audited.jsonl", "--data_subset", "both", "helpful", "--cache_dir=cache"]
 AUDIT += ["--num_seeds=1", "--num_folds=3", "--num_null_draws=0", "--families=base"]
 AUDIT += ["--jailbreaks=responses.jsonl", "--out=audit", "--max_length=20"]
@@ -63,6 +65,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jsonl(folder / "pairs.jsonl", pairs)
     responses = [{"prompt": row["prompt"], "responses": [" no", " flour " * 3]} for row in pairs]
     write_jsonl(folder / "responses.jsonl", responses)
+    write_jsonl(folder / "rm_bench.jsonl", styled(37))
     write_jsonl(folder / "audited.jsonl", rows_of(60))
     return folder
 
@@ -156,6 +159,17 @@ def test_a_slurm_array_scores_with_several_models_as_one_process(
     assert contents(room, inputs) == whole(SCORE)
 
 
+def test_a_slurm_array_measures_on_a_benchmark_as_one_process(
+    room: Path, inputs: Path, whole: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    for number in (2, 3, 1):
+        task(monkeypatch, number, 3)
+        status, out, error = run(*BENCHMARK)
+        assert status == 0, error
+        assert ("total_avg_acc" in out) == (number == 1)
+    assert contents(room, inputs) == whole(BENCHMARK)
+
+
 def test_a_run_without_shares_ends_what_an_array_began(
     room: Path, inputs: Path, whole: Any, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -198,7 +212,7 @@ def test_shares_of_another_checkpoint_or_of_other_data_are_refused(
     ],
 )
 def test_a_share_that_cannot_be_is_one_line(room: Path, run: Run, flag: str, message: str):
-    for command in (EVALUATE, SCORE, AUDIT):
+    for command in (EVALUATE, SCORE, BENCHMARK, AUDIT):
         status, _, error = run(*command, flag)
         assert (status, error) == (2, message)
 
@@ -207,7 +221,7 @@ def test_processes_of_a_launcher_are_checked_at_the_start(
     room: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for command in (EVALUATE, SCORE, AUDIT):
+    for command in (EVALUATE, SCORE, BENCHMARK, AUDIT):
         status, _, error = run(*command)
         assert status == 2
         assert error.startswith("error: WORLD_SIZE is 2, but there is no RANK")
@@ -261,11 +275,11 @@ def test_a_slurm_array_at_once_one_of_which_is_killed_ends_as_one_process(
 @pytest.mark.slow
 def test_two_processes_of_torchrun_leave_what_one_does(room: Path, inputs: Path, whole: Any):
     """The first puts together and alone prints."""
-    done = torchrun(2, [EVALUATE, SCORE], room)
+    done = torchrun(2, [EVALUATE, SCORE, BENCHMARK], room)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("wrote e.jsonl") == 1
     assert done.stdout.count("wrote out/s.jsonl") == 1
-    assert contents(room, inputs) == whole(EVALUATE) | whole(SCORE)
+    assert contents(room, inputs) == whole(EVALUATE) | whole(SCORE) | whole(BENCHMARK)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from hidden_context import Normal, RewardModel, UserError, export
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.saved_check import raw_of
+from hidden_context.records import CHECKPOINT_RECORD, read_record, write_json
 
 TEXTS = (
     "Human: what is a good way to bake bread?",
@@ -154,6 +155,7 @@ def write_cases(root: Path) -> dict[str, str]:
         except UserError as error:
             refusals[name] = str(error)
             continue
+        export(model, root / "native" / name, to="native")
         alone = [next(batches(model, [text]))["outputs"][0][0] for text in TEXTS]
         expected[name] = {"texts": TEXTS, "alone": alone, "batches": list(batches(model))}
     control = root / CONTROL
@@ -165,3 +167,30 @@ def write_cases(root: Path) -> dict[str, str]:
     expected[CONTROL] = expected["llama llama3"]
     (root / "cases.json").write_text(json.dumps(expected))
     return refusals
+
+
+def seen_again(root: Path, version: str, name: str) -> str:
+    """What this project makes of a checkpoint that another version wrote again; nothing if right.
+
+    It must be taken for what it was where its scores are the same, and refused where they are not.
+    """
+    folder = root / version / name
+    record = read_record(root / "native" / name / CHECKPOINT_RECORD)
+    write_json(folder / CHECKPOINT_RECORD, record)
+    refusal = ""
+    try:
+        RewardModel.from_pretrained(folder, device="cpu", dtype=torch.float32)
+    except UserError as error:
+        refusal = str(error)
+    del record["marks"]
+    write_json(folder / CHECKPOINT_RECORD, record)
+    again = RewardModel.from_pretrained(folder, device="cpu", dtype=torch.float32)
+    before = RewardModel.from_pretrained(root / "native" / name, device="cpu", dtype=torch.float32)
+    is_same = all(
+        now["input_ids"] == then["input_ids"]
+        and np.allclose(now["outputs"], then["outputs"], rtol=0, atol=1e-5)
+        for now, then in zip(batches(again), batches(before), strict=True)
+    )
+    if is_same and refusal:
+        return f"a false alarm: {refusal}"
+    return "" if is_same or refusal else "other scores, unnoticed"

@@ -2,7 +2,7 @@
 
 python look.py FOLDER: reads FOLDER/cases.json and the models beside it, prints JSON: for each the
 largest difference of a raw output (of the largest output, if that is above 1), or the reason why
-it was not loaded.
+it was not loaded. Those in FOLDER/native are read and written again, into FOLDER/<version>.
 """
 
 import json
@@ -39,6 +39,13 @@ def seen(folder: Path, case: dict) -> dict:
     }
 
 
+def write_again(folder: Path, to: Path) -> None:
+    """What this version makes of a model and its tokenizer when it saves them."""
+    AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(to)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.save_pretrained(to)
+
+
 def main() -> None:
     transformers.utils.logging.set_verbosity_error()
     warnings.simplefilter("ignore")
@@ -48,6 +55,8 @@ def main() -> None:
     for name, case in cases.items():
         try:
             answers[name] = seen(root / name, case)
+            if (root / "native" / name).exists():
+                write_again(root / "native" / name, root / transformers.__version__ / name)
         except Exception as error:
             answers[name] = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     print(json.dumps({"version": transformers.__version__, "cases": answers}))

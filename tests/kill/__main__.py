@@ -2,8 +2,9 @@
 
 What the second run leaves must be, byte for byte, what an unbroken run leaves, but for the times in
 records. Half the kills come at a random time, half directly before or after a call that changes a
-file's name or makes it last. One in four of the second runs is killed too. A server is stopped or
-killed while clients wait.
+file's name or makes it last. One in four of the second runs is killed too. Of several processes
+that share the work some are killed, or all, and it is started again by another number of them. A
+server is stopped or killed while clients wait.
 
     PYTHONPATH=tests:tests/commands python -m kill --kills 200 --seed 0
 """
@@ -15,12 +16,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kill import kill_and_resume, serving
+from kill import kill_and_resume, serving, several
 from kill.kill_and_resume import Outcome
 from kill.run_and_kill import Scene
 from kill.scenes import scenes
@@ -31,6 +32,8 @@ SHARES = {
     "train in full": 24,
     "evaluate": 32,
     "score": 24,
+    "evaluate by several": 12,
+    "score by several": 8,
     "best-of": 6,
     "benchmark": 8,
     "audit": 24,
@@ -41,6 +44,12 @@ SHARES = {
     "serve": 8,
 }
 """Of some 200 kills, how many are of which command."""
+HOW: Mapping[str, Any] = {
+    "serve": serving,
+    "evaluate by several": several,
+    "score by several": several,
+}
+"""Modules that kill a scene, where it is not `kill_and_resume`."""
 WORKERS = 2
 
 
@@ -76,10 +85,10 @@ def _kill_all(chosen: Sequence[Scene], folder: Path, kills: int, seed: int) -> l
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(WORKERS) as pool:
         for number, scene in enumerate(chosen):
-            once = serving if scene.name == "serve" else kill_and_resume
+            once = HOW.get(scene.name, kill_and_resume)
             base = folder / "whole" / scene.name
             base.parent.mkdir(exist_ok=True)
-            whole: Any = once.run_whole(scene, base)
+            whole = once.run_whole(scene, base)
             wanted = -(-SHARES[scene.name] * kills // total)
             seeds = [1_000_000 * seed + 1000 * number + index for index in range(wanted)]
             folders = [folder / "killed" / f"{scene.name} {index}" for index in seeds]

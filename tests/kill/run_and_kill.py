@@ -70,12 +70,16 @@ def start(
     moment: Moment | None = None,
     largest_file: int | None = None,
     binding: bool = False,
+    environ: Mapping[str, str] | None = None,
+    voice: str = "",
 ) -> Any:
     """Start the command of a scene in `folder`.
 
     A limit on the size of files stands for a full disk. If `binding`, permissions bind root too.
+    What one of several processes says is in files whose names end in `voice`.
     """
-    given = (scene, folder, [*scene.arguments, *more], moment, largest_file, binding)
+    arguments = [*scene.arguments, *more]
+    given = (scene, folder, arguments, moment, largest_file, binding, environ or {}, voice)
     process = forked().Process(target=_command, args=given)
     process.start()
     return process
@@ -88,6 +92,8 @@ def _command(
     moment: Moment | None,
     largest_file: int | None,
     binding: bool,
+    environ: Mapping[str, str],
+    voice: str,
 ) -> None:
     import huggingface_hub.constants
     import torch
@@ -95,7 +101,8 @@ def _command(
     from hidden_context.commands.cli import main
 
     os.chdir(folder)
-    for number, name in ((1, STDOUT), (2, STDERR)):
+    os.environ.update(environ)
+    for number, name in ((1, STDOUT + voice), (2, STDERR + voice)):
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, number)
     torch.set_num_threads(1)
@@ -110,7 +117,7 @@ def _command(
     count = _watch_writing(moment)
     status = main(arguments)
     if moment is None and largest_file is None:
-        Path(EVENTS).write_text(str(count()))
+        Path(EVENTS + voice).write_text(str(count()))
     os._exit(status)
 
 
@@ -186,7 +193,7 @@ def contents(scene: Scene, folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        is_said = name in (STDOUT, STDERR, EVENTS)
+        is_said = name.startswith((STDOUT, STDERR, EVENTS))
         if is_said and not (name == STDOUT and scene.says_the_same):
             continue
         if path.name in scene.ignored or path.parent.name == "backbones":

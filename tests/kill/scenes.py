@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,14 @@ def small_chunks() -> None:
     vars(state_cache)["TEXTS_A_CHUNK"] = 16
 
 
+def impatient() -> None:
+    """Small chunks, and a process that waits for a dead one soon says so."""
+    from hidden_context.shards import signs_of_life
+
+    small_chunks()
+    vars(signs_of_life).update(BEAT=0.25, SILENT=10.0, STARTING=30.0)
+
+
 def publish() -> None:
     """Let `download` know the files of the local server alone."""
     from hidden_context.published import download
@@ -116,6 +125,8 @@ def scenes(folder: Path) -> Iterator[dict[str, Scene]]:
             train(inputs, "--use_peft=false", name="train in full"),
             _evaluate(trained),
             _score(trained),
+            replace(_evaluate(trained), name="evaluate by several", prepare=impatient),
+            replace(_score(trained), name="score by several", prepare=impatient),
             _benchmark(trained),
             _best_of(trained),
             _audit(inputs),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kill import serving
+from kill import serving, several
 from kill.kill_and_resume import Whole, kill_once, run_whole
 from kill.run_and_kill import (
     STDERR,
@@ -75,6 +75,16 @@ def test_a_killed_command_ends_as_if_unbroken(
     name: str, seed: int, all_scenes: dict[str, Scene], wholes: dict[str, Whole], tmp_path: Path
 ) -> None:
     outcome = kill_once(all_scenes[name], wholes[name], tmp_path / "run", seed)
+    assert outcome.kills >= 1
+    assert outcome.equal, outcome.story
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), [("evaluate by several", 0), ("score by several", 1)])
+def test_processes_that_share_the_work_end_as_one_that_nobody_kills(
+    name: str, seed: int, all_scenes: dict[str, Scene], wholes: dict[str, Whole], tmp_path: Path
+) -> None:
+    outcome = several.kill_once(all_scenes[name], wholes[name], tmp_path / "run", seed)
     assert outcome.kills >= 1
     assert outcome.equal, outcome.story
 

@@ -71,7 +71,7 @@ def load_backbone(
     mismatched = {key: shapes for key, *shapes in loading["mismatched_keys"]}
     fresh = {*loading["missing_keys"], *mismatched}
     inner = f"{model.base_model_prefix}."
-    lacking = sorted(key for key in fresh if key.startswith(inner) and not _is_pooler(key))
+    lacking = sorted(key for key in fresh if key.startswith(inner) and not is_pooler(key))
     if lacking:
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
     of_head = [key for key in fresh if not key.startswith(inner)]
@@ -89,7 +89,8 @@ def load_backbone(
     return model
 
 
-def _is_pooler(key: str) -> bool:
+def is_pooler(key: str) -> bool:
+    """Whether a weight is of what makes one state of many, which a backbone may lack."""
     return "pooler" in key or "sequence_summary" in key
 
 
@@ -282,8 +283,8 @@ def usable_pad_token(model: Any, pad_token_id: int | None) -> int | None:
 
 
 def unwrapped(model: Any) -> Any:
-    """The model of `load_backbone` within its adapters, if it has any."""
-    return model if isinstance(model, _ReadsBatches) else model.get_base_model()
+    """The model within its adapters, if it has any."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def read_in_batches(model: Any) -> Any:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -31,13 +32,21 @@ from hidden_context.llm.backbone_place import (
     without_folders,
 )
 from hidden_context.llm.checkpoint_checks import (
-    brought_by,
+    adapter_weights,
     check_adapter_read,
     check_all_read,
     check_brings_all,
     check_finite,
     check_same_adapter,
     has_tokenizer,
+)
+from hidden_context.llm.checkpoint_marks import (
+    MARKS,
+    check_adapter,
+    check_backbone,
+    check_configuration,
+    check_tokenizer,
+    check_weights,
 )
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
 from hidden_context.published.run_names import family_of_run
@@ -50,7 +59,7 @@ from hidden_context.records import (
     write_json,
 )
 
-OBJECTS = ("backbone", "config", "outcome_model", "reading", "training")
+OBJECTS = ("backbone", "config", MARKS, "outcome_model", "reading", "training")
 """Fields of a checkpoint's record that are objects."""
 
 
@@ -136,25 +145,46 @@ def load_checkpoint(
     `tokenizer_name` is where that is, if neither in the folder nor with the backbone. `dtype` is of
     the weights; raw outputs are read in float32 in any case. An adapter is put on `backbone`, if
     one is loaded already.
+
+    Raises:
+        UserError: Something cannot be loaded, or is not what it was when the record was written.
     """
     num_outputs = record.family.num_outputs
-    own = has_tokenizer(record)
-    tokenizer = load_tokenizer(
-        tokenizer_name or (str(record.folder) if own else record.model_name),
-        revision=None if tokenizer_name or own else record.revision,
-    )
+    tokenizer = _tokenizer(record, tokenizer_name)
     if backbone is None:
         backbone = load_backbone(
             record.model_name, num_outputs, dtype=dtype, revision=record.revision
         )
+    check_configuration(record, backbone)
     if record.is_adapter:
+        check_backbone(record, backbone)
         backbone = _with_adapter(_with_head(backbone, num_outputs), record)
     else:
         check_all_read(backbone, record)
         check_finite(backbone.named_parameters(), f"checkpoint {record.folder}")
+        check_weights(record, backbone.named_parameters())
         if backbone.fresh_keys:
             _take_head(backbone, record)
     return backbone.eval(), tokenizer
+
+
+def _tokenizer(record: CheckpointRecord, given: str | None) -> Any:
+    """The checkpoint's own, else the given one, else the backbone's; on the recorded day."""
+    own = has_tokenizer(record)
+    name = given or (str(record.folder) if own else record.model_name)
+    tokenizer = load_tokenizer(name, revision=None if given or own else record.revision)
+    day = record.recorded.get("reading", {}).get("template_date")
+    if day is not None:
+        tokenizer.template_date = _recorded_date(day)
+    check_tokenizer(record, tokenizer, name)
+    return tokenizer
+
+
+def _recorded_date(value: Any) -> date:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the recorded template_date is {value!r}; expected a day.") from error
 
 
 @contextmanager
@@ -270,7 +300,8 @@ def _backbone(
     place = recorded.get("backbone")
     if given is None and isinstance(place, dict):
         return find_backbone(folder, str(made_from), place)
-    if given and isinstance(place, dict) and is_local(given):
+    is_marked = "backbone" in recorded.get(MARKS, {})  # it is compared then
+    if given and isinstance(place, dict) and is_local(given) and not is_marked:
         _warn_of_others(folder, Path(given), place)
     return given or str(made_from)
 
@@ -342,7 +373,9 @@ def _with_adapter(backbone: Any, record: CheckpointRecord) -> Any:
     config = read_object(record.folder / ADAPTER_CONFIG)
     kind = config.get("task_type")
     check_same_adapter(config, record)
-    brought = brought_by(record)
+    check_adapter(record, config)
+    brought = adapter_weights(record.folder)
+    check_weights(record, brought.items())
     check_brings_all(backbone, brought, record)
     if kind != "SEQ_CLS":
         raise UserError(

@@ -38,7 +38,8 @@ def has_tokenizer(record: "CheckpointRecord") -> bool:
         raise UserError(
             f"{record.folder} has a tokenizer.json without tokenizer_config.json; copy it again."
         )
-    if not own and record.is_adapter and "training" in record.recorded:
+    is_known = "marks" in record.recorded  # it is compared then
+    if not own and record.is_adapter and "training" in record.recorded and not is_known:
         warnings.warn(
             f"{record.folder} has lost its tokenizer; that of {record.model_name} is used, which "
             "may render texts otherwise",
@@ -103,34 +104,33 @@ def check_same_adapter(config: Mapping[str, Any], record: "CheckpointRecord") ->
             )
 
 
-def brought_by(record: "CheckpointRecord") -> set[str]:
-    """Names of an adapter's weights.
+def adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """An adapter's weights by their names in the backbone.
 
     Raises:
         UserError: It cannot be read, or a weight is no number.
     """
     from peft.utils import load_peft_weights
 
-    if not any((record.folder / name).is_file() for name in ADAPTER_WEIGHTS):
+    if not any((folder / name).is_file() for name in ADAPTER_WEIGHTS):
         raise UserError(
-            f"adapter {record.folder} has no weights ({' or '.join(ADAPTER_WEIGHTS)}); copy it "
-            "again."
+            f"adapter {folder} has no weights ({' or '.join(ADAPTER_WEIGHTS)}); copy it again."
         )
     try:
-        weights = load_peft_weights(str(record.folder), device="cpu")
+        weights = load_peft_weights(str(folder), device="cpu")
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0][:200]
         raise UserError(
-            f"adapter {record.folder} is a pickle of more than tensors, which could run code, so "
+            f"adapter {folder} is a pickle of more than tensors, which could run code, so "
             f"it was not opened ({reason}). If you trust it, load it once with "
             "torch.load(..., weights_only=False) and write it with safetensors.torch.save_file as "
             "adapter_model.safetensors."
         ) from error
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"adapter {record.folder} cannot be read: {reason}") from error
-    check_finite(weights.items(), f"adapter {record.folder}")
-    return set(map(_key_of, weights))
+        raise UserError(f"adapter {folder} cannot be read: {reason}") from error
+    check_finite(weights.items(), f"adapter {folder}")
+    return {_key_of(name): weight for name, weight in weights.items()}
 
 
 def _key_of(name: str) -> str:
@@ -152,7 +152,7 @@ def check_brings_all(backbone: Any, brought: Collection[str], record: "Checkpoin
         )
 
 
-def check_adapter_read(model: Any, brought: set[str], record: "CheckpointRecord") -> None:
+def check_adapter_read(model: Any, brought: Collection[str], record: "CheckpointRecord") -> None:
     """Refuse weights of an adapter that its configuration does not name.
 
     Raises:
@@ -161,7 +161,7 @@ def check_adapter_read(model: Any, brought: set[str], record: "CheckpointRecord"
     from peft import get_peft_model_state_dict
 
     taken = get_peft_model_state_dict(model, save_embedding_layers=False)
-    unread = sorted(brought.difference(map(_key_of, (*taken, *model.state_dict()))))
+    unread = sorted(set(brought).difference(map(_key_of, (*taken, *model.state_dict()))))
     if unread:
         raise UserError(
             f"adapter {record.folder} has {_first_of(unread)}, which its {ADAPTER_CONFIG} does not "

@@ -11,12 +11,20 @@ from transformers import AutoModelForSequenceClassification
 
 from hidden_context.distributions import Family, Point
 from hidden_context.errors import UserError
-from hidden_context.llm.backbone import head_name, padded, quietly, unwrapped
+from hidden_context.llm.backbone import (
+    head_name,
+    load_tokenizer,
+    padded,
+    quietly,
+    unwrapped,
+)
 from hidden_context.llm.checkpoint import make_record, refusing_full_disks
 from hidden_context.llm.checkpoint_files import describe_outputs, write_card
+from hidden_context.llm.checkpoint_marks import marks_of
 from hidden_context.llm.merging import merged_copy
 from hidden_context.llm.model_card import model_card
 from hidden_context.llm.portable import make_portable
+from hidden_context.llm.reading_marks import other_reading, other_rendering, reading_mark
 from hidden_context.llm.rendering import date_of, on_day
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.saved_check import ROUNDING, ROUNDING_OF_HALF, raw_of
@@ -173,7 +181,10 @@ def _write(
         stock.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     make_portable(folder, tokenizer)
-    record = make_record(folder, **model.meaning)
+    meaning = model.meaning
+    if to == "native":
+        meaning["marks"] = marks_of(stock, tokenizer, folder)
+    record = make_record(folder, **meaning)
     if to == "scalar":  # of its family no longer
         describe_outputs(folder, Point(), refuse=False)
         write_card(folder, model_card(record, is_adapter=False, risk=risk))
@@ -190,8 +201,11 @@ def _check(
     """Compare what stock transformers make of the folder with the rewards of the model.
 
     Raises:
-        UserError: They differ by more than rounding.
+        UserError: They differ by more than rounding, or texts are read otherwise.
     """
+    mark, reader = reading_mark(tokenizer), load_tokenizer(str(folder))
+    if other := other_reading(mark, reader) or other_rendering(mark, reader):
+        raise UserError(f"the exported tokenizer {other}; nothing was written.")
     ids = [np.array(tokenizer(text)["input_ids"]) for text in PROBES]
     raw = raw_of(model.model, ids)
     expected = raw @ weights.T

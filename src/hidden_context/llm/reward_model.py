@@ -6,7 +6,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
 from itertools import combinations, compress
 from pathlib import Path
 from threading import Lock
@@ -36,6 +35,7 @@ from hidden_context.llm.checkpoint import (
     save_record,
 )
 from hidden_context.llm.checkpoint_files import complete_checkpoint
+from hidden_context.llm.checkpoint_marks import marks_of
 from hidden_context.llm.given_texts import GivenText, whole_texts
 from hidden_context.llm.hub import push_folder
 from hidden_context.llm.merging import is_adapted, merged_copy
@@ -52,8 +52,11 @@ from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_compariso
 from hidden_context.shards import Shard
 
 logger = logging.getLogger(__name__)
-WEIGHTS = (".safetensors", ".bin", "config.json", "tokenizer.json")
-"""Files of a checkpoint that its scores depend on."""
+WEIGHTS = (
+    *(".safetensors", ".bin", "config.json"),
+    *("tokenizer.json", ".jinja", ".model", "vocab.json", "vocab.txt", "merges.txt"),
+)
+"""Ends of the names of files of a checkpoint that its scores depend on."""
 OF_TRAINING = (
     "batching",
     "config",
@@ -150,9 +153,6 @@ class RewardModel:
             model, tokenizer = load_checkpoint(
                 checkpoint, tokenizer_name=tokenizer_name, dtype=dtype, backbone=backbone
             )
-            reading = checkpoint.recorded.get("reading", {})
-            if "template_date" in reading:
-                tokenizer.template_date = _recorded_date(reading["template_date"])
             made_from = None if checkpoint.is_adapter else checkpoint.recorded.get("model_name")
             yield cls(
                 model.to(device),
@@ -382,7 +382,8 @@ class RewardModel:
             with refusing_full_disks(partial), quietly():
                 self.model.save_pretrained(partial)
                 self.tokenizer.save_pretrained(partial)
-            save_record(partial, **self.meaning)
+            marks = marks_of(self.model, self.tokenizer, partial)
+            save_record(partial, **self.meaning, marks=marks)
             complete_checkpoint(partial, self.model)
             check_saved(partial, self.model)
         except BaseException:
@@ -500,13 +501,6 @@ class RewardModel:
                 stacklevel=3,
             )
         return outputs
-
-
-def _recorded_date(value: Any) -> date:
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the recorded template_date is {value!r}; expected a day.") from error
 
 
 def _texts(candidates: Candidates, *, is_chat: bool) -> Sequence[Text]:

@@ -3,8 +3,7 @@
 import json
 import warnings
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +13,7 @@ from safetensors import safe_open
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.journal import fingerprint
+from hidden_context.llm.reading_marks import unchanged
 from hidden_context.llm.rendering import date_of
 from hidden_context.llm.tokens import Overlong, TokenizedTexts, iterate_tokenized, tokenize
 from hidden_context.records import atomic_write
@@ -41,11 +41,11 @@ def tokenize_once(
     file = cache_folder() / f"{name_of(tokenizer, texts, asked)}.safetensors"
     if not file.is_file():
         try:
-            with _unchanged(tokenizer.backend_tokenizer), atomic_write(file) as opened:
+            with unchanged(tokenizer.backend_tokenizer), atomic_write(file) as opened:
                 _write(opened, iterate_tokenized(tokenizer, texts, place=place, **asked))
         except OSError as error:
             warnings.warn(f"token ids are not kept for the next run: {error}", stacklevel=2)
-            with _unchanged(tokenizer.backend_tokenizer):
+            with unchanged(tokenizer.backend_tokenizer):
                 return tokenize(tokenizer, texts, place=place, **asked)
     return _mapped(file)
 
@@ -88,21 +88,6 @@ def _mapped(file: Path) -> TokenizedTexts:
         start = 8 + length + about["data_offsets"][0]
         ids = np.memmap(file, np.int32, "r", start, tuple(about["shape"]))
     return TokenizedTexts(np.split(np.asarray(ids), ends[:-1]), overlong)
-
-
-@contextmanager
-def _unchanged(backend: Any) -> Iterator[None]:
-    """Put truncation and padding back, which each call of a tokenizer sets for the next."""
-    truncation, padding = backend.truncation, backend.padding
-    try:
-        yield
-    finally:
-        backend.no_truncation()
-        backend.no_padding()
-        if truncation:
-            backend.enable_truncation(**truncation)
-        if padding:
-            backend.enable_padding(**padding)
 
 
 def cache_folder() -> Path:

@@ -29,6 +29,7 @@ from hidden_context.llm.backbone_place import without_folders
 from hidden_context.llm.best_model import EVENTS, write_events_to
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 from hidden_context.llm.checkpoint_files import complete_checkpoint
+from hidden_context.llm.checkpoint_marks import marks_of
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.new_model import check_revision, new_model, to_train, tokenizer_to_train
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
@@ -363,8 +364,10 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
     (partial / "training_args.bin").unlink(missing_ok=True)  # a pickle
     (partial / LEARNED).unlink(missing_ok=True)  # its values are in the record
     family, outcome_model = trainer.likelihood.fitted()
+    is_alone = trainer.accelerator.num_processes == 1
     save_record(
         partial,
+        marks=marks_of(trainer.model, trainer.processing_class, partial, are_weights_here=is_alone),
         family=family,
         outcome_model=outcome_model,
         model_name=model_name,
@@ -379,7 +382,7 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         **record,
     )
     complete_checkpoint(partial, trainer.model)
-    if trainer.accelerator.num_processes > 1:
+    if not is_alone:
         logger.info("%s is not compared with the model in memory, as by one process", folder)
     elif getattr(unwrapped(trainer.model), "hf_quantizer", None) is not None:
         logger.info("%s was trained on rounded weights; it is loaded on whole ones", folder)
