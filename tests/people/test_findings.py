@@ -8,9 +8,10 @@ from simulated_people import drawn
 
 from hidden_context import UserError
 from hidden_context.people.findings import PeopleFindings, find
-from hidden_context.people.fit import Source, fit
+from hidden_context.people.fit import fit
 from hidden_context.people.held_out import held_out_table
 from hidden_context.people.sentences import answers, person_to_dict, render, render_person
+from hidden_context.people.source import Source
 
 ITEMS = tuple("abcdefgh")
 

@@ -68,7 +68,8 @@ def _check(config: Config) -> None:
 
 def _fitted(config: Config) -> Any:
     """Comparisons by person, and the people fitted to them, saved where it was asked."""
-    from hidden_context.people.fit import Source, fit_people
+    from hidden_context.people.chosen import fit_people
+    from hidden_context.people.source import Source
 
     source = Source.read(_comparisons(config), config.vectors)
     people = fit_people(source, num_directions=config.num_directions, seed=config.seed)

@@ -11,7 +11,8 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.held_out import HeldOut
-from hidden_context.people.people import People, Person
+from hidden_context.people.people import People
+from hidden_context.people.person import Person
 
 NUM_PERMUTATIONS = 999
 """Of who belongs to which recorded group."""

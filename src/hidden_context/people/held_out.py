@@ -10,8 +10,9 @@ from hidden_context.errors import UserError
 from hidden_context.measures.bootstrap import bootstrap_ratio
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
-from hidden_context.people.fit import ROUGH, Source, fit
+from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
+from hidden_context.people.source import Source
 
 NUMBERS = (0, 1, 3, 5, 10, 20)
 """Of comparisons of a person that are given."""

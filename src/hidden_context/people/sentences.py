@@ -7,7 +7,7 @@ from scipy.stats import norm
 from tabulate import tabulate
 
 from hidden_context.people.findings import PeopleFindings
-from hidden_context.people.people import Person
+from hidden_context.people.person import Person
 
 Z = float(norm.ppf(0.975))
 """Half the width of a 95 % interval, in standard deviations."""
