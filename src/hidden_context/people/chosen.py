@@ -1,7 +1,7 @@
 """`fit_people`: a distribution over people, whose structure held-out people choose."""
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import ceil
@@ -24,8 +24,19 @@ CLUSTERS = (1, 2, 4)
 """Numbers of clusters that are tried."""
 RIDGES = (0.3, 3.0, 30.0, 300.0)
 """Of the weights of texts' vectors, which are 1 long on average; see `Design`."""
+DEFAULT = 1.0
+"""Ridge of the directions of items, where nothing is chosen."""
+RIDGES_OF_ITEMS = (0.3, 1.0, 3.0, 10.0)
+"""Of the directions of items: deviations of 1.8 to .3, in units of the noise."""
+WORTH = 1e-3
+"""Nats per vote for which directions of items are drawn nearer to 0: drawn nearer for less, they
+would only make intervals too narrow."""
+NEGLIGIBLE = 1e-4
+"""Nats per vote that no structure is chosen for: fits end about so near to their best."""
 ENOUGH = 2
 """Larger structures in a row that are no better, after which none is tried."""
+PEOPLE_OF_A_CLUSTER = 10
+"""On average, at least: each has a mean and a covariance of its own."""
 PARTS = 5
 """Of people, of which one is held out at a time."""
 MOST_NEEDED = 20
@@ -60,9 +71,12 @@ def fit_people(
             linear in vectors of texts, so that those of new texts are known too: `words` for hashed
             counts of words, or a reward model (a checkpoint or its name on the hub), whose head
             reads them.
-        num_directions: r, in how many directions people may differ: 0, or one of `DIRECTIONS`.
-        num_clusters: C, of how many normals the distribution over people is a mixture.
-        ridge: Of the weights of vectors: one of `RIDGES`.
+        num_directions: r, in how many directions people may differ: 0, or one of `DIRECTIONS`. If
+            it is given, nothing else is chosen but the ridge of vectors.
+        num_clusters: C, of how many normals the distribution over people is a mixture; 1 where
+            nothing is chosen.
+        ridge: Of directions of items (`DEFAULT` where nothing is chosen), or of all weights of
+            vectors.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
 
@@ -70,41 +84,78 @@ def fit_people(
         UserError: The votes cannot be read, or there are too few people or items.
     """
     source = Source.read(votes, vectors, items)
-    number, width = len(source.ballots.items), source.most_directions
-    if len(source.ballots) < 2 or number < 2:
+    _check(source, num_directions, num_clusters)
+    given = {"num_directions": num_directions, "num_clusters": num_clusters, "ridge": ridge}
+    settings, held_out = _choose(source, given, seed)
+    return replace(fit(source, **settings, seed=seed), **held_out)
+
+
+def most_fits(source: Source, num_directions: int | None) -> int:
+    """To choose what is not given; a fit to fewer people counts as one to all."""
+    ridges = 0 if source.vectors is None else len(RIDGES)
+    if num_directions is None:
+        ridges += len(RIDGES_OF_ITEMS) - 1 if source.vectors is None else 0
+        most = min(source.most_directions, len(source.ballots) - 2)
+        tried = {0, *(min(each, most) for each in DIRECTIONS)}
+        ridges += len(tried) + len(CLUSTERS) - 1
+    return ridges * _number_of_parts(len(source.ballots))
+
+
+def _number_of_parts(people: int) -> int:
+    return min(PARTS, ceil(MOST_NEEDED * PARTS / people))
+
+
+def _check(source: Source, num_directions: int | None, num_clusters: int | None) -> None:
+    people, number, width = len(source.ballots), len(source.ballots.items), source.most_directions
+    if people < 2 or number < 2:
         raise UserError(
-            f"{len(source.ballots)} people compared {number} items; a distribution over people "
-            "takes two or more of both."
+            f"{people} people compared {number} items; a distribution over people takes two or "
+            "more of both."
         )
     if num_directions is not None and not 0 <= num_directions <= width:
-        raise UserError(
-            f"num_directions is {num_directions}; {number} items have 0 to {width}."
-            if source.vectors is None
-            else f"num_directions is {num_directions}; these vectors of texts have 0 to {width}."
-        )
-    if num_clusters is not None and not 1 <= num_clusters <= len(source.ballots):
-        raise UserError(f"num_clusters is {num_clusters}; give 1 to {len(source.ballots)}.")
+        what = f"{number} items" if source.vectors is None else "these vectors of texts"
+        raise UserError(f"num_directions is {num_directions}; {what} have 0 to {width}.")
+    if num_clusters is not None and not 1 <= num_clusters <= people:
+        raise UserError(f"num_clusters is {num_clusters}; give 1 to {people}.")
+
+
+def _choose(
+    source: Source, given: Mapping[str, Any], seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `fit` takes, and the losses by which it was chosen; what is given stays.
+
+    Whoever gives the directions wants no choice made but that of the ridge of vectors, of which
+    there is no value that fits all.
+    """
     split = cache(partial(_Split.of, source, seed))
-    if source.vectors is not None and ridge is None:
-        losses = split().losses(RIDGES, lambda value: {"ridge": value, "num_directions": 0})
-        ridge = min(losses, key=lambda value: losses[value].sum())
-    chosen: dict[str, Any] = {"ridge": ridge}
+    settings = dict(given)
     held_out: dict[str, Any] = {}
-    losses: dict[Any, np.ndarray] = {}
-    if num_directions is None:
-        tried = sorted({0, *(min(each, split().most_directions) for each in DIRECTIONS)})
-        losses = split().losses(tried, lambda r: {**chosen, "num_directions": r})
-        num_directions, held_out["held_out"] = split().fewest(losses)
-    chosen["num_directions"] = num_directions
-    if num_clusters is None:
-        num_clusters = 1
-        if num_directions and held_out:  # whoever gives the directions wants no choice made
-            tried = [each for each in CLUSTERS if each <= split().most_clusters]
-            losses = split().losses(
-                tried, lambda c: {**chosen, "num_clusters": c}, {1: losses[num_directions]}
-            )
-            num_clusters, held_out["held_out_clusters"] = split().fewest(losses)
-    return replace(fit(source, **chosen, num_clusters=num_clusters, seed=seed), **held_out)
+    if given["ridge"] is None:
+        settings["ridge"] = DEFAULT
+        if source.vectors is not None:
+            without = {"num_directions": 0, "num_clusters": 1}
+            of_ridges = split().losses("ridge", RIDGES, without)
+            settings["ridge"] = min(of_ridges, key=lambda value: of_ridges[value].sum())
+    if given["num_clusters"] is None:
+        settings["num_clusters"] = 1
+    if given["num_directions"] is not None:
+        return settings, held_out
+    tried = sorted({0, *(min(each, split().most_directions) for each in DIRECTIONS)})
+    losses = split().losses("num_directions", tried, settings)
+    settings["num_directions"], held_out["held_out"] = split().fewest(losses)
+    loss = losses[settings["num_directions"]]
+    if not settings["num_directions"]:
+        return settings, held_out
+    if given["ridge"] is None and source.vectors is None:
+        known = {settings["ridge"]: loss}
+        of_ridges = split().losses("ridge", RIDGES_OF_ITEMS, settings, known)
+        settings["ridge"] = split().least(of_ridges)
+        loss = of_ridges[settings["ridge"]]
+    if given["num_clusters"] is None:
+        tried = [each for each in CLUSTERS if each <= split().most_clusters]
+        losses = split().losses("num_clusters", tried, settings, {1: loss})
+        settings["num_clusters"], held_out["held_out_clusters"] = split().fewest(losses)
+    return settings, held_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +200,7 @@ class _Split:
     @classmethod
     def of(cls, source: Source, seed: int) -> "_Split":
         rng, people = np.random.default_rng(seed), len(source.ballots)
-        number = min(PARTS, ceil(MOST_NEEDED * PARTS / people))
-        held = np.array_split(rng.permutation(people), PARTS)[:number]
+        held = np.array_split(rng.permutation(people), PARTS)[: _number_of_parts(people)]
         parts = [_Part.of(source, out, rng) for out in held if len(out)]
         votes = sum(part.votes.sum() for part in parts)
         if min(len(part.rest.ballots) for part in parts) < FEWEST or not votes:
@@ -168,25 +218,35 @@ class _Split:
 
     @property
     def most_clusters(self) -> int:
-        """Of two people each, at least."""
-        return min(len(part.rest.ballots) for part in self.parts) // 2
+        """That people to fit to are enough for."""
+        fewest = min(len(part.rest.ballots) for part in self.parts)
+        return max(1, fewest // PEOPLE_OF_A_CLUSTER)
 
     def losses(
         self,
+        name: str,
         values: Sequence[Any],
-        settings: Callable[[Any], dict[str, Any]],
+        settings: Mapping[str, Any],
         known: Mapping[Any, np.ndarray] | None = None,
     ) -> dict[Any, np.ndarray]:
-        """Nats of what is asked of each held-out person given the rest of hers, by value."""
+        """Nats of what is asked of each held-out person given the rest of hers, by value.
+
+        Args:
+            name: Which of the settings of `fit` is tried.
+            values: What for.
+            settings: The others.
+            known: Losses that are at hand.
+        """
         losses: dict[Any, np.ndarray] = dict(known or {})
         for value in (each for each in values if each not in losses):
             sums = [float(of.sum()) for of in losses.values()]
             if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
                 break
-            of_parts = [part.losses(settings(value), self.seed) for part in self.parts]
-            losses[value] = np.concatenate(of_parts)
+            tried = {**settings, name: value}
+            losses[value] = np.concatenate([part.losses(tried, self.seed) for part in self.parts])
             of_vote = losses[value].sum() / self.votes
-            logger.info("held-out loss %.4f with %s", of_vote, settings(value))
+            said = ", ".join(f"{name} {setting:g}" for name, setting in tried.items())
+            logger.info("held-out loss %.4f nats a vote: %s", of_vote, said)
         return losses
 
     @property
@@ -198,7 +258,18 @@ class _Split:
         """The least number that is as good as the best, and the loss of each per vote."""
         per_vote = {each: float(of.sum()) / self.votes for each, of in losses.items()}
         best = losses[min(per_vote, key=lambda each: per_vote[each])]
-        return min(each for each, of in losses.items() if _as_good(of - best)), per_vote
+        fewest = min(
+            each
+            for each, of in losses.items()
+            if _as_good(of - best) or (of - best).sum() < NEGLIGIBLE * self.votes
+        )
+        return fewest, per_vote
+
+    def least(self, losses: Mapping[float, np.ndarray]) -> float:
+        """The least ridge that costs less than `WORTH` against the best."""
+        sums = {ridge: float(of.sum()) for ridge, of in losses.items()}
+        most = min(sums.values()) + WORTH * self.votes
+        return min(ridge for ridge, loss in sums.items() if loss < most)
 
 
 def _as_good(excess: np.ndarray) -> bool:

@@ -217,6 +217,21 @@ def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> 
     )
 
 
+def compared_once(ballots: Ballots, vectors: str | None) -> list[str]:
+    """What is to be said where most items are in one comparison, which tells nothing of tastes."""
+    if vectors is not None:
+        return []
+    seen = ballots.weight > 0
+    numbers = np.concatenate([of[seen] for of in (ballots.first, ballots.second)])
+    once = int((np.bincount(numbers, minlength=len(ballots.items)) == 1).sum())
+    if 2 * once <= len(ballots.items):
+        return []
+    return [
+        f"{once} of {len(ballots.items)} responses were compared once, so that next to nothing is "
+        "known of each: with --vectors words (or a reward model) utilities follow from their texts."
+    ]
+
+
 def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], int]:
     """What a column says most often of each annotator, and for how many it says several things.
 

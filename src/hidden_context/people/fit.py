@@ -6,11 +6,12 @@ values whose shares among people are learned. Of texts m and L are linear in fro
 not known of a person is found by expectation propagation (`inference`), what people share by the
 largest likelihood, people integrated out, with a normal prior on m and L (`marginal`).
 
-The prior's two variances, that of items' means and that of their loadings, are learned from the
-items (empirical Bayes: MacKay 1992, "Bayesian interpolation"): the fewer comparisons an item has,
-the nearer it is drawn to the others. What is then not known of each item (`item_uncertainty`) is a
-part of every probability, and of what is inferred of a person. Of vectors of texts one ridge is
-given, and their weights are taken as known.
+The prior's variance of the items' means is learned from the items (empirical Bayes: MacKay 1992,
+"Bayesian interpolation"), that of their directions is given or chosen on held-out people: learned
+in the same way it goes on shrinking, since the information on directions takes people's coordinates
+for better known than they are. What is then not known of each item (`item_uncertainty`) is a part
+of every probability, and of what is inferred of a person. Weights of vectors of texts have one
+ridge, and are taken as known.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def fit(
     *,
     num_directions: int,
     num_clusters: int = 1,
-    ridge: float | None = None,
+    ridge: float = 1.0,
     seed: int = 0,
     tolerance: float = TOLERANCE,
 ) -> People:
@@ -56,27 +57,15 @@ def fit(
         source: Comparisons by person.
         num_directions: r.
         num_clusters: Of how many normals it is a mixture.
-        ridge: Of the weights of vectors; of items both variances of the prior are learned.
+        ridge: Of the directions: 1 over their variance before anything is known. Of vectors, of the
+            weights of the mean too.
         seed: Of the start.
         tolerance: See `TOLERANCE`.
     """
-    ballots = source.ballots
-    thresholds = THRESHOLDS if ballots.has_ties else (0.0,)
-    model = People(
-        items=ballots.items,
-        mean=np.zeros(len(ballots.items)),
-        directions=np.zeros((len(ballots.items), num_directions)),
-        thresholds=np.array(thresholds),
-        threshold_shares=np.full(len(thresholds), 1 / len(thresholds)),
-        clusters=Clusters.one(num_directions),
-        num_people=len(ballots),
-    )
-    chunks = [ballots.selected(numbers) for numbers in ballots.chunks()]
-    state = State.start(source.width, num_directions, len(thresholds), seed)
+    model, state, chunks = started(source, num_directions, seed)
     if source.vectors is None:
-        state, design = _learned(model, state, chunks)
+        state, design = _with_prior_of_means(model, state, Design(None, ridge=ridge), chunks)
     else:
-        assert ridge is not None, "of vectors a ridge is given"
         design = Design(source.vectors, ridge, ridge)
     if num_clusters > 1:
         _, state, people = most_likely(model, state, design, chunks, ROUGH)
@@ -90,20 +79,34 @@ def fit(
     return replace(model, item_covariance=of_items)
 
 
-def _learned(model: People, state: State, chunks: Sequence[Ballots]) -> tuple[State, Design]:
-    """The prior of items at which its variances are those of the items found with it."""
-    design = Design()
+def started(source: Source, num_directions: int, seed: int) -> tuple[People, State, list[Ballots]]:
+    """People of whom nothing is known yet, and the ballots in parts of like size."""
+    ballots = source.ballots
+    thresholds = THRESHOLDS if ballots.has_ties else (0.0,)
+    model = People(
+        items=ballots.items,
+        mean=np.zeros(len(ballots.items)),
+        directions=np.zeros((len(ballots.items), num_directions)),
+        thresholds=np.array(thresholds),
+        threshold_shares=np.full(len(thresholds), 1 / len(thresholds)),
+        clusters=Clusters.one(num_directions),
+        num_people=len(ballots),
+    )
+    chunks = [ballots.selected(numbers) for numbers in ballots.chunks()]
+    return model, State.start(source.width, num_directions, len(thresholds), seed), chunks
+
+
+def _with_prior_of_means(
+    model: People, state: State, design: Design, chunks: Sequence[Ballots]
+) -> tuple[State, Design]:
+    """The prior of means whose variance is that of the means found with it."""
     for _ in range(MOST_UPDATES):
         _, state, people = most_likely(model, state, design, chunks, ROUGH)
         of_items = item_covariance(chunks, people, design.mean_ridge, design.ridge)
-        squares = np.diagonal(of_items, axis1=1, axis2=2).copy()
-        squares[:, 0] += state.mean**2
-        squares[:, 1:] += state.directions**2
-        before = np.array([design.mean_ridge, design.ridge])
-        variances = squares[:, 0].mean(), squares[:, 1:].mean() if squares.shape[1] > 1 else 1.0
-        after = 1 / np.maximum(variances, LEAST_VARIANCE)
-        design = Design(None, *after.tolist())
-        if (abs(np.log(after / before)) < SETTLED).all():
+        variance = float((state.mean**2 + of_items[:, 0, 0]).mean())
+        before, after = design.mean_ridge, 1 / max(variance, LEAST_VARIANCE)
+        design = replace(design, mean_ridge=after)
+        if abs(np.log(after / before)) < SETTLED:
             break
     return state, design
 

@@ -147,7 +147,7 @@ def middle_and_spread(clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(eq=False)
-class _Climb:
+class Climb:
     """The function that is climbed, and where expectation propagation begins at each step."""
 
     model: People
@@ -161,7 +161,8 @@ class _Climb:
 
     def __post_init__(self) -> None:
         self.incidence = [_incidence(chunk, len(self.model.items)) for chunk in self.chunks]
-        self.starts, self.latest = [None] * len(self.chunks), []
+        self.starts = [None for _ in self.chunks]
+        self.latest = []
         self.total = sum(float(chunk.weight.sum()) for chunk in self.chunks)
 
     def __call__(self, packed: np.ndarray) -> tuple[float, np.ndarray]:
@@ -192,7 +193,7 @@ class _Climb:
         self.steps += 1
         self.starts = list(self.latest)
         if self.steps % LOOK_AGAIN == 0:
-            self.starts = [None] * len(self.chunks)
+            self.starts = [None for _ in self.chunks]
 
 
 def placed(model: People, design: Design, state: State) -> People:
@@ -210,7 +211,7 @@ def most_likely(
     model: People, state: State, design: Design, chunks: Sequence[Ballots], tolerance: float
 ) -> tuple[People, State, list[Person]]:
     """The state of largest likelihood near a state, and what is known of the people there."""
-    climb = _Climb(model, design, chunks, state)
+    climb = Climb(model, design, chunks, state)
     found = minimize(
         climb,
         state.packed(),
@@ -220,7 +221,7 @@ def most_likely(
         options={"maxcor": MEMORY, "maxiter": MOST_STEPS, "ftol": tolerance, "gtol": 1e-7},
     )
     state = state.unpacked(found.x).standard()
-    climb.starts = [None] * len(chunks)
+    climb.starts = [None for _ in chunks]
     people = climb.infer(state, tolerance=ROUGHLY["tolerance"])
     reached = sum(float(one.log_evidence.sum()) for one in people) / climb.total
     model = replace(placed(model, design, state), log_likelihood=reached, converged=found.success)
@@ -275,22 +276,23 @@ def _add_gradient(
 def _ridges(state: State, design: Design, gradient: dict[str, np.ndarray]) -> float:
     """What the ridges take off, here and, by their derivatives, from the gradient.
 
-    Directions count as they are where coordinates have covariance I, so that no other unit of the
-    coordinates makes them smaller.
+    Weights count as they are where coordinates have mean 0 and covariance I over all people, so
+    that no other origin or unit of the coordinates makes them smaller.
     """
     clusters = state.clusters
     middle, spread = middle_and_spread(clusters)
-    gradient["mean"] -= design.mean_ridge * state.mean
-    gradient["directions"] -= design.ridge * state.directions @ spread
+    mean = state.mean + state.directions @ middle
     size = state.directions.T @ state.directions
+    pull = design.mean_ridge * mean
+    gradient["mean"] -= pull
+    gradient["directions"] -= np.outer(pull, middle) + design.ridge * state.directions @ spread
     if len(clusters) > 1:
-        off = clusters.centers - middle
-        pulls = clusters.shares[:, None] * (off @ size)
-        gradient["centers"] -= design.ridge * pulls
+        off, across = clusters.centers - middle, state.directions.T @ pull
+        gradient["centers"] -= clusters.shares[:, None] * (across + design.ridge * off @ size)
         turned = clusters.shares[:, None, None] * (size @ clusters.roots)
         gradient["roots"] -= design.ridge * turned * np.tri(len(size))
         within = (clusters.roots * (size @ clusters.roots)).sum((1, 2))
-        each = (within + (off * (off @ size)).sum(1)) / 2
-        gradient["shares"] -= design.ridge * clusters.shares * (each - clusters.shares @ each)
-    off_directions = float((size * spread).sum())
-    return (design.mean_ridge * float((state.mean**2).sum()) + design.ridge * off_directions) / 2
+        each = design.ridge * (within + (off * (off @ size)).sum(1)) / 2 + off @ across
+        gradient["shares"] -= clusters.shares * (each - clusters.shares @ each)
+    of_directions = design.ridge * float((size * spread).sum())
+    return (design.mean_ridge * float((mean**2).sum()) + of_directions) / 2

@@ -213,8 +213,8 @@ class People:
         possible = np.ones((len(ballots), num_kinds), bool)
         if start is not None:
             possible = start.kind_probs > LEAST_PROBABLE
-        rows = np.nonzero(possible)
-        who, cluster = rows[0], self.kind_clusters[rows[1]]
+        who, kind = np.nonzero(possible)
+        rows, cluster = (who, kind), self.kind_clusters[kind]
         slopes = (placed.directions[ballots.first] - placed.directions[ballots.second])[who]
         offset = (placed.mean[ballots.first] - placed.mean[ballots.second])[who]
         extra = placed.variance(of_kinds)[cluster]
@@ -224,7 +224,7 @@ class People:
             slopes @ of_kinds.roots[cluster],
             ballots.shares[who],
             ballots.weight[who],
-            self.kind_thresholds[rows[1]],
+            self.kind_thresholds[kind],
             np.take_along_axis(extra, first, 1) + np.take_along_axis(extra, second, 1),
             start=None if start is None else start.posterior[rows],
             **how,
