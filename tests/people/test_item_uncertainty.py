@@ -122,6 +122,6 @@ def test_of_few_votes_an_item_what_is_known_of_it_is_not_taken_for_all():
         few = Few(seed)
         numbers = (0, 3, 10, 20)
         plugged = replace(few.model, item_covariance=None)
-        pairs = [few.losses(one, numbers) for one in (plugged, few.model)]
-        excess.append(np.subtract(*pairs))
+        of_plugged, of_model = (few.losses(one, numbers) for one in (plugged, few.model))
+        excess.append(np.subtract(of_plugged, of_model))
     assert np.mean(excess) > 0
