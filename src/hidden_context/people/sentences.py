@@ -73,8 +73,8 @@ def _differ(found: PeopleFindings) -> str:
         "interval of what that gains holds 0.",
     }[verdict]
     return (
-        f"{start} With {last.number} of her comparisons known, a person's others are predicted "
-        f"better than by the population by {last.gain.value:.4f} nats a vote (95 % interval over "
+        f"{start} With {last.number} of a person's comparisons known, her others are predicted "
+        f"{last.gain.value:+.4f} nats a vote better than by the population (95 % interval over "
         f"{last.num_people} people {last.gain.low:.4f} to {last.gain.high:.4f})."
     )
 
