@@ -15,7 +15,8 @@ import numpy as np
 
 from hidden_context.figures.style import BLUE, GREY, STYLES, in_style
 from hidden_context.people import Ballots
-from hidden_context.people.fit import Source, fit
+from hidden_context.people.fit import fit
+from hidden_context.people.source import Source
 
 NUMBERS = (0, 1, 3, 5, 10, 20, 40)
 PEOPLE, ITEMS, COMPARISONS = 800, 10, 40

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.people.fit import Source, fit_people
+from hidden_context.people.chosen import fit_people
 from hidden_context.people.held_out import held_out_table
+from hidden_context.people.source import Source
 
 
 def report(

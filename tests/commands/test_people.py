@@ -65,6 +65,30 @@ def test_people_are_found_shown_saved_and_asked(run: Run, votes: Path, tmp_path:
     assert best == "tea <0>"
 
 
+def test_six_people_with_texts_end_in_an_answer(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """By default flags: no more folds than people allow, and what is too little is said."""
+    rng, rows = np.random.default_rng(0), []
+    for person in range(6):
+        for _ in range(10):
+            texts = (" ".join(rng.choice(list("abcdef"), 5)) for _ in range(2))
+            row = dict(zip(("chosen", "rejected"), texts, strict=True))
+            rows.append({**row, "annotator": f"p{person}"})
+    write_jsonl(tmp_path / "votes.jsonl", rows)
+    caplog.set_level("INFO")
+    votes, page = str(tmp_path / "votes.jsonl"), f"--out={tmp_path / 'page.html'}"
+    status, printed, error = run("people", votes, page)
+    assert status == 0, error
+    assert "responses were compared once" in printed
+    assert "60 comparisons by 6 people" in caplog.messages[0]
+    assert "from now" in caplog.messages[0]
+    assert "no table" not in printed
+    status, printed, error = run("people", votes, page, "--num_directions=1")
+    assert status == 0, error
+    assert "6 people are held out in 3 folds, not 5." in printed
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -7,10 +7,13 @@ import pytest
 from simulated_people import drawn
 
 from hidden_context import UserError
-from hidden_context.people.findings import PeopleFindings, find
-from hidden_context.people.fit import Source, fit
-from hidden_context.people.held_out import held_out_table
+from hidden_context.people.ballots import read_ballots
+from hidden_context.people.findings import PeopleFindings, compared_once, find
+from hidden_context.people.fit import fit
+from hidden_context.people.held_out import folds_for, held_out_table
+from hidden_context.people.people import Clusters
 from hidden_context.people.sentences import answers, person_to_dict, render, render_person
+from hidden_context.people.source import Source
 
 ITEMS = tuple("abcdefgh")
 
@@ -85,7 +88,7 @@ def test_held_out_prompts_need_some(planted):
 def test_sentences_and_numbers_say_the_same(planted):
     _, _, found = planted
     said = dict(answers(found))
-    assert "Yes, in 1 direction." in said["Do people differ?"]
+    assert said["Do people differ?"].startswith("Yes, in 1 direction.")
     assert f"{found.disagreement:.2f} is disagreement" in said["By how much?"]
     assert "adjusted Rand index" in said["Are they the groups of country?"]
     assert "n known" in render(found)
@@ -93,6 +96,34 @@ def test_sentences_and_numbers_say_the_same(planted):
     assert numbers["num_people"] == 80
     assert len(numbers["people"][0]["position"]) == 1
     assert {one["country"] for one in numbers["people"]} == {"north", "south"}
+
+
+def test_of_people_who_do_not_differ_it_is_said_what_was_compared(planted):
+    source, _, found = planted
+    alike = replace(found.people, directions=found.people.directions[:, :0])
+    alike = replace(alike, clusters=Clusters.one(0), item_covariance=None)
+    for held_out, said in (({0: 0.6, 1: 0.59}, "0.600 nats"), ({}, "was not asked")):
+        answer = answers(find(replace(alike, held_out=held_out), source.ballots, source=""))
+        assert said in dict(answer)["Do people differ?"]
+
+
+def test_few_people_are_held_out_in_fewer_folds():
+    assert folds_for(100, 5) == (5, [])
+    assert folds_for(3, 0) == (0, [])
+    number, (said,) = folds_for(6, 5)
+    assert (number, said) == (3, "6 people are held out in 3 folds, not 5.")
+    number, (said,) = folds_for(3, 5)
+    assert number == 0
+    assert "no table" in said
+
+
+def test_responses_that_were_compared_once_are_told_of(planted):
+    source, _, _ = planted
+    assert compared_once(source.ballots, None) == []
+    rows = [{"winner": f"a{k}", "loser": f"b{k}", "annotator": k % 2} for k in range(9)]
+    (said,) = compared_once(read_ballots(rows), None)
+    assert "18 of 18 responses were compared once" in said
+    assert compared_once(read_ballots(rows), "words") == []
 
 
 def test_one_person_is_told_with_what_is_not_known_of_her(planted):

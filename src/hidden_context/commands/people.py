@@ -10,6 +10,9 @@ from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.people.people import People
+    from hidden_context.people.source import Source
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Config:
     num_directions: int | None = None
     """In how many directions people may differ; if not given, chosen on held-out people."""
     num_folds: int = 5
-    """Folds of people for the table by n; 0 for none."""
+    """Folds of people for the table by n, of two people each at least; 0 for none."""
     seed: int = 0
     """Of the start, folds and permutations."""
     save: Path | None = None
@@ -54,8 +57,7 @@ def run(config: Config) -> None:
             raise UserError(f"{config.data} is a folder of people; give --person, or comparisons.")
         return _answer(load_people(config.data), config)
     if config.person is not None:
-        _, people = _fitted(config)
-        return _answer(people, config)
+        return _answer(_fitted(_read(config, 0), config), config)
     return _find(config)
 
 
@@ -66,15 +68,32 @@ def _check(config: Config) -> None:
         raise UserError(f"--out {config.out} is a folder; give the name of a page.")
 
 
-def _fitted(config: Config) -> Any:
-    """Comparisons by person, and the people fitted to them, saved where it was asked."""
-    from hidden_context.people.fit import Source, fit_people
+def _read(config: Config, num_folds: int) -> "Source":
+    """Comparisons by person; says how long what follows takes."""
+    from hidden_context.people.duration import in_words, seconds_expected
+    from hidden_context.people.source import Source
 
     source = Source.read(_comparisons(config), config.vectors)
+    ballots = source.ballots
+    logger.info(
+        "%d comparisons by %d people of %d %s: about %s from now",
+        (ballots.weight > 0).sum(),
+        len(ballots),
+        len(ballots.items),
+        "items" if source.vectors is None else "texts",
+        in_words(seconds_expected(source, config.num_directions, num_folds)),
+    )
+    return source
+
+
+def _fitted(source: "Source", config: Config) -> "People":
+    """The people, saved where it was asked."""
+    from hidden_context.people.chosen import fit_people
+
     people = fit_people(source, num_directions=config.num_directions, seed=config.seed)
     if config.save is not None:
         people.save(config.save)
-    return source, people
+    return people
 
 
 def _comparisons(config: Config) -> Any:
@@ -90,8 +109,8 @@ def _comparisons(config: Config) -> Any:
 
 
 def _find(config: Config) -> None:
-    from hidden_context.people.findings import find, values_of_people
-    from hidden_context.people.held_out import held_out_table
+    from hidden_context.people.findings import compared_once, find, values_of_people
+    from hidden_context.people.held_out import folds_for, held_out_table
     from hidden_context.people.sentences import render
     from hidden_context.records import json_text
     from hidden_context.report.page import write_page
@@ -103,17 +122,21 @@ def _find(config: Config) -> None:
             notes.append(
                 f"Of {several} people {config.color} says several things; the most frequent counts."
             )
-    source, people = _fitted(config)
+    source = _read(config, config.num_folds)
     ballots = source.ballots
+    num_folds, said = folds_for(len(ballots), config.num_folds)
+    notes += compared_once(ballots, config.vectors)
+    people = _fitted(source, config)
+    notes += said if people.directions.shape[1] else []
     held_out = []
-    if config.num_folds and people.directions.shape[1]:
+    if num_folds and people.directions.shape[1]:
         structure = {
             "num_directions": people.directions.shape[1],
             "num_clusters": len(people.clusters),
             "ridge": people.ridge,
         }
         held_out = held_out_table(
-            source, structure=structure, num_folds=config.num_folds, seed=config.seed
+            source, structure=structure, num_folds=num_folds, seed=config.seed
         )
     found = find(
         people,

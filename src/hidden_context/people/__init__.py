@@ -6,7 +6,8 @@ in it she stands.
 """
 
 from hidden_context.people.ballots import Ballots, read_ballots
-from hidden_context.people.fit import fit_people
-from hidden_context.people.people import People, Person
+from hidden_context.people.chosen import fit_people
+from hidden_context.people.people import People
+from hidden_context.people.person import Person
 
 __all__ = ["Ballots", "People", "Person", "fit_people", "read_ballots"]

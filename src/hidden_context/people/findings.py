@@ -11,7 +11,8 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.held_out import HeldOut
-from hidden_context.people.people import People, Person
+from hidden_context.people.people import People
+from hidden_context.people.person import Person
 
 NUM_PERMUTATIONS = 999
 """Of who belongs to which recorded group."""
@@ -214,6 +215,21 @@ def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> 
         float(adjusted_mutual_info_score(recorded, labels)),
         (1 + sum(one >= found for one in by_chance)) / (1 + NUM_PERMUTATIONS),
     )
+
+
+def compared_once(ballots: Ballots, vectors: str | None) -> list[str]:
+    """What is to be said where most items are in one comparison, which tells nothing of tastes."""
+    if vectors is not None:
+        return []
+    seen = ballots.weight > 0
+    numbers = np.concatenate([of[seen] for of in (ballots.first, ballots.second)])
+    once = int((np.bincount(numbers, minlength=len(ballots.items)) == 1).sum())
+    if 2 * once <= len(ballots.items):
+        return []
+    return [
+        f"{once} of {len(ballots.items)} responses were compared once, so that next to nothing is "
+        "known of each: with --vectors words (or a reward model) utilities follow from their texts."
+    ]
 
 
 def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], int]:

@@ -10,13 +10,24 @@ from hidden_context.errors import UserError
 from hidden_context.measures.bootstrap import bootstrap_ratio
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
-from hidden_context.people.fit import ROUGH, Source, fit
+from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
+from hidden_context.people.source import Source
 
 NUMBERS = (0, 1, 3, 5, 10, 20)
 """Of comparisons of a person that are given."""
+FEWEST_FOLDS = 2
 MOST_ASKED = 50
 """Comparisons of a person, drawn at random, that are predicted."""
+
+
+def folds_for(people: int, wanted: int) -> tuple[int, list[str]]:
+    """How many folds these people can be in, two each at least, and what is to be said of it."""
+    if not wanted or people >= 2 * wanted:
+        return wanted, []
+    if people < 2 * FEWEST_FOLDS:
+        return 0, [f"There is no table by n: it takes {2 * FEWEST_FOLDS} people, and {people} are."]
+    return people // 2, [f"{people} people are held out in {people // 2} folds, not {wanted}."]
 
 
 @dataclass(frozen=True)

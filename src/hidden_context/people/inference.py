@@ -5,11 +5,15 @@ likelihood of one linear form of f. Expectation propagation (Minka 2001; Rasmuss
 2006, section 3.6) replaces it by a normal factor that gives the form's exact mean and variance in
 the presence of all others. These likelihoods are log-concave, so each factor has a variance that is
 positive and the iteration is stable. For one comparison the result is exact but for quadrature.
+
+Where utilities of items are not known exactly, a difference of two has a variance besides, which
+no comparison of this person makes smaller: each likelihood is integrated over it first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial.hermite import hermgauss
@@ -29,45 +33,56 @@ LARGEST_CHANGE = 1e-3
 more digits."""
 
 
+LEAST_VARIANCE = 1e-6
+"""Of a form: where it is 0, as of two items that are one, its likelihood is that at its offset."""
+FARTHEST = 600.0
+"""Difference of utilities beyond which its exponential is not taken."""
+MOST_CELLS = 2**13
+"""Comparisons of people that are computed at one time, so that their quadrature stays in the
+processor's cache."""
+
+
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Normal approximations of the coordinates of V people."""
+    """Normal approximations of the coordinates of people, or of each person by each kind.
+
+    `…` is `(V,)`, or `(V, kinds)`.
+    """
 
     mean: np.ndarray
-    """Shape `(V, r)`."""
+    """Shape `(…, r)`."""
     covariance: np.ndarray
-    """Shape `(V, r, r)`."""
+    """Shape `(…, r, r)`."""
     log_evidence: np.ndarray
-    """log P(comparisons of the person) in nats, shape `(V,)`."""
+    """log P(comparisons of the person) in nats, shape `…`."""
     precision: np.ndarray
-    """Of each factor, shape `(V, N)`."""
+    """Of each factor, shape `(…, N)`."""
     shift: np.ndarray
-    """Of each factor: precision times mean, shape `(V, N)`."""
+    """Of each factor: precision times mean, shape `(…, N)`."""
 
-    def linear_forms(self, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Means and variances of slopes · f, shape `(V, Q)`, for slopes of shape `(V, Q, r)`."""
-        mean = (slopes @ self.mean[:, :, None])[..., 0]
-        return mean, ((slopes @ self.covariance) * slopes).sum(-1)
+    def __getitem__(self, rows: object) -> "Posterior":
+        """Those of some people, or some kinds of some people."""
+        return Posterior(**{name: values[rows] for name, values in vars(self).items()})
 
-    def moved(self, center: np.ndarray, root: np.ndarray) -> "Posterior":
-        """Of center + root · f, if this is of f; the factors stay those of the forms of f."""
-        mean = center + self.mean @ root.T
-        return replace(self, mean=mean, covariance=root @ self.covariance @ root.T)
-
-    def selected(self, people: np.ndarray) -> "Posterior":
-        """Those of some people, by their numbers."""
-        return Posterior(**{name: values[people] for name, values in vars(self).items()})
-
-    def impossible(self) -> "Posterior":
-        """With no evidence of anybody."""
-        return replace(self, log_evidence=np.full(len(self.mean), -np.inf))
-
-    def updated(self, people: np.ndarray, found: "Posterior") -> "Posterior":
-        """With what was found of some people; the others are not possible any more."""
-        new = {name: values.copy() for name, values in vars(self.impossible()).items()}
+    def placed(self, rows: tuple[np.ndarray, np.ndarray], found: "Posterior") -> "Posterior":
+        """With what was found of some kinds of some people; other kinds are not possible."""
+        new = {name: values.copy() for name, values in vars(self).items()}
+        new["log_evidence"][:] = -np.inf
         for name, values in new.items():
-            values[people] = getattr(found, name)
+            values[rows] = getattr(found, name)
         return Posterior(**new)
+
+    @staticmethod
+    def of_nobody(people: int, kinds: int, comparisons: int, directions: int) -> "Posterior":
+        """Nothing is known, and no kind is possible."""
+        none = np.zeros((people, kinds, comparisons))
+        return Posterior(
+            np.zeros((people, kinds, directions)),
+            np.tile(np.eye(directions), (people, kinds, 1, 1)),
+            np.full((people, kinds), -np.inf),
+            none,
+            none,
+        )
 
     @staticmethod
     def joined(parts: "Sequence[Posterior]") -> "Posterior":
@@ -76,11 +91,11 @@ class Posterior:
             np.concatenate([getattr(one, name) for one in parts])
             for name in ("mean", "covariance", "log_evidence")
         )
-        none = np.zeros((len(mean), 0))
+        none = np.zeros((*evidence.shape, 0))
         return Posterior(mean, covariance, evidence, none, none)
 
 
-def log_probabilities(ahead: np.ndarray, threshold: float) -> list[np.ndarray]:
+def log_probabilities(ahead: np.ndarray, threshold: float | np.ndarray) -> list[np.ndarray]:
     """log P of the second, of a tie and of the first, in nats, each of the shape of `ahead`.
 
     Bradley–Terry with ties where neither is ahead by more than the threshold, noise included (Rao
@@ -88,7 +103,7 @@ def log_probabilities(ahead: np.ndarray, threshold: float) -> list[np.ndarray]:
     a loss.
     """
     first, second = -_softplus(threshold - ahead), -_softplus(threshold + ahead)
-    if threshold == 0:
+    if np.all(threshold == 0):
         return [second, (first + second) / 2, first]
     return [second, first + second + np.log(np.expm1(2 * threshold)), first]
 
@@ -105,15 +120,33 @@ def _rule(number: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, np.log(weights / np.sqrt(np.pi))
 
 
+class Seen(NamedTuple):
+    """What is given of comparisons in `infer`; each of its arrays begins with the rows."""
+
+    offset: np.ndarray
+    slopes: np.ndarray
+    shares: np.ndarray
+    weight: np.ndarray
+    threshold: np.ndarray
+    extra: np.ndarray
+
+    def rows(self, rows: np.ndarray | slice) -> "Seen":
+        """Some of them."""
+        return Seen(*(values[rows] for values in self))
+
+
 def infer(
     offset: np.ndarray,
     slopes: np.ndarray,
     shares: np.ndarray,
     weight: np.ndarray,
-    threshold: float,
+    threshold: np.ndarray | float,
+    extra: np.ndarray | float = 0.0,
+    *,
     start: Posterior | None = None,
     tolerance: float = TOLERANCE,
     num_nodes: int = NUM_NODES,
+    must_settle: bool = True,
 ) -> Posterior:
     """Coordinates given comparisons whose differences of utility are offset + slopes · f.
 
@@ -122,51 +155,95 @@ def infer(
         slopes: Shape `(V, N, r)`.
         shares: Of each outcome, shape `(V, N, 3)`; see `Ballots`.
         weight: Shape `(V, N)`; 0 where there is no comparison.
-        threshold: Of ties, in units of utility.
+        threshold: Of ties, in units of utility, one or shape `(V,)`.
+        extra: Variance of each difference besides, that no other comparison shares, `(V, N)`.
         start: Factors to start from.
         tolerance: See `TOLERANCE`.
         num_nodes: Of quadrature.
+        must_settle: Whether factors that still move after `MOST_SWEEPS` are an error.
 
     Raises:
         UserError: The sweeps do not come to an end.
     """
-    seen = weight > 0
+    people, number = offset.shape
+    seen = Seen(
+        offset,
+        slopes,
+        shares,
+        weight,
+        np.broadcast_to(threshold, people),
+        np.broadcast_to(extra, offset.shape),
+    )
     zero = np.zeros(offset.shape)
     precision, shift = (zero, zero) if start is None else (start.precision, start.shift)
-    change = np.inf
+    at_once = max(1, MOST_CELLS // max(number, 1))
+    found = []
+    for at in range(0, people, at_once):
+        part = slice(at, at + at_once)
+        how = tolerance, num_nodes, must_settle
+        found.append(_settled(seen.rows(part), precision[part], shift[part], *how))
+    names = vars(found[0])
+    return Posterior(**{name: np.concatenate([vars(one)[name] for one in found]) for name in names})
+
+
+def _settled(
+    seen: Seen,
+    precision: np.ndarray,
+    shift: np.ndarray,
+    tolerance: float,
+    num_nodes: int,
+    must_settle: bool,
+) -> Posterior:
+    """Sweeps over the factors of some people until none moves; who has settled is left out."""
+    precision, shift = precision.copy(), shift.copy()
+    log_mass = np.zeros(len(precision))
+    moving, part, changes = np.arange(len(precision)), seen, np.full(len(precision), np.inf)
     for sweep in range(MOST_SWEEPS):
-        mean, covariance, _ = _joint(slopes, precision, shift)
-        now = Posterior(mean, covariance, zero, precision, shift)
-        form_mean, form_variance = now.linear_forms(slopes)
-        moves = seen & (form_variance > 1e-12)  # else all items of the pair are one
-        safe = np.where(moves, form_variance, 1.0)
-        cavity_variance = 1 / (1 / safe - precision)
-        cavity_mean = cavity_variance * (form_mean / safe - shift)
-        log_mass, tilted_mean, tilted_variance = _tilted(
-            offset, cavity_mean, cavity_variance, shares, weight, threshold, num_nodes
-        )
-        new_precision = np.where(moves, 1 / tilted_variance - 1 / cavity_variance, 0).clip(0)
-        new_shift = np.where(
-            moves, tilted_mean / tilted_variance - cavity_mean / cavity_variance, 0
-        )
-        steps = new_precision - precision, new_shift - shift
-        change = max(float((np.abs(step) / (1 + precision)).max()) for step in steps)
+        new, mass = _swept(part, precision[moving], shift[moving], num_nodes)
+        steps = new[0] - precision[moving], new[1] - shift[moving]
+        size = [np.abs(step) / (1 + precision[moving]) for step in steps]
+        change = np.maximum(*size).max(1, initial=0)
         damping = DAMPING[(sweep >= 20) + (sweep >= 60)]
-        precision, shift = precision + damping * steps[0], shift + damping * steps[1]
-        if change < tolerance:
+        precision[moving] += damping * steps[0]
+        shift[moving] += damping * steps[1]
+        log_mass[moving], changes[moving] = mass, change
+        still = change >= tolerance
+        if not still.any():
             break
-    if change > LARGEST_CHANGE:
+        if 4 * still.sum() < 3 * len(moving):
+            moving, part = moving[still], part.rows(still)
+    if must_settle and changes.max(initial=0) > LARGEST_CHANGE:
         raise UserError(
-            f"utilities of a person were not found in {MOST_SWEEPS} sweeps (change {change:.2g})."
+            f"utilities of a person were not found in {MOST_SWEEPS} sweeps (change "
+            f"{changes.max():.2g})."
         )
-    mean, covariance, log_of_forms = _joint(slopes, precision, shift)
-    normal = -0.5 * np.log1p(new_precision * cavity_variance) + 0.5 * (
-        (new_shift + cavity_mean / cavity_variance) ** 2 / (new_precision + 1 / cavity_variance)
-        - cavity_mean**2 / cavity_variance
-    )
-    fixed = weight * (shares * np.stack(log_probabilities(offset, threshold), -1)).sum(-1)
-    factors = np.where(moves, log_mass - normal, np.where(seen, fixed, 0)).sum(1)
-    return Posterior(mean, covariance, factors + log_of_forms, precision, shift)
+    mean, covariance, log_of_forms = _joint(seen.slopes, precision, shift)
+    return Posterior(mean, covariance, log_mass + log_of_forms, precision, shift)
+
+
+def _swept(
+    seen: Seen, precision: np.ndarray, shift: np.ndarray, num_nodes: int
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """New precision and shift of all factors, and the log of their constants, by person."""
+    mean, covariance, _ = _joint(seen.slopes, precision, shift)
+    form_mean = (seen.slopes @ mean[:, :, None])[..., 0]
+    form_variance = ((seen.slopes @ covariance) * seen.slopes).sum(-1)
+    given = seen.weight > 0
+    # a form that cannot move has a factor all the same: its precision is the information on offset
+    form_variance = np.where(given, np.maximum(form_variance, LEAST_VARIANCE), 1.0)
+    variance = 1 / (1 / form_variance - precision)  # of the cavity
+    mean = variance * (form_mean / form_variance - shift)
+    whole = variance + seen.extra
+    log_mass, tilted_mean, tilted_variance = _tilted(seen, mean, whole, num_nodes)
+    part = variance / whole
+    tilted_mean = mean + part * (tilted_mean - mean)
+    tilted_variance = variance - part * (variance - part * tilted_variance)
+    new_precision = np.where(given, 1 / tilted_variance - 1 / variance, 0.0).clip(0)
+    new_shift = np.where(given, tilted_mean / tilted_variance - mean / variance, 0.0)
+    both = 1 + new_precision * variance
+    normal = (2 * new_shift * mean + new_shift**2 * variance - new_precision * mean**2) / both
+    log_constants = log_mass - (normal - np.log(both)) / 2
+    return (new_precision, new_shift), np.where(given, log_constants, 0.0).sum(1)
 
 
 def _joint(
@@ -182,28 +259,47 @@ def _joint(
 
 
 def _tilted(
-    offset: np.ndarray,
-    mean: np.ndarray,
-    variance: np.ndarray,
-    shares: np.ndarray,
-    weight: np.ndarray,
-    threshold: float,
-    num_nodes: int,
+    seen: Seen, mean: np.ndarray, variance: np.ndarray, num_nodes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log mass, mean and variance of the likelihood times a normal, by Gauss–Hermite quadrature."""
     nodes, log_weights = _rule(num_nodes)
-    form = mean[..., None] + np.sqrt(2 * variance)[..., None] * nodes
-    log = log_weights + weight[..., None] * sum(
-        shares[..., grade, None] * values
-        for grade, values in enumerate(log_probabilities(offset[..., None] + form, threshold))
-    )
-    largest = log.max(-1, keepdims=True)
-    density = np.exp(log - largest)
-    mass = density.sum(-1)
-    density /= mass[..., None]
-    tilted_mean = (density * form).sum(-1)
-    tilted_variance = (density * (form - tilted_mean[..., None]) ** 2).sum(-1)
-    return np.log(mass) + largest[..., 0], tilted_mean, tilted_variance
+    scale = np.sqrt(2 * variance)
+    ahead = (seen.offset + mean)[..., None] + scale[..., None] * nodes
+    votes = seen.shares * seen.weight[..., None]
+    powers = np.stack([nodes**power for power in range(3)], axis=1)
+    are_single = bool(((votes == 0) | (votes == 1)).all())
+    if are_single and ((seen.threshold > 0).all() or not votes[..., 1].any()):
+        density, log_largest = _of_one_vote(ahead, votes, seen.threshold)
+        powers = np.exp(log_weights)[:, None] * powers
+    else:
+        log = log_weights + sum(
+            votes[..., grade, None] * values
+            for grade, values in enumerate(log_probabilities(ahead, seen.threshold[:, None, None]))
+        )
+        log_largest = log.max(-1)
+        density = np.exp(log - log_largest[..., None])
+    mass, first, second = np.moveaxis(density @ powers, -1, 0)
+    first, second = first / mass, second / mass
+    return np.log(mass) + log_largest, mean + scale * first, 2 * variance * (second - first**2)
+
+
+def _of_one_vote(
+    ahead: np.ndarray, votes: np.ndarray, threshold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The likelihood of single votes, and the log of what it is to be multiplied by.
+
+    As in `log_probabilities`, by one exponential.
+    """
+    sign = np.where(votes[..., 0] == 1, 1.0, -1.0)[..., None]
+    against = np.exp(np.clip(sign * ahead, -FARTHEST, FARTHEST))
+    edge = np.exp(threshold)[:, None, None]
+    density = 1 / (1 + edge * against)
+    is_tie = votes[..., 1] == 1
+    if is_tie.any():
+        density[is_tie] *= (against / (against + edge))[is_tie]
+    density[votes.sum(-1) == 0] = 1.0
+    of_ties = np.log(np.expm1(2 * threshold), where=threshold > 0, out=np.zeros_like(threshold))
+    return density, np.where(is_tie, of_ties[:, None], 0.0)
 
 
 def verdict_moments(mean: np.ndarray, variance: np.ndarray, threshold: float) -> np.ndarray:

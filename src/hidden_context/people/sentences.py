@@ -7,7 +7,8 @@ from scipy.stats import norm
 from tabulate import tabulate
 
 from hidden_context.people.findings import PeopleFindings
-from hidden_context.people.people import Person
+from hidden_context.people.people import People
+from hidden_context.people.person import Person
 
 Z = float(norm.ppf(0.975))
 """Half the width of a 95 % interval, in standard deviations."""
@@ -49,26 +50,43 @@ def answers(found: PeopleFindings) -> list[tuple[str, str]]:
 
 
 def _differ(found: PeopleFindings) -> str:
-    size, clusters = found.people.directions.shape[1], len(found.people.clusters)
+    people = found.people
+    size, clusters = people.directions.shape[1], len(people.clusters)
     if not size:
-        return (
-            "As far as held-out people tell, no: a model in which all have the same utilities "
-            "predicts them as well."
-        )
-    last = found.held_out[-1] if found.held_out else None
-    sure = last is None or last.gain.against(0) == "above"
-    beginning = "Yes" if sure else "Held-out people cannot tell; the model was given people"
-    text = f"{beginning}, in {size} direction{'s' * (size > 1)}"
+        return _do_not_differ(people)
+    where = f"in {size} direction{'s' * (size > 1)}"
     if clusters > 1:
-        shares = ", ".join(f"{share:.2f}" for share in sorted(found.people.clusters.shares)[::-1])
-        text += f", and in {clusters} clusters (shares {shares})"
-    if last is None:
-        return f"{text}, as it was asked to."
-    tells = {"above": "", "below": " They predict worse.", "cannot tell": " It holds 0."}
+        shares = ", ".join(f"{share:.2f}" for share in sorted(people.clusters.shares)[::-1])
+        where += f", and in {clusters} clusters (shares {shares})"
+    if not found.held_out:
+        return (
+            f"The model lets them differ {where}; on people held out this was not tested here "
+            "(no folds)."
+        )
+    last = found.held_out[-1]
+    verdict = last.gain.against(0)
+    start = {
+        "above": f"Yes, {where}.",
+        "below": f"Not so that few of a person's comparisons would help: the model, {where}, "
+        "predicts worse.",
+        "cannot tell": f"These people cannot tell: the model lets them differ {where}, and the "
+        "interval of what that gains holds 0.",
+    }[verdict]
     return (
-        f"{text}. Knowing {last.number} comparisons of a person changes how well her others are "
-        f"predicted, against the population, by {last.gain.value:+.4f} nats a vote (95 % interval "
-        f"{last.gain.low:.4f} to {last.gain.high:.4f}).{tells[last.gain.against(0)]}"
+        f"{start} With {last.number} of a person's comparisons known, her others are predicted "
+        f"{last.gain.value:+.4f} nats a vote better than by the population (95 % interval over "
+        f"{last.num_people} people {last.gain.low:.4f} to {last.gain.high:.4f})."
+    )
+
+
+def _do_not_differ(people: People) -> str:
+    if not people.held_out:
+        return "That was not asked: the model was given no direction in which they may (0)."
+    best = min(loss for size, loss in people.held_out.items() if size or len(people.held_out) == 1)
+    return (
+        "As far as held-out people tell, no: a model in which all have the same utilities predicts "
+        f"half of what they said ({people.held_out[0]:.3f} nats a vote) as well as one in which "
+        f"they differ does, which knows the other half ({best:.3f}), within one standard error."
     )
 
 
@@ -99,8 +117,8 @@ def _who(found: PeopleFindings) -> str:
         f"{found.known.people[k]} ({axis.position[k]:+.1f} ± {Z * axis.std[k]:.1f})" for k in order
     )
     return (
-        f"Of {known.sum()} people the 95 % interval on axis 1 does not hold the middle. Farthest "
-        f"from it, in standard deviations of people: {names}."
+        f"{known.sum()} of {len(known)} people are off the middle of axis 1: their 95 % intervals "
+        f"do not hold it. Farthest, in standard deviations of people: {names}."
     )
 
 

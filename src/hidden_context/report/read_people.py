@@ -83,10 +83,10 @@ def draw_people(axes: "Axes", *, found: PeopleFindings, first: Axis, second: Axi
         axes.set_ylabel("people, in this order")
     else:
         y, y_std = second.position, second.std
-        axes.set_ylabel("axis 2")
+        axes.set_ylabel("axis 2, standard deviations of people")
         axes.axhline(0, color=GREY, linewidth=0.6)
     axes.axvline(0, color=GREY, linewidth=0.6)
-    axes.set_xlabel("axis 1")
+    axes.set_xlabel("axis 1, standard deviations of people")
     chosen = np.random.default_rng(0).permutation(len(x))[:MOST_PEOPLE]
     drawn = np.isin(np.arange(len(x)), chosen)
     for number, (name, members) in enumerate(kinds_of_people(found)):

@@ -1,0 +1,39 @@
+"""How long fits will take, from one step that is measured before them."""
+
+from time import perf_counter
+
+import numpy as np
+
+from hidden_context.people.chosen import most_fits
+from hidden_context.people.fit import started
+from hidden_context.people.marginal import Climb, Design
+from hidden_context.people.source import Source
+
+STEPS = 60
+"""Of a fit, on average, in units of the one that is measured: of two to four directions, from
+nothing. (Steps of a fit begin where the one before ended, but some have more directions.)"""
+DIRECTIONS = 4
+
+
+def seconds_expected(source: Source, num_directions: int | None, num_folds: int) -> float:
+    """Of choosing the structure, if it is not given, the fit, and the table by n."""
+    size = DIRECTIONS if num_directions is None else num_directions
+    size = min(size, source.most_directions)
+    model, state, chunks = started(source, size, seed=0)
+    design = Design(source.vectors, ridge=1.0)
+    climb = Climb(model, design, chunks, state)
+    before = perf_counter()
+    climb(state.packed())
+    of_step = perf_counter() - before
+    return of_step * STEPS * (most_fits(source, num_directions) + 1 + 2 * num_folds)
+
+
+def in_words(seconds: float) -> str:
+    """To one digit: 4 seconds, 3 minutes, 2 hours."""
+    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+        number = seconds / size
+        if number >= 1.5 or size == 1:
+            digits = 10.0 ** np.floor(np.log10(max(number, 1)))
+            rounded = max(1, int(np.ceil(number / digits) * digits))
+            return f"{rounded} {unit}{'s' * (rounded != 1)}"
+    raise AssertionError

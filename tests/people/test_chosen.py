@@ -1,0 +1,82 @@
+"""What held-out people choose, and what of few people is not tried at all."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from simulated_people import drawn
+
+from hidden_context import UserError
+from hidden_context.people import Ballots, chosen, fit_people
+from hidden_context.people.chosen import most_fits
+from hidden_context.people.duration import in_words, seconds_expected
+from hidden_context.people.source import Source
+
+
+def of_people(people: int, seed: int = 0) -> Ballots:
+    rng = np.random.default_rng(seed)
+    utilities = rng.normal(size=7) + 1.5 * rng.normal(size=(people, 1)) * rng.normal(size=7)
+    return drawn(utilities, 12, rng)
+
+
+@pytest.mark.parametrize("people", [6, 15, 120])
+def test_no_more_is_tried_than_people_can_tell(people: int, monkeypatch: pytest.MonkeyPatch):
+    """Four of six people differ in three directions at most, and are no two clusters."""
+    tried: list[dict[str, Any]] = []
+    fitted_to = []
+
+    def counted(source: Source, **settings: Any) -> Any:
+        tried.append(settings)
+        fitted_to.append(len(source.ballots))
+        return fit(source, **settings)
+
+    fit = chosen.fit
+    monkeypatch.setattr(chosen, "fit", counted)
+    source = Source(of_people(people))
+    fit_people(source)
+    assert len(tried) <= most_fits(source, None) + 1
+    assert max(one["num_directions"] for one in tried) <= min(6, min(fitted_to) - 1)
+    assert max(one["num_clusters"] for one in tried) <= max(1, min(fitted_to) // 10)
+
+
+def test_twenty_people_are_held_out_or_everybody_once():
+    """Of 6 people each is held out once, of 60 two parts of 12, of 200 one of 40."""
+    for people, held in ((6, 6), (60, 24), (200, 40)):
+        split = chosen._Split.of(Source(of_people(people)), seed=0)
+        names = [name for part in split.parts for name in part.held.people]
+        assert len(names) == len(set(names)) == held
+        for part in split.parts:
+            assert not set(part.held.people) & set(part.rest.ballots.people)
+
+
+def test_three_people_cannot_be_held_out():
+    with pytest.raises(UserError, match="3 people who made comparisons are too few to hold"):
+        fit_people(of_people(3))
+    assert fit_people(of_people(3), num_directions=1).num_people == 3
+
+
+def test_a_loss_that_differs_by_rounding_chooses_nothing():
+    split = chosen._Split.of(Source(of_people(6)), seed=0)
+    even = np.full(6, 0.7)
+    assert split.fewest({0: even + 1e-9, 1: even})[0] == 0
+    assert split.fewest({0: even + 1.0, 1: even})[0] == 1
+
+
+def test_directions_are_drawn_nearer_to_0_where_that_is_worth_something():
+    split = chosen._Split.of(Source(of_people(6)), seed=0)
+    each = np.full(6, split.votes / 6)
+    assert split.least({0.3: 0.6005 * each, 1.0: 0.6 * each, 3.0: 0.6005 * each}) == 0.3
+    assert split.least({0.3: 0.61 * each, 1.0: 0.602 * each, 3.0: 0.6 * each}) == 3.0
+
+
+def test_a_duration_is_said_in_one_digit():
+    said = [in_words(seconds) for seconds in (0.2, 1.2, 11, 89, 91, 4000, 9000)]
+    wanted = ["1 second", "2 seconds", "20 seconds", "90 seconds", "2 minutes", "70 minutes"]
+    assert said == [*wanted, "3 hours"]
+
+
+def test_more_to_choose_takes_more_fits():
+    source = Source(of_people(40))
+    assert seconds_expected(source, None, 5) > 0
+    assert most_fits(source, 2) == 0
+    assert most_fits(source, None) > 8
