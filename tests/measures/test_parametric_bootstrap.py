@@ -9,6 +9,8 @@ from scipy import stats
 
 from hidden_context.errors import UserError
 from hidden_context.measures.parametric_bootstrap import (
+    detectable_effects,
+    max_statistic_tests,
     parametric_bootstrap,
     simulated_labels,
     simulated_shares,
@@ -121,3 +123,62 @@ def test_ties_and_strengths_are_drawn_as_often_as_the_model_has_them():
 def test_probabilities_that_do_not_sum_to_one_are_refused():
     with pytest.raises(UserError, match="sum to 1"):
         simulated_shares([[0.5, 0.4]], num_votes=[1])
+
+
+def drawn_tests(rng: np.random.Generator, num_draws: int, effect: float = 0.0):
+    """Three statistics on one scale each, whose draws go together; the real ones have an effect."""
+    scale = np.array([1.0, 10.0, 0.01])
+    common = rng.normal(size=(1 + num_draws, 1))
+    sets = (rng.normal(size=(1 + num_draws, 3)) + common) / math.sqrt(2)
+    sets[0] += effect
+    return {
+        str(number): parametric_bootstrap(str(number), values[0], values[1:], tail="upper")
+        for number, values in enumerate((sets * scale).T)
+    }
+
+
+def test_of_several_tests_one_finds_something_as_seldom_as_it_says() -> None:
+    """The sets are exchangeable, so that the largest statistic is the real one's in 1 of 20.
+
+    Alone, each is found in 1 of 20, so that one of three would be in more. 4 binomial errors.
+    """
+    rng = np.random.default_rng(0)
+    alone, together = [], []
+    for _ in range(2000):
+        tests = drawn_tests(rng, 19)
+        alone.append(min(each.p_value for each in tests.values()) <= 0.05)
+        together.append(min(each.p_value for each in max_statistic_tests(tests).values()) <= 0.05)
+    error = math.sqrt(0.05 * 0.95 / 2000)
+    assert np.mean(together) == pytest.approx(0.05, abs=4 * error)
+    assert np.mean(alone) > 0.05 + 4 * error
+
+
+def test_one_test_has_the_p_that_it_has_alone() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        test = drawn_tests(rng, 19, effect=1.0)["0"]
+        assert max_statistic_tests({"0": test})["0"] == test
+
+
+def test_what_is_detectable_is_found_with_its_power() -> None:
+    """With 199 draws their mean and deviation are known within .07 and .05 of a deviation, so that
+    the power is Φ(.84/√(1 + .07² + (2.7 · .05)²)) = .797. 4 binomial errors of 1000 data sets.
+    """
+    rng = np.random.default_rng(2)
+    found = []
+    for _ in range(1000):
+        tests = drawn_tests(rng, 199)
+        test = tests["1"]
+        needed = detectable_effects({"1": test.draws})["1"]
+        with_effect = float(10 * rng.normal() + needed)
+        found.append(sum(draw >= with_effect for draw in test.draws) < 10)
+    assert np.mean(found) == pytest.approx(0.797, abs=4 * math.sqrt(0.8 * 0.2 / 1000))
+    several = detectable_effects({name: each.draws for name, each in tests.items()})
+    assert several["1"] > needed
+
+
+def test_draws_that_cannot_find_anything_or_differ_in_number_are_refused() -> None:
+    with pytest.raises(UserError, match="whatever 18 draws are"):
+        detectable_effects({"gain": np.arange(18.0).tolist()})
+    with pytest.raises(UserError, match="different numbers"):
+        detectable_effects({"a": [0.0, 1.0], "b": [0.0]})
