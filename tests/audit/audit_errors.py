@@ -3,9 +3,9 @@
 python tests/audit/audit_errors.py ties mixture --num_comparisons 2000 --num_worlds 20
 
 `bradley_terry` (one population), `ties` (the same, ties by threshold) and `lapse` (a tenth of the
-answers random) have no hidden context; `mixture` is an even one of two populations; `normal` has
-normal utilities with a spread of their own, whose r² is known; `annotators` are eight of different
-tastes in two random groups.
+answers random) have no hidden context; `mixture` is an even one of two populations, with utilities
+of deviation 1, `strong_mixture` of deviation 2; `normal` has normal utilities with a spread of
+their own, whose r² is known; `annotators` are eight of different tastes in two random groups.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from hidden_context.audits.fitted_gain import fitted_gains
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import LabelledVectors, gains, shuffled
 from hidden_context.audits.heads import Pairs
+from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import answer_sets, tuned_by
 from hidden_context.audits.refits import with_refitted_intervals
 from hidden_context.audits.sentences import LARGEST_P
@@ -28,7 +29,7 @@ from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes, default_outcome_model
 from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.parametric_bootstrap import (
-    detectable_effects,
+    detectable_gains,
     max_statistic_tests,
     parametric_bootstrap,
 )
@@ -36,17 +37,18 @@ from hidden_context.measures.parametric_bootstrap import (
 NUM_ITEMS, NUM_FOLDS, NUM_ANNOTATORS = 30, 3, 8
 NUM_DRAWS = 19
 THRESHOLD, LAPSE = 0.5, 0.1
-WORLDS = ("bradley_terry", "ties", "lapse", "mixture", "normal", "annotators")
+WORLDS = ("bradley_terry", "ties", "lapse", "mixture", "strong_mixture", "normal", "annotators")
+NUM_JUDGES = {"mixture": 2, "strong_mixture": 2, "annotators": NUM_ANNOTATORS}
 
 
 def draw_pairs(world: str, n: int, seed: int) -> tuple[Pairs, np.ndarray, float]:
     """Comparisons of items, who judged each, and the true r² of the items."""
     rng = np.random.default_rng(seed)
-    tastes = rng.normal(size=(NUM_ANNOTATORS, NUM_ITEMS))
+    tastes = rng.normal(size=(NUM_ANNOTATORS, NUM_ITEMS)) * (2 if world == "strong_mixture" else 1)
     std = np.exp(rng.normal(size=NUM_ITEMS) / 2)
     first = rng.integers(0, NUM_ITEMS, n)
     second = (first + rng.integers(1, NUM_ITEMS, n)) % NUM_ITEMS
-    judge = rng.integers(0, {"mixture": 2, "annotators": NUM_ANNOTATORS}.get(world, 1), n)
+    judge = rng.integers(0, NUM_JUDGES.get(world, 1), n)
     ahead = tastes[judge, first] - tastes[judge, second]
     if world == "normal":
         ahead = ahead + rng.normal(size=n) * np.hypot(std[first], std[second])
@@ -80,7 +82,7 @@ def of_null(pairs: Pairs, families: list[str], seed: int) -> dict[str, float]:
         name: parametric_bootstrap(name, gained[0], gained[1:], tail="upper")
         for name, gained in of_families.items()
     }
-    detectable = detectable_effects({name: each.draws for name, each in alone.items()})
+    detectable = detectable_gains({name: each.draws for name, each in alone.items()})
     figures = {"ridge": ridge}
     for name, test in max_statistic_tests(alone).items():
         assert test.p_value is not None
@@ -92,6 +94,30 @@ def of_null(pairs: Pairs, families: list[str], seed: int) -> dict[str, float]:
         figures[f"detectable gain, {name}"] = detectable[name]
     figures["found by any"] = any(figures[f"found by {name}"] for name in families)
     return figures
+
+
+def of_lapse(pairs: Pairs, family: str) -> dict[str, float]:
+    """What is said of careless clicks."""
+    partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
+    fits = {
+        name: fit_family(make_family(name), pairs, partitions, ties="threshold")
+        for name in ("base", family)
+    }
+    said = lapse_of(fits, fit_again(fits["base"], ties="threshold", lapse=True))
+    compared = evaluate(
+        fits[family].scores, baseline=fits["base"].scores, risks=(), measures=("likelihood",)
+    )
+    assert compared.against_base is not None
+    against = said.against[family].against(0)
+    return {
+        "lapse": said.share,
+        "gain of lapses": said.gain.value,
+        "lapses predict better": said.gain.against(0) == "above",
+        f"gain of {family}": compared.against_base.value,
+        f"{family} predicts better": compared.against_base.against(0) == "above",
+        "better than lapses": against == "above",
+        "lapses are better than it": against == "below",
+    }
 
 
 def of_groups(pairs: Pairs, annotator: np.ndarray, seed: int) -> dict[str, float]:
@@ -146,6 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--num_comparisons", type=int, nargs="+", default=[2000])
     parser.add_argument("--num_worlds", type=int, default=20)
     parser.add_argument("--first_world", type=int, default=0)
+    parser.add_argument("--lapses", action="store_true", help="what is said of careless clicks too")
     parser.add_argument("--families", nargs="+", default=["mean_and_variance"])
     arguments = parser.parse_args(argv)
     for world in arguments.world:
@@ -159,6 +186,8 @@ def main(argv: list[str] | None = None) -> int:
                     rows.append(of_r2(pairs, r2, arguments.families[0], seed))
                 else:
                     rows.append(of_null(pairs, arguments.families, seed))
+                    if arguments.lapses:
+                        rows[-1] |= of_lapse(pairs, arguments.families[0])
             table = pd.DataFrame(rows).astype(float)
             took = time.perf_counter() - started
             print(f"## {world}, {n} comparisons, {len(table)} worlds, {took:.0f} s\n")

@@ -69,8 +69,8 @@ def test_one_verdict_is_of_the_gain_and_its_test(against, p_value, verdict):
 
 
 def test_what_could_have_been_found_is_said():
-    """Draws from -.010 in steps of .001: the largest is .009 above their mean, and z.80 deviations
-    of .0056 more are needed."""
+    """Draws of -.010 to .008 in steps of .001: the largest is .009 above their mean, which is below
+    0, and z.80 of their deviations of .0056 more are needed."""
     assert "A true gain of 0.0137 nats per vote would be found about four times in five" in text()
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from hidden_context.errors import UserError
 from hidden_context.measures.parametric_bootstrap import (
-    detectable_effects,
+    detectable_gains,
     max_statistic_tests,
     parametric_bootstrap,
     simulated_labels,
@@ -160,25 +160,35 @@ def test_one_test_has_the_p_that_it_has_alone() -> None:
         assert max_statistic_tests({"0": test})["0"] == test
 
 
-def test_what_is_detectable_is_found_with_its_power() -> None:
-    """With 199 draws their mean and deviation are known within .07 and .05 of a deviation, so that
-    the power is Φ(.84/√(1 + .07² + (2.7 · .05)²)) = .797. 4 binomial errors of 1000 data sets.
+@pytest.mark.parametrize("freedom", [6, 30])
+def test_a_detectable_gain_is_found_with_its_power(freedom: int) -> None:
+    """Gains are χ²/(2N), noncentral by 2N times the true one; 199 draws, 1000 data sets.
+
+    The exact power is .8 for a normal gain and known draws. χ² is skewed: with 6 and 30 degrees its
+    80 % point below the mean is nearer by less than .1 deviations, so less than .03 of power; draws
+    know their deviation within .06 and 1/N within .1, .02 more. 4 binomial errors: .05.
     """
     rng = np.random.default_rng(2)
-    found = []
+    votes, found = 1000, []
     for _ in range(1000):
-        tests = drawn_tests(rng, 199)
-        test = tests["1"]
-        needed = detectable_effects({"1": test.draws})["1"]
-        with_effect = float(10 * rng.normal() + needed)
-        found.append(sum(draw >= with_effect for draw in test.draws) < 10)
-    assert np.mean(found) == pytest.approx(0.797, abs=4 * math.sqrt(0.8 * 0.2 / 1000))
-    several = detectable_effects({name: each.draws for name, each in tests.items()})
-    assert several["1"] > needed
+        draws = rng.chisquare(freedom, 199) / (2 * votes)
+        needed = detectable_gains({"gain": draws.tolist()})["gain"]
+        observed = rng.noncentral_chisquare(freedom, 2 * votes * needed) / (2 * votes)
+        found.append(parametric_bootstrap("gain", observed, draws, tail="upper").p_value <= 0.05)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.1)
+
+
+def test_of_several_families_each_must_gain_more_to_be_found() -> None:
+    rng = np.random.default_rng(3)
+    draws = {str(number): rng.chisquare(9, 19).tolist() for number in range(3)}
+    together = detectable_gains(draws)
+    alone = {name: detectable_gains({name: each})[name] for name, each in draws.items()}
+    assert all(together[name] >= alone[name] for name in draws)
+    assert any(together[name] > alone[name] for name in draws)
 
 
 def test_draws_that_cannot_find_anything_or_differ_in_number_are_refused() -> None:
     with pytest.raises(UserError, match="whatever 18 draws are"):
-        detectable_effects({"gain": np.arange(18.0).tolist()})
+        detectable_gains({"gain": np.arange(18.0).tolist()})
     with pytest.raises(UserError, match="different numbers"):
-        detectable_effects({"a": [0.0, 1.0], "b": [0.0]})
+        detectable_gains({"a": [0.0, 1.0], "b": [0.0]})

@@ -8,7 +8,7 @@ from hidden_context.audits.result import FITTED_GAIN, AuditedSet, BetweenGroups,
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.length import LengthMeasures
-from hidden_context.measures.parametric_bootstrap import ParametricBootstrap, detectable_effects
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap, detectable_gains
 from hidden_context.measures.undecided import Undecided
 
 CANNOT_TELL = "cannot tell from these data"
@@ -22,7 +22,7 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     """Questions and answers; what was not measured is not asked."""
     scalar, *others = audited.evaluations
     answers = [("Can these vectors predict who wins?", _predicts(scalar))]
-    detectable = detectable_gains(others)
+    detectable = _detectable(others)
     for evaluation in others:
         name, gain = evaluation.family.name, evaluation.against_base
         if gain is not None:
@@ -116,7 +116,7 @@ def _of_power(test: ParametricBootstrap, detectable: float | None) -> str:
     )
 
 
-def detectable_gains(others: Sequence[Evaluation]) -> dict[str, float]:
+def _detectable(others: Sequence[Evaluation]) -> dict[str, float]:
     """The true gain of each tested family that is found with a power of 80 %, nats per vote.
 
     Fitted to all votes a family gains as much more in the mean as its true gain is.
@@ -127,7 +127,7 @@ def detectable_gains(others: Sequence[Evaluation]) -> dict[str, float]:
         for name, test in tests.items()
         if test is not None and test.figure == FITTED_GAIN and len(test.draws) >= FEWEST_SHUFFLINGS
     }
-    return detectable_effects(draws, size=LARGEST_P) if draws else {}
+    return detectable_gains(draws, size=LARGEST_P) if draws else {}
 
 
 def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
