@@ -3,9 +3,11 @@
 python tests/audit/audit_errors.py ties mixture --num_comparisons 2000 --num_worlds 20
 
 `bradley_terry` (one population), `ties` (the same, ties by threshold) and `lapse` (a tenth of the
-answers random) have no hidden context; `mixture` is an even one of two populations, with utilities
-of deviation 1, `strong_mixture` of deviation 2; `normal` has normal utilities with a spread of
-their own, whose r² is known; `annotators` are eight of different tastes in two random groups.
+answers random) have no hidden context, nor has `one_spread` (normal noise, the same for all items,
+where that of the scalar family is logistic); `mixture` is an even one of two populations, with
+utilities of deviation 1, `strong_mixture` of deviation 2; `normal` has normal utilities with a
+spread of their own, whose r² is known; `annotators` are eight of different tastes in two random
+groups.
 """
 
 import argparse
@@ -37,7 +39,16 @@ from hidden_context.measures.parametric_bootstrap import (
 NUM_ITEMS, NUM_FOLDS, NUM_ANNOTATORS = 30, 3, 8
 NUM_DRAWS = 19
 THRESHOLD, LAPSE = 0.5, 0.1
-WORLDS = ("bradley_terry", "ties", "lapse", "mixture", "strong_mixture", "normal", "annotators")
+WORLDS = (
+    "bradley_terry",
+    "ties",
+    "lapse",
+    "one_spread",
+    "mixture",
+    "strong_mixture",
+    "normal",
+    "annotators",
+)
 NUM_JUDGES = {"mixture": 2, "strong_mixture": 2, "annotators": NUM_ANNOTATORS}
 
 
@@ -50,7 +61,9 @@ def draw_pairs(world: str, n: int, seed: int) -> tuple[Pairs, np.ndarray, float]
     second = (first + rng.integers(1, NUM_ITEMS, n)) % NUM_ITEMS
     judge = rng.integers(0, NUM_JUDGES.get(world, 1), n)
     ahead = tastes[judge, first] - tastes[judge, second]
-    if world == "normal":
+    if world == "one_spread":
+        std = np.ones(NUM_ITEMS)
+    if world in ("normal", "one_spread"):
         ahead = ahead + rng.normal(size=n) * np.hypot(std[first], std[second])
     else:
         ahead = ahead + rng.logistic(size=n)
