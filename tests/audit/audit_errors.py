@@ -3,43 +3,67 @@
 python tests/audit/audit_errors.py ties mixture --num_comparisons 2000 --num_worlds 20
 
 `bradley_terry` (one population), `ties` (the same, ties by threshold) and `lapse` (a tenth of the
-answers random) have no hidden context; `mixture` is an even one of two populations; `normal` has
-normal utilities with a spread of their own, whose r² is known; `annotators` are eight of different
-tastes in two random groups.
+answers random) have no hidden context, nor has `one_spread` (normal noise, the same for all items,
+where that of the scalar family is logistic); `mixture` is an even one of two populations, with
+utilities of deviation 1, `strong_mixture` of deviation 2; `normal` has normal utilities with a
+spread of their own, whose r² is known; `annotators` are eight of different tastes in two random
+groups.
 """
 
 import argparse
 import sys
+import time
 
 import numpy as np
 import torch
 
-from hidden_context.audits.family_fit import FamilyFit, fit_family
+from hidden_context.audits.corrected_r2 import corrected
+from hidden_context.audits.family_fit import fit_family
+from hidden_context.audits.fitted_gain import fitted_gains
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import LabelledVectors, gains, shuffled
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.lapse import fit_again, lapse_of
-from hidden_context.audits.null_fits import null_figures
+from hidden_context.audits.null_fits import answer_sets, tuned_by
 from hidden_context.audits.refits import with_refitted_intervals
+from hidden_context.audits.sentences import LARGEST_P
 from hidden_context.distributions import make_family
-from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.likelihood.outcomes import Outcomes, default_outcome_model
 from hidden_context.measures.evaluate import evaluate
+from hidden_context.measures.parametric_bootstrap import (
+    detectable_gains,
+    max_statistic_tests,
+    parametric_bootstrap,
+)
 
 NUM_ITEMS, NUM_FOLDS, NUM_ANNOTATORS = 30, 3, 8
+NUM_DRAWS = 19
 THRESHOLD, LAPSE = 0.5, 0.1
-WORLDS = ("bradley_terry", "ties", "lapse", "mixture", "normal", "annotators")
+WORLDS = (
+    "bradley_terry",
+    "ties",
+    "lapse",
+    "one_spread",
+    "mixture",
+    "strong_mixture",
+    "normal",
+    "annotators",
+)
+NUM_JUDGES = {"mixture": 2, "strong_mixture": 2, "annotators": NUM_ANNOTATORS}
 
 
 def draw_pairs(world: str, n: int, seed: int) -> tuple[Pairs, np.ndarray, float]:
     """Comparisons of items, who judged each, and the true r² of the items."""
     rng = np.random.default_rng(seed)
-    tastes = rng.normal(size=(NUM_ANNOTATORS, NUM_ITEMS))
+    tastes = rng.normal(size=(NUM_ANNOTATORS, NUM_ITEMS)) * (2 if world == "strong_mixture" else 1)
     std = np.exp(rng.normal(size=NUM_ITEMS) / 2)
     first = rng.integers(0, NUM_ITEMS, n)
     second = (first + rng.integers(1, NUM_ITEMS, n)) % NUM_ITEMS
-    judge = rng.integers(0, {"mixture": 2, "annotators": NUM_ANNOTATORS}.get(world, 1), n)
+    judge = rng.integers(0, NUM_JUDGES.get(world, 1), n)
     ahead = tastes[judge, first] - tastes[judge, second]
-    if world == "normal":
+    if world == "one_spread":
+        std = np.ones(NUM_ITEMS)
+    if world in ("normal", "one_spread"):
         ahead = ahead + rng.normal(size=n) * np.hypot(std[first], std[second])
     else:
         ahead = ahead + rng.logistic(size=n)
@@ -54,31 +78,58 @@ def draw_pairs(world: str, n: int, seed: int) -> tuple[Pairs, np.ndarray, float]
     return Pairs(torch.eye(NUM_ITEMS), first, second, outcomes, np.arange(n)), judge, r2
 
 
-def of_null(pairs: Pairs, family: str, seed: int) -> dict[str, float]:
-    """Whether hidden context was found, and what was said of lapses."""
+def of_null(pairs: Pairs, families: list[str], seed: int) -> dict[str, float]:
+    """Whether hidden context is found by each family."""
     partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
-    fits: dict[str, FamilyFit] = {
+    base = fit_family(make_family("base"), pairs, partitions, ties="threshold")
+    ties, models = base.fitted.start.ties, {}
+    for name in ("base", *families):
+        family = make_family(name)
+        models[name] = (family, default_outcome_model(family, 1, ties=ties))
+    to_choose_by, shares = answer_sets(
+        base, num_votes=np.ones(len(pairs)), num_draws=NUM_DRAWS, seed=seed
+    )
+    ridge = float(tuned_by(base, to_choose_by).ridge[0, 0])
+    of_families = fitted_gains(models, pairs, shares, partitions, ridge=ridge)
+    alone = {
+        name: parametric_bootstrap(name, gained[0], gained[1:], tail="upper")
+        for name, gained in of_families.items()
+    }
+    detectable = detectable_gains({name: each.draws for name, each in alone.items()})
+    figures = {"ridge": ridge}
+    for name, test in max_statistic_tests(alone).items():
+        assert test.p_value is not None
+        figures[f"p of {name}"] = test.p_value
+        figures[f"found by {name}"] = test.p_value <= LARGEST_P
+        above = float(test.observed - np.mean(test.draws))
+        figures[f"gain above the draws', {name}"] = above
+        figures[f"the same in their deviations, {name}"] = above / float(np.std(test.draws, ddof=1))
+        figures[f"detectable gain, {name}"] = detectable[name]
+    figures["found by any"] = any(figures[f"found by {name}"] for name in families)
+    return figures
+
+
+def of_lapse(pairs: Pairs, family: str) -> dict[str, float]:
+    """What is said of careless clicks."""
+    partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
+    fits = {
         name: fit_family(make_family(name), pairs, partitions, ties="threshold")
         for name in ("base", family)
     }
     said = lapse_of(fits, fit_again(fits["base"], ties="threshold", lapse=True))
-    scores = fits[family].scores
-    gain = evaluate(
-        scores, baseline=fits["base"].scores, risks=(), measures=("likelihood",)
-    ).against_base
-    null = null_figures(fits, fits["base"], num_votes=np.ones(len(pairs)), num_draws=19, seed=seed)
-    figures = {each.figure: each for each in null[family]}
-    assert gain is not None
+    compared = evaluate(
+        fits[family].scores, baseline=fits["base"].scores, risks=(), measures=("likelihood",)
+    )
+    assert compared.against_base is not None
+    against = said.against[family].against(0)
     return {
-        "p": figures["against_base"].p_value or np.nan,
-        "p of r2": figures["r2_pooled"].p_value or np.nan,
-        "p <= .05": (figures["against_base"].p_value or 1) <= 0.05,
-        "p of r2 <= .05": (figures["r2_pooled"].p_value or 1) <= 0.05,
-        "gain": gain.value,
-        "gain above 0": gain.against(0) == "above",
         "lapse": said.share,
-        "better than lapse": said.against[family].against(0) == "above",
-        "lapse is better": said.against[family].against(0) == "below",
+        "gain of lapses": said.gain.value,
+        "lapses predict better": said.gain.against(0) == "above",
+        f"gain of {family}": compared.against_base.value,
+        f"{family} predicts better": compared.against_base.against(0) == "above",
+        "better than lapses": against == "above",
+        "lapses are better than it": against == "below",
     }
 
 
@@ -96,22 +147,33 @@ def of_groups(pairs: Pairs, annotator: np.ndarray, seed: int) -> dict[str, float
 
 
 def of_r2(pairs: Pairs, true: float, family: str, seed: int) -> dict[str, float]:
-    """Whether the interval of pooled r² holds that of the items."""
+    """Whether intervals of pooled r² hold that of the items."""
     partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
     fit = fit_family(make_family(family), pairs, partitions, ties="half")
+    base = fit_family(make_family("base"), pairs, partitions, ties="half")
     found = evaluate(fit.scores, measures=("explained_variance",), scales=("pooled",))
-    held = found.explained_variance["pooled"]
-    again = with_refitted_intervals(fit, {"pooled": held}, annotator=None, seed=seed)["pooled"]
-
-    def covers(low: float | None, high: float | None) -> bool:
-        return low is not None and high is not None and low <= true <= high
-
-    return {
-        "bias": held.value - true,
-        "covered with fits held": covers(held.low, held.high),
-        "covered by refits": covers(again.low, again.high),
-        "width of refits": (again.high or 0.0) - (again.low or 0.0),
+    held = found.explained_variance
+    intervals = {
+        "fits held": held,
+        "refits": with_refitted_intervals(fit, held, annotator=None, seed=seed),
+        "corrected": corrected(
+            fit.fitted,
+            held,
+            ridge=float(np.median(base.fitted.ridge)),
+            num_votes=np.ones(len(pairs)),
+            seed=seed,
+        ),
     }
+    figures = {}
+    for name, by_scale in intervals.items():
+        r2 = by_scale["pooled"]
+        assert r2.low is not None
+        assert r2.high is not None
+        figures[f"error, {name}"] = r2.value - true
+        figures[f"size of error, {name}"] = abs(r2.value - true)
+        figures[f"covered, {name}"] = r2.low <= true <= r2.high
+        figures[f"width, {name}"] = r2.high - r2.low
+    return figures
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,24 +185,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--num_comparisons", type=int, nargs="+", default=[2000])
     parser.add_argument("--num_worlds", type=int, default=20)
     parser.add_argument("--first_world", type=int, default=0)
-    parser.add_argument("--family", default="mean_and_variance")
+    parser.add_argument("--lapses", action="store_true", help="what is said of careless clicks too")
+    parser.add_argument("--families", nargs="+", default=["mean_and_variance"])
     arguments = parser.parse_args(argv)
     for world in arguments.world:
         for n in arguments.num_comparisons:
-            rows = []
+            started, rows = time.perf_counter(), []
             for seed in range(arguments.first_world, arguments.first_world + arguments.num_worlds):
                 pairs, judge, r2 = draw_pairs(world, n, seed)
                 if world == "annotators":
                     rows.append(of_groups(pairs, judge, seed))
                 elif world == "normal":
-                    rows.append(of_r2(pairs, r2, arguments.family, seed))
+                    rows.append(of_r2(pairs, r2, arguments.families[0], seed))
                 else:
-                    rows.append(of_null(pairs, arguments.family, seed))
+                    rows.append(of_null(pairs, arguments.families, seed))
+                    if arguments.lapses:
+                        rows[-1] |= of_lapse(pairs, arguments.families[0])
             table = pd.DataFrame(rows).astype(float)
-            print(f"## {world}, {n} comparisons, {len(table)} worlds, {arguments.family}\n")
+            took = time.perf_counter() - started
+            print(f"## {world}, {n} comparisons, {len(table)} worlds, {took:.0f} s\n")
             print(table.mean().round(4).to_string(), flush=True)
-            if "p" in table:
-                print("p:", *np.sort(table["p"].to_numpy().round(2)), "\n", flush=True)
+            for name in table.columns[table.columns.str.startswith("p")]:
+                print(f"{name}:", *sorted(table[name].round(2).tolist()), "\n", flush=True)
     return 0
 
 

@@ -14,6 +14,7 @@ from hidden_context.audits.family_fit import (
 from hidden_context.audits.folds import make_partitions, sample_of_prompts
 from hidden_context.audits.null_fits import are_votes, drawn_answers, null_figures
 from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.result import FITTED_GAIN
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
 
@@ -47,8 +48,8 @@ def nulls(with_spread: dict[str, FamilyFit]):
 def test_spread_that_is_there_gains_more_than_any_simulated_labels(nulls):
     """Labels of the scalar model have none, so the gain is the first of 1 + draws."""
     of_normal = nulls["mean_and_variance"]
-    assert of_normal["against_base"].p_value == 1 / (1 + DRAWS)
-    assert {"against_base", "r2_pooled"}.isdisjoint(nulls["base"])
+    assert of_normal[FITTED_GAIN].p_value == 1 / (1 + DRAWS)
+    assert {FITTED_GAIN, "r2_pooled"}.isdisjoint(nulls["base"])
     assert nulls["base"]["accuracy"].p_value is None
 
 

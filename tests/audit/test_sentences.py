@@ -1,9 +1,9 @@
-import numpy as np
-import pytest
-from scipy.stats import norm
+from dataclasses import replace
 
-from hidden_context.audits.result import AuditedSet, BetweenGroups, Lapse
-from hidden_context.audits.sentences import CANNOT_TELL, detectable_gain, sentences_of
+import pytest
+
+from hidden_context.audits.result import FITTED_GAIN, AuditedSet, BetweenGroups, Lapse
+from hidden_context.audits.sentences import CANNOT_TELL, sentences_of
 from hidden_context.distributions import make_family
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation
@@ -17,6 +17,7 @@ def audited(
     p_value=0.05,
     lapse=None,
     between=None,
+    figure=FITTED_GAIN,
 ):
     common = {
         "accuracy": {"mean": Rate(accuracy[0], accuracy[1], accuracy[2])},
@@ -34,7 +35,7 @@ def audited(
         **common,
         against_base=Estimate(against[0], against[1], against[2]),
         explained_variance={name: Estimate(0.3, 0.2, 0.4) for name in scales},
-        null=(ParametricBootstrap("against_base", observed, draws, p_value),),
+        null=(ParametricBootstrap(figure, observed, draws, p_value),),
     )
     evaluations = (Evaluation(make_family("base"), **common), categorical)
     return AuditedSet("both", "rows", {}, evaluations, lapse=lapse, between=between)
@@ -51,8 +52,8 @@ ABOVE, HOLDS, BELOW = (0.004, 0.001, 0.007), (0.001, -0.002, 0.004), (-0.004, -0
     ("against", "p_value", "verdict"),
     [
         (ABOVE, 0.05, "Yes: categorical predicts held-out votes by +0.0040 nats per vote (+0.0010"),
-        (HOLDS, 0.05, "Perhaps, but too little to predict better"),
-        (BELOW, 0.05, "Perhaps, but it predicts worse"),
+        (HOLDS, 0.05, "Yes, but too little to predict better: categorical"),
+        (BELOW, 0.05, "Yes, but too little to predict better: it predicts worse"),
         (ABOVE, 0.1, "Label noise may be all"),
         (HOLDS, 0.1, CANNOT_TELL.capitalize()),
         ((0.0, 0.0, 0.0), 1.0, CANNOT_TELL.capitalize()),
@@ -68,11 +69,41 @@ def test_one_verdict_is_of_the_gain_and_its_test(against, p_value, verdict):
 
 
 def test_what_could_have_been_found_is_said():
-    """A normal statistic is above the 95 % point of the null with 80 % if it is so much higher."""
-    draws = np.random.default_rng(0).normal(size=200_000)
-    power = (draws + detectable_gain(draws) > norm.ppf(0.95)).mean()
-    assert power == pytest.approx(0.8, abs=0.01)
-    assert "would be found four times in five" in text()
+    """Draws of -.010 to .008 in steps of .001: the largest is .009 above their mean, which is below
+    0, and z.80 of their deviations of .0056 more are needed."""
+    assert "A true gain of 0.0137 nats per vote would be found about four times in five" in text()
+
+
+def test_r2_that_is_corrected_stands_beside_that_of_the_heads():
+    given = audited()
+    base, categorical = given.evaluations
+    behind = {name: Estimate(0.4, 0.25, 0.55) for name in categorical.explained_variance}
+    changed = replace(categorical, corrected_explained_variance=behind)
+    said = dict(sentences_of(replace(given, evaluations=(base, changed))))
+    answer = said["How much of the variance in utility do responses explain (categorical)?"]
+    assert "heads on these vectors, is 0.300 (0.200 to 0.400) over all responses" in answer
+    assert "utilities behind the votes is 0.400 (0.250 to 0.550) over all responses" in answer
+    assert "behind the votes" not in text()
+
+
+def test_an_older_file_speaks_of_the_partition_that_was_tested():
+    said = text(figure="against_base")
+    assert "Yes: categorical" in said
+    assert "In one partition it is better by" in said
+    assert "four times in five" not in said
+
+
+def test_a_p_that_is_corrected_for_several_families_is_said_to_be():
+    given = audited(p_value=0.05)
+    base, categorical = given.evaluations
+    (test,) = categorical.null
+    corrected = replace(categorical, null=(replace(test, p_value=0.1),))
+    said = dict(sentences_of(replace(given, evaluations=(base, corrected))))
+    answer = said["Is there more than a scalar family and label noise (categorical)?"]
+    assert "none gain as much" in answer
+    assert "p = 0.10, corrected for several families)" in answer
+    assert answer.startswith("Label noise may be all")
+    assert "corrected" not in text()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from drawn_panels import evaluation_of
 from page_samples import audit_of
 
-from hidden_context.audits.result import AuditedSet, Lapse, read_audit
+from hidden_context.audits.result import FITTED_GAIN, AuditedSet, Lapse, read_audit
 from hidden_context.distributions import Normal
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation
@@ -97,7 +97,7 @@ def test_the_map_has_a_mark_for_each_response_and_links_for_examples():
 def audited(p_value: float | None, *, gain: float = 0.03, lapse: float | None = None) -> AuditedSet:
     """A set whose gain is above 0; its p against label noise, and what is left beside lapses."""
     of_set = read_audit_of("both")
-    null = ParametricBootstrap("against_base", gain, (0.0,) * 19, p_value)
+    null = ParametricBootstrap(FITTED_GAIN, gain, (0.0,) * 19, p_value)
     best = compared(
         (gain, gain - 0.01, gain + 0.01), null=() if p_value is None else (null,), accuracy=ACCURACY
     )
@@ -125,7 +125,7 @@ def read_audit_of(name: str) -> AuditedSet:
         (audited(0.05), "yes", "more than label noise gives"),
         (audited(None), "yes", "not held against label noise"),
         (audited(0.5), "cannot tell", "label noise or careless clicks may be all"),
-        (audited(0.05, lapse=-0.03), "cannot tell", "label noise or careless clicks may be all"),
+        (audited(0.05, lapse=-0.03), "cannot tell", "and careless clicks may be all"),
     ],
     ids=["beyond noise", "untested", "noise", "careless"],
 )
@@ -135,6 +135,14 @@ def test_the_answer_of_an_audit_needs_more_than_noise_and_carelessness(given, ve
     assert answer.verdict == verdict
     assert said in answer.sentence
     assert answer.findings[0].verdict == "yes"  # the vectors predict
+
+
+def test_what_fits_beyond_label_noise_but_predicts_no_better_is_told_as_that():
+    answer = audit_answer([audited(0.05, gain=0.005)])
+    assert answer is not None
+    assert answer.verdict == "cannot tell"
+    assert "fits the answers better than a single score by more than label noise" in answer.sentence
+    assert "but no more is shown" in answer.sentence
 
 
 def test_of_several_sets_those_that_hide_something_are_named():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.audits.comparison_table import ComparisonTable, differing_pairs
+from hidden_context.audits.corrected_r2 import corrected
 from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import between_labels
@@ -258,14 +259,24 @@ def _evaluate(
         measures=AUDIT_MEASURES,
     )
     r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+    table, behind_votes = prepared.table, {}
+    if baseline is not None and are_votes(table.outcomes, table.num_votes):
+        behind_votes = corrected(
+            fit.fitted,
+            r2,
+            ridge=float(np.median(baseline.fitted.ridge)),
+            num_votes=table.num_votes,
+            seed=plan.seed,
+            progress=plan.progress,
+        )
     if not is_scalar:
-        annotator = prepared.table.annotator
         r2 = with_refitted_intervals(
-            fit, r2, annotator=annotator, seed=plan.seed, progress=plan.progress
+            fit, r2, annotator=table.annotator, seed=plan.seed, progress=plan.progress
         )
     return replace(
         evaluation,
         explained_variance=r2,
+        corrected_explained_variance=behind_votes,
         trained_on=prepared.name,
         evaluated_on=prepared.comparisons.source,
         jailbreak_rate_without_length=without_length,

@@ -166,7 +166,7 @@ def fit(
     called with a number of steps whenever so many are done.
     """
     pairs = pairs.favoured_first if to_fit.shares is None else pairs
-    weight = _initial_weight(family, pairs.vectors.shape[1], to_fit).requires_grad_()
+    weight = initial_weight(family, pairs.vectors.shape[1], to_fit).requires_grad_()
     bias = torch.zeros(weight.shape[1:], requires_grad=True)
     likelihood = LearnedLikelihood(
         family, outcome_model, learn_outcomes=True, num_copies=len(to_fit)
@@ -199,7 +199,7 @@ def fit(
     return path
 
 
-def _initial_weight(family: Family, width: int, to_fit: HeadsToFit) -> Tensor:
+def initial_weight(family: Family, width: int, to_fit: HeadsToFit) -> Tensor:
     """Normal weights, the same in all heads of a seed, shape `(width, M, num_outputs)`."""
     of_seed = [
         torch.randn((width, family.num_outputs), generator=torch.Generator().manual_seed(seed))

@@ -8,14 +8,17 @@ import numpy as np
 
 from hidden_context.audits.crossfit import CrossFit, cross_fit, fit_whole, refit
 from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit, without_intervals
+from hidden_context.audits.fitted_gain import fitted_gains
 from hidden_context.audits.folds import sample_of_prompts
-from hidden_context.audits.heads import with_learned
+from hidden_context.audits.heads import Pairs, with_learned
 from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.result import FITTED_GAIN
 from hidden_context.audits.scalar_heads import laplace_draws
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.measures.parametric_bootstrap import (
     ParametricBootstrap,
+    max_statistic_tests,
     parametric_bootstrap,
     simulated_shares,
 )
@@ -37,8 +40,8 @@ def null_figures(
     """Every family's figures for the real answers beside those for answers of the scalar model.
 
     Real and drawn answers are treated alike, so that without hidden context their figures are
-    exchangeable: all are fitted in the first seed's folds, by the ridge and steps that a further
-    draw, which is then left out, chose.
+    exchangeable: held-out figures are of the first seed's folds, by the ridge and steps that a
+    further draw, which is then left out, chose; see `fitted_gains` for the gain that is tested.
 
     Args:
         fits: By name of the family, with `base`, the scalar one.
@@ -50,29 +53,31 @@ def null_figures(
     """
     import pandas as pd
 
-    pairs = drawn_from.fitted.pairs
-    drawn = drawn_answers(drawn_from, num_votes=num_votes, num_draws=num_draws + 1, seed=seed)
-    real: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.asarray(
-        pairs.outcomes.shares, np.float32
+    to_choose_by, shares = answer_sets(
+        drawn_from, num_votes=num_votes, num_draws=num_draws, seed=seed
     )
-    shares = np.concatenate([real[None], drawn[1:]])
-    to_choose_by = replace(pairs, outcomes=replace(pairs.outcomes, shares=drawn[0]))
+    pairs = drawn_from.fitted.pairs
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
+    tuned = {name: tuned_by(fit, to_choose_by, progress=progress) for name, fit in fits.items()}
     figures = {}
-    for name, fit in fits.items():
-        tuned = cross_fit(
-            fit.fitted.family,
-            to_choose_by,
-            fit.fitted.partitions.of_first_seed,
-            outcome_model=fit.fitted.start,
-            progress=progress,
-        )
-        again = refit(replace(_median(tuned), pairs=pairs), shares=shares, progress=progress)
+    for name, fit in tuned.items():
+        again = refit(replace(fit, pairs=pairs), shares=shares, progress=progress)
         of_sets = out_of_fold(again, chosen=chosen, shares=shares)
         figures[name] = pd.DataFrame([_figures(scores) for scores in of_sets])
-    nats_of_base = figures["base"]["log_likelihood"]
-    for name in fits.keys() - {"base"}:
-        figures[name]["against_base"] = figures[name]["log_likelihood"] - nats_of_base
+    ridge = float(tuned["base"].ridge[0, 0])
+    models = {name: (fit.family, fit.start) for name, fit in tuned.items()}
+    partitions = drawn_from.fitted.partitions
+    gains = fitted_gains(models, pairs, shares, partitions, ridge=ridge, progress=progress)
+    tests = (
+        max_statistic_tests(
+            {
+                name: parametric_bootstrap(FITTED_GAIN, of_sets[0], of_sets[1:], tail="upper")
+                for name, of_sets in gains.items()
+            }
+        )
+        if gains
+        else {}
+    )
     return {
         name: tuple(
             parametric_bootstrap(
@@ -80,8 +85,44 @@ def null_figures(
             )
             for figure in map(str, table.columns)
         )
+        + ((tests[name],) if name in tests else ())
         for name, table in figures.items()
     }
+
+
+def answer_sets(
+    drawn_from: FamilyFit, *, num_votes: np.ndarray, num_draws: int, seed: int
+) -> tuple[Pairs, np.ndarray]:
+    """Comparisons with drawn answers to choose a ridge by, and shares of the sets to be compared.
+
+    Shares are of the real answers, then of draws, shape `(1 + num_draws, n, grades)`.
+    """
+    pairs = drawn_from.fitted.pairs
+    drawn = drawn_answers(drawn_from, num_votes=num_votes, num_draws=num_draws + 1, seed=seed)
+    real: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.asarray(
+        pairs.outcomes.shares, np.float32
+    )
+    to_choose_by = replace(pairs, outcomes=replace(pairs.outcomes, shares=drawn[0]))
+    return to_choose_by, np.concatenate([real[None], drawn[1:]])
+
+
+def tuned_by(fit: FamilyFit, to_choose_by: Pairs, *, progress: bool = False) -> CrossFit:
+    """Cross-fit in the first seed's folds, with the ridge and steps of these answers everywhere.
+
+    They are medians over the folds: one that is chosen for each varies by chance.
+    """
+    tuned = cross_fit(
+        fit.fitted.family,
+        to_choose_by,
+        fit.fitted.partitions.of_first_seed,
+        outcome_model=fit.fitted.start,
+        progress=progress,
+    )
+    return replace(
+        tuned,
+        ridge=np.full_like(tuned.ridge, np.quantile(tuned.ridge, 0.5, method="lower")),
+        steps=np.full_like(tuned.steps, np.quantile(tuned.steps, 0.5, method="lower")),
+    )
 
 
 def drawn_answers(
@@ -135,28 +176,17 @@ def grade_probabilities(
     return prob / prob.sum(1, keepdims=True)
 
 
-def _median(tuned: CrossFit) -> CrossFit:
-    """The median ridge and steps for all folds: one that is chosen for each varies by chance."""
-    return replace(
-        tuned,
-        ridge=np.full_like(tuned.ridge, np.quantile(tuned.ridge, 0.5, method="lower")),
-        steps=np.full_like(tuned.steps, np.quantile(tuned.steps, 0.5, method="lower")),
-    )
-
-
 def are_votes(outcomes: Outcomes, num_votes: np.ndarray) -> bool:
     """Whether shares are of whole votes: probabilities cannot be drawn again."""
     counts = np.asarray(outcomes.shares) * num_votes[:, None]
     return bool(np.allclose(counts, counts.round(), atol=0.01))
 
 
-def _tail(figure: str) -> Literal["lower", "upper"] | None:
-    """Where hidden context would push a figure; the others have no such side, so no p-value.
+def _tail(figure: str) -> Literal["lower"] | None:
+    """Where hidden context would push a held-out figure; the others have no such side, so no p.
 
     The rank r² is a variance of Borda counts, which a scalar model reproduces: it has none.
     """
-    if figure == "against_base":
-        return "upper"
     return "lower" if figure in ("r2_pooled", "r2_within_prompt") else None
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "audit.json"
+FITTED_GAIN = "fitted_gain"
+"""Among the figures of `Evaluation.null`, the one that is tested; see `fitted_gain.py`."""
 AUDIT_VERSION = 2
 """Of this file; 1 held dictionaries of figures in place of evaluations."""
 

@@ -4,7 +4,6 @@ Comparisons see a scalar head only through the differences of the vectors, so th
 to multiply as for other families, and its likelihood is convex, so no step is left to chance.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hidden_context.audits.heads import Heads, HeadsToFit, Pairs, outcomes_for
+from hidden_context.audits.lbfgs import flat, minimize, split
 from hidden_context.audits.vectors import blocks
 from hidden_context.distributions import Family
 from hidden_context.distributions.point import Point
@@ -21,12 +21,6 @@ from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 MOST_AT_ONCE = 2**15
 """Comparisons up to which all of them, again and again, take less time than batches by Adam."""
-DECREMENT = 1e-8
-"""Nats per vote that a further step would gain, from which on a head has converged."""
-MOST_ITERATIONS = 100
-ROUNDING = 4e-7
-"""Share of a loss by which float32 may miss it."""
-HISTORY = 6
 LARGEST_CURVATURE = 0.25
 """Of -log σ: what the first steps are scaled by (Böhning and Lindsay 1988)."""
 
@@ -55,7 +49,7 @@ def fit_scalar(
 
     def loss_and_gradient(at: Tensor) -> tuple[Tensor, Tensor]:
         head = at[:width]
-        for parameter, values in zip(learned, _split(at[width:], learned), strict=True):
+        for parameter, values in zip(learned, split(at[width:], learned), strict=True):
             parameter.data = values
             parameter.grad = None
         utility = (differences @ head).requires_grad_()
@@ -65,15 +59,15 @@ def fit_scalar(
         loss.sum().backward()
         assert utility.grad is not None
         gradient = [differences.T @ utility.grad + shrink * head]
-        gradient += [_flat(parameter.grad) for parameter in learned]
+        gradient += [flat(parameter.grad) for parameter in learned]
         return loss.detach() + shrink * (head**2).sum(0) / 2, torch.cat(gradient)
 
-    start = [torch.zeros(width, len(to_fit)), *(_flat(each.data) for each in learned)]
+    start = [torch.zeros(width, len(to_fit)), *(flat(each.data) for each in learned)]
     inverse = [1 / (LARGEST_CURVATURE * size[:, None] + shrink)]
-    inverse += [torch.ones_like(_flat(each.data)) for each in learned]
+    inverse += [torch.ones_like(flat(each.data)) for each in learned]
     found = minimize(loss_and_gradient, torch.cat(start), torch.cat(inverse))
     with torch.no_grad():
-        for parameter, values in zip(learned, _split(found[width:], learned), strict=True):
+        for parameter, values in zip(learned, split(found[width:], learned), strict=True):
             parameter.data = values
         weight = (turn @ found[:width])[..., None]
         return Heads(family, likelihood()[1], weight, torch.zeros(weight.shape[1:]))
@@ -138,70 +132,3 @@ def _principal_differences(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     moments = (differences.T @ (weight * differences) / weight.sum()).double()
     size, turn = map(Tensor.float, torch.linalg.eigh(moments))  # float32 may not converge
     return differences @ turn, turn, size.clamp_min(0)
-
-
-def minimize(
-    loss_and_gradient: Callable[[Tensor], tuple[Tensor, Tensor]], start: Tensor, inverse: Tensor
-) -> Tensor:
-    """The minima of M functions of P numbers at once, by L-BFGS (Nocedal 1980).
-
-    Args:
-        loss_and_gradient: Takes points, shape `(P, M)`, to losses, `(M,)`, and gradients, `(P, M)`.
-        start: Shape `(P, M)`.
-        inverse: What steps start from, about the inverse of each second derivative, `(P, M)`.
-    """
-    at = start
-    loss, gradient = loss_and_gradient(at)
-    history: list[tuple[Tensor, Tensor, Tensor]] = []
-    for _ in range(MOST_ITERATIONS):
-        step = _direction(gradient, inverse, history)
-        slope = (gradient * step).sum(0)
-        if bool((slope >= -2 * DECREMENT).all()):
-            break
-        share = torch.ones_like(loss)
-        for _ in range(20):  # halved until it is down far enough, or lost in rounding
-            new = at + share * step
-            new_loss, new_gradient = loss_and_gradient(new)
-            down = new_loss <= loss + 1e-4 * share * slope + ROUNDING * loss
-            if bool((down | (slope >= -2 * DECREMENT)).all()):
-                break
-            share = torch.where(down, share, share / 2)
-        moved = torch.where(down, new - at, 0.0)
-        turned = torch.where(down, new_gradient - gradient, 0.0)
-        if not bool(down.any()):
-            break
-        curvature = (moved * turned).sum(0)
-        usable = curvature > 0
-        history.append((moved, turned, torch.where(usable, 1 / curvature, 0.0)))
-        history = history[-HISTORY:]
-        at, loss = at + moved, torch.where(down, new_loss, loss)
-        gradient = gradient + turned
-    return at
-
-
-def _direction(
-    gradient: Tensor, inverse: Tensor, history: list[tuple[Tensor, Tensor, Tensor]]
-) -> Tensor:
-    """Minus the inverse curvature times the gradient, by the two loops of L-BFGS."""
-    rest, shares = gradient, []
-    for moved, turned, per_curvature in reversed(history):
-        share = per_curvature * (moved * rest).sum(0)
-        rest = rest - share * turned
-        shares.append(share)
-    step = inverse * rest
-    for (moved, turned, per_curvature), share in zip(history, reversed(shares), strict=True):
-        step = step + (share - per_curvature * (turned * step).sum(0)) * moved
-    return -step
-
-
-def _flat(values: Tensor | None) -> Tensor:
-    """One parameter of each head, shape `(numbers, M)`."""
-    assert values is not None
-    return values.reshape(len(values), -1).T
-
-
-def _split(flat: Tensor, like: list[torch.nn.Parameter]) -> list[Tensor]:
-    """Inverse of `_flat` for several parameters."""
-    counts = [each[0].numel() for each in like]
-    parts = flat.split(counts) if counts else []
-    return [part.T.reshape(each.shape).clone() for part, each in zip(parts, like, strict=True)]

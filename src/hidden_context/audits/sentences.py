@@ -1,14 +1,14 @@
 """One plain sentence for each question, written from the numbers of one audited set."""
 
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 
 import numpy as np
 
-from hidden_context.audits.result import AuditedSet, BetweenGroups, Lapse
+from hidden_context.audits.result import FITTED_GAIN, AuditedSet, BetweenGroups, Lapse
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.length import LengthMeasures
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap, detectable_gains
 from hidden_context.measures.undecided import Undecided
 
 CANNOT_TELL = "cannot tell from these data"
@@ -22,11 +22,12 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     """Questions and answers; what was not measured is not asked."""
     scalar, *others = audited.evaluations
     answers = [("Can these vectors predict who wins?", _predicts(scalar))]
+    detectable = _detectable(others)
     for evaluation in others:
-        name = evaluation.family.name
-        if evaluation.against_base is not None:
+        name, gain = evaluation.family.name, evaluation.against_base
+        if gain is not None:
             question = f"Is there more than a scalar family and label noise ({name})?"
-            answers.append((question, more_than_noise(evaluation, evaluation.against_base)))
+            answers.append((question, more_than_noise(evaluation, gain, detectable.get(name))))
         if evaluation.explained_variance:
             question = f"How much of the variance in utility do responses explain ({name})?"
             answers.append((question, _r2(evaluation)))
@@ -60,55 +61,73 @@ def _predicts(scalar: Evaluation) -> str:
     )
 
 
-def more_than_noise(evaluation: Evaluation, gain: Estimate) -> str:
+def more_than_noise(evaluation: Evaluation, gain: Estimate, detectable: float | None) -> str:
     """One verdict from the gain over the scalar family and, where there are draws, its test."""
-    name, figures = evaluation.family.name, {each.figure: each for each in evaluation.null}
+    name, test = evaluation.family.name, noise_test(evaluation)
     low, high = _ends(gain)
     how = (
         f"{name} predicts held-out votes by {gain.value:+.4f} nats per vote ({low:+.4f} to "
         f"{high:+.4f}) better than the scalar family"
     )
     side = gain.against(0)
-    if "against_base" not in figures:
+    if test is None:
         return {
             "above": f"It predicts better: {how}.",
             "below": f"Not seen: {how}, so worse.",
             "cannot tell": f"{CANNOT_TELL.capitalize()}: {how}.",
         }[side] + " It was not held against label noise."
-    test = figures["against_base"]
-    draws = np.array(test.draws)
-    as_large = int((draws >= test.observed).sum())
-    found = is_beyond_noise(evaluation)
     verdict = {
         (True, "above"): "Yes",
-        (True, "cannot tell"): "Perhaps, but too little to predict better",
-        (True, "below"): "Perhaps, but it predicts worse",
+        (True, "cannot tell"): "Yes, but too little to predict better",
+        (True, "below"): "Yes, but too little to predict better: it predicts worse",
         (False, "above"): "Label noise may be all",
         (False, "cannot tell"): CANNOT_TELL.capitalize(),
         (False, "below"): CANNOT_TELL.capitalize(),
-    }[found, side]
+    }[is_beyond_noise(evaluation), side]
+    return f"{verdict}: {how}. {_of_test(evaluation, test)}{_of_power(test, detectable)}"
+
+
+def _of_test(evaluation: Evaluation, test: ParametricBootstrap) -> str:
+    draws = np.array(test.draws)
+    as_large = int((draws >= test.observed).sum())
+    fitted = test.figure == FITTED_GAIN
+    what = "Fitted to all votes it is likelier" if fitted else "In one partition it is better"
     text = (
-        f"{verdict}: {how}. Of {len(draws)} sets of answers drawn from the scalar family, refitted "
-        f"alike, {as_large or 'none'} gain as much (in one partition {test.observed:+.4f}; drawn "
-        f"{draws.mean():+.4f}, from {draws.min():+.4f} to {draws.max():+.4f}; p = "
-        f"{test.p_value:.2f})"
+        f"{what} by {test.observed:+.4f}; of {len(draws)} sets of answers drawn from the scalar "
+        f"family, and fitted alike, {as_large or 'none'} gain as much ({draws.mean():+.4f} in the "
+        f"mean, from {draws.min():+.4f} to {draws.max():+.4f}; p = {test.p_value:.2f}"
     )
-    if "r2_pooled" in figures:
-        r2 = figures["r2_pooled"]
+    text += ", corrected for several families)" if test.p_value != _rank(as_large, test) else ")"
+    for r2 in (each for each in evaluation.null if each.figure == "r2_pooled"):
         lower = sum(draw <= r2.observed for draw in r2.draws)
         text += f", and {lower or 'none'} have so low an r² (p = {r2.p_value:.2f})"
+    return f"{text}."
+
+
+def _rank(as_large: int, test: ParametricBootstrap) -> float:
+    return (1 + as_large) / (1 + len(test.draws))
+
+
+def _of_power(test: ParametricBootstrap, detectable: float | None) -> str:
+    if detectable is None:
+        return ""
     return (
-        f"{text}. A true gain {detectable_gain(draws):.4f} above that of the drawn ones would be "
-        "found four times in five."
+        f" A true gain of {detectable:.4f} nats per vote would be found about four times in five."
     )
 
 
-def detectable_gain(draws: Sequence[float] | np.ndarray) -> float:
-    """The gain over the mean of the draws that a test at 5 % finds with a power of 80 %.
+def _detectable(others: Sequence[Evaluation]) -> dict[str, float]:
+    """The true gain of each tested family that is found with a power of 80 %, nats per vote.
 
-    (z.95 + z.80) standard deviations of the draws, the alternative as spread as the null.
+    Fitted to all votes a family gains as much more in the mean as its true gain is.
     """
-    return (NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)) * float(np.std(draws, ddof=1))
+    tests = {each.family.name: noise_test(each) for each in others}
+    draws = {
+        name: test.draws
+        for name, test in tests.items()
+        if test is not None and test.figure == FITTED_GAIN and len(test.draws) >= FEWEST_SHUFFLINGS
+    }
+    return detectable_gains(draws, size=LARGEST_P) if draws else {}
 
 
 def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
@@ -147,8 +166,14 @@ def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str
 
 def is_beyond_noise(evaluation: Evaluation) -> bool:
     """Whether the gain over the scalar family is more than label noise makes it."""
-    tests = [each.p_value for each in evaluation.null if each.figure == "against_base"]
-    return any(p is not None and p <= LARGEST_P for p in tests)
+    test = noise_test(evaluation)
+    return test is not None and test.p_value is not None and test.p_value <= LARGEST_P
+
+
+def noise_test(evaluation: Evaluation) -> ParametricBootstrap | None:
+    """Of the gain over the scalar family, against label noise; in older files of held-out votes."""
+    by_figure = {each.figure: each for each in evaluation.null}
+    return by_figure.get(FITTED_GAIN, by_figure.get("against_base"))
 
 
 def _r2(evaluation: Evaluation) -> str:
@@ -157,6 +182,11 @@ def _r2(evaluation: Evaluation) -> str:
         f"r² of responses like these, by heads on these vectors, is {_on_scales(r2)} "
         f"(intervals: {r2['pooled'].how}; training: {evaluation.stopping_rule})."
     )
+    if behind_votes := evaluation.corrected_explained_variance:
+        text += (
+            " Corrected for how heads that learn from so many votes err, that of the utilities "
+            f"behind the votes is {_on_scales(behind_votes)}."
+        )
     if matched and matched["pooled"].value != r2["pooled"].value:
         text += (
             f" With {evaluation.matched_size} training comparisons, as the smallest of the sets "

@@ -92,6 +92,8 @@ class Evaluation:
     """r² after training on as many comparisons as the smallest of several sets has."""
     matched_size: int | None = None
     """How many these are."""
+    corrected_explained_variance: Mapping[str, Estimate] = field(default_factory=dict)
+    """r² of the utilities behind the votes: corrected for how heads of few votes err."""
     null: tuple[ParametricBootstrap, ...] = ()
     """Figures beside those of the parametric bootstrap under the scalar model."""
     training_curve: tuple[TrainingPoint, ...] = ()

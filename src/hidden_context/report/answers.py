@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from hidden_context.audits.result import AuditedSet
-from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise
+from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise, noise_test
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
@@ -73,19 +73,31 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
             f"{noise}. {_split(told)}"
         )
     else:
-        sentence = (
-            "These data cannot tell whether a single score hides something: the surest gain of a "
-            f"distribution, {told.family.name} on {data_set_of(told)}, is {number}; label noise or "
-            "careless clicks may be all."
-        )
+        sentence = _not_shown(sets, told, number)
     findings = _of_audit(sets, best, hiding)[:MOST]
     return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings), told)
+
+
+def _not_shown(sets: Sequence[AuditedSet], told: Evaluation, number: str) -> str:
+    """Where no distribution is sure to predict better: whether one fits beyond label noise."""
+    surest = f"the surest gain of a distribution, {told.family.name} on {data_set_of(told)},"
+    beyond = [each.name for each in sets if any(map(is_beyond_noise, each.evaluations))]
+    if not beyond:
+        return (
+            f"These data cannot tell whether a single score hides something: {surest} is {number}; "
+            "label noise or careless clicks may be all."
+        )
+    return (
+        f"On {' and '.join(beyond)} a distribution fits the answers better than a single score by "
+        f"more than label noise gives, but no more is shown: {surest} is {number} on held-out "
+        "votes, and careless clicks may be all."
+    )
 
 
 def _hides(audited: AuditedSet, best: Evaluation) -> bool:
     """Whether the gain is above 0, beyond label noise where that was tried, and no lapse."""
     assert best.against_base is not None
-    tested = any(each.figure == "against_base" for each in best.null)
+    tested = noise_test(best) is not None
     lapse = None if audited.lapse is None else audited.lapse.against.get(best.family.name)
     return (
         best.against_base.against(0) == "above"
