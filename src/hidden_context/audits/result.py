@@ -10,6 +10,7 @@ from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,8 +106,7 @@ class AuditedSet:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it, with the sentences."""
-        sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
-        return {**as_plain(vars(self)), "sentences": sentences}
+        return {**as_plain(vars(self)), "sentences": in_records(self.sentences)}
 
 
 @dataclass(frozen=True)
@@ -157,18 +157,13 @@ class AuditResult:
     def __str__(self) -> str:
         lines = [f"vectors: {self.representation.description}"]
         for audited in self.sets:
-            lines += ["", audited.name]
-            for question, answer in audited.sentences:
-                lines += [f"  {question}", f"      {answer}"]
+            lines += ["", audited.name, *on_lines(audited.sentences, "  ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>Vectors: {escape(self.representation.description)}</p>"]
         for audited in self.sets:
-            parts.append(f"<h4>{escape(audited.name)}</h4><table>")
-            for question, answer in audited.sentences:
-                parts.append(f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>")
-            parts.append("</table>")
+            parts.append(f"<h4>{escape(audited.name)}</h4>{in_html(audited.sentences)}")
         return "".join(parts)
 
 

@@ -91,9 +91,7 @@ class FamilyComparison:
         for fit in self.fits:
             said = f"  {fit.family.name}: {fit.log_likelihood.value:.4f}, ridge {fit.ridge:g}"
             if fit is not first:
-                gain = fit.against(first)
-                said += f"; over {first.family.name} {gain.value:+.4f}"
-                said += f" ({gain.low:+.4f} to {gain.high:+.4f})"
+                said += f"; over {first.family.name} {fit.against(first).signed(4)}"
             lines.append(said)
         return "\n".join([*lines, *self.warnings])
 

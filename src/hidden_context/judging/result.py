@@ -13,6 +13,7 @@ from hidden_context.judging.judgments import Kind
 from hidden_context.judging.sides import Sides
 from hidden_context.measures.estimate import Estimate
 from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,10 +72,7 @@ class JudgeAudit:
             **self.made_by,
             "source": self.source,
             "counts": dict(self.counts),
-            "sentences": {
-                name: [{"question": asked, "answer": answer} for asked, answer in of]
-                for name, of in self.sentences.items()
-            },
+            "sentences": {name: in_records(of) for name, of in self.sentences.items()},
             "judges": [as_plain(judge) for judge in self.judges],
         }
 
@@ -113,19 +111,13 @@ class JudgeAudit:
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         lines = [f"{self.source}: {counts}"]
         for name, sentences in self.sentences.items():
-            lines += ["", name]
-            for question, answer in sentences:
-                lines += [f"  {question}", f"      {answer}"]
+            lines += ["", name, *on_lines(sentences, "  ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self.source)}</p>"]
         for name, sentences in self.sentences.items():
-            rows = "".join(
-                f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>"
-                for question, answer in sentences
-            )
-            parts.append(f"<h4>{escape(name)}</h4><table>{rows}</table>")
+            parts.append(f"<h4>{escape(name)}</h4>{in_html(sentences)}")
         return "".join(parts)
 
 

@@ -16,7 +16,7 @@ from hidden_context.comparisons.schema import Comparison
 from hidden_context.comparisons.texts import parsed
 from hidden_context.errors import UserError
 from hidden_context.judging.judgments import Judgments, of_distributions, of_scores
-from hidden_context.judging.votes import Votes, side_shown_first
+from hidden_context.judging.votes import Votes, order_of_row
 from hidden_context.records import json_line, meta_path
 from hidden_context.scores.score_files import OF_PAIRS, OUTPUTS, load_scores
 from hidden_context.scores.scores import Scores
@@ -188,7 +188,7 @@ def _columns_of_two(names: Sequence[str]) -> list[tuple[str, str]]:
 def _order_of(comparison: Comparison, names: Sequence[str]) -> list[int]:
     """Where in its row each text of a comparison, the winner first, is."""
     if len(comparison.texts) == 2:
-        return [1, 0] if side_shown_first(comparison, names) < 0 else [0, 1]
+        return [0, 1] if order_of_row(comparison, names) > 0 else [1, 0]
     responses = comparison.row[names[0]]
     given = parsed(responses, names[0]) if isinstance(responses, str) else list(responses)
     return [given.index(each) for each in responses_alone(comparison.texts, comparison.prompt)]
