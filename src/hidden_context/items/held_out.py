@@ -14,7 +14,8 @@ from scipy.special import stdtrit
 
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
-from hidden_context.items.optimizer import Optimum, best_of_starts, summed_votes
+from hidden_context.items.optimizer import Optimum, best_of_starts
+from hidden_context.items.summed_votes import summed_votes
 from hidden_context.items.votes import ItemComparisons
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, default_outcome_model
