@@ -1,6 +1,6 @@
 """The votes of people on pairs of responses, as arrays: what a judge is held against."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,13 @@ from hidden_context.comparisons.columns import CHOSEN_REJECTED, ends_with
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.schema import Comparison
-from hidden_context.comparisons.texts import Text, digest, numbers_of, read_text
+from hidden_context.comparisons.texts import (
+    Text,
+    digest,
+    numbers_in_order,
+    numbers_of,
+    read_text,
+)
 from hidden_context.errors import UserError
 from hidden_context.records import json_line, require_columns
 
@@ -176,7 +182,7 @@ def _votes_of(columns: dict[str, list[Any]], num_equal: int) -> Votes:
     items = [item for both in columns.pop("items") for item in both]
     voters, groups = columns.pop("voter"), columns.pop("group")
     people, names_of_groups = tuple(dict.fromkeys(voters)), tuple(dict.fromkeys(groups))
-    of_voter, of_group = (_numbers(names) for names in (voters, groups))
+    of_voter, of_group = (numbers_in_order(names) for names in (voters, groups))
     pair = numbers_of(columns.pop("pair"))
     arrays = {name: np.array(values) for name, values in columns.items()}
     arrays["prompt"] = np.unique(arrays["prompt"], return_inverse=True)[1]
@@ -193,12 +199,6 @@ def _votes_of(columns: dict[str, list[Any]], num_equal: int) -> Votes:
         groups=tuple(name for name in names_of_groups if name is not None),
         num_equal=num_equal,
     )
-
-
-def _numbers(names: Sequence[Hashable]) -> np.ndarray:
-    """A number from 0 for each name, in the order in which they come."""
-    number_of = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([number_of[name] for name in names])
 
 
 def side_shown_first(comparison: Comparison, names: Sequence[str]) -> int:
