@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
-from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+from hidden_context.records import as_plain, provenance, read_of_kind, validated, write_json
 from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
@@ -174,15 +174,8 @@ def read_audit(file: Path | str) -> AuditResult:
         UserError: The file is damaged, of another version, or not an audit.
     """
     file = Path(file)
-    record = read_json(file)
-    if not isinstance(record, dict) or record.get("kind") != "audit":
-        raise UserError(f"{file} is not an audit: it has no field kind that says so.")
-    version = record.get("format_version")
-    if version not in (1, AUDIT_VERSION):
-        raise UserError(
-            f"{file} has format_version {version}; this version reads 1 and {AUDIT_VERSION}. "
-            "Run the audit again."
-        )
+    record = read_of_kind(file, "audit", (1, AUDIT_VERSION), remedy="Run the audit again.")
+    version = record["format_version"]
     try:
         sets = [_of_version_1(of_set) if version == 1 else of_set for of_set in record["sets"]]
         places = [f"{file}, set {of_set['name']}" for of_set in sets]

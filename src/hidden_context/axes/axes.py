@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
-from hidden_context.records import as_plain, provenance, read_record, validated, write_json
+from hidden_context.records import as_plain, provenance, read_of_kind, validated, write_json
 from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
@@ -193,8 +192,6 @@ def read_axes(file: Path | str) -> Axes:
         UserError: The file is damaged, of another version, or holds no axes.
     """
     file = Path(file)
-    record = read_record(file)
-    if record.get("kind") != "axes" or record.get("format_version") != AXES_VERSION:
-        raise UserError(f"{file} holds no axes of format_version {AXES_VERSION}; find them again.")
+    record = read_of_kind(file, "axes", (AXES_VERSION,), remedy="Find them again.")
     made_by = {name: record.get(name) for name in provenance()}
     return validated(Axes, {**record, "made_by": made_by}, file)
