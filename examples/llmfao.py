@@ -1,9 +1,11 @@
-"""Votes of people on pairs of responses, with two LLM judges' verdicts, as one file to audit.
+"""Votes of people on pairs of real responses, with two LLM judges' verdicts, as comparisons.
 
-    python examples/llmfao.py --data_dir data/llmfao --out llmfao.jsonl
+    python examples/llmfao.py --data_dir data/llmfao --out results/llmfao.jsonl
 
 The data are of github.com/dustalov/llmfao (CC BY 4.0; llmonitor.com, Dmitry Ustalov): 124 people,
-who may call a tie, on 2,139 pairs of responses to 13 prompts. What came out is in docs/judges.md.
+who may call a tie, on 2,139 pairs of responses to 13 prompts. A row is a vote: prompt, response_a,
+response_b, winner (a, b or tie), annotator, pair_id, which models answered, and what each judge
+says of the pair. What came out is in docs/judges.md and docs/axes.md.
 """
 
 import csv
@@ -23,9 +25,9 @@ WINNERS = {"left": "a", "right": "b", "tie": "tie"}
 class Config:
     """Put votes, texts and verdicts of llmfao together."""
 
-    data_dir: Path
+    data_dir: Path = Path("data/llmfao")
     """Folder of the published files."""
-    out: Path = Path("llmfao.jsonl")
+    out: Path = Path("results/llmfao.jsonl")
     """File to write."""
 
 
@@ -42,6 +44,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: A file is missing, or a text that was voted on.
     """
+    votes = _csv(folder / "crowd-comparisons.csv")
     prompts = {str(row["id"]): row["text"] for row in read_jsonl(folder / "prompts.jsonl")}
     model = {row["name"]: str(row["id"]) for row in read_jsonl(folder / "models.jsonl")}
     texts = {
@@ -53,7 +56,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         for judge in JUDGES
     }
     rows = []
-    for vote in _csv(folder / "crowd-comparisons.csv"):
+    for vote in votes:
         sides = [texts.get((vote["prompt"], model[vote[side]])) for side in ("left", "right")]
         if None in sides:
             raise UserError(f"{folder}: pair {vote['id']} has a response whose text is missing.")
@@ -65,6 +68,8 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
                 "response_b": sides[1],
                 "winner": WINNERS[vote["winner"]],
                 "annotator": vote["worker"],
+                "model_a": vote["left"],
+                "model_b": vote["right"],
                 **{judge: verdicts[judge][vote["id"]] for judge in JUDGES},
             }
         )

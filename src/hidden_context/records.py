@@ -10,7 +10,7 @@ import re
 import secrets
 import subprocess
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -168,6 +168,28 @@ def read_record(path: Path, *, objects: Sequence[str] = ()) -> dict[str, Any]:
             found = type(record[name]).__name__
             raise UserError(f"{path}: field {name} is {found}; expected a JSON object.")
     return {name: value for name, value in record.items() if value is not None}
+
+
+def read_of_kind(
+    path: Path, kind: str, versions: Collection[int], *, remedy: str
+) -> dict[str, Any]:
+    """Read one JSON object whose field `kind` says what it holds.
+
+    Raises:
+        UserError: See `read_object`; or it is of another kind, or of none of the versions, and
+            `remedy` says what to do.
+    """
+    record = read_object(path)
+    if record.get("kind") != kind:
+        said = f"its kind is {record['kind']!r:.40}" if "kind" in record else "it has no field kind"
+        raise UserError(f"{path} holds no {kind}: {said}.")
+    version = record.get("format_version")
+    if version not in versions:
+        raise UserError(
+            f"{path} has format_version {version!r:.40}; this version reads "
+            f"{' and '.join(map(str, versions))}. {remedy}"
+        )
+    return record
 
 
 def check_version(record: Mapping[str, Any], path: Path) -> None:

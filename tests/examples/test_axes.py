@@ -1,42 +1,34 @@
 """The examples of axes, on small data of the same form."""
 
-import csv
 from pathlib import Path
 
 import axes_held_out
 import hidden_objective
-import llmfao_comparisons
 import numpy as np
 import pytest
 
 from hidden_context.commands.command_line import run_command
-from hidden_context.records import read_jsonl, write_jsonl
+from hidden_context.records import write_jsonl
 
 
-def test_votes_of_llmfao_become_comparisons_that_are_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_axes_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the people like what is longer, half what is shorter."""
     rng = np.random.default_rng(0)
-    write_jsonl(tmp_path / "prompts.jsonl", [{"id": 8, "text": "Bread?"}])
-    results = [{"model": m, "prompt": 8, "result": "flour " * (m + 1)} for m in range(6)]
-    write_jsonl(tmp_path / "results.jsonl", results)
-    with (tmp_path / "crowd-comparisons.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "prompt", "model_x", "model_y", "worker", "winner", "left", "right"])
-        for number in range(240):
-            x, y = rng.choice(6, 2, replace=False)
-            winner = "left" if (x > y) == (number % 2 == 0) else "right"
-            writer.writerow([number, 8, x, y, number % 6, winner, f"m{x}", f"m{y}"])
-    out = tmp_path / "out.jsonl"
-    flags = ["--data_dir", str(tmp_path), "--out", str(out)]
-    assert run_command(llmfao_comparisons.Config, llmfao_comparisons.run, flags) == 0
-    assert read_jsonl(out)[0].keys() >= {"prompt", "response_a", "winner", "annotator", "model_a"}
-    flags = ["--data", str(out), "--num_folds", "2"]
+    rows = []
+    for number in range(240):
+        x, y = rng.choice(6, 2, replace=False)
+        row = {"prompt": "Bread?", "annotator": str(number % 6)}
+        row |= {
+            f"response_{side}": "flour " * (size + 1)
+            for side, size in zip("ab", (x, y), strict=True)
+        }
+        rows.append(row | {"winner": "a" if (x > y) == (number % 2 == 0) else "b"})
+    write_jsonl(tmp_path / "votes.jsonl", rows)
+    flags = ["--data", str(tmp_path / "votes.jsonl"), "--num_folds", "2"]
     assert run_command(axes_held_out.Config, axes_held_out.run, flags) == 0
     printed = capsys.readouterr().out
     assert "240 held-out decisions" in printed
     assert "axes: +0.6" in printed  # of ln 2: who judges decides, and is known
-    assert run_command(llmfao_comparisons.Config, llmfao_comparisons.run, ["--data_dir", "x"]) == 2
 
 
 def test_a_hidden_objective_is_looked_for(

@@ -10,6 +10,7 @@ from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons, fit_items
 from hidden_context.items.normal_objective import NormalPairs
 from hidden_context.items.objective import AnyFamily, BradleyTerry
+from hidden_context.items.summed_votes import summed_votes
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 
@@ -48,12 +49,12 @@ def test_of_base_it_is_the_sandwich_of_a_logistic_regression(people: int | None)
 
 @pytest.mark.parametrize("family", [Normal(), Normal("logit"), Normal("paper"), Point()])
 def test_closed_forms_are_those_of_automatic_differentiation(family: Normal | Point):
-    summed, size, number = votes(5, 400).summed(), 5, 400.0
-    slow = AnyFamily(LearnedLikelihood(family), summed, size, number, 0.5)
+    summed = summed_votes(votes(5, 400), 5)
+    slow = AnyFamily(LearnedLikelihood(family), summed, 0.5)
     if isinstance(family, Normal):
-        quick = NormalPairs(family, OutcomeModel(), summed, size, number, 0.5)
+        quick = NormalPairs(family, OutcomeModel(), summed, 0.5)
     else:
-        quick = BradleyTerry(summed, size, number, 0.5)
+        quick = BradleyTerry(summed, 0.5)
     x = np.random.default_rng(1).normal(size=slow.num_parameters)
     assert quick.value(x) == pytest.approx(slow.value(x), rel=1e-12)
     np.testing.assert_allclose(quick.gradient(x), slow.gradient(x), atol=1e-9)

@@ -2,7 +2,9 @@
 
 python tests/judging/planted_judges.py 1000
 
-prints how often each judge is named, by the size of the first group.
+prints how often each judge is said to take a side, A's or B's, by the size of group A and by how
+what the groups think of a pair correlates; behind it Wilson's 95 % interval (1927). A world takes
+some .02 s. What came out is in docs/judges.md.
 """
 
 import sys
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import binomtest
 
 from hidden_context.judging.judgments import Judgments
 from hidden_context.judging.sides import leans_to_groups
@@ -93,11 +96,24 @@ def named(follows: str, seed: int, **options: float) -> str:
     return most.name if most.p_value is not None and most.p_value < 0.05 else ""
 
 
+GROUPS = ((0.5, 0.3), (0.6, 0.3), (0.8, 0.3), (0.5, -1.0), (0.6, -1.0))
+"""Share of group A, and correlation."""
+
+
+def rates(judge: str, share: float, correlation: float, replicates: int) -> str:
+    """How often each side is named, with intervals, in words."""
+    options = {"share": share, "correlation": correlation}
+    said = [named(judge, seed, **options) for seed in range(replicates)]
+    shown = []
+    for what, sides in (("A", "A"), ("B", "B"), ("either", "AB")):
+        found = binomtest(sum(side != "" and side in sides for side in said), replicates)
+        low, high = found.proportion_ci(method="wilson")
+        shown.append(f"{what} {found.statistic:.3f} ({low:.3f} to {high:.3f})")
+    return ", ".join(shown)
+
+
 if __name__ == "__main__":
-    replicates = int(sys.argv[1])
-    for share, correlation in ((0.5, 0.3), (0.6, 0.3), (0.8, 0.3), (0.5, -1.0), (0.6, -1.0)):
+    for share, correlation in GROUPS:
         for judge in (*COPIES, *FOLLOWERS):
-            options = {"share": share, "correlation": correlation}
-            said = [named(judge, seed, **options) for seed in range(replicates)]
-            rates = {name: said.count(name) / replicates for name in ("A", "B")}
-            print(f"{share:.1f}  {correlation:+.1f}  {judge:20}  {rates}", flush=True)
+            said = rates(judge, share, correlation, int(sys.argv[1]))
+            print(f"{share:.1f}  {correlation:+.1f}  {judge:21}  {said}", flush=True)

@@ -40,6 +40,12 @@ def test_power_at_500_pairs_is_95_percent(follows: str):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("follows", ["B", "B's majority", "one vote of B"])
+def test_a_judge_that_copies_a_fifth_of_the_people_is_named(follows: str):
+    assert 200 - rate(follows, range(200), "B", share=0.8) <= at_most(0.05, 200)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.8])
 @pytest.mark.parametrize("follows", ["all", "the majority of all", "one vote of all", "nobody"])
 def test_followers_are_named_in_at_most_5_percent(follows: str, share: float):

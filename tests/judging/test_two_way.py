@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hidden_context.judging.two_way import Clusters, Measured, largest_of, measure, ratio_of
+from hidden_context.judging.two_way import (
+    Clusters,
+    Measured,
+    compare,
+    largest_of,
+    mean_of,
+    measure,
+)
 
 
 def test_by_prompt_alone_a_mean_has_the_variance_of_the_means_of_prompts():
     values = np.random.default_rng(0).normal(size=(30, 4))
-    found = ratio_of(
-        values.ravel(), np.ones(120), Clusters(np.repeat(np.arange(30), 4), None), is_share=False
-    )
+    at = Clusters(np.repeat(np.arange(30), 4), None)
+    found = mean_of(values.ravel(), np.ones(120), at).estimate()
     error = values.mean(1).std(ddof=1) / 30**0.5
     assert found.value == pytest.approx(values.mean())
     assert found.high is not None
@@ -25,11 +31,23 @@ def test_crossed_effects_are_covered():
     at, covered = Clusters(prompt, person), 0
     for _ in range(300):
         values = rng.normal(size=20)[person] + rng.normal(size=30)[prompt] + rng.normal(size=600)
-        found = ratio_of(values, np.ones(600), at, is_share=False)
+        found = mean_of(values, np.ones(600), at).estimate()
         assert found.low is not None
         covered += found.low < 0 < found.high
     # 3.3 standard errors of a share of .95 in 300, and .01 for what 20 clusters leave out
     assert 0.95 - 0.0415 - 0.01 < covered / 300 < 0.95 + 0.0415
+
+
+def test_two_means_and_their_difference_are_those_of_the_parts():
+    """On the same entries the difference of two means is the mean of differences."""
+    rng = np.random.default_rng(3)
+    one, other, weight = rng.normal(size=(3, 60)) + np.array([[0.0], [0.0], [4.0]])
+    at = Clusters(np.repeat(np.arange(12), 5), np.tile(np.arange(6), 10))
+    both = compare((one, weight), (other, weight), at)
+    for number, values in enumerate((one, other, one - other)):
+        alone = mean_of(values, weight, at)
+        assert both.value[number] == pytest.approx(alone.value[0])
+        assert both.std_error[number] == pytest.approx(alone.std_error[0])
 
 
 def test_pairs_of_votes_count_once_and_leave_with_either_person():
@@ -63,7 +81,7 @@ def test_pairs_of_votes_count_once_and_leave_with_either_person():
 
 
 def test_what_rests_on_one_prompt_has_no_interval():
-    found = ratio_of(np.array([0.0, 1.0]), np.ones(2), Clusters(np.zeros(2, int), None))
+    found = mean_of(np.array([0.0, 1.0]), np.ones(2), Clusters(np.zeros(2, int), None)).estimate()
     assert (found.value, found.low) == (0.5, None)
     assert "no two" in found.how
 

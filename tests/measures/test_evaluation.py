@@ -571,7 +571,11 @@ def test_an_estimate_lies_above_below_or_cannot_tell() -> None:
     estimate = Estimate(0.5, 0.25, 0.75)
     words = [estimate.against(reference) for reference in (0.2, 0.25, 0.5, 0.75, 0.8)]
     assert words == ["above", "cannot tell", "cannot tell", "cannot tell", "below"]
+    said = [estimate.verdict("more", "less", "?", reference=at) for at in (0.2, 0.5, 0.8)]
+    assert said == ["more", "?", "less"]
     assert (str(estimate), str(Estimate(0.5))) == ("0.500 (0.250 to 0.750)", "0.500")
+    assert Estimate(-0.5, -0.75, 0.25).signed() == "-0.500 (-0.750 to +0.250)"
+    assert Estimate(0.5).signed(1) == "+0.5"
 
 
 # What the trainer logs

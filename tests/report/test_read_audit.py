@@ -52,7 +52,10 @@ def test_score_files_that_are_missing_are_told(tmp_path: Path):
     ("change", "told"),
     [
         (lambda audit: audit.pop("kind"), "no field kind"),
-        (lambda audit: audit.update(kind="comparisons"), "is not an audit"),
+        (
+            lambda audit: audit.update(kind="comparisons"),
+            "holds no audit: its kind is 'comparisons'",
+        ),
         (lambda audit: audit.update(format_version=99), "format_version 99"),
         (lambda audit: audit.update(sets=[]), "has no sets"),
         (lambda audit: audit.pop("sets"), "KeyError 'sets'"),

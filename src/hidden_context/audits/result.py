@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
-from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+from hidden_context.records import as_plain, provenance, read_of_kind, validated, write_json
+from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +108,7 @@ class AuditedSet:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it, with the sentences."""
-        sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
-        return {**as_plain(vars(self)), "sentences": sentences}
+        return {**as_plain(vars(self)), "sentences": in_records(self.sentences)}
 
 
 @dataclass(frozen=True)
@@ -159,18 +159,13 @@ class AuditResult:
     def __str__(self) -> str:
         lines = [f"vectors: {self.representation.description}"]
         for audited in self.sets:
-            lines += ["", audited.name]
-            for question, answer in audited.sentences:
-                lines += [f"  {question}", f"      {answer}"]
+            lines += ["", audited.name, *on_lines(audited.sentences, "  ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>Vectors: {escape(self.representation.description)}</p>"]
         for audited in self.sets:
-            parts.append(f"<h4>{escape(audited.name)}</h4><table>")
-            for question, answer in audited.sentences:
-                parts.append(f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>")
-            parts.append("</table>")
+            parts.append(f"<h4>{escape(audited.name)}</h4>{in_html(audited.sentences)}")
         return "".join(parts)
 
 
@@ -181,15 +176,8 @@ def read_audit(file: Path | str) -> AuditResult:
         UserError: The file is damaged, of another version, or not an audit.
     """
     file = Path(file)
-    record = read_json(file)
-    if not isinstance(record, dict) or record.get("kind") != "audit":
-        raise UserError(f"{file} is not an audit: it has no field kind that says so.")
-    version = record.get("format_version")
-    if version not in (1, AUDIT_VERSION):
-        raise UserError(
-            f"{file} has format_version {version}; this version reads 1 and {AUDIT_VERSION}. "
-            "Run the audit again."
-        )
+    record = read_of_kind(file, "audit", (1, AUDIT_VERSION), remedy="Run the audit again.")
+    version = record["format_version"]
     try:
         sets = [_of_version_1(of_set) if version == 1 else of_set for of_set in record["sets"]]
         places = [f"{file}, set {of_set['name']}" for of_set in sets]

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
-from hidden_context.records import as_plain, provenance, read_record, validated, write_json
+from hidden_context.records import as_plain, provenance, read_of_kind, validated, write_json
+from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,13 +164,12 @@ class Axes:
     def to_dict(self) -> dict[str, Any]:
         """As `axes.json` holds it."""
         own = {name: value for name, value in vars(self).items() if name != "made_by"}
-        sentences = [{"question": asked, "answer": answer} for asked, answer in self.sentences]
         return {
             "kind": "axes",
             **self.made_by,
             "format_version": AXES_VERSION,
             **as_plain(own),
-            "sentences": sentences,
+            "sentences": in_records(self.sentences),
         }
 
     def save(self, folder: Path | str) -> Path:
@@ -181,14 +179,10 @@ class Axes:
         return path
 
     def __str__(self) -> str:
-        return "\n".join(f"{asked}\n    {answer}" for asked, answer in self.sentences)
+        return "\n".join(on_lines(self.sentences))
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{escape(asked)}</th><td>{escape(answer)}</td></tr>"
-            for asked, answer in self.sentences
-        )
-        return f"<table>{rows}</table>"
+        return in_html(self.sentences)
 
 
 def read_axes(file: Path | str) -> Axes:
@@ -198,8 +192,6 @@ def read_axes(file: Path | str) -> Axes:
         UserError: The file is damaged, of another version, or holds no axes.
     """
     file = Path(file)
-    record = read_record(file)
-    if record.get("kind") != "axes" or record.get("format_version") != AXES_VERSION:
-        raise UserError(f"{file} holds no axes of format_version {AXES_VERSION}; find them again.")
+    record = read_of_kind(file, "axes", (AXES_VERSION,), remedy="Find them again.")
     made_by = {name: record.get(name) for name in provenance()}
     return validated(Axes, {**record, "made_by": made_by}, file)

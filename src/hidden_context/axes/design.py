@@ -1,6 +1,6 @@
 """From preference data to decisions, by who judged them, with named features."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,7 +14,7 @@ from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pairs_of, responses_alone
 from hidden_context.comparisons.schema import Comparison, prompt_key
 from hidden_context.comparisons.survey import is_empty
-from hidden_context.comparisons.texts import LAST_TURN, Text
+from hidden_context.comparisons.texts import LAST_TURN, Text, numbers_in_order
 from hidden_context.errors import UserError
 
 FEWEST_PAIRS = 20
@@ -117,7 +117,7 @@ def read_design(
             f"{comparisons.source}: decided comparisons have {len(contexts)} different values of "
             f"{by!r}; what divides them takes two or more."
         )
-    context = _numbers([each.context for each in decided])
+    context = numbers_in_order([each.context for each in decided])
     names, differences, unused = _differences(decided, num_words, features)
     unit, unit_context, stratum, where = _places(decided, context, by)
     counts |= {
@@ -214,12 +214,6 @@ def _asked(comparison: Comparison) -> str:
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
 
 
-def _numbers(names: Sequence[Hashable]) -> np.ndarray:
-    """From 0, in the order of appearance."""
-    number_of = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([number_of[name] for name in names])
-
-
 def _differences(
     decided: Sequence[_Decision], num_words: int, further: Mapping[str, Callable[[str], float]]
 ) -> tuple[list[Feature], np.ndarray, int]:
@@ -259,7 +253,7 @@ def _places(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """What changes places: number of each comparison's unit, context and stratum of each unit."""
     if by != "annotator" and all(each.annotator is not None for each in decided):
-        annotator = _numbers([each.annotator for each in decided])
+        annotator = numbers_in_order([each.annotator for each in decided])
         of_annotator = context[np.unique(annotator, return_index=True)[1]]
         if (of_annotator[annotator] == context).all():
             stratum = np.zeros(len(of_annotator), int)
@@ -270,9 +264,11 @@ def _places(
     unit_of = np.searchsorted(unit, [each.pair.row for each in decided])
     if annotator is not None:
         return unit_of, context[first], annotator[first], "annotator"
-    strata = {"pair": _numbers([(decided[at].prompt, decided[at].pair.texts) for at in first])}
+    strata = {
+        "pair": numbers_in_order([(decided[at].prompt, decided[at].pair.texts) for at in first])
+    }
     if by != "prompt":
-        strata["prompt"] = _numbers([decided[at].prompt for at in first])
+        strata["prompt"] = numbers_in_order([decided[at].prompt for at in first])
     for where, stratum in strata.items():
         if _can_move(stratum, context[first]) >= LITTLE_LEFT:
             return unit_of, context[first], stratum, where

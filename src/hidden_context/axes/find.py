@@ -8,6 +8,7 @@ from hidden_context.axes.axes import AVERAGE, Axes, Axis, Exemplar, TestedFeatur
 from hidden_context.axes.design import WHERE, Design, read_design
 from hidden_context.axes.features import Feature
 from hidden_context.axes.selection import Selection, select_axes
+from hidden_context.axes.spread_test import Shuffle
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
@@ -64,15 +65,8 @@ def find_axes(
     _check(level, num_permutations, {"num_words": num_words, "num_exemplars": num_exemplars})
     design = read_design(comparisons, by=by, num_words=num_words, features=features or {})
     shuffle = design.shuffle(num_permutations, seed)
-    if shuffle.log_arrangements < -np.log(level):
-        raise UserError(
-            f"{comparisons.source}: values of {design.by!r} can be assigned in only "
-            f"{np.exp(shuffle.log_arrangements):.0f} ways that differ, among "
-            f"{WHERE[design.where]}; a level of {level} takes {np.ceil(1 / level):.0f} or more."
-        )
+    _check_arrangements(shuffle, design, level, comparisons.source)
     selection = select_axes(design.decisions, shuffle, level)
-    names = [*(feature.name for feature in design.features), AVERAGE]
-    order = np.argsort(-selection.alone, kind="stable")
     return Axes(
         source=comparisons.source,
         by=design.by,
@@ -83,10 +77,7 @@ def find_axes(
         stopped_p=None if np.isnan(selection.stopped_p) else selection.stopped_p,
         shuffled=WHERE[design.where],
         counts=design.counts,
-        tested=tuple(
-            TestedFeature(names[at], float(selection.alone[at]), float(selection.alone_p[at]))
-            for at in order
-        ),
+        tested=_tested(design, selection),
         config={
             "level": level,
             "num_permutations": num_permutations,
@@ -109,6 +100,26 @@ def _check(level: float, num_permutations: int, counts: Mapping[str, int]) -> No
     for name, number in counts.items():
         if number < 0:
             raise UserError(f"{name} is {number}; expected 0 or more.")
+
+
+def _check_arrangements(shuffle: Shuffle, design: Design, level: float, source: object) -> None:
+    """Refuse contexts that can change places in too few ways for the level."""
+    if shuffle.log_arrangements < -np.log(level):
+        raise UserError(
+            f"{source}: values of {design.by!r} can be assigned in only "
+            f"{np.exp(shuffle.log_arrangements):.0f} ways that differ, among "
+            f"{WHERE[design.where]}; a level of {level} takes {np.ceil(1 / level):.0f} or more."
+        )
+
+
+def _tested(design: Design, selection: Selection) -> tuple[TestedFeature, ...]:
+    """What the first step says of every feature, the largest statistic first."""
+    names = [*(feature.name for feature in design.features), AVERAGE]
+    order = np.argsort(-selection.alone, kind="stable")
+    return tuple(
+        TestedFeature(names[at], float(selection.alone[at]), float(selection.alone_p[at]))
+        for at in order
+    )
 
 
 def _axis(

@@ -69,10 +69,7 @@ def _axis(axis: Axis, by: str) -> str:
             f"{len(axis.sure('below'))} single ones the votes suffice to say so"
         )
     else:
-        each = ", ".join(
-            f"{name} {effect.value:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})"
-            for name, effect in axis.effects.items()
-        )
+        each = ", ".join(f"{name} {effect.signed(2)}" for name, effect in axis.effects.items())
         text = f"“{axis.more}” adds log odds of {each}; below 0, “{axis.less}” is preferred"
     text += f" (p = {axis.p:.3f})."
     if axis.along:

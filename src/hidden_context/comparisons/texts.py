@@ -4,7 +4,7 @@ import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -81,6 +81,12 @@ def numbers_of(texts: Iterable[str]) -> np.ndarray:
     for text in texts:
         digests += digest(text)
     return np.unique(np.frombuffer(bytes(digests), DIGEST), return_inverse=True)[1]
+
+
+def numbers_in_order(names: Sequence[Hashable]) -> np.ndarray:
+    """A number from 0 for each of n names, in the order in which they come, shape `(n,)`."""
+    number_of = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([number_of[name] for name in names])
 
 
 def opens_list(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +14,9 @@ from hidden_context.distributions.normal import Normal
 from hidden_context.distributions.shared_context import SharedContext, SharedContextUtility
 from hidden_context.errors import UserError
 from hidden_context.items.held_out import FamilyComparison, compare_families
-from hidden_context.items.optimizer import Optimum, best_of_starts, summed_votes
+from hidden_context.items.optimizer import Optimum, best_of_starts
 from hidden_context.items.spread_check import SpreadCheck
+from hidden_context.items.summed_votes import SummedVotes, summed_votes
 from hidden_context.items.uncertainty import (
     Intervals,
     Uncertainty,
@@ -312,13 +313,12 @@ def fit_items(
     family = make_family(family) if isinstance(family, str) else family
     held_out = None
     if ridge == "chosen":
-        both = ["base", family] if family.name != "base" else [family]
-        held_out = compare_families(comparisons, both, outcome_model=outcome_model, seed=seed)
+        held_out = _with_base(comparisons, family, outcome_model, seed)
         ridge = held_out.fits[-1].ridge
     _check_options(ridge, max_iterations, num_starts)
     summed = summed_votes(comparisons, num_items)
-    grades = comparisons.outcomes.num_grades
     if outcome_model is None:
+        grades = comparisons.outcomes.num_grades
         outcome_model = default_outcome_model(family, grades, ties="half")
         learn_outcomes = learn_outcomes or grades > 1
     best = best_of_starts(
@@ -334,11 +334,32 @@ def fit_items(
     )
     check = None
     if check_spread and isinstance(family, Normal):
-        from hidden_context.items.link_tails import compare_with_one_spread
-
-        check = compare_with_one_spread(
+        check = _spread_check(
             best, summed, learn_outcomes=learn_outcomes, max_iterations=max_iterations
         )
+    found = _fit_at(best, summed, comparisons, ridge)
+    return replace(found, spread_check=check, held_out=held_out)
+
+
+def _with_base(
+    comparisons: ItemComparisons, family: Family, outcome_model: OutcomeModel | None, seed: int
+) -> FamilyComparison:
+    """The family, which is last, and `base`, each by its own ridge, on held-out votes."""
+    both = ["base", family] if family.name != "base" else [family]
+    return compare_families(comparisons, both, outcome_model=outcome_model, seed=seed)
+
+
+def _spread_check(best: Optimum, votes: SummedVotes, **options: Any) -> SpreadCheck:
+    """See `compare_with_one_spread`, which imports torch."""
+    from hidden_context.items.link_tails import compare_with_one_spread
+
+    return compare_with_one_spread(best, votes, **options)
+
+
+def _fit_at(
+    best: Optimum, summed: SummedVotes, comparisons: ItemComparisons, ridge: float
+) -> ItemFit:
+    """What was found at an optimum."""
     family, outcome_model = best.read_as
     determined = ridge > 0 or (summed.graph.is_joined and summed.graph.is_bounded)
     return ItemFit(
@@ -347,12 +368,10 @@ def fit_items(
         best.raw,
         converged=best.minimum.converged and determined,
         items=comparisons.names,
-        spread_check=check,
         win_graph=summed.graph,
         ridge=ridge,
         optimum=best,
         comparisons=comparisons,
-        held_out=held_out,
     )
 
 

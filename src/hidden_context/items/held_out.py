@@ -14,7 +14,8 @@ from scipy.special import stdtrit
 
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
-from hidden_context.items.optimizer import Optimum, best_of_starts, summed_votes
+from hidden_context.items.optimizer import Optimum, best_of_starts
+from hidden_context.items.summed_votes import summed_votes
 from hidden_context.items.votes import ItemComparisons
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, default_outcome_model
@@ -91,9 +92,7 @@ class FamilyComparison:
         for fit in self.fits:
             said = f"  {fit.family.name}: {fit.log_likelihood.value:.4f}, ridge {fit.ridge:g}"
             if fit is not first:
-                gain = fit.against(first)
-                said += f"; over {first.family.name} {gain.value:+.4f}"
-                said += f" ({gain.low:+.4f} to {gain.high:+.4f})"
+                said += f"; over {first.family.name} {fit.against(first).signed(4)}"
             lines.append(said)
         return "\n".join([*lines, *self.warnings])
 

@@ -20,8 +20,9 @@ from hidden_context.distributions.normal import LINKS, Normal
 from hidden_context.distributions.point import Point, PointUtility
 from hidden_context.distributions.special import Array, log_normal_cdf
 from hidden_context.items.objective import AnyFamily
-from hidden_context.items.optimizer import Optimum, SummedVotes, fit_newton
+from hidden_context.items.optimizer import Optimum, fit_newton
 from hidden_context.items.spread_check import SpreadCheck
+from hidden_context.items.summed_votes import SummedVotes
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import OutcomeModel
 
@@ -94,8 +95,7 @@ def compare_with_one_spread(
     assert isinstance(family, Normal)
 
     def fit(likelihood: LearnedLikelihood, start: np.ndarray) -> Optimum:
-        objective = AnyFamily(likelihood, votes.summed, votes.num_items, votes.num_votes, 0.0)
-        return fit_newton(objective, start, max_iterations=max_iterations)
+        return fit_newton(AnyFamily(likelihood, votes, 0.0), start, max_iterations=max_iterations)
 
     def of(family: Family) -> LearnedLikelihood:
         return LearnedLikelihood(family, outcome_model, learn_outcomes=learn_outcomes)

@@ -10,7 +10,7 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.normal import Normal
 from hidden_context.distributions.special import SMALLEST_STD
 from hidden_context.items.objective import Objective, sigmoid
-from hidden_context.items.votes import ItemComparisons
+from hidden_context.items.summed_votes import SummedVotes
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 SLOPES = {"paper": math.sqrt(2 * math.pi), "logit": 1.702}
@@ -23,19 +23,12 @@ class NormalPairs(Objective):
     num_outputs, num_shared = 2, 0
 
     def __init__(
-        self,
-        family: Normal,
-        outcome_model: OutcomeModel,
-        votes: ItemComparisons,
-        num_items: int,
-        num_votes: float,
-        ridge: float,
+        self, family: Normal, outcome_model: OutcomeModel, votes: SummedVotes, ridge: float
     ) -> None:
         """`family` has no correlation."""
-        super().__init__(votes, num_items, num_votes, ridge)
+        super().__init__(votes, ridge)
         self.family, self.outcome_model = family, outcome_model
-        self._wins = self.votes[:, 2] + self.votes[:, 1] / 2
-        self._losses = self.votes[:, 0] + self.votes[:, 1] / 2
+        self._wins, self._losses = self.wins_and_losses
 
     def family_of(self, x: np.ndarray) -> tuple[Family, OutcomeModel]:
         return self.family, self.outcome_model

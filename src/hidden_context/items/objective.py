@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from hidden_context.distributions import Family, Point
-from hidden_context.items.votes import ItemComparisons
+from hidden_context.items.summed_votes import SummedVotes
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 if TYPE_CHECKING:
@@ -41,18 +41,18 @@ class Objective(ABC):
     num_shared: int
     """q."""
 
-    def __init__(
-        self, votes: ItemComparisons, num_items: int, num_votes: float, ridge: float
-    ) -> None:
-        """Take `ItemComparisons.summed`, whose weights are scaled to sum to `num_votes`."""
-        weight = votes.outcomes.weight
-        self.first, self.second, self.num_items, self.ridge = (
-            votes.first,
-            votes.second,
-            num_items,
-            ridge,
-        )
-        self.votes = votes.outcomes.shares * (weight * (num_votes / weight.sum()))[:, None]
+    def __init__(self, votes: SummedVotes, ridge: float) -> None:
+        """Weights of pairs are scaled to sum to the number of votes."""
+        summed, weight = votes.summed, votes.summed.outcomes.weight
+        self.first, self.second = summed.first, summed.second
+        self.num_items, self.ridge = votes.num_items, ridge
+        self.votes = summed.outcomes.shares * (weight * (votes.num_votes / weight.sum()))[:, None]
+
+    @property
+    def wins_and_losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each pair's first, where a tie is half of both and there are no strengths, `(N,)`."""
+        halves = self.votes[:, 1] / 2
+        return self.votes[:, 2] + halves, self.votes[:, 0] + halves
 
     @property
     def num_parameters(self) -> int:
@@ -182,16 +182,12 @@ class BradleyTerry(Objective):
     def _ahead(self, x: np.ndarray) -> np.ndarray:
         return x[self.first] - x[self.second]
 
-    def _wins(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the first and of the second."""
-        return self.votes[:, 2] + self.votes[:, 1] / 2, self.votes[:, 0] + self.votes[:, 1] / 2
-
     def loss(self, x: np.ndarray) -> float:
-        ahead, (wins, losses) = self._ahead(x), self._wins()
+        ahead, (wins, losses) = self._ahead(x), self.wins_and_losses
         return float(wins @ np.logaddexp(0, -ahead) + losses @ np.logaddexp(0, ahead))
 
     def gradient_by_pair(self, x: np.ndarray) -> np.ndarray:
-        prob, (wins, losses) = sigmoid(self._ahead(x)), self._wins()
+        prob, (wins, losses) = sigmoid(self._ahead(x)), self.wins_and_losses
         slope = losses * prob - wins * (1 - prob)
         return np.stack([slope, -slope], axis=1)
 
@@ -219,18 +215,11 @@ class BradleyTerry(Objective):
 class AnyFamily(Objective):
     """That of any family and outcome model, by automatic differentiation."""
 
-    def __init__(
-        self,
-        likelihood: "LearnedLikelihood",
-        votes: ItemComparisons,
-        num_items: int,
-        num_votes: float,
-        ridge: float,
-    ) -> None:
+    def __init__(self, likelihood: "LearnedLikelihood", votes: SummedVotes, ridge: float) -> None:
         """`likelihood` says what is learned, and is not changed."""
         import torch
 
-        super().__init__(votes, num_items, num_votes, ridge)
+        super().__init__(votes, ridge)
         self.likelihood = likelihood
         self._shared = {
             name: parameter.detach().double() for name, parameter in likelihood.named_parameters()
@@ -240,8 +229,8 @@ class AnyFamily(Objective):
         self._votes = torch.from_numpy(self.votes)
         self._first, self._second = torch.from_numpy(self.first), torch.from_numpy(self.second)
         self._table = None
-        if len(self.first) >= TABLE_FROM * num_items**2:
-            size = (num_items, num_items, self.votes.shape[1])
+        if len(self.first) >= TABLE_FROM * self.num_items**2:
+            size = (self.num_items, self.num_items, self.votes.shape[1])
             self._table = torch.zeros(size, dtype=torch.float64)
             self._table[self._first, self._second] = self._votes
 

@@ -17,8 +17,7 @@ from hidden_context.items.objective import (
     Objective,
     is_bradley_terry,
 )
-from hidden_context.items.votes import ItemComparisons
-from hidden_context.items.win_graph import WinGraph, win_graph
+from hidden_context.items.summed_votes import SummedVotes
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 START_STD = 0.3
@@ -29,36 +28,6 @@ MOST_OF_END = 20
 """Newton steps after those of L-BFGS, by families of which Newton's need to be near a maximum."""
 LOGISTIC_STD = 1.702
 """A logistic difference of utilities is nearly normal of this standard deviation (Haley 1952)."""
-
-
-@dataclass(frozen=True, eq=False)
-class SummedVotes:
-    """All votes on each pair together."""
-
-    summed: ItemComparisons
-    """See `ItemComparisons.summed`."""
-    num_items: int
-    num_votes: float
-    """How many independent ones."""
-    graph: WinGraph
-    """What they join, and what they divide."""
-
-
-def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
-    """Votes of each pair together.
-
-    Raises:
-        UserError: An item's number is out of range.
-    """
-    numbers = (comparisons.first, comparisons.second)
-    low, high = min(each.min() for each in numbers), max(each.max() for each in numbers)
-    if not 0 <= low <= high < num_items:
-        raise UserError(f"items {low} to {high} are not within 0 to {num_items - 1}.")
-    if comparisons.names and len(comparisons.names) != num_items:
-        raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")
-    summed = comparisons.summed()
-    num_votes = float(comparisons.outcomes.weight.sum())
-    return SummedVotes(summed, num_items, num_votes, win_graph(summed, num_items))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +62,7 @@ def fit_bradley_terry(
     start: np.ndarray | None = None,
 ) -> Optimum:
     """Of `base` with ties as halves: the one maximum, in a few steps."""
-    objective = BradleyTerry(votes.summed, votes.num_items, votes.num_votes, ridge)
+    objective = BradleyTerry(votes, ridge)
     objective.outcome_model = outcome_model
     start = np.zeros(votes.num_items) if start is None else start
     return Optimum(objective, minimize(objective, start, max_steps=max_iterations))
@@ -122,17 +91,16 @@ def best_of_starts(
         return fit_bradley_terry(
             votes, outcome_model, ridge=ridge, max_iterations=max_iterations, start=point
         )
-    what = votes.summed, votes.num_items, votes.num_votes, ridge
     if is_normal_pairs(family, outcome_model, grades) and not learns:
         assert isinstance(family, Normal)
-        objective: NormalPairs | AnyFamily = NormalPairs(family, outcome_model, *what)
+        objective: NormalPairs | AnyFamily = NormalPairs(family, outcome_model, votes, ridge)
     else:
         from hidden_context.likelihood.learned import LearnedLikelihood
 
         likelihood = LearnedLikelihood(
             family, outcome_model, learn_outcomes=learn_outcomes, options=learn_options
         )
-        objective = AnyFamily(likelihood, *what)
+        objective = AnyFamily(likelihood, votes, ridge)
     begin = [start] if start is not None else None
     if begin is None:
         begin = starts(family, votes, num_starts=num_starts, seed=seed, ridge=ridge)

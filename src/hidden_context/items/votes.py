@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
-from hidden_context.comparisons.texts import Text
+from hidden_context.comparisons.texts import Text, numbers_in_order
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
@@ -106,8 +106,7 @@ class ItemComparisons:
             (True, alone[row]) if who is None else (False, who)
             for row, who in enumerate(self.annotators)
         ]
-        number = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-        return np.array([number[key] for key in keys])
+        return numbers_in_order(keys)
 
     def __len__(self) -> int:
         return len(self.first)

@@ -7,7 +7,7 @@ import numpy as np
 
 from hidden_context.judging.judgments import Judgments
 from hidden_context.judging.slopes import slopes
-from hidden_context.judging.two_way import Clusters, Measured, measure, ratio_of
+from hidden_context.judging.two_way import Clusters, Measured, compare, mean_of
 from hidden_context.judging.votes import Votes
 from hidden_context.measures.estimate import Estimate
 
@@ -64,7 +64,7 @@ def agreement_measures(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     known = judged.known & np.isfinite(votes.length)
     if known.any() and (votes.length[known] != 0).any():
         found |= slopes_of("length", votes.length, judged, votes)
-    return found
+    return {name: found[name] for name in sorted(found, key=[*MEASURES].index)}
 
 
 def slopes_of(
@@ -93,10 +93,14 @@ def sure_bins(judged: Judgments, votes: Votes) -> tuple[SureBin, ...]:
         use = judged.known & (at == number)
         if use.any():
             weight = votes.weight[use]
-            observed = ratio_of(agrees[use], weight, clusters_of(votes).at(use))
+            observed = mean_of(agrees[use], weight, clusters_of(votes).at(use))
             mean = float(np.average(confidence[use], weights=weight))
             low, high = EDGES[number : number + 2]
-            bins.append(SureBin(low, high, float(votes.count[use].sum()), mean, observed))
+            bins.append(
+                SureBin(
+                    low, high, float(votes.count[use].sum()), mean, observed.estimate(is_share=True)
+                )
+            )
     return tuple(bins)
 
 
@@ -108,14 +112,8 @@ def _calibration(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     use = judged.known
     confidence, agrees = (values[use] for values in _confidence(judged, votes))
     weight = votes.weight[use]
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        agreement, confidence = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
-        return np.stack([agreement, confidence, confidence - agreement], axis=1)
-
-    columns = [weight * agrees, weight * confidence, weight]
-    found = measure(statistic, columns, clusters_of(votes).at(use))
-    return _named(found, "agreement", "confidence", "overconfidence")
+    found = compare((confidence, weight), (agrees, weight), clusters_of(votes).at(use))
+    return _named(found, "confidence", "agreement", "overconfidence")
 
 
 def _where_people_split(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
@@ -126,15 +124,9 @@ def _where_people_split(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     along = np.where(votes.sign > 0, for_first, for_second)[use] * votes.weight[use]
     if not (against.any() and along.any()):
         return {}
-    sure = np.abs(judged.side[use])
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        split, agreed = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
-        return np.stack([split, agreed, agreed - split], axis=1)
-
-    columns = [against * sure, against, along * sure, along]
-    found = measure(statistic, columns, clusters_of(votes).at(use), num_twice=4)
-    return _named(found, "sure_where_split", "sure_where_agreed", "surer_where_agreed")
+    sure, at = np.abs(judged.side[use]), clusters_of(votes).at(use)
+    found = compare((sure, along), (sure, against), at, are_twice=True)
+    return _named(found, "sure_where_agreed", "sure_where_split", "surer_where_agreed")
 
 
 def _ties(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
@@ -142,19 +134,15 @@ def _ties(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     weight, at = votes.weight[use], clusters_of(votes).at(use)
     tied = (votes.sign[use] == 0).astype(float)
     found = {
-        "ties_of_people": ratio_of(tied, weight, at),
-        "ties_of_judge": ratio_of(judged.tie[use], weight, at),
+        "ties_of_people": mean_of(tied, weight, at).estimate(is_share=True),
+        "ties_of_judge": mean_of(judged.tie[use], weight, at).estimate(is_share=True),
     }
     if not 0 < tied.mean() < 1:
         return found
     sure = np.abs(judged.side[use])
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        at_ties, off_ties = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
-        return np.stack([at_ties, off_ties - at_ties], axis=1)
-
-    columns = [part * weight * of for part in (tied, 1 - tied) for of in (sure, np.ones_like(sure))]
-    return found | _named(measure(statistic, columns, at), "sure_at_ties", "surer_off_ties")
+    compared = compare((sure, weight * (1 - tied)), (sure, weight * tied), at)
+    found["sure_at_ties"] = compared.estimate(1, is_share=True)
+    return found | {"surer_off_ties": compared.estimate(2)}
 
 
 def _position(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
@@ -167,13 +155,7 @@ def _position(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     weight = votes.weight[use]
     judge = (1 + votes.shown * judged.in_order)[use] / 2
     people = (1 + votes.shown * votes.sign)[use] / 2
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        judge, people = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
-        return np.stack([judge, people, judge - people], axis=1)
-
-    columns = [weight * judge, weight * people, weight]
-    found = measure(statistic, columns, clusters_of(votes).at(use))
+    found = compare((judge, weight), (people, weight), clusters_of(votes).at(use))
     return _named(found, "first_shown_judge", "first_shown_people", "position_bias")
 
 
@@ -187,14 +169,8 @@ def _ceiling(judged: Judgments, votes: Votes) -> dict[str, Estimate]:
     weight = votes.weight[use]
     person = (1 + votes.sign * majority)[use] / 2
     judge = (1 + np.sign(judged.side) * majority)[use] / 2
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        person, judge = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
-        return np.stack([person, judge, judge - person], axis=1)
-
-    columns = [weight * person, weight * judge, weight]
-    found = measure(statistic, columns, clusters_of(votes).at(use))
-    return _named(found, "person_and_majority", "judge_and_majority", "judge_and_person")
+    found = compare((judge, weight), (person, weight), clusters_of(votes).at(use))
+    return _named(found, "judge_and_majority", "person_and_majority", "judge_and_person")
 
 
 def _named(found: Measured, *names: str) -> dict[str, Estimate]:

@@ -15,7 +15,7 @@ from hidden_context.judging.judgments import Judgments, of_columns
 from hidden_context.judging.result import AuditedJudge, JudgeAudit
 from hidden_context.judging.score_columns import of_numbers, of_own, read_scores
 from hidden_context.judging.sides import lean_along, sides_of
-from hidden_context.judging.votes import Votes, read_votes, side_shown_first
+from hidden_context.judging.votes import Votes, order_of_row, read_votes
 from hidden_context.records import require_columns
 from hidden_context.scores.scores import Scores
 
@@ -138,13 +138,13 @@ def _numbers(column: str, comparisons: Comparisons, votes: Votes) -> np.ndarray:
 def _differences(column: str, comparisons: Comparisons, votes: Votes) -> np.ndarray:
     """A column's number for each entry, seen from the pair's first."""
     names = comparisons.columns.by_role["responses"]
-    sides = []
+    orders = []
     for row, comparison in enumerate(comparisons, start=1):
         if len(comparison.texts) != 2:
             raise UserError(
                 f"{comparisons.source}, row {row}: {len(comparison.texts)} responses; {column!r} "
                 "can say the difference of two."
             )
-        sides.append(-1 if side_shown_first(comparison, names) < 0 else 1)
-    turn = np.array(sides)[votes.row] * np.where(votes.is_turned, -1, 1)
+        orders.append(order_of_row(comparison, names))
+    turn = np.array(orders)[votes.row] * np.where(votes.is_turned, -1, 1)
     return turn * _numbers(column, comparisons, votes)

@@ -15,7 +15,7 @@ from hidden_context.aggregation import (
 from hidden_context.items import fit_items
 from hidden_context.items.votes import ItemComparisons
 from hidden_context.judging.judgments import Judgments
-from hidden_context.judging.two_way import Clusters, ratio_of
+from hidden_context.judging.two_way import Clusters, compare, mean_of
 from hidden_context.judging.votes import Votes
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.estimate import Estimate
@@ -165,14 +165,15 @@ def _summary(rule: str, lines: np.ndarray) -> RuleChoice:
     n = len(lines)
     at, one = Clusters(np.arange(n), None), np.ones(n)
     judge, people, any_response, same = lines.T
+    compared = compare((judge, one), (people, one), at)
     return RuleChoice(
         rule,
         n,
-        ratio_of(judge, one, at, is_share=False),
-        ratio_of(people, one, at, is_share=False),
+        compared.estimate(0),
+        compared.estimate(1),
         float(any_response.mean()),
-        ratio_of(judge - people, one, at, is_share=False),
-        ratio_of(same, one, at),
+        compared.estimate(2),
+        mean_of(same, one, at).estimate(is_share=True),
     )
 
 
@@ -216,5 +217,5 @@ def borda_or_utility(judged: Judgments, votes: Votes) -> BordaOrUtility | None:
     side = judged.prob[use][differ]
     side = np.where(gap[differ] > 0, side, 1 - side)
     at = Clusters(votes.prompt[use][differ], None)
-    estimate = ratio_of(side, votes.weight[use][differ], at)
-    return BordaOrUtility(number, number / total, estimate, notes)
+    for_borda = mean_of(side, votes.weight[use][differ], at).estimate(is_share=True)
+    return BordaOrUtility(number, number / total, for_borda, notes)

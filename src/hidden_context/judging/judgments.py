@@ -9,13 +9,12 @@ from scipy.special import expit
 
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.outcome_columns import READERS
-from hidden_context.comparisons.pairs import pairs_of
 from hidden_context.comparisons.survey import is_missing
 from hidden_context.comparisons.texts import parsed
 from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
 from hidden_context.judging.slopes import logistic_slope
-from hidden_context.judging.votes import Votes, side_shown_first
+from hidden_context.judging.votes import Votes, order_of_row
 
 Kind = Literal["scores", "distributions", "verdicts"]
 
@@ -113,11 +112,8 @@ def of_columns(
         ]
         missing += not found
         mean = np.mean(found, axis=0) if found else (np.nan, np.nan)
-        # Columns chosen and rejected, which know no order, are the comparison's first and second.
-        turn = -1 if side_shown_first(comparison, names) < 0 else 1
-        said.append((turn * float(mean[0]), float(mean[1])))
-    number_of_row = [row for row, each in enumerate(comparisons) for _ in pairs_of([each])]
-    by_row = np.array(said)[number_of_row]
+        said.append((order_of_row(comparison, names) * float(mean[0]), float(mean[1])))
+    by_row = np.array(said)  # of two responses each, a row is a pair
     if np.isnan(by_row[:, 0]).all():
         raise UserError(f"{comparisons.source}: {', '.join(columns)} has no verdict in any row.")
     in_order = np.where(votes.is_turned, -1, 1) * by_row[votes.row, 0]

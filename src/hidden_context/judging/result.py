@@ -6,13 +6,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.errors import UserError
 from hidden_context.judging.agreement import MEASURES, SureBin
 from hidden_context.judging.choices import BordaOrUtility, RuleChoice
 from hidden_context.judging.judgments import Kind
 from hidden_context.judging.sides import Sides
 from hidden_context.measures.estimate import Estimate
-from hidden_context.records import as_plain, provenance, read_json, validated, write_json
+from hidden_context.records import as_plain, provenance, read_of_kind, validated, write_json
+from hidden_context.sentences import in_html, in_records, on_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,10 +71,7 @@ class JudgeAudit:
             **self.made_by,
             "source": self.source,
             "counts": dict(self.counts),
-            "sentences": {
-                name: [{"question": asked, "answer": answer} for asked, answer in of]
-                for name, of in self.sentences.items()
-            },
+            "sentences": {name: in_records(of) for name, of in self.sentences.items()},
             "judges": [as_plain(judge) for judge in self.judges],
         }
 
@@ -113,19 +110,13 @@ class JudgeAudit:
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         lines = [f"{self.source}: {counts}"]
         for name, sentences in self.sentences.items():
-            lines += ["", name]
-            for question, answer in sentences:
-                lines += [f"  {question}", f"      {answer}"]
+            lines += ["", name, *on_lines(sentences, "  ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self.source)}</p>"]
         for name, sentences in self.sentences.items():
-            rows = "".join(
-                f"<tr><th>{escape(question)}</th><td>{escape(answer)}</td></tr>"
-                for question, answer in sentences
-            )
-            parts.append(f"<h4>{escape(name)}</h4><table>{rows}</table>")
+            parts.append(f"<h4>{escape(name)}</h4>{in_html(sentences)}")
         return "".join(parts)
 
 
@@ -148,14 +139,7 @@ def read_judges(file: Path | str) -> JudgeAudit:
         UserError: The file is damaged, of another version, or holds something else.
     """
     file = Path(file)
-    record = read_json(file)
-    if not isinstance(record, dict) or record.get("kind") != "judges":
-        raise UserError(f"{file} holds no judges: it has no field kind that says so.")
-    if record.get("format_version") != VERSION:
-        raise UserError(
-            f"{file} has format_version {record.get('format_version')}; this version reads "
-            f"{VERSION}. Run the audit again."
-        )
+    record = read_of_kind(file, "judges", (VERSION,), remedy="Run the audit again.")
     own = {name: record.get(name) for name in ("source", "counts", "judges")}
     known = ("kind", "format_version", "sentences", *own)
     made_by = {name: value for name, value in record.items() if name not in known}

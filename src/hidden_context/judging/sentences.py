@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from hidden_context.judging.agreement import MEASURES
 from hidden_context.judging.result import AuditedJudge
 from hidden_context.judging.sides import Lean
-from hidden_context.measures.estimate import Estimate
 
 SIGNIFICANT = 0.05
 """Below it a lean is named; adjusted for all that are compared."""
@@ -46,29 +45,29 @@ def _ceiling(judge: AuditedJudge) -> str:
         return f"{text} No two people voted on one pair, so no ceiling can be told."
     person, own = found["person_and_majority"], found["judge_and_majority"]
     gap = found["judge_and_person"]
-    verdict = {
-        "above": "It agrees better than another person does",
-        "below": "Another person agrees better",
-        "cannot tell": "These data cannot tell it from another person",
-    }[gap.against(0)]
+    verdict = gap.verdict(
+        "It agrees better than another person does",
+        "Another person agrees better",
+        "These data cannot tell it from another person",
+    )
     return (
         f"{text} Of the majority of the others, ties aside, one more person reaches {person}, the "
-        f"judge {own} of the same. {verdict}: {_signed(gap)}."
+        f"judge {own} of the same. {verdict}: {gap.signed()}."
     )
 
 
 def _calibration(judge: AuditedJudge) -> str:
     found = judge.measures
     gap = found["overconfidence"]
-    verdict = {
-        "above": "It is surer than it should be",
-        "below": "It is less sure than it could be",
-        "cannot tell": "On average it is as sure as it should be",
-    }[gap.against(0)]
+    verdict = gap.verdict(
+        "It is surer than it should be",
+        "It is less sure than it could be",
+        "On average it is as sure as it should be",
+    )
     how = SCALES[judge.kind].format(scale=judge.scale)
     return (
         f"{how}{verdict}: it gives what it prefers {found['confidence'].value:.3f}, and "
-        f"{found['agreement'].value:.3f} of the votes agree; difference {_signed(gap)}."
+        f"{found['agreement'].value:.3f} of the votes agree; difference {gap.signed()}."
     )
 
 
@@ -77,14 +76,14 @@ def _splits(judge: AuditedJudge) -> str:
     if "surer_where_agreed" not in found:
         return "No pairs have votes that agree and votes that differ, so this cannot be told."
     gap = found["surer_where_agreed"]
-    verdict = {
-        "above": "Yes: it is surer where two people agree",
-        "below": "No, the reverse: it is surer where two people contradict one another",
-        "cannot tell": "Not that these data show",
-    }[gap.against(0)]
+    verdict = gap.verdict(
+        "Yes: it is surer where two people agree",
+        "No, the reverse: it is surer where two people contradict one another",
+        "Not that these data show",
+    )
     return (
         f"{verdict}: |2P - 1| is {found['sure_where_agreed'].value:.3f} where two people agree and "
-        f"{found['sure_where_split'].value:.3f} where they do not; difference {_signed(gap)}."
+        f"{found['sure_where_split'].value:.3f} where they do not; difference {gap.signed()}."
     )
 
 
@@ -94,12 +93,12 @@ def _ties(judge: AuditedJudge) -> str:
     if "surer_off_ties" not in found:
         return text
     gap = found["surer_off_ties"]
-    verdict = {
-        "above": "It is less sure where people call a tie",
-        "below": "It is surer where people call a tie",
-        "cannot tell": "It does not tell these pairs from others, as far as the data show",
-    }[gap.against(0)]
-    return f"{text} {verdict}: |2P - 1| is {_signed(gap)} more at other votes."
+    verdict = gap.verdict(
+        "It is less sure where people call a tie",
+        "It is surer where people call a tie",
+        "It does not tell these pairs from others, as far as the data show",
+    )
+    return f"{text} {verdict}: |2P - 1| is {gap.signed()} more at other votes."
 
 
 def _position(judge: AuditedJudge) -> str:
@@ -112,15 +111,15 @@ def _position(judge: AuditedJudge) -> str:
             else ("It scores each response alone, so it sees no order.")
         )
     gap = found["position_bias"]
-    verdict = {
-        "above": "Yes, towards the first",
-        "below": "Yes, towards the second",
-        "cannot tell": "Not that these data show",
-    }[gap.against(0)]
+    verdict = gap.verdict(
+        "Yes, towards the first",
+        "Yes, towards the second",
+        "Not that these data show",
+    )
     return (
         f"{verdict}: {found['first_shown_judge']} of its verdicts and "
         f"{found['first_shown_people']} of people's votes on the same pairs are for the response "
-        f"shown first; difference {_signed(gap)}."
+        f"shown first; difference {gap.signed()}."
     )
 
 
@@ -135,13 +134,13 @@ def _slope(judge: AuditedJudge, feature: str) -> Iterator[str]:
         return
     gap = found[f"{feature}_bias"]
     unit = "a response e times as long" if feature == "length" else f"a unit more of {feature}"
-    verdict = {
-        "above": "Yes, it favours more of it than people do",
-        "below": "Yes, it favours less of it than people do",
-        "cannot tell": "No more than people, as far as these data show",
-    }[gap.against(0)]
-    yield f"{verdict}: it gives {unit} {_signed(found[f'{feature}_judge'])} log-odds, people"
-    yield f"{_signed(found[f'{feature}_people'])}; difference {_signed(gap)}."
+    verdict = gap.verdict(
+        "Yes, it favours more of it than people do",
+        "Yes, it favours less of it than people do",
+        "No more than people, as far as these data show",
+    )
+    yield f"{verdict}: it gives {unit} {found[f'{feature}_judge'].signed()} log-odds, people"
+    yield f"{found[f'{feature}_people'].signed()}; difference {gap.signed()}."
 
 
 def _sides(judge: AuditedJudge) -> Iterator[str]:
@@ -169,10 +168,10 @@ def _sides(judge: AuditedJudge) -> Iterator[str]:
         if sides.people_std is not None:
             yield f"Beside noise, the standard deviation of leans is {sides.people_std:.3f}."
     for name, lean in judge.traits.items():
-        what = {"above": "more", "below": "less", "cannot tell": "neither more nor less"}
+        more = lean.verdict("more", "less", "neither more nor less")
         yield (
-            f"It agrees {what[lean.against(0)]} with people of a higher {name}: {_signed(lean)} a "
-            "standard deviation."
+            f"It agrees {more} with people of a higher {name}: {lean.signed()} a standard "
+            "deviation."
         )
     yield from sides.notes
 
@@ -189,7 +188,7 @@ def _lean(one: Lean) -> str:
     p_value = "" if one.p_value is None else f", p = {one.p_value:.3g}"
     return (
         f"{one.name} (agrees with {one.agreement.value:.3f} of their votes, a follower of all "
-        f"would with {one.following:.3f}; lean {_signed(one.lean)}{p_value})"
+        f"would with {one.following:.3f}; lean {one.lean.signed()}{p_value})"
     )
 
 
@@ -199,11 +198,12 @@ def _borda(judge: AuditedJudge) -> str:
         return ""
     if found.for_borda is None:
         return "No pair is ordered differently by the two."
-    verdict = {
-        "above": "Borda count",
-        "below": "Expected utility",
-        "cannot tell": "These data cannot tell",
-    }[found.for_borda.against(0.5) if not found.notes else "cannot tell"]
+    cannot_tell = "These data cannot tell"
+    verdict = cannot_tell
+    if not found.notes:
+        verdict = found.for_borda.verdict(
+            "Borda count", "Expected utility", cannot_tell, reference=0.5
+        )
     return " ".join(
         (
             f"{verdict}: on the {found.num_pairs} pairs ({found.share_of_pairs:.3f} of all) that "
@@ -216,17 +216,10 @@ def _borda(judge: AuditedJudge) -> str:
 def _choices(judge: AuditedJudge) -> Iterator[str]:
     for choice in judge.choices:
         gap = choice.judge_and_other_half
-        verdict = {"above": "better than", "below": "worse than", "cannot tell": "not told from"}
+        verdict = gap.verdict("better than", "worse than", "not told from")
         yield (
             f"By {choice.rule} its choice scores {choice.judge.value:.3f} with half of the people, "
             f"the choice of the other half {choice.other_half.value:.3f}, any response "
             f"{choice.any_response:.3f} ({choice.num_prompts} prompts): "
-            f"{verdict[gap.against(0)]} people's, {_signed(gap)}."
+            f"{verdict} people's, {gap.signed()}."
         )
-
-
-def _signed(estimate: Estimate) -> str:
-    """With signs, since these are differences."""
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:+.3f}"
-    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"

@@ -10,9 +10,9 @@ agrees with beyond that. Noise of single votes cancels, since z' is not z.
 A judge may follow all in a sharper way, such as always saying what most would. The sharpest that
 has the judge's own |j| gives each X_g a factor, which follows from E[z z'] where what groups think
 of pairs is jointly normal (`_factors_of_sharpest`). Every follower lies between the two, as noise
-makes a sharp one linear. So a lean is that from the nearer of both, and 0 between them. Where
-people do not agree beyond chance, b is 0/0: then it lies between 0 and 1, and leans are taken less
-their mean.
+makes a sharp one linear. So a lean is that from the nearer of both, and none (p = 1) between them.
+Where people do not agree beyond chance, b is 0/0: then it lies between 0 and 1, and leans are taken
+less their mean.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,14 @@ from scipy.special import ndtr
 from hidden_context.errors import UserError
 from hidden_context.judging.agreement import clusters_of
 from hidden_context.judging.judgments import Judgments
-from hidden_context.judging.two_way import Clusters, largest_of, measure
+from hidden_context.judging.two_way import (
+    Clusters,
+    Measured,
+    compare,
+    largest_of,
+    mean_of,
+    measure,
+)
 from hidden_context.judging.votes import Votes
 from hidden_context.measures.estimate import Estimate
 
@@ -107,64 +114,83 @@ def leans_to_groups(judged: Judgments, votes: Votes) -> tuple[Lean, ...]:
     """
     use = judged.known
     names, group = _largest_groups(votes, use)
-    count, weight, sign = len(names), votes.weight[use], votes.sign[use]
-    share = np.bincount(group[use], weight, count) / weight.sum()
-    both = list(combinations_with_replacement(range(count), 2))
-    others = [votes.others_in(group == g) for g in range(count)]
-    mean_of = [(first - second)[use] for first, second, _ in others]
-    number_of = [(first + second + tie)[use] for first, second, tie in others]
-    is_of = [group[use] == g for g in range(count)]
-
-    def columns() -> Iterator[np.ndarray]:
-        for of in is_of:
-            yield weight * sign * judged.side[use] * of
-            yield weight * of
-        for g, h in both:
-            yield weight * sign * (is_of[g] * mean_of[h] + is_of[h] * mean_of[g])
-            yield weight * (is_of[g] * number_of[h] + is_of[h] * number_of[g])
-
-    factors = [np.ones(count)]  # of X_g, for a linear follower
-
-    def statistic(sums: np.ndarray) -> np.ndarray:
-        ratios = sums[:, ::2] / sums[:, 1::2]
-        of_judge, of_people = ratios[:, :count], np.empty((len(sums), count, count))
-        for (g, h), ratio in zip(both, ratios[:, count:].T, strict=True):
-            of_people[:, g, h] = of_people[:, h, g] = ratio
-        if len(factors) == 1:  # the first call is of all sums
-            factors.append(_factors_of_sharpest(of_people[0], share, judged.side[use]))
-        parts = [1 + of_judge]
-        for factor in factors:
-            of_person = of_people @ share * factor
-            following = ((of_judge @ share) / (of_person @ share))[:, None] * of_person
-            parts += [of_judge - following, 1 + following]
-        parts.append(of_judge - of_people @ share)
-        return np.concatenate(parts, axis=1) / 2
-
-    found = measure(statistic, columns(), clusters_of(votes).at(use), num_twice=2 * len(both))
-    linear, sharp = (found.part(slice(at * count, (at + 1) * count)) for at in (1, 3))
-    if not people_agree(judged, votes):  # b cannot be told from the votes: 1 and 0
-        linear = found.part(slice(5 * count, 6 * count)).less_mean(share)
-        sharp = found.part(slice(0, count)).less_mean(share)
-        for at, lean in ((2, linear), (4, sharp)):
-            found.value[at * count : (at + 1) * count] = found.value[:count] - lean.value
+    agreement, linear, sharp = _against_followers(judged, votes, group, len(names))
     p_linear, p_sharp = largest_of(linear), largest_of(sharp)
     leans = []
-    for g in range(count):
-        is_sharp = abs(sharp.value[g]) < abs(linear.value[g])
-        differ = sharp.value[g] * linear.value[g] > 0
-        p_value = float(np.maximum(p_linear[g], p_sharp[g])) if differ else 1.0
+    for g, name in enumerate(names):
+        of = use & (group == g)
+        nearer = sharp if abs(sharp.value[g]) < abs(linear.value[g]) else linear
+        on_one_side = sharp.value[g] * linear.value[g] > 0
+        p_value = float(np.maximum(p_linear[g], p_sharp[g])) if on_one_side else 1.0
         leans.append(
             Lean(
-                names[g],
-                float(votes.count[use][is_of[g]].sum()),
-                None if votes.person is None else len(np.unique(votes.person[use][is_of[g]])),
-                found.estimate(g),
-                float(found.value[(4 if is_sharp else 2) * count + g]),
-                (sharp if is_sharp else linear).estimate(g),
+                name,
+                float(votes.count[of].sum()),
+                None if votes.person is None else len(np.unique(votes.person[of])),
+                agreement.estimate(g),
+                float(agreement.value[g] - nearer.value[g]),
+                nearer.estimate(g),
                 None if np.isnan(p_value) else p_value,
             )
         )
     return tuple(leans)
+
+
+def _against_followers(
+    judged: Judgments, votes: Votes, group: np.ndarray, count: int
+) -> tuple[Measured, Measured, Measured]:
+    """Agreement with each group, and its lean from the linear follower and from the sharpest."""
+    use = judged.known
+    side, weight = judged.side[use], votes.weight[use]
+    share = np.bincount(group[use], weight, count) / weight.sum()
+    sums = np.array([column.sum() for column in _columns(judged, votes, group, count)])
+    factors = _factors_of_sharpest(_products(sums[None], count)[1][0], share, side)
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        of_judge, of_people = _products(sums, count)
+        following = of_people @ share  # X_g
+        parts = [1 + of_judge, of_judge - following]
+        for factor in (np.ones(count), factors):
+            said = following * factor
+            parts.append(of_judge - ((of_judge @ share) / (said @ share))[:, None] * said)
+        return np.concatenate(parts, axis=1) / 2
+
+    num_twice = count * (count + 1)
+    at, columns = clusters_of(votes).at(use), _columns(judged, votes, group, count)
+    found = measure(statistic, columns, at, num_twice=num_twice)
+    agreement, from_mean, linear, sharp = (
+        found.part(slice(part * count, (part + 1) * count)) for part in range(4)
+    )
+    if people_agree(judged, votes):
+        return agreement, linear, sharp
+    return agreement, from_mean.less_mean(share), agreement.less_mean(share)  # b of 1, and of 0
+
+
+def _columns(
+    judged: Judgments, votes: Votes, group: np.ndarray, count: int
+) -> Iterator[np.ndarray]:
+    """Of each group z j and 1, then of each two groups z z' and 1, all weighted, `(N,)` each."""
+    use = judged.known
+    weight, sign = votes.weight[use], votes.sign[use]
+    is_of = [group[use] == g for g in range(count)]
+    for of in is_of:
+        yield weight * sign * judged.side[use] * of
+        yield weight * of
+    others = [np.stack(votes.others_in(group == g))[:, use] for g in range(count)]
+    mean_of, number_of = [each[0] - each[1] for each in others], [each.sum(0) for each in others]
+    for g, h in combinations_with_replacement(range(count), 2):
+        yield weight * sign * (is_of[g] * mean_of[h] + is_of[h] * mean_of[g])
+        yield weight * (is_of[g] * number_of[h] + is_of[h] * number_of[g])
+
+
+def _products(sums: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of z j, `(b, count)`, and of z z', `(b, count, count)`, from sums of `_columns`."""
+    with np.errstate(invalid="ignore"):
+        means = sums[:, ::2] / sums[:, 1::2]
+    first, second = np.triu_indices(count)
+    of_people = np.empty((len(sums), count, count))
+    of_people[:, first, second] = of_people[:, second, first] = means[:, count:]
+    return means[:, :count], of_people
 
 
 def _factors_of_sharpest(of_people: np.ndarray, share: np.ndarray, side: np.ndarray) -> np.ndarray:
@@ -210,9 +236,7 @@ def people_agree(judged: Judgments, votes: Votes) -> bool:
     mean, use = mean_of_others(judged, votes)
     if not use.any():
         return False
-    weight = votes.weight[use]
-    columns = [weight * votes.sign[use] * mean[use], weight]
-    found = measure(lambda s: s[:, :1] / s[:, 1:], columns, clusters_of(votes).at(use))
+    found = mean_of((votes.sign * mean)[use], votes.weight[use], clusters_of(votes).at(use))
     return bool(found.value[0] > 2 * found.std_error[0])
 
 
@@ -243,14 +267,8 @@ def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], 
         own = use & (votes.person == person)
         one_prompt = len(np.unique(votes.prompt[own])) < 2
         at = Clusters((votes.pair if one_prompt else votes.prompt)[own], None)
-        w, z = weight[own], sign[own]
-        columns = [w * z * side[own], w * z * following[own], w]
-
-        def statistic(sums: np.ndarray) -> np.ndarray:
-            judge, follower = sums[:, 0] / sums[:, 2], sums[:, 1] / sums[:, 2]
-            return np.stack([1 + judge, 1 + follower, judge - follower], axis=1) / 2
-
-        found = measure(statistic, columns, at)
+        judge, follower = (((1 + sign * of) / 2)[own] for of in (side, following))
+        found = compare((judge, weight[own]), (follower, weight[own]), at)
         error, p_value = float(found.std_error[2]), None
         errors.append(error)
         if np.isfinite(error) and error > 0:

@@ -15,6 +15,8 @@ from hidden_context.measures.estimate import Estimate
 LEVEL = 0.95
 Statistic = Callable[[np.ndarray], np.ndarray]
 """From sums, shape `(b, k)`, to values, shape `(b, m)`."""
+Means = tuple[np.ndarray, np.ndarray]
+"""Values, and their weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +145,29 @@ def _two_way(prompt: np.ndarray, person: np.ndarray, both: np.ndarray) -> np.nda
     return prompt + added * np.outer(adds, adds)
 
 
-def ratio_of(
-    values: np.ndarray, weights: np.ndarray, clusters: Clusters, *, is_share: bool = True
-) -> Estimate:
+def mean_of(values: np.ndarray, weights: np.ndarray, clusters: Clusters) -> Measured:
     """The weighted mean of N values."""
-    found = measure(lambda s: s[:, :1] / s[:, 1:], [values * weights, weights], clusters)
-    return found.estimate(is_share=is_share)
+    return measure(lambda s: s[:, :1] / s[:, 1:], [values * weights, weights], clusters)
+
+
+def compare(
+    first: Means, second: Means, clusters: Clusters, *, are_twice: bool = False
+) -> Measured:
+    """A weighted mean, another one, and the first less the second.
+
+    Args:
+        first: N values, and their weights, shape `(N,)` each.
+        second: The same.
+        clusters: Of the N entries.
+        are_twice: All are of pairs of votes; see `num_twice` of `measure`.
+    """
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        one, other = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
+        return np.stack([one, other, one - other], axis=1)
+
+    columns = [column for values, weight in (first, second) for column in (values * weight, weight)]
+    return measure(statistic, columns, clusters, num_twice=4 if are_twice else 0)
 
 
 def largest_of(found: Measured, num_draws: int = 10_000) -> np.ndarray:

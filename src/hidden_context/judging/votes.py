@@ -1,6 +1,6 @@
 """The votes of people on pairs of responses, as arrays: what a judge is held against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,12 @@ from hidden_context.comparisons.columns import CHOSEN_REJECTED
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.schema import Comparison
-from hidden_context.comparisons.texts import Text, digest, numbers_of
+from hidden_context.comparisons.texts import (
+    Text,
+    digest,
+    numbers_in_order,
+    numbers_of,
+)
 from hidden_context.errors import UserError
 from hidden_context.records import json_line, require_columns
 
@@ -106,73 +111,92 @@ def read_votes(comparisons: Comparisons, *, pair_column: str | None = None) -> V
     Raises:
         UserError: All pairs are of equal texts, or no vote has weight.
     """
-    names = comparisons.columns.by_role["responses"]
     if pair_column is not None:
         rows = (comparison.row for comparison in comparisons)
         require_columns(rows, (pair_column,), comparisons.source)
-    entries: dict[str, list[Any]] = {}
-    people: dict[str, int] = {}
-    groups: dict[str, int] = {}
-    equal = 0
-    prompts = comparisons.prompts
-    row = -1
-    for number, comparison in enumerate(comparisons):
-        told_apart = "" if pair_column is None else comparison.row[pair_column]
-        shown = side_shown_first(comparison, names)
-        for pair in pairs_of([comparison]):
-            row += 1
-            keys = _key(pair.first), _key(pair.second)
-            if keys[0] == keys[1]:
-                equal += 1
-                continue
-            turn = keys[0] > keys[1]
-            named = comparison.annotator is not None
-            several = not named and comparison.outcome.votes > 1
-            voter = people.setdefault(comparison.annotator or f"\0{number}", len(people))
-            if comparison.group is not None:
-                groups.setdefault(comparison.group, len(groups))
-            logs = np.log1p(pair.lengths)
-            common = {
-                "row": row,
-                "pair": f"{prompts[number]} {min(keys).hex()} {max(keys).hex()} {told_apart}",
-                "prompt": int(prompts[number]),
-                "voter": -1 if several else voter,
-                "person": voter if named else -1,
-                "group": -1 if comparison.group is None else groups[comparison.group],
-                "shown": -shown if turn else shown,
-                "length": (logs[1] - logs[0]) if turn else (logs[0] - logs[1]),
-                "items": [f"{prompts[number]} {key.hex()}" for key in sorted(keys)],
-                "is_turned": turn,
-            }
-            for sign, share in zip((1, -1, 0), _shares(pair), strict=True):
-                if share > 0 and pair.weight > 0:
-                    entry = {
-                        **common,
-                        "sign": -sign if turn else sign,
-                        "count": share * comparison.outcome.votes,
-                        "weight": share * pair.weight,
-                    }
-                    for name, value in entry.items():
-                        entries.setdefault(name, []).append(value)
-    if not entries:
+    names, prompts = comparisons.columns.by_role["responses"], comparisons.prompts
+    columns: dict[str, list[Any]] = {}
+    num_equal = 0
+    for row, (number, pair) in enumerate(_numbered_pairs(comparisons)):
+        shown = side_shown_first(pair.comparison, names)
+        about = _about(pair, int(prompts[number]), pair_column, shown=shown)
+        if about is None:
+            num_equal += 1
+            continue
+        voter = pair.comparison.annotator or f"\0{number}"
+        for said in _said(pair, is_turned=about["is_turned"]):
+            for name, value in {"row": row, "voter": voter, **about, **said}.items():
+                columns.setdefault(name, []).append(value)
+    if not columns:
         raise UserError(
-            f"{comparisons.source}: no votes to hold a judge against; {equal} pairs are of equal "
-            "texts, and the others have no weight."
+            f"{comparisons.source}: no votes to hold a judge against; {num_equal} pairs are of "
+            "equal texts, and the others have no weight."
         )
-    arrays = {name: np.array(values) for name, values in entries.items() if name != "items"}
-    arrays["pair"] = numbers_of(entries["pair"])
-    flat = [item for both in entries["items"] for item in both]
-    arrays["items"] = numbers_of(flat).reshape(-1, 2)
+    return _votes_of(columns, num_equal)
+
+
+def _numbered_pairs(comparisons: Comparisons) -> Iterator[tuple[int, Pair]]:
+    """The pairs of the data in their order, each with the number of its comparison."""
+    for number, comparison in enumerate(comparisons):
+        for pair in pairs_of([comparison]):
+            yield number, pair
+
+
+def _about(
+    pair: Pair, prompt: int, pair_column: str | None, *, shown: int
+) -> dict[str, Any] | None:
+    """What all votes on a pair have in common; None for equal texts."""
+    comparison, keys = pair.comparison, (_key(pair.first), _key(pair.second))
+    if keys[0] == keys[1]:
+        return None
+    is_turned = keys[0] > keys[1]
+    turn = -1 if is_turned else 1
+    low, high = (key.hex() for key in sorted(keys))
+    told_apart = "" if pair_column is None else comparison.row[pair_column]
+    logs = np.log1p(pair.lengths)
+    return {
+        "pair": f"{prompt} {low} {high} {told_apart}",
+        "prompt": prompt,
+        "is_several": comparison.annotator is None and comparison.outcome.votes > 1,
+        "is_named": comparison.annotator is not None,
+        "group": comparison.group,
+        "shown": turn * shown,
+        "length": turn * (logs[0] - logs[1]),
+        "items": (f"{prompt} {low}", f"{prompt} {high}"),
+        "is_turned": is_turned,
+    }
+
+
+def _said(pair: Pair, *, is_turned: bool) -> Iterator[dict[str, float]]:
+    """Sign, number and weight of the votes on a pair, for each side that has some."""
+    votes = pair.comparison.outcome.votes
+    for sign, share in zip((1, -1, 0), _shares(pair), strict=True):
+        if share > 0 and pair.weight > 0:
+            turned = -sign if is_turned else sign
+            yield {"sign": turned, "count": share * votes, "weight": share * pair.weight}
+
+
+def _votes_of(columns: dict[str, list[Any]], num_equal: int) -> Votes:
+    """Numbers in place of names, and nobody where not all are named."""
+    items = [item for both in columns.pop("items") for item in both]
+    voters, groups = columns.pop("voter"), columns.pop("group")
+    people, names_of_groups = tuple(dict.fromkeys(voters)), tuple(dict.fromkeys(groups))
+    of_voter, of_group = (numbers_in_order(names) for names in (voters, groups))
+    pair = numbers_of(columns.pop("pair"))
+    arrays = {name: np.array(values) for name, values in columns.items()}
     arrays["prompt"] = np.unique(arrays["prompt"], return_inverse=True)[1]
-    person, group = arrays.pop("person"), arrays.pop("group")
-    is_known = (person >= 0).all()
+    is_several, are_named = arrays.pop("is_several"), arrays.pop("is_named").all()
+    are_grouped = None not in names_of_groups
     return Votes(
         **arrays,
-        person=person if is_known else None,
-        people=tuple(people) if is_known else (),
-        group=group if groups and (group >= 0).all() else None,
-        groups=tuple(groups),
-        num_equal=equal,
+        pair=pair,
+        voter=np.where(is_several, -1, of_voter),
+        items=numbers_of(items).reshape(-1, 2),
+        person=of_voter if are_named else None,
+        people=people if are_named else (),
+        group=of_group if are_grouped else None,
+        groups=tuple(name for name in names_of_groups if name is not None),
+        num_equal=num_equal,
     )
 
 
@@ -184,6 +208,14 @@ def side_shown_first(comparison: Comparison, names: Sequence[str]) -> int:
     if tuple(names) == CHOSEN_REJECTED or len(comparison.texts) != 2:
         return 0
     return 1 if comparison.order == (0, 1) else -1
+
+
+def order_of_row(comparison: Comparison, names: Sequence[str]) -> int:
+    """-1 where a row's first response is the comparison's second, else 1.
+
+    As `side_shown_first`; `chosen` and `rejected` are the comparison's first and second.
+    """
+    return -1 if side_shown_first(comparison, names) < 0 else 1
 
 
 def _shares(pair: Pair) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -75,18 +75,22 @@ def load_backbone(
     if lacking:
         raise UserError(f"model {model_name} lacks weights that fit, among them {lacking[0]}.")
     of_head = [key for key in fresh if not key.startswith(inner)]
-    with torch.no_grad():
-        scales = torch.tensor(head_scales or [HEAD_SCALE] * num_outputs)
-        for key in of_head:
-            parameter = model.get_parameter(key)
-            last = len(parameter) == num_outputs
-            by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
-            parameter.mul_(by.to(parameter))
+    _scale(model, of_head, torch.tensor(head_scales or [HEAD_SCALE] * num_outputs))
     model = read_in_batches(model)
     model.fresh_keys, model.unread_keys = frozenset(fresh), frozenset(loading["unexpected_keys"])
     widths = [shapes[0][0] for key, shapes in mismatched.items() if key.endswith("weight")]
     model.replaced_width = int(widths[0]) if widths else None
     return model
+
+
+def _scale(model: Any, keys: Iterable[str], scales: torch.Tensor) -> None:
+    """Weights of the head: each output by its scale, layers before the last by the largest."""
+    with torch.no_grad():
+        for key in keys:
+            parameter = model.get_parameter(key)
+            last = len(parameter) == len(scales)
+            by = scales.reshape(-1, *[1] * (parameter.ndim - 1)) if last else scales.max()
+            parameter.mul_(by.to(parameter))
 
 
 def is_pooler(key: str) -> bool:

@@ -250,6 +250,12 @@ def reward_function(
         options,
         None if person is None else person.head(),
     )
+    _check_together(function, person, is_known=is_here or not is_hub_name(str(checkpoint)))
+    return function
+
+
+def _check_together(function: RewardFunction, person: HasHead | None, *, is_known: bool) -> None:
+    """Refuse a person of another checkpoint, and a family, if it is known, without the risk."""
     if person is not None and person.checkpoint != function.checkpoint:
         raise UserError(
             f"the person is fitted to states of {person.checkpoint}, not of {function.checkpoint}; "
@@ -257,9 +263,8 @@ def reward_function(
         )
     if function.head is not None:
         function.check_family(function.head[1])
-    elif is_here or not is_hub_name(str(checkpoint)):
+    elif is_known:
         function.check_family(find_checkpoint(function.checkpoint).family)
-    return function
 
 
 def _label(prompt: Any) -> str:

@@ -152,10 +152,9 @@ def train_to(
     with refusing_full_disks(steps_folder):
         trainer.train(resume_from_checkpoint=resume_from)
     metrics = dict(sorted(final_metrics(trainer).items())) if len(data) > 1 else {}
-    counts = {name: part.counts for name, part in data.items()}
     record = {
         "config": config,
-        "counts": counts,
+        "counts": {name: part.counts for name, part in data.items()},
         "made_anew": sorted(unwrapped(trainer.model).fresh_keys),
         "metrics": metrics,
         "reading": _reading(comparisons, render, tokenizer),

@@ -99,9 +99,7 @@ class PreferenceTrainer(Trainer):
         self.likelihood = likelihood
         self._likelihood_learning_rate = likelihood_learning_rate
         self._share_among_processes()
-        evaluated = kwargs.get("eval_dataset") or []
-        sets = evaluated.values() if isinstance(evaluated, Mapping) else [evaluated]
-        observed = [*kwargs["train_dataset"], *chain.from_iterable(sets)]
+        observed = _all_observed(kwargs["train_dataset"], kwargs.get("eval_dataset") or [])
         self._most_texts = max(len(observation.texts) for observation in observed)
         of_wins = all((one.shares, one.weight) == ((0.0, 0.0, 1.0), 1) for one in observed)
         self._with_outcomes = likelihood.fitted()[1] != DEFAULT_OUTCOME_MODEL or not of_wins
@@ -390,6 +388,12 @@ class PreferenceTrainer(Trainer):
             mean = self._total_loss_scalar / max(self.state.global_step, 1)
             logs = {**logs, "train_loss": mean}
         super().log(logs, start_time)
+
+
+def _all_observed(train: Any, evaluated: Any) -> list[Observation]:
+    """Of training and of every set that is evaluated, which may have names."""
+    sets = evaluated.values() if isinstance(evaluated, Mapping) else [evaluated]
+    return [*train, *chain.from_iterable(sets)]
 
 
 class _AtBegin(TrainerCallback):

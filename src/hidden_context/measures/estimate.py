@@ -23,6 +23,13 @@ class Estimate:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
+    def signed(self, digits: int = 3) -> str:
+        """As a difference is shown: with signs, the interval behind it."""
+        shown = f"{self.value:+.{digits}f}"
+        if self.low is None or self.high is None:
+            return shown
+        return f"{shown} ({self.low:+.{digits}f} to {self.high:+.{digits}f})"
+
     def against(self, reference: float) -> Literal["above", "below", "cannot tell"]:
         """Where the interval lies; one that holds the reference, or is missing, cannot tell."""
         if self.low is not None and self.low > reference:
@@ -30,6 +37,11 @@ class Estimate:
         if self.high is not None and self.high < reference:
             return "below"
         return "cannot tell"
+
+    def verdict(self, above: str, below: str, cannot_tell: str, *, reference: float = 0.0) -> str:
+        """One of three sentences, by where the interval lies; see `against`."""
+        said = {"above": above, "below": below, "cannot tell": cannot_tell}
+        return said[self.against(reference)]
 
 
 @dataclass(frozen=True)

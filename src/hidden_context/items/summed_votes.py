@@ -1,0 +1,37 @@
+"""All votes on each pair of items together, which is all that a likelihood needs of them."""
+
+from dataclasses import dataclass
+
+from hidden_context.errors import UserError
+from hidden_context.items.votes import ItemComparisons
+from hidden_context.items.win_graph import WinGraph, win_graph
+
+
+@dataclass(frozen=True, eq=False)
+class SummedVotes:
+    """All votes on each pair together."""
+
+    summed: ItemComparisons
+    """See `ItemComparisons.summed`."""
+    num_items: int
+    num_votes: float
+    """How many independent ones."""
+    graph: WinGraph
+    """What they join, and what they divide."""
+
+
+def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
+    """Votes of each pair together.
+
+    Raises:
+        UserError: An item's number is out of range.
+    """
+    numbers = (comparisons.first, comparisons.second)
+    low, high = min(each.min() for each in numbers), max(each.max() for each in numbers)
+    if not 0 <= low <= high < num_items:
+        raise UserError(f"items {low} to {high} are not within 0 to {num_items - 1}.")
+    if comparisons.names and len(comparisons.names) != num_items:
+        raise UserError(f"{len(comparisons.names)} items have names; num_items is {num_items}.")
+    summed = comparisons.summed()
+    num_votes = float(comparisons.outcomes.weight.sum())
+    return SummedVotes(summed, num_items, num_votes, win_graph(summed, num_items))
