@@ -203,6 +203,10 @@ def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
             [{"conversation_a": CHAT * 2, "conversation_b": CHAT * 2, "winner": "a", "turn": 1}],
             "row 1: turn is 1, but the conversations have 2 turns of the user",
         ),
+        (
+            [{"chosen": [None, "a"], "rejected": ["b"], "responses": ["a", "c"]}],
+            "row 1: 'rejected' ends with no text of responses",
+        ),
         ([A_B | {"winner": "a", "votes": 5}], "'votes' seems to say something of the outcome"),
         ([A_B | {"winner": "a", "num_votes": 5}], "'num_votes' seems to say"),
         ([A_B | {"winner": "a", "swapped": True}], "'swapped' seems to say"),
