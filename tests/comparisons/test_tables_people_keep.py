@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,6 +82,18 @@ def test_rows_in_memory_may_hold_arrays_tuples_and_marks_of_pandas():
     assert [one.annotator for one in load_comparisons(named)] == ["3", None, None]
     ranked = {"prompt": ASK, "responses": ("a", "b"), "ranking": np.array([1, 0])}
     assert load_comparisons([ranked])[0].chosen == f"{ASK}b"
+
+
+def test_classes_of_a_data_set_are_read_by_their_names(tmp_path: Path):
+    kinds = {"winner": datasets.ClassLabel(names=["model_b", "model_a"])}
+    features = datasets.Features(dict.fromkeys(A_B, datasets.Value("string")) | kinds)
+    rows = [A_B | {"winner": number} for number in (0, 1)]
+    data = datasets.Dataset.from_list(rows, features=features)
+    data.to_parquet(str(tmp_path / "train.parquet"))
+    data.save_to_disk(str(tmp_path / "saved"))
+    sources = (data, data.to_iterable_dataset(), data.with_format("numpy"))
+    for source in (*sources, tmp_path / "train.parquet", tmp_path / "saved"):
+        assert [one.order for one in load_comparisons(source)] == [(1, 0), (0, 1)]
 
 
 def test_numbers_of_people_that_pandas_rounded_are_refused():
@@ -189,6 +202,10 @@ def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
         (
             [{"conversation_a": CHAT * 2, "conversation_b": CHAT * 2, "winner": "a", "turn": 1}],
             "row 1: turn is 1, but the conversations have 2 turns of the user",
+        ),
+        (
+            [{"chosen": [None, "a"], "rejected": ["b"], "responses": ["a", "c"]}],
+            "row 1: 'rejected' ends with no text of responses",
         ),
         ([A_B | {"winner": "a", "votes": 5}], "'votes' seems to say something of the outcome"),
         ([A_B | {"winner": "a", "num_votes": 5}], "'num_votes' seems to say"),

@@ -49,6 +49,12 @@ def read(*rows: dict[str, Any], **options: Any) -> Comparisons:
         ("tie (bothbad)", TIE),
         ("equally good", TIE),
         ("Both are weak, but B is better", None),
+        ("Both are equally good.", TIE),
+        ("Neither is better", TIE),
+        ("Neither, but slightly left", None),
+        ("equal, the second is shorter", None),
+        ("tie a b", None),
+        ("“A”", "a"),
     ],
 )
 def test_a_verdict_names_one_of_two_or_a_tie_or_nothing(verdict: str, better: str | None):

@@ -58,6 +58,16 @@ ROWS["messages as text"] = [
     {name: json.dumps(turns) for name, turns in ROWS["messages"][0].items()}
     | {"score_chosen": 2, "score_rejected": 1}
 ] * 3
+VOTES = {
+    "winner.csv": "item_a,item_b,winner,rater\ntea,milk,tea,x\nmilk,rum,B,y\nrum,tea,tie,\n",
+    "wins.csv": "first,second,wins,votes,weight\ntea,milk,2,3,1\nrum,milk,0,1,2.5\n",
+    "matrix.csv": "row,tea,milk\nmilk,1,0\ntea,0,2\n",
+    "rankings.csv": "ranking,group\ntea > milk = rum,x\nrum > tea,y\n",
+    "votes.csv": "timestamp,comment-id,voter-id,vote\n"
+    "1,0,5,1\n4,1,5,-1\n3,1,5,0\n2,0,6,1\n5,1,6,1\n",
+    "items.jsonl": '{"left": 1, "right": 2, "winner": 2}\n{"left": 2, "right": 3}\n',
+}
+"""Small files of votes on items, in many layouts."""
 RULES = ("--rules", "borda", "maximin", "--incomplete=keep")
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
@@ -86,7 +96,8 @@ class Input:
 def make_whole(root: Path) -> list[Input]:
     """Write whole inputs of every kind to a folder; how each is read."""
     _write_models(root)
-    return [*_data(root), *_results(root), *_checkpoints(root), *_settings(root), *_flags(root)]
+    inputs = [*_data(root), *_votes(root), *_results(root), *_checkpoints(root)]
+    return [*inputs, *_settings(root), *_flags(root)]
 
 
 def _write_models(root: Path) -> None:
@@ -138,6 +149,14 @@ def _data(root: Path) -> list[Input]:
         scores = f"out/{name}/scores/full.jsonl"
         inputs.append(Input("data file", "data", f"{name}.jsonl", command, scores))
     return inputs
+
+
+def _votes(root: Path) -> list[Input]:
+    (root / "votes").mkdir()
+    for name, text in VOTES.items():
+        (root / "votes" / name).write_text(text)
+    command = ("items", "--family=base", "--ridge=1")
+    return [Input("vote file", "votes", name, (*command, f"{{}}/{name}")) for name in VOTES]
 
 
 def _results(root: Path) -> list[Input]:

@@ -37,7 +37,14 @@ from hidden_context.commands.command_line import run_command
 
 LONGEST = 60
 """Seconds that a case may take."""
-KINDS = {"data file": 35, "score file": 20, "record": 15, "checkpoint": 10, "settings": 5}
+KINDS = {
+    "data file": 27,
+    "vote file": 8,
+    "score file": 20,
+    "record": 15,
+    "checkpoint": 10,
+    "settings": 5,
+}
 KINDS["command line"] = 15
 """How many of a hundred cases are of each kind."""
 

@@ -146,6 +146,13 @@ def test_votes_in_json_lines_are_named_as_in_csv(tmp_path: Path):
     assert "1 rows without an answer" in said
 
 
+def test_odd_lines_of_json_are_read_or_refused(tmp_path: Path):
+    row = {"item_a": "x\ud83d", "item_b": "y", "winner": "x\ud83d", "\ud83d": 1}
+    assert "not read: \\ud83d" in table_of(tmp_path / "v.jsonl", json.dumps(row))[1]
+    with pytest.raises(UserError, match="has no columns"):
+        table_of(tmp_path / "v.jsonl", "{}")
+
+
 def test_the_last_vote_of_a_person_on_polis_is_the_latest(tmp_path: Path):
     later = "timestamp,comment-id,voter-id,vote\n30,0,5,-1\n20,1,5,0\n10,0,5,1\n"
     assert table_of(tmp_path / "votes.csv", later)[0]["1", "0"] == 1

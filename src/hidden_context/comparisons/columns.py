@@ -341,7 +341,8 @@ def ends_with(text: Any, response: Any) -> bool:
     if isinstance(text, str):
         return isinstance(response, str) and text.rstrip().endswith(response.strip())
     if isinstance(response, str):
-        return text[-1]["content"].strip() == response.strip()
+        last = text[-1]["content"] if isinstance(text[-1], Mapping) else text[-1] or ""
+        return last.strip() == response.strip()
     return list(text[-len(response) :]) == list(response)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hidden_context.comparisons.kept_rows import kept
+from hidden_context.comparisons.row_files import named_classes
 from hidden_context.comparisons.splits import is_relative, limits_of, split_name
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
@@ -78,7 +79,7 @@ def rows_of_stream(
     known = (stream.info.splits or {}).get(split_name(split))
     count = getattr(known, "num_examples", None) or None  # 0 where it was not counted
     start, stop = limits_of(split, count if is_relative(split) else None, source)
-    return needed(islice(stream, start, stop))
+    return needed(islice(_plain_rows(stream), start, stop))
 
 
 def keep_stream(stream: Any, split: str, source: str, needed: Needed) -> Streamed[Any]:
@@ -199,4 +200,16 @@ def split_of(data: Any, split: str, source: object) -> Any:
 
 def rows_of_dataset(dataset: Any) -> Streamed[Mapping[str, Any]]:
     """The rows of a `Dataset`, which the library keeps out of memory."""
-    return Streamed(partial(iter, dataset), len(dataset))
+    return Streamed(partial(_plain_rows, dataset), len(dataset))
+
+
+def _plain_rows(dataset: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows as plain values, whatever format is set; classes by their names, not numbers."""
+    if dataset.features is not None and getattr(dataset, "format", {}).get("type"):
+        dataset = dataset.with_format(None)
+    classes = {
+        column: kind.names
+        for column, kind in (dataset.features or {}).items()
+        if hasattr(kind, "int2str")
+    }
+    return (named_classes(row, classes) for row in dataset)

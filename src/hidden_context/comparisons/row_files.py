@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -187,8 +188,41 @@ def _iterate_parquet(path: Path) -> Iterator[Row]:
 
     with parquet.ParquetFile(path) as file:
         check_names(file.schema_arrow.names, path)
+        classes = _classes_of(file.schema_arrow)
         for batch in file.iter_batches(ROWS_A_BATCH):
-            yield from batch.to_pylist()
+            yield from (named_classes(row, classes) for row in batch.to_pylist())
+
+
+def _classes_of(schema: Any) -> dict[str, list[str]]:
+    """Names of the classes of columns that `datasets` wrote as their numbers."""
+    try:
+        written = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: list(kind["names"])
+            for column, kind in written.items()
+            if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"
+        }
+    except (KeyError, TypeError, ValueError):  # not written by it
+        return {}
+
+
+def named_classes(row: Row, classes: Mapping[str, Sequence[str]]) -> Row:
+    """A row with the names of classes in place of their numbers; -1 is none.
+
+    Raises:
+        UserError: A number is of no class.
+    """
+    if not classes:
+        return row
+    named: dict[str, str | None] = {}
+    for column, names in classes.items():
+        number = row.get(column)
+        if not isinstance(number, int):
+            continue
+        if not -1 <= number < len(names):
+            raise UserError(f"column {column!r}: {number} is none of {len(names)} classes.")
+        named[column] = None if number == -1 else names[number]
+    return {**row, **named}
 
 
 def _iterate_csv(path: Path) -> Iterator[Row]:

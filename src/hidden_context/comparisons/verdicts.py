@@ -6,6 +6,16 @@ from collections.abc import Sequence
 TIE = "tie"
 TIE_WORDS = ("tie", "draw", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b", "=")
 TIE_WORDS += ("tied", "both_good", "bothgood", "no_preference", "no_difference", "equally")
+OF_A_TIE = frozenset(
+    (
+        *("are", "is", "were", "was", "the", "of", "them", "these", "two", "both", "all"),
+        *("equally", "equal", "equivalent", "same", "good", "bad", "poor", "weak", "fine", "great"),
+        *("wrong", "correct", "better", "best", "preferred", "bothbad", "bothgood", "both_bad"),
+        *("both_good", "tie", "preference", "quality", "responses", "answers", "response"),
+        *("answer", "options", "option", "overall", "about", "roughly", "and"),
+    )
+)
+"""What may be said of a tie without preferring one."""
 KINDS = ("response", "answer", "completion", "output", "assistant", "model", "option", "candidate")
 KINDS += ("conversation", "human_ref", "text", "item")
 """What a response may be called before its letter or number."""
@@ -38,9 +48,9 @@ def better_of(verdict: str, names: Sequence[str]) -> str | None:
 
 
 def _is_tie(said: str, names: Sequence[str]) -> bool:
-    """Whether a verdict begins with a word for a tie, and names neither response."""
+    """Whether a verdict is a word for a tie, and further words of `OF_A_TIE` alone."""
     words = re.sub(r"^no[ -](?=preference|difference)", "no_", said)
     first, *others = re.findall(r"[\w=]+", words) or [""]
     if said.replace(" ", "") == "=".join(names):
         return True
-    return first in TIE_WORDS and not {bare_name(word) for word in others} & set(names)
+    return first in TIE_WORDS and OF_A_TIE.issuperset(others)

@@ -131,17 +131,21 @@ def _table(path: Path) -> "pd.DataFrame":
         found = list(read_rows(path))
         names = list(dict.fromkeys(name for row in found for name in row))
         rows = [[_cell(row.get(name)) for name in names] for row in found]
-    if not rows:
-        raise UserError(f"{path} has no rows.")
-    table = pd.DataFrame(rows, columns=[name.strip() for name in names], dtype=object)
+    if not rows or not names:
+        raise UserError(f"{path} has no {'columns' if rows else 'rows'}.")
+    table = pd.DataFrame(rows, columns=[_cell(name).strip() for name in names], dtype=object)
     return table.apply(lambda column: column.str.strip())
 
 
 def _cell(value: Any) -> str:
-    """As a csv file has it: whole numbers without a point, nothing for nothing."""
+    """As a csv file has it: whole numbers without a point, nothing for nothing.
+
+    Half of a character, which no file could hold, is written out.
+    """
     if is_missing(value):
         return ""
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).encode("utf-8", "backslashreplace").decode()
 
 
 def _names_of(table: "pd.DataFrame", columns: tuple[str, ...]) -> tuple[str | None, ...] | None:
