@@ -273,13 +273,22 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path):
         RewardModel.from_pretrained(other, reward_model_type="base", **CPU)
 
 
+def add_one(_: Any, __: Any, answer: Any) -> None:
+    answer.logits.add_(1.0)
+
+
 def test_a_checkpoint_that_scores_otherwise_once_loaded_is_refused(tmp_path: Path):
     model = RewardModel.from_pretrained(
         save_adapter(tmp_path / "a", tiny_model("bert"), Normal()), **CPU
     )
     model.save_pretrained(tmp_path / "same")
     embeddings = model.model.get_base_model().bert.embeddings.word_embeddings.weight
-    embeddings.data += torch.randn(embeddings.shape, generator=torch.manual_seed(0))
+    before = embeddings.data.clone()
+    embeddings.data += torch.randn(embeddings.shape, generator=torch.manual_seed(0))  # not saved
+    with pytest.raises(UserError, match=r"weights of .*bert are not those of training"):
+        model.save_pretrained(tmp_path / "other")
+    embeddings.data = before
+    model.model.register_forward_hook(add_one)
     with pytest.raises(UserError, match=r"its scores of 2 texts differ from the model's by up to"):
         model.save_pretrained(tmp_path / "other")
     assert not (tmp_path / "other").exists()

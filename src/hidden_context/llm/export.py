@@ -13,6 +13,7 @@ from hidden_context.distributions import Family, Point
 from hidden_context.errors import UserError
 from hidden_context.llm.backbone import (
     head_name,
+    load_config,
     load_tokenizer,
     padded,
     quietly,
@@ -183,6 +184,7 @@ def _write(
     make_portable(folder, tokenizer)
     meaning = model.meaning
     if to == "native":
+        stock.config = load_config(str(folder))  # says more than before, for older versions
         meaning["marks"] = marks_of(stock, tokenizer, folder)
     record = make_record(folder, **meaning)
     if to == "scalar":  # of its family no longer
