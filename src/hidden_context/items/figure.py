@@ -30,12 +30,13 @@ def draw_utilities(fit: "ItemFit", axes: "Axes | None" = None) -> "Axes":
     Of `shared_context`, whose means are not identified, the share of wins with its interval.
     """
     table = fit.to_frame()
-    if len(table) > MOST_SHOWN:
-        half = MOST_SHOWN // 2
+    half, left_out = MOST_SHOWN // 2, max(0, len(table) - MOST_SHOWN)
+    rows = np.arange(len(table) - left_out)[::-1]
+    if left_out:
         table = table.iloc[np.r_[0:half, len(table) - half : len(table)]]
-    axes = axes_or_new(axes, len(table))
+        rows = rows + (rows >= half)  # a row of their own for those that are left out
+    axes = axes_or_new(axes, rows[0] + 1)
     value = "mean" if "mean" in table else "win_share"
-    rows = np.arange(len(table))[::-1]
     if value == "mean" and "std" in table:
         axes.hlines(
             rows,
@@ -55,16 +56,15 @@ def draw_utilities(fit: "ItemFit", axes: "Axes | None" = None) -> "Axes":
     )
     axes.plot(table[value], rows, "o", color=INK, markersize=3)
     axes.set_yticks(rows, [shortened(name) for name in table["item"]])
-    axes.set_ylim(-0.7, len(table) - 0.3)
+    axes.set_ylim(-0.7, rows[0] + 0.7)
     axes.set_xlabel("utility" if value == "mean" else "mean of P(item ≻ other)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
-    if len(table) < len(fit.raw):
-        between = len(fit.raw) - len(table)
-        axes.axhline(len(table) // 2 - 0.5, color=GREY, linestyle=":", linewidth=0.8)
-        note = f"{between} items between are left out"
-        axes.text(
-            0.99, len(table) // 2 - 0.45, note, transform=axes.get_yaxis_transform(), ha="right"
-        )
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
+    if left_out:
+        axes.axhline(half, color=GREY, linestyle=":", linewidth=0.8)
+        paper = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2.0}
+        place = axes.get_yaxis_transform()
+        note = f"{left_out} items between are left out"
+        axes.text(0.5, half, note, transform=place, ha="center", va="center", bbox=paper)
     return axes
 
 
