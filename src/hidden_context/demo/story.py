@@ -11,8 +11,8 @@ from hidden_context.demo.config import SHARED_CONTEXT, Config
 from hidden_context.demo.generated_data import GeneratedData
 from hidden_context.demo.judges import JUDGES
 from hidden_context.demo.recovered_judges import JudgesReport
-from hidden_context.demo.truth import Truth
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.measures.models import ModelScores
 from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.scores import Scores
@@ -43,7 +43,7 @@ def about(
     family: str,
     evaluations: Evaluations,
     on_both: ModelScores,
-    truths: Mapping[str, Truth],
+    truths: Mapping[str, KnownTruth],
     data: GeneratedData,
 ) -> str:
     """What the models of one family show, of which `on_both` was trained on both judges."""
@@ -55,7 +55,7 @@ def about(
     return about_split(on_both.jailbreaks, data)
 
 
-def about_scalar(evaluations: Evaluations, truths: Mapping[str, Truth]) -> str:
+def about_scalar(evaluations: Evaluations, truths: Mapping[str, KnownTruth]) -> str:
     """What one number an answer makes of two judges."""
     rate = {name: _jailbroken(each, "mean") for name, each in evaluations.items()}
     true = truths["both"]
@@ -65,17 +65,22 @@ def about_scalar(evaluations: Evaluations, truths: Mapping[str, Truth]) -> str:
         f"{rate['harmless']:.3f}, on both in {rate['both']:.3f}, and says nothing. Comparisons by "
         "unknown judges only show how often an answer wins, its Borda count: by that the truth is "
         f"{true.jailbreak_by_borda_count:.3f}, by the judges' mean utility "
-        f"{true.jailbreak_by_mean:.3f}."
+        f"{_jailbroken(true.evaluation, 'mean'):.3f}."
     )
 
 
-def about_distribution(evaluations: Evaluations, truths: Mapping[str, Truth]) -> str:
+def about_distribution(evaluations: Evaluations, truths: Mapping[str, KnownTruth]) -> str:
     """The paper's two findings: r² tells of hidden context, and a quantile is careful."""
     r2 = {name: each.explained_variance["pooled"].value for name, each in evaluations.items()}
-    true_r2 = {name: true.r2 for name, true in truths.items()}
+    true_r2 = {
+        name: true.evaluation.explained_variance["pooled"].value for name, true in truths.items()
+    }
     lower = r2["both"] < min(r2["helpful"], r2["harmless"])
     careful, mean = (_jailbroken(evaluations["both"], risk) for risk in (str(PAPER_RISK), "mean"))
-    true, accuracy = truths["both"], evaluations["both"].helpfulness_accuracy
+    accuracy = evaluations["both"].helpfulness_accuracy
+    true_careful, true_mean = (
+        _jailbroken(truths["both"].evaluation, risk) for risk in (str(PAPER_RISK), "mean")
+    )
     return _paragraphs(
         "A distributional reward model gives each answer a distribution of utility. The share of "
         f"its variance that answers explain, r², is {r2['helpful']:.3f} and {r2['harmless']:.3f} "
@@ -84,7 +89,7 @@ def about_distribution(evaluations: Evaluations, truths: Mapping[str, Truth]) ->
         + ("Something is hidden there." if lower else "In this run it shows nothing hidden."),
         f"It can be careful, too. By mean utility it is jailbroken in {mean:.3f} of the cases; by "
         f"the {PAPER_RISK.parameter}-quantile, which minds those whom an answer would harm, in "
-        f"{careful:.3f} (truth: {true.jailbreak_by_mean:.3f}, {true.jailbreak_by_quantile:.3f}). "
+        f"{careful:.3f} (truth: {true_mean:.3f}, {true_careful:.3f}). "
         "That has a price: of the comparisons by the helpful judge it is right on "
         f"{accuracy[str(PAPER_RISK)].value:.3f}, by the mean on {accuracy['mean'].value:.3f}.",
     )

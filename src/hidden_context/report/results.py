@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.scores.scores import Scores
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Result:
     synthetic: tuple[Panel, ...] = ()
     sections: tuple[Section, ...] = ()
     """What no evaluation has, such as people."""
+    truth: Mapping[str, KnownTruth] = field(default_factory=dict)
+    """By training set, where it is known."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
     pairs: Mapping[str, Table] = field(default_factory=dict)
