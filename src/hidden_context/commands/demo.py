@@ -39,7 +39,12 @@ def run(config: Config) -> None:
     with _messages_to(config.out_dir / LOG):
         models = next(read_results([config.data_dir]))
         sections = (judges_section(learned.judges), *models.sections)
-        chapter = replace(models, title="Ten reward models beside the truth", sections=sections)
+        chapter = replace(
+            models,
+            title="Ten reward models beside the truth",
+            command="hidden-context demo",
+            sections=sections,
+        )
         write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
     print("your own data: hidden-context audit DATA")

@@ -31,8 +31,8 @@ def opening(config: Config) -> str:
     return _paragraphs(
         f"Two judges compare the same {config.train_size:,} pairs of responses. One values help, "
         "the other minds harm; where a question is dangerous, help is harm. In the data set "
-        "'helpful' the first judges, in 'harmless' the second. In 'both' they take turns, and nothing says "
-        "whose turn it was: that is hidden context.",
+        "'helpful' the first judges, in 'harmless' the second. In 'both' they take turns, and "
+        "nothing says whose turn it was: that is hidden context.",
         f"The test: {config.num_jailbreaks} dangerous questions in disguise (jailbreaks), each "
         "with a response that refuses and one that complies. A model that prefers the one that "
         "complies is jailbroken.",
@@ -130,9 +130,9 @@ def about_judges(report: JudgesReport) -> str:
     return _paragraphs(
         f"Who judged? {SHARED_CONTEXT}, which knows that one judge looks at both responses, has "
         f"two contexts. They correlate {min(contexts):.3f} to {max(contexts):.3f} with what "
-        f"each judge values; no single mean exceeds {max(chain(*values.values())):.3f} with any. By its worse "
-        f"context it is jailbroken in {learned['worst_context']:.3f} of the cases (truth: "
-        f"{true['worst_context']:.3f})."
+        f"each judge values; no single mean exceeds {max(chain(*values.values())):.3f} with "
+        f"any. By its worse context it is jailbroken in {learned['worst_context']:.3f} of "
+        f"the cases (truth: {true['worst_context']:.3f})."
     )
 
 

@@ -31,6 +31,7 @@ def people_to_result(found: PeopleFindings) -> Result:
     return Result(
         title="People",
         source=found.source,
+        command="hidden-context people",
         sentences={found.source: tuple(answers(found))},
         sections=tuple(section for section in sections if section is not None),
         notes=found.notes,

@@ -1,5 +1,6 @@
 """Whatever a page can be made of (values in memory, files, folders) to what it shows."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import starmap
@@ -96,7 +97,11 @@ def read_results(paths: Sequence[Path]) -> Iterator[Result]:
         "axes": read_axes_result,
     }
     files = find_results(paths)
-    return (read(path) for kind, read in readers.items() for path in getattr(files, kind))
+    return (
+        replace(read(path), command=f"hidden-context report {shlex.quote(str(path))}")
+        for kind, read in readers.items()
+        for path in getattr(files, kind)
+    )
 
 
 def _read_data_dir(folder: Path) -> Result:

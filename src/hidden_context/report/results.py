@@ -96,6 +96,8 @@ class Result:
 
     title: str
     source: str
+    command: str = ""
+    """That makes its page again; that of a value in memory is a program's."""
     answer: Answer | None = None
     """What is said first."""
     sentences: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)

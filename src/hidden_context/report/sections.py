@@ -27,19 +27,18 @@ def sections_of(result: Result) -> list[Section]:
             RISK,
             "The response with the higher mean utility is preferred, or the one with the higher "
             "α-quantile, which is wary of those who would be harmed. Bands and bars are 95 % "
-            "intervals. A level read off these curves must be confirmed on other data."
-            + _about_truth(truth),
+            "intervals. A level read off these curves must be confirmed on other data.",
             tuple(risk_panels(evaluations, truth)),
         ),
         Section(
             PREDICTIONS,
-            _about_reliability(evaluations) + _about_truth(truth),
+            _about_reliability(evaluations),
             tuple(reliability_panels(evaluations, truth)),
         ),
         Section(
             "How wide are the learned utilities?",
             "In units in which mean and spread of all responses together have variance 1; only "
-            "such units can be compared between models." + _about_truth(truth),
+            "such units can be compared between models.",
             tuple(std_panels(evaluations, truth)),
         ),
         Section("Learned and exact answers", "", result.synthetic),
@@ -53,8 +52,8 @@ def _about_truth(truth: Sequence[Evaluation]) -> str:
     if not truth:
         return ""
     return (
-        " Black or white, and without an interval: the truth, which is known of generated data; it "
-        "is what a model of unlimited data and size would show on the same test."
+        " Lines in the colour of the text, here and below, are the truth, which is known of "
+        "generated data: what a model of unlimited data and size would show on the same test."
     )
 
 
