@@ -30,24 +30,20 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     gain = best.against_base
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
-    who = f"{best.family.name}, trained on {data_set_of(best)},"
+    who = f"{best.family.name}, trained on {data_set_of(best)}"
     verdict = _above(gain, 0.0)
-    if verdict == "yes":
-        sentence = (
-            f"A single score would hide something: {who} gives each response a distribution, and "
-            f"predicts held-out votes better than a single score by {number}. {_split(best)}"
-        )
-    elif verdict == "no":
-        sentence = (
-            f"Nothing shows that a single score would hide: it predicts held-out votes better than "
-            f"{who} the best distribution ({number})."
-        )
-    else:
-        sentence = (
-            f"These data cannot tell whether a single score hides something: {who} the best "
-            f"distribution, differs from it by {number}."
-        )
-    return Answer(verdict, sentence.strip(), tuple(_findings(evaluations, best)), best)
+    sentence = {
+        "yes": _split(best),
+        "no": "Nothing shows that a single score would hide anything.",
+        "cannot tell": "These data cannot tell whether a single score hides something, because no "
+        "distribution surely predicts held-out votes better.",
+    }[verdict]
+    evidence = {
+        "yes": f"{_better(best, who)} by {number}.{_what_splits(best)}",
+        "no": f"It predicts held-out votes better than {who}, the best distribution ({number}).",
+        "cannot tell": f"The gain of {who}, the best one, is {number}.",
+    }[verdict]
+    return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
 
 
 def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
@@ -65,21 +61,33 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
     )
     number = f"{with_interval(told.against_base, 4)} nats per vote"
     if hiding:
-        where = f" on {' and '.join(hiding)}" if len(sets) > 1 else ""
         noise = "more than label noise gives" if told.null else "not held against label noise"
-        sentence = (
-            f"A single score would hide something{where}: {told.family.name} gives each response a "
-            f"distribution, and predicts held-out votes better than a single score by {number}, "
-            f"{noise}. {_split(told)}"
-        )
+        sentence = _split(told)
+        if len(sets) > 1:
+            sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
+        evidence = f"{_better(told, told.family.name)} by {number}, {noise}.{_what_splits(told)}"
     else:
         sentence = (
-            "These data cannot tell whether a single score hides something: the surest gain of a "
-            f"distribution, {told.family.name} on {data_set_of(told)}, is {number}; label noise or "
-            "careless clicks may be all."
+            "These data cannot tell whether a single score hides something, because "
+            f"{_why_not(told)}."
         )
-    findings = _of_audit(sets, best, hiding)[:MOST]
-    return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings), told)
+        evidence = (
+            f"The surest gain of a distribution on held-out votes is that of {told.family.name} on "
+            f"{data_set_of(told)}, {number}."
+        )
+    findings = tuple(_of_audit(sets, best, hiding)[:MOST])
+    return Answer("yes" if hiding else "cannot tell", sentence, evidence, findings, told)
+
+
+def _why_not(told: Evaluation) -> str:
+    """What else the surest gain may be."""
+    assert told.against_base is not None
+    if told.against_base.against(0) != "above":
+        return "no distribution surely predicts held-out votes better"
+    tested = any(each.figure == "against_base" for each in told.null)
+    if tested and not is_beyond_noise(told):
+        return "label noise alone may give such gains"
+    return "careless clicks explain the votes better"
 
 
 def _hides(audited: AuditedSet, best: Evaluation) -> bool:
@@ -150,14 +158,32 @@ def _nats(evaluation: Evaluation) -> float:
     return evaluation.log_likelihood.value
 
 
+def _better(best: Evaluation, who: str) -> str:
+    return (
+        f"{who} gives each response a distribution, and predicts held-out votes better than a "
+        "single score"
+    )
+
+
+def _share_split(best: Evaluation) -> float | None:
+    """Of pairs where spread, not equal means, leaves open who wins; None if it is rare."""
+    share = None if best.undecided is None else best.undecided.noisy.value
+    return None if share is None or share < RARE else share
+
+
 def _split(best: Evaluation) -> str:
-    """On how many pairs spread, not equal means, leaves open who wins."""
-    share = None if best.undecided is None else best.undecided.noisy
-    if share is None or share.value < RARE:
+    share = _share_split(best)
+    if share is None:
+        return "A single score would hide something."
+    return f"People split on about 1 in {round(1 / share)} pairs; a single score would hide it."
+
+
+def _what_splits(best: Evaluation) -> str:
+    if _share_split(best) is None:
         return ""
     return (
-        f"On 1 in {round(1 / share.value)} pairs it leaves open who wins because opinions are "
-        "spread, not because the responses are equally good."
+        " A pair splits people where this model leaves open who wins because opinions are spread, "
+        "not because the responses are equally good."
     )
 
 

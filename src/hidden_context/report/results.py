@@ -85,6 +85,8 @@ class Answer:
 
     verdict: Verdict
     sentence: str
+    evidence: str
+    """What the sentence rests on: who says so, with the number and its interval."""
     findings: tuple[Finding, ...]
     about: Evaluation
     """The model that it speaks of."""
