@@ -31,7 +31,7 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
     who = f"{best.family.name}, trained on {data_set_of(best)}"
-    verdict = _above(gain, 0.0)
+    verdict = verdict_above(gain, 0.0)
     sentence = {
         "yes": _split(best),
         "no": "Nothing shows that a single score would hide anything.",
@@ -123,7 +123,7 @@ def _of_audit(
         found.append(Finding(MORE_THAN_LENGTH, _worst(without.values()), text, PREDICTIONS))
     for between in (each.between for each in sets if each.between is not None):
         gain, p = between.gain, between.p_value
-        sure = p is not None and p <= LARGEST_P and _above(gain, 0.0) == "yes"
+        sure = p is not None and p <= LARGEST_P and verdict_above(gain, 0.0) == "yes"
         tested = "." if p is None else f" (p = {p:.2f})."
         text = f"It adds {with_interval(gain, 4)} nats per vote{tested}"
         question = f"Does it help to know the {between.by}?"
@@ -140,7 +140,7 @@ def _listed(estimates: Mapping[str, Estimate]) -> str:
 
 def _worst(estimates: Iterable[Estimate]) -> Verdict:
     """Of whether each is above one half."""
-    verdicts = {_above(each, 0.5) for each in estimates}
+    verdicts = {verdict_above(each, 0.5) for each in estimates}
     return next(each for each in ("no", "cannot tell", "yes") if each in verdicts)
 
 
@@ -150,7 +150,7 @@ def _more_than_length(evaluation: Evaluation, right: Estimate) -> Finding:
         f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
         f"the votes{'' if before is None else f', before on {with_interval(before)}'}."
     )
-    return Finding(MORE_THAN_LENGTH, _above(right, 0.5), text, PREDICTIONS)
+    return Finding(MORE_THAN_LENGTH, verdict_above(right, 0.5), text, PREDICTIONS)
 
 
 def _nats(evaluation: Evaluation) -> float:
@@ -246,7 +246,8 @@ def _reduction(evaluation: Evaluation) -> float:
     return _low(mean) - _high(low)
 
 
-def _above(estimate: Estimate, value: float) -> Verdict:
+def verdict_above(estimate: Estimate, value: float) -> Verdict:
+    """Whether it is above a value, by its interval."""
     verdicts: dict[str, Verdict] = {"above": "yes", "below": "no"}
     return verdicts.get(estimate.against(value), "cannot tell")
 

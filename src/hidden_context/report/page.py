@@ -195,7 +195,7 @@ def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, 
     Of the data set that the answer speaks of; without one, of the model that predicts best.
     """
     able = [each for each in examples if not each.evaluation.family.is_scalar]
-    about = "" if answer is None else data_set_of(answer.about)
+    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
     able = [each for each in able if data_set_of(each.evaluation) == about] or able
     if not able:
         return None

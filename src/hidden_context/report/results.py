@@ -88,8 +88,8 @@ class Answer:
     evidence: str
     """What the sentence rests on: who says so, with the number and its interval."""
     findings: tuple[Finding, ...]
-    about: Evaluation
-    """The model that it speaks of."""
+    about: Evaluation | None = None
+    """The model that it speaks of, where it is of one."""
 
 
 @dataclass(frozen=True)
