@@ -13,13 +13,17 @@ from page_samples import audit_of
 from hidden_context.audits.result import AuditedSet, Lapse, read_audit
 from hidden_context.distributions import Normal
 from hidden_context.measures.estimate import Estimate, Rate
-from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.evaluation import Evaluation, Histogram
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.measures.undecided import Undecided
 from hidden_context.report.answers import answer_of, audit_answer
 from hidden_context.report.examples import AGREED, CONTESTED, examples_of
 from hidden_context.report.response_map import MOST, response_map
+from hidden_context.report.results import Result
+from hidden_context.report.sections import sections_of
 from hidden_context.scores.scores import Scores
+
+STD = Histogram((0.0, 1.0, 2.0), (1.0, 2.0))
 
 
 def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> Evaluation:
@@ -150,3 +154,16 @@ def test_of_several_sets_those_that_hide_something_are_named():
     assert answer is not None
     assert "In mixed: a single score" in answer.sentence
     assert len(answer.findings) <= 5
+
+
+def test_sections_show_the_set_of_which_the_answer_speaks_and_fold_the_others():
+    given = [compared((0.03, 0.01, 0.05), std=STD, trained_on=name) for name in ("a", "b", "c")]
+    given[1] = dataclasses.replace(given[1], log_likelihood=Estimate(-0.5))
+    (section,) = [
+        each
+        for each in sections_of(Result("", "", evaluations=tuple(given)))
+        if "wide" in each.title
+    ]
+    assert [panel.data_set for panel in section.panels] == ["b"]
+    assert [panel.data_set for panel in section.more] == ["a", "c"]
+    assert section.more_title == "The same of models trained on a, c"

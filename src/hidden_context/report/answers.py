@@ -7,7 +7,7 @@ from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
-from hidden_context.report.results import Answer, Finding, Verdict
+from hidden_context.report.results import Answer, Finding, Result, Verdict
 from hidden_context.report.tables import with_interval
 from hidden_context.risk import PAPER_RISK
 
@@ -15,6 +15,13 @@ MOST = 5
 """Findings below the answer."""
 RARE = 1 / 200
 """A share below this is not told as one in so many."""
+
+
+def answer_to(result: Result) -> Answer | None:
+    """What the page says first of a result, if anything."""
+    if result.answer is not None or result.sentences:
+        return result.answer
+    return answer_of(result.evaluations)
 
 
 def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:

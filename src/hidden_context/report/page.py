@@ -14,7 +14,7 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
-from hidden_context.report.answers import answer_of
+from hidden_context.report.answers import answer_to
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Example, Kind, examples_of
 from hidden_context.report.panel_figures import as_svg, file_name
@@ -115,7 +115,7 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chapter_id = f"{number}-{file_name(result.title)}"
     chosen = [model_for_examples(sources) for sources in by_data_set.values()]
-    answer = result.answer or (None if result.sentences else answer_of(result.evaluations))
+    answer = answer_to(result)
     examples = [
         _Examples(source, num_examples, f"{chapter_id}-{k}", result.truth)
         for k, source in enumerate(chosen)

@@ -53,6 +53,8 @@ class Panel:
     draw: "Callable[[Axes], None]"
     caption: str = ""
     """Shown below it; the description, if empty."""
+    data_set: str = ""
+    """The training set, where it is of one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Section:
     """Captions and tables."""
     more: tuple[Panel, ...] = ()
     """Folded."""
+    more_title: str = "The same on other scales"
+    """What the folded ones are."""
 
 
 @dataclass(frozen=True)

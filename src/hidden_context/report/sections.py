@@ -7,7 +7,7 @@ import numpy as np
 
 from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
-from hidden_context.report.answers import PREDICTIONS, R2, RISK
+from hidden_context.report.answers import PREDICTIONS, R2, RISK, answer_to
 from hidden_context.report.results import Panel, Result, Section
 
 
@@ -16,6 +16,8 @@ def sections_of(result: Result) -> list[Section]:
     evaluations = result.evaluations
     truth = [known.evaluation for known in result.truth.values()]
     r2_panels = explained_variance_panels(evaluations, truth)
+    answer = answer_to(result)
+    about = "" if answer is None or answer.about is None else plots.data_set_of(answer.about)
     sections = [
         Section(
             R2,
@@ -23,28 +25,40 @@ def sections_of(result: Result) -> list[Section]:
             (*r2_panels[:1], *training_panels(evaluations)),
             more=tuple(r2_panels[1:]),
         ),
-        Section(
+        _of_one_set(
+            about,
             RISK,
             "The response with the higher mean utility is preferred, or the one with the higher "
             "α-quantile, which is wary of those who would be harmed. Bands and bars are 95 % "
             "intervals. A level read off these curves must be confirmed on other data.",
-            tuple(risk_panels(evaluations, truth)),
+            risk_panels(evaluations, truth),
         ),
-        Section(
+        _of_one_set(
+            about,
             PREDICTIONS,
             _about_reliability(evaluations),
-            tuple(reliability_panels(evaluations, truth)),
+            reliability_panels(evaluations, truth),
         ),
-        Section(
+        _of_one_set(
+            about,
             "How wide are the learned utilities?",
             "In units in which mean and spread of all responses together have variance 1; only "
             "such units can be compared between models.",
-            tuple(std_panels(evaluations, truth)),
+            std_panels(evaluations, truth),
         ),
         Section("Learned and exact answers", "", result.synthetic),
         *result.sections,
     ]
     return [section for section in sections if section.panels or section.tables]
+
+
+def _of_one_set(about: str, title: str, explanation: str, panels: list[Panel]) -> Section:
+    """A section that shows the training set of which the answer speaks, and folds the others."""
+    shown = [panel for panel in panels if panel.data_set == about] or panels
+    folded = [panel for panel in panels if panel not in shown]
+    others = ", ".join(dict.fromkeys(panel.data_set for panel in folded))
+    more_title = f"The same of models trained on {others}"
+    return Section(title, explanation, tuple(shown), more=tuple(folded), more_title=more_title)
 
 
 def _about_truth(truth: Sequence[Evaluation]) -> str:
@@ -152,7 +166,7 @@ def _panels_by_set(
             drawn = partial(draw, evaluations=of_set)
             if known:
                 drawn = partial(drawn, truth=known)
-            panels.append(Panel(f"{title} {data_set}", text, drawn, caption))
+            panels.append(Panel(f"{title} {data_set}", text, drawn, caption, data_set))
     return panels
 
 
