@@ -44,6 +44,7 @@ def run(config: Config) -> None:
             title="Ten reward models beside the truth",
             command="hidden-context demo",
             sections=sections,
+            notes=(*models.notes, "Those of shared_context are in the section “Who judged?”."),
         )
         write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")

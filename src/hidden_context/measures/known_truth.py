@@ -10,6 +10,7 @@ import numpy as np
 
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.distributions.mixture import MixtureUtility
+from hidden_context.distributions.shared_context import SharedContextUtility
 from hidden_context.errors import UserError
 from hidden_context.measures.anchoring import anchor_to_unit_variance
 from hidden_context.measures.evaluation import Evaluation, evaluation_from_dict
@@ -47,19 +48,33 @@ class KnownTruth:
         """
         return mixture_over_judges(self.judged, self.noise_std)
 
-    def on_scale_of(self, model: UtilityDistribution) -> MixtureUtility:
+    def on_scale_of(self, model: UtilityDistribution) -> UtilityDistribution:
         """`utility`, shifted and stretched to the mean and total variance of a model's utilities.
 
         Comparisons fix neither zero nor unit; after this, no figure of the model but its mean and
         Var[mean] + E[variance] over all responses, of shape `(n, 2)` too, has been used.
+
+        Beside contexts that both responses share the truth is such, too: the judges, each centred
+        within a comparison, without their noise, which is the likelihood's there.
         """
-        true = self.utility
+        judged = self.judged
+        is_shared = isinstance(model, SharedContextUtility)
+        if is_shared:
+            judged = judged - judged.mean(1, keepdims=True)
+
+        def over_judges(expected: np.ndarray, noise_std: float) -> UtilityDistribution:
+            if not is_shared:
+                return mixture_over_judges(expected, noise_std)
+            return SharedContextUtility(expected, _even(expected.shape))
+
         to_unit, of_model = (
             anchor_to_unit_variance(np.ravel(each.mean), np.ravel(each.variance))
-            for each in (true, model)
+            for each in (over_judges(judged, self.noise_std), model)
         )
-        locations = (to_unit.place(self.judged) - of_model.intercept) / of_model.slope
-        return mixture_over_judges(locations, self.noise_std * to_unit.slope / of_model.slope)
+        return over_judges(
+            (to_unit.place(judged) - of_model.intercept) / of_model.slope,
+            self.noise_std * to_unit.slope / of_model.slope,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, as JSON can hold them."""
@@ -76,10 +91,15 @@ class KnownTruth:
 def mixture_over_judges(expected: np.ndarray, noise_std: float) -> MixtureUtility:
     """Utility to one of K equally likely judges, from the expected ones, shape `(..., K)`."""
     return MixtureUtility(
-        np.full(expected.shape, -np.log(expected.shape[-1])),
+        _even(expected.shape),
         np.asarray(expected, np.float64),
         np.full(expected.shape, noise_std),
     )
+
+
+def _even(shape: tuple[int, ...]) -> np.ndarray:
+    """Log-probabilities of equally likely judges, who are the last axis."""
+    return np.full(shape, -np.log(shape[-1]))
 
 
 def digest_of(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -235,7 +235,7 @@ def draw_std(
         at = np.flatnonzero(counts)
         lines = {"transform": axes.get_xaxis_transform(), "color": INK, "lw": TRUE_LINE["lw"]}
         axes.vlines((edges[at] + edges[at + 1]) / 2, 0, counts[at] / counts.sum(), **lines)
-        axes.plot([], [], **TRUE_LINE, label="truth (full height: all)")
+        axes.plot([], [], **TRUE_LINE, label=TRUTH)
     axes.set(xlabel="standard deviation / root of the total variance", ylabel="share of responses")
     axes.set_ylim(bottom=0)
     axes.margins(x=0)

@@ -37,7 +37,7 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     gain = best.against_base
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
-    who = f"{best.family.name}, trained on {data_set_of(best)}"
+    who = f"{best.family.name}, trained on {data_set_of(best)},"
     verdict = verdict_above(gain, 0.0)
     sentence = {
         "yes": _split(best),
@@ -47,8 +47,8 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     }[verdict]
     evidence = {
         "yes": f"{_better(best, who)} by {number}.{_what_splits(best)}",
-        "no": f"It predicts held-out votes better than {who}, the best distribution ({number}).",
-        "cannot tell": f"The gain of {who}, the best one, is {number}.",
+        "no": f"It predicts held-out votes better than {who} the best distribution ({number}).",
+        "cannot tell": f"The gain of {who} the best one, is {number}.",
     }[verdict]
     return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
 

@@ -23,7 +23,13 @@ from hidden_context.report.response_map import MARKS, anchor_of, response_map
 from hidden_context.report.results import Answer, ExampleSource, Panel, Result
 from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
-from hidden_context.report.tables import decimal, predictions, setting, with_definition
+from hidden_context.report.tables import (
+    decimal,
+    predictions,
+    setting,
+    with_definition,
+    with_whole_interval,
+)
 from hidden_context.scores.scores import Scores
 
 TEMPLATE = "report.html"
@@ -76,6 +82,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "data_set": data_set_of,
         "anchor": file_name,
         "defined": with_definition,
+        "whole_interval": with_whole_interval,
     }
     page = environment.get_template(TEMPLATE).render(
         title=title, chapters=chapters, version=__version__
@@ -114,8 +121,10 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
     for source in result.examples if num_examples > 0 else ():
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chapter_id = f"{number}-{file_name(result.title)}"
-    chosen = [model_for_examples(sources) for sources in by_data_set.values()]
     answer = answer_to(result)
+    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
+    in_order = sorted(by_data_set, key=lambda data_set: data_set != about)  # that first
+    chosen = [model_for_examples(by_data_set[data_set]) for data_set in in_order]
     examples = [
         _Examples(source, num_examples, f"{chapter_id}-{k}", result.truth)
         for k, source in enumerate(chosen)

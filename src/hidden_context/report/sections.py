@@ -43,7 +43,8 @@ def sections_of(result: Result) -> list[Section]:
             about,
             "How wide are the learned utilities?",
             "In units in which mean and spread of all responses together have variance 1; only "
-            "such units can be compared between models.",
+            "such units can be compared between models."
+            + (" The height of a true one is its share of all responses." if truth else ""),
             std_panels(evaluations, truth),
         ),
         Section("Learned and exact answers", "", result.synthetic),
@@ -67,7 +68,9 @@ def _about_truth(truth: Sequence[Evaluation]) -> str:
         return ""
     return (
         " Lines in the colour of the text, here and below, are the truth, which is known of "
-        "generated data: what a model of unlimited data and size would show on the same test."
+        "generated data: what a model of unlimited data and size would show on the same test. The "
+        "noise of each judge is spread in it; shared_context leaves noise to its likelihood, and "
+        "has less spread."
     )
 
 
@@ -195,7 +198,7 @@ def risk_panels(evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] =
     for rate in rates:
         what = plots.RATE_NAMES[rate][0].upper() + plots.RATE_NAMES[rate][1:]
         draw, in_words = partial(plots.draw_risk, rate=rate), partial(_rates_in_words, what, rate)
-        caption = f"{what}, by the mean and by quantiles."
+        caption = "By the mean and by quantiles."
         title = f"{what}, trained on"
         panels += _panels_by_set(evaluations, title, draw, in_words, caption, truth)
     return panels

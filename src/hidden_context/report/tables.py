@@ -101,6 +101,13 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
     return _table(rows)
 
 
+def with_whole_interval(cell: str) -> Markup:
+    """A cell that may be broken before its interval, and nowhere else."""
+    value, found, interval = cell.partition(" (")
+    unbroken = f"({interval}".replace(" ", "\N{NO-BREAK SPACE}")
+    return Markup("{} {}").format(value, unbroken) if found else escape(cell)
+
+
 WORDS = {
     "r²": "r2",
     "jailbreak rate": "jailbreak-rate",
