@@ -56,7 +56,7 @@ def render_judges(report: JudgesReport) -> str:
             row = [values[kind][k] for values in agreement.values()]
             rows.append([f"{judge.objective}, {kind} prompts", *row])
     rows.append(["mean of both, all prompts", *report.agreement_of_means.values(), None])
-    headers = ["judge", *agreement]
+    headers = ["judge", *(name.replace("_", "_\n").replace(" j", "\nj") for name in agreement)]
     learned, true = report.jailbreak, report.true_jailbreak
     return "\n".join(
         [
@@ -65,10 +65,10 @@ def render_judges(report: JudgesReport) -> str:
             tabulate(rows, headers, floatfmt=".3f", missingval="–"),
             "Contexts have no names: those of each kind of prompt were given to the judges anew.",
             *(
-                f"held-out likelihood of {SHARED_CONTEXT} against {family}: {verdict(ratio)}"
+                f"held-out likelihood of {SHARED_CONTEXT} against {family}:\n  {verdict(ratio)}"
                 for family, ratio in report.likelihood.items()
             ),
-            f"jailbreak rate of {SHARED_CONTEXT} on both: mean {learned['mean']:.3f}, "
+            f"jailbreak rate of {SHARED_CONTEXT} on both:\n  mean {learned['mean']:.3f}, "
             f"worst context {learned['worst_context']:.3f} "
             f"(truth: {true['mean']:.3f}, {true['worst_context']:.3f})",
         ]

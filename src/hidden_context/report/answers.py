@@ -120,13 +120,13 @@ def _of_audit(
         text = f"{evaluation.family.name} gains {gain} nats per vote."
         found.append(Finding(f"Is something hidden on {name}?", verdict, text, PREDICTIONS))
     right = {each.name: each.evaluations[0].accuracy["mean"] for each in sets}
-    text = f"The scalar family is right on {_listed(right)} of the held-out votes."
+    text = f"Share of held-out votes on which the scalar family is right: {_listed(right)}."
     question = "Can these vectors predict who wins?"
     found.append(Finding(question, _worst(right.values()), text, PREDICTIONS))
     lengths = {each.name: each.evaluations[0].length for each in sets}
     without = {name: each.without_length for name, each in lengths.items() if each is not None}
     if without:
-        text = f"With length regressed out it is right on {_listed(without)}."
+        text = f"The same with length regressed out: {_listed(without)}."
         found.append(Finding(MORE_THAN_LENGTH, _worst(without.values()), text, PREDICTIONS))
     for between in (each.between for each in sets if each.between is not None):
         gain, p = between.gain, between.p_value
@@ -142,7 +142,7 @@ def _listed(estimates: Mapping[str, Estimate]) -> str:
     """Each by its set, where there are several."""
     if len(estimates) == 1:
         return with_interval(next(iter(estimates.values())))
-    return ", ".join(f"{with_interval(each)} ({name})" for name, each in estimates.items())
+    return ", ".join(f"{name} {with_interval(each)}" for name, each in estimates.items())
 
 
 def _worst(estimates: Iterable[Estimate]) -> Verdict:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.report.tables import decimal
 
-WIDTH, HEIGHT, MARGIN, BASELINE = 320, 104, 12, 84
+WIDTH, HEIGHT, MARGIN, BASELINE = 320, 110, 12, 84
 NUM_CELLS = 160
 TAIL = 0.001
 """Share of each distribution that may lie beyond either end of the axis."""

@@ -28,7 +28,7 @@ from hidden_context.report.tables import (
     predictions,
     setting,
     with_definition,
-    with_whole_interval,
+    with_interval_apart,
 )
 from hidden_context.scores.scores import Scores
 
@@ -82,7 +82,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "data_set": data_set_of,
         "anchor": file_name,
         "defined": with_definition,
-        "whole_interval": with_whole_interval,
+        "interval_apart": with_interval_apart,
     }
     page = environment.get_template(TEMPLATE).render(
         title=title, chapters=chapters, version=__version__
@@ -133,6 +133,7 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         "id": chapter_id,
         "result": result,
         "answer": answer,
+        "about": about,
         "picture": _picture(examples, answer),
         "predictions": predictions(result.evaluations),
         "sections": [

@@ -68,7 +68,7 @@ class Section:
     """Captions and tables."""
     more: tuple[Panel, ...] = ()
     """Folded."""
-    more_title: str = "The same on other scales"
+    more_title: str = "More"
     """What the folded ones are."""
 
 

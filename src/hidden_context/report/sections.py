@@ -16,14 +16,16 @@ def sections_of(result: Result) -> list[Section]:
     evaluations = result.evaluations
     truth = [known.evaluation for known in result.truth.values()]
     r2_panels = explained_variance_panels(evaluations, truth)
+    curves = training_panels(evaluations)
     answer = answer_to(result)
     about = "" if answer is None or answer.about is None else plots.data_set_of(answer.about)
     sections = [
         Section(
             R2,
             _about_explained_variance(evaluations, truth) + _about_truth(truth),
-            (*r2_panels[:1], *training_panels(evaluations)),
-            more=tuple(r2_panels[1:]),
+            (*r2_panels[:1], *_shown(about, curves)),
+            more=(*r2_panels[1:], *(each for each in curves if each not in _shown(about, curves))),
+            more_title="On other scales" + (", and of other training sets" if curves else ""),
         ),
         _of_one_set(
             about,
@@ -55,11 +57,16 @@ def sections_of(result: Result) -> list[Section]:
 
 def _of_one_set(about: str, title: str, explanation: str, panels: list[Panel]) -> Section:
     """A section that shows the training set of which the answer speaks, and folds the others."""
-    shown = [panel for panel in panels if panel.data_set == about] or panels
+    shown = _shown(about, panels)
     folded = [panel for panel in panels if panel not in shown]
     others = ", ".join(dict.fromkeys(panel.data_set for panel in folded))
     more_title = f"The same of models trained on {others}"
     return Section(title, explanation, tuple(shown), more=tuple(folded), more_title=more_title)
+
+
+def _shown(about: str, panels: list[Panel]) -> list[Panel]:
+    """Those of the training set of which the answer speaks; all, if none is."""
+    return [panel for panel in panels if panel.data_set == about] or panels
 
 
 def _about_truth(truth: Sequence[Evaluation]) -> str:

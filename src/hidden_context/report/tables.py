@@ -101,11 +101,11 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
     return _table(rows)
 
 
-def with_whole_interval(cell: str) -> Markup:
-    """A cell that may be broken before its interval, and nowhere else."""
+def with_interval_apart(cell: str) -> Markup:
+    """A cell whose interval, if it has one, is an element of its own."""
     value, found, interval = cell.partition(" (")
-    unbroken = f"({interval}".replace(" ", "\N{NO-BREAK SPACE}")
-    return Markup("{} {}").format(value, unbroken) if found else escape(cell)
+    apart = Markup('{} <span class="interval">({}</span>')
+    return apart.format(value, interval) if found else escape(cell)
 
 
 WORDS = {
