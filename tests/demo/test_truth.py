@@ -20,6 +20,7 @@ from hidden_context.demo.judges import (
 )
 from hidden_context.demo.truth import truth
 from hidden_context.distributions import Normal
+from hidden_context.distributions.shared_context import SharedContextUtility
 from hidden_context.errors import UserError
 from hidden_context.measures.known_truth import KnownTruth, read_truth, write_truth
 from hidden_context.records import read_json, write_json
@@ -128,6 +129,19 @@ def test_on_the_scale_of_a_model_mean_and_total_variance_are_the_models(truths) 
     assert slope == pytest.approx(np.full(slope.shape, slope[0, 0]))
     line = np.polyfit(known.utility.mean.ravel(), moved.mean.ravel(), 1)
     assert line[0] == pytest.approx(slope[0, 0])
+
+
+def test_beside_shared_contexts_the_truth_is_the_judges_as_contexts(truths) -> None:
+    """A model that found the judges, three times as far apart, is met exactly: without noise, and
+    each judge centred within the comparison."""
+    known = truths["both"]
+    n = len(known.judged)
+    contexts = 3 * known.judged.reshape(2 * n, 2) + [5.0, -1.0]
+    found = SharedContextUtility(contexts, np.full(contexts.shape, np.log(0.5)))
+    found = found.centered(np.repeat(np.arange(n), 2)).reshape(n, 2)
+    moved = known.on_scale_of(found)
+    assert isinstance(moved, SharedContextUtility)
+    np.testing.assert_allclose(moved.contexts, found.contexts, atol=1e-9)
 
 
 def test_what_is_written_is_read_again(truths: dict[str, KnownTruth], tmp_path: Path) -> None:
