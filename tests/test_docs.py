@@ -168,8 +168,8 @@ def test_the_truth_in_the_readme_is_that_of_the_tutorial():
     for trained_on, name in names.items():
         learned, true = printed["mean_and_variance", trained_on], printed["truth", trained_on]
         r2, mean, careful, _ = learned
-        true_r2, _, true_careful, _ = true
-        cells = f"| {name} | {r2} ({true_r2}) | {mean} | {careful} ({true_careful}) |"
+        true_r2, true_mean, true_careful, _ = true
+        cells = f"| {name} | {r2} ({true_r2}) | {mean} ({true_mean}) | {careful} ({true_careful}) |"
         assert re.sub(r"\b0\.", ".", cells) in README
 
 
