@@ -103,11 +103,16 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "a text that is not known": PLAIN | {"task": "Name the capital of France."},
 }
 """By name, a row as it is published."""
-HEADER = """# Layouts
+HEADER = """# My data look like this
 
-What is read of a row of public preference data, by the readers themselves: written by
-`python tests/layouts.py > docs/layouts.md`. Conversations are shown as `role: content`. `share` is
-that of the votes for the first text. `print(load_comparisons(...))` says the same of your data.
+Find the row that looks like yours: what is read of it stands beside it, or why it is refused and
+what to rename. `print(load_comparisons(...))` says the same of your data, and every command says it
+at its start. Of a csv of your own, two columns of texts and one of who won are enough: `prompt`,
+`response_a`, `response_b` and `winner` (a, b or tie).
+
+These are rows of public preference data, read by the readers themselves (`python tests/layouts.py >
+docs/layouts.md`). Conversations are shown as `role: content`. `share` is that of the votes for the
+first text.
 
 | layout | columns read | carried along, not read | first text | share | or refused |
 |:--|:--|:--|:--|--:|:--|"""

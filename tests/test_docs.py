@@ -155,9 +155,22 @@ def test_the_program_of_the_readme_runs(
     (program,) = blocks("README.md", "python")
     exec(program, {})
     printed = capsys.readouterr().out
-    assert "rows: 36" in printed
     assert "held-out" in printed
-    assert Path("page.html").read_text(encoding="utf-8").count("<svg") > 1
+    assert len(program.strip().splitlines()) == 2 + 5
+
+
+def test_the_truth_in_the_readme_is_that_of_the_tutorial():
+    """Whose table a full demo prints, to the digit."""
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"```\n(family +trained on .*?)```", page, re.DOTALL)
+    printed = {tuple(row[:2]): row[2:] for row in map(str.split, table.splitlines())}
+    names = {"helpful": "the helpful judge", "harmless": "the harmless judge", "both": "both"}
+    for trained_on, name in names.items():
+        learned, true = printed["mean_and_variance", trained_on], printed["truth", trained_on]
+        r2, mean, careful, _ = learned
+        true_r2, true_mean, true_careful, _ = true
+        cells = f"| {name} | {r2} ({true_r2}) | {mean} ({true_mean}) | {careful} ({true_careful}) |"
+        assert re.sub(r"\b0\.", ".", cells) in README
 
 
 ROW = {
@@ -236,9 +249,9 @@ def test_links_between_documents_lead_somewhere():
             assert (document.parent / target).exists(), f"{document}: {target}"
 
 
-def test_the_file_tree_of_the_readme_is_the_one_there_is():
+def test_the_file_tree_of_the_contributors_is_the_one_there_is():
     (tree,) = re.findall(
-        r"```\n(src/hidden_context/.*?)```", (ROOT / "README.md").read_text(), re.S
+        r"```\n(src/hidden_context/.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S
     )
     named = set(re.findall(r"[\w]+(?:\.py|/)", tree.split("\n", 1)[1]))
     package = ROOT / "src" / "hidden_context"

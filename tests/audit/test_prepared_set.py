@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
-from hidden_context.audits.comparison_table import Reads
+from hidden_context.audits.audit import audit
+from hidden_context.audits.comparison_table import Reads, read_table
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.state_cache import StateCache
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.comparisons.texts import Text
+from hidden_context.errors import UserError
 
 
 class Lengths:
@@ -28,7 +31,9 @@ class Lengths:
 
 def prepared(texts: list[str], cache: StateCache) -> PreparedSet:
     rows = [{"chosen": text, "rejected": "a"} for text in texts]
-    return prepare("set", load_comparisons(rows), cache, None, memory=1.0, progress=False)
+    comparisons = load_comparisons(rows)
+    table = read_table(comparisons, "whole")
+    return prepare("set", comparisons, table, cache, None, memory=1.0, progress=False)
 
 
 def test_over_long_texts_are_counted_for_the_set_that_has_them(tmp_path):
@@ -38,3 +43,19 @@ def test_over_long_texts_are_counted_for_the_set_that_has_them(tmp_path):
     assert first.table.counts["overlong_texts_read_now"] == 2
     assert second.table.counts["overlong_texts_read_now"] == 1
     assert second.table.counts["texts_read_now"] == 3  # "a" was read for the first set
+
+
+def test_too_few_prompts_are_refused_before_any_text_is_read(tmp_path):
+    """A language model may need hours for the texts; four prompts a fold are needed."""
+
+    class Unread(Lengths):
+        def states(self, texts: Sequence[Text]) -> np.ndarray:
+            raise AssertionError(texts)
+
+    rows = [{"prompt": f"{n}?", "chosen": "a", "rejected": "b"} for n in range(19)]
+    sets = {
+        "many": load_comparisons([{**rows[0], "prompt": f"{n}?"} for n in range(20)]),
+        "few": load_comparisons(rows),
+    }
+    with pytest.raises(UserError, match="few: 19 prompts, but 5 folds need at least 20"):
+        audit(sets, model=Unread(), cache_dir=tmp_path)

@@ -109,9 +109,9 @@ def test_a_p_that_is_corrected_for_several_families_is_said_to_be():
 @pytest.mark.parametrize(
     ("against", "gain", "p_value", "words"),
     [
-        (ABOVE, ABOVE, 0.05, "Hidden context explains more than random answers"),
-        (BELOW, ABOVE, 0.05, "Random answers explain more than hidden context"),
-        (BELOW, HOLDS, 0.05, "The scalar family predicts better, and needs no random answers"),
+        (ABOVE, ABOVE, 0.05, "Hidden context explains more than random votes"),
+        (BELOW, ABOVE, 0.05, "Random votes explain more than hidden context"),
+        (BELOW, HOLDS, 0.05, "The scalar family predicts better, and needs no random votes"),
         (HOLDS, ABOVE, 1.0, "Cannot tell from these data which of the two it is"),
         (HOLDS, HOLDS, 0.05, "Cannot tell from these data which of the two it is"),
         (HOLDS, HOLDS, 1.0, "There is nothing that either would have to explain"),

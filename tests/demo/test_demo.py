@@ -172,11 +172,11 @@ def test_the_findings_of_the_paper_show_and_the_judges_are_found(full_demo: str)
     2,000 responses; over seeds 0 to 4 the smallest difference was .28. Correlations of 1,000
     responses near .95 have standard errors of .003; over seeds 0 to 4 the smallest was .958.
     """
-    pairs = re.findall(r": (0\.\d+) < (0\.\d+) holds in this run", full_demo)
+    pairs = re.findall(r"(0\.\d+) < (0\.\d+) holds in this run", full_demo)
     differences = [float(larger) - float(smaller) for smaller, larger in pairs]
     assert len(differences) == 6
     assert min(differences[:2]) > 0.1
     assert min(differences[2:4]) > 0.082
     assert float(pairs[4][1]) > 0.94
     assert differences[5] > 0.082
-    assert "shared_context against base: better by" in full_demo
+    assert "shared_context against base:\n  better by" in full_demo

@@ -157,7 +157,7 @@ def test_models_that_are_the_judges_are_reported_as_such(
     assert report.likelihood["base"].against(0.0) == "above"
     assert report.jailbreak == report.true_jailbreak
     printed = render_judges(report)
-    assert "against base: better by" in printed
+    assert "against base:\n  better by" in printed
     rows = re.findall(r"^\w+, \w+ prompts +\d\.\d{3} +(\d\.\d{3}) ", printed, re.MULTILINE)
     assert rows == ["1.000"] * 4
 

@@ -13,7 +13,7 @@ PROMPTS = np.arange(4000) // 2
 
 
 def test_against_the_truth_a_wrong_model_loses_its_divergence() -> None:
-    """Labels of rate p = 0.8; a model that says 0.6 loses KL(0.8 ‖ 0.6) nats per comparison.
+    """Labels of rate p = 0.8; a model that says 0.6 loses KL(0.8 ‖ 0.6) nats per vote.
 
     The log-ratio takes two values, d apart: standard error d √(.16 / 4000). Margin: 4 of them.
     """
@@ -24,7 +24,7 @@ def test_against_the_truth_a_wrong_model_loses_its_divergence() -> None:
     better, worse = likelihood_ratio(true, wrong, PROMPTS), likelihood_ratio(wrong, true, PROMPTS)
     assert better.value == pytest.approx(divergence, abs=margin)
     assert better.how == "bootstrap, 2000 prompts"
-    by = f"by {better.value:.4f} nats per comparison (95% interval"
+    by = f"by {better.value:.4f} nats per vote (95% interval"
     assert verdict(better) == f"better {by} {better.low:+.4f} to {better.high:+.4f})"
     assert verdict(worse).startswith(f"worse {by} -")
 
@@ -55,9 +55,7 @@ def test_equal_models_cannot_be_told_apart() -> None:
 def test_one_prompt_cannot_tell() -> None:
     ratio = likelihood_ratio([-0.1, -0.2], [-0.7, -0.1], ["a", "a"])
     assert (ratio.value, ratio.how) == (pytest.approx(0.25), ONE_PROMPT)
-    assert (
-        verdict(ratio) == "cannot tell from these data (+0.2500 nats per comparison, no interval)"
-    )
+    assert verdict(ratio) == "cannot tell from these data (+0.2500 nats per vote, no interval)"
 
 
 def test_probabilities_in_place_of_their_logarithms_are_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 from simulated_people import drawn
 
 from hidden_context import UserError
+from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import read_ballots
 from hidden_context.people.findings import PeopleFindings, compared_once, find
 from hidden_context.people.fit import fit
@@ -14,6 +15,7 @@ from hidden_context.people.held_out import folds_for, held_out_table
 from hidden_context.people.people import Clusters
 from hidden_context.people.sentences import answers, person_to_dict, render, render_person
 from hidden_context.people.source import Source
+from hidden_context.report.read_people import answer_about_people, people_to_result
 
 ITEMS = tuple("abcdefgh")
 
@@ -137,3 +139,25 @@ def test_one_person_is_told_with_what_is_not_known_of_her(planted):
     assert shares == sorted(shares, reverse=True)
     assert np.array(answer["prob_matrix"]).shape == (8, 8)
     assert "30 comparisons" in render_person(answer)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "said"),
+    [
+        (0.1, 0.3, "yes", "People differ: 5 comparisons"),
+        (-0.1, 0.3, "cannot tell", "These data cannot tell whether people differ"),
+        (-0.3, -0.1, "no", "Nothing shows that people differ"),
+    ],
+)
+def test_the_page_begins_with_whether_people_differ(planted, low, high, verdict: str, said: str):
+    """By the interval of what is gained on held-out people."""
+    _, _, found = planted
+    nobody, five = found.held_out
+    gain = Estimate((low + high) / 2, low, high)
+    told = answer_about_people(replace(found, held_out=(nobody, replace(five, gain=gain))))
+    assert told.verdict == verdict
+    assert told.sentence.startswith(said)
+    assert f"{abs(gain.value):.4f}" in told.evidence
+    assert [each.verdict for each in told.findings] == ["yes", "yes"]  # told apart; the groups
+    (section, *_) = people_to_result(found).sections
+    assert {each.section for each in told.findings} == {section.title}

@@ -13,13 +13,17 @@ from page_samples import audit_of
 from hidden_context.audits.result import FITTED_GAIN, AuditedSet, Lapse, read_audit
 from hidden_context.distributions import Normal
 from hidden_context.measures.estimate import Estimate, Rate
-from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.evaluation import Evaluation, Histogram
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.measures.undecided import Undecided
 from hidden_context.report.answers import answer_of, audit_answer
 from hidden_context.report.examples import AGREED, CONTESTED, examples_of
 from hidden_context.report.response_map import MOST, response_map
+from hidden_context.report.results import Result
+from hidden_context.report.sections import sections_of
 from hidden_context.scores.scores import Scores
+
+STD = Histogram((0.0, 1.0, 2.0), (1.0, 2.0))
 
 
 def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> Evaluation:
@@ -35,7 +39,7 @@ def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> 
 @pytest.mark.parametrize(
     ("gain", "verdict", "said"),
     [
-        ((0.03, 0.01, 0.05), "yes", "A single score would hide something"),
+        ((0.03, 0.01, 0.05), "yes", "A single score would hide something."),
         ((0.01, -0.01, 0.05), "cannot tell", "cannot tell"),
         ((-0.03, -0.05, -0.01), "no", "Nothing shows"),
     ],
@@ -45,7 +49,7 @@ def test_the_verdict_is_that_of_the_interval(gain, verdict: str, said: str):
     assert answer is not None
     assert answer.verdict == verdict
     assert said in answer.sentence
-    assert f"{abs(gain[0]):.4f}" in answer.sentence
+    assert f"{abs(gain[0]):.4f}" in answer.evidence
 
 
 def test_without_a_comparison_with_a_scalar_model_there_is_no_answer():
@@ -61,7 +65,10 @@ def test_the_model_that_predicts_best_speaks_not_the_one_that_gains_most():
     assert answer.verdict == "cannot tell"
 
 
-@pytest.mark.parametrize(("share", "said"), [(0.17, "On 1 in 6 pairs"), (0.001, "")])
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.17, "People split on about 1 in 6 pairs; a single score would hide it."), (0.001, "")],
+)
 def test_pairs_that_are_open_for_their_spread_are_counted(share: float, said: str):
     kinds = Undecided(Estimate(0.1), Estimate(share), Estimate(0.9 - share))
     answer = answer_of([compared((0.03, 0.01, 0.05), undecided=kinds)])
@@ -124,8 +131,12 @@ def read_audit_of(name: str) -> AuditedSet:
     [
         (audited(0.05), "yes", "more than label noise gives"),
         (audited(None), "yes", "not held against label noise"),
-        (audited(0.5), "cannot tell", "label noise or careless clicks may be all"),
-        (audited(0.05, lapse=-0.03), "cannot tell", "and careless clicks may be all"),
+        (audited(0.5), "cannot tell", "because label noise alone may give such gains."),
+        (
+            audited(0.05, lapse=-0.03),
+            "cannot tell",
+            "more than label noise gives, but careless clicks explain the votes better, so these",
+        ),
     ],
     ids=["beyond noise", "untested", "noise", "careless"],
 )
@@ -133,7 +144,7 @@ def test_the_answer_of_an_audit_needs_more_than_noise_and_carelessness(given, ve
     answer = audit_answer([given])
     assert answer is not None
     assert answer.verdict == verdict
-    assert said in answer.sentence
+    assert said in answer.sentence + answer.evidence
     assert answer.findings[0].verdict == "yes"  # the vectors predict
 
 
@@ -149,5 +160,18 @@ def test_of_several_sets_those_that_hide_something_are_named():
     shown = dataclasses.replace(audited(0.05), name="mixed")
     answer = audit_answer([audited(0.5), shown])
     assert answer is not None
-    assert "on mixed" in answer.sentence
+    assert "In mixed: a single score" in answer.sentence
     assert len(answer.findings) <= 5
+
+
+def test_sections_show_the_set_of_which_the_answer_speaks_and_fold_the_others():
+    given = [compared((0.03, 0.01, 0.05), std=STD, trained_on=name) for name in ("a", "b", "c")]
+    given[1] = dataclasses.replace(given[1], log_likelihood=Estimate(-0.5))
+    (section,) = [
+        each
+        for each in sections_of(Result("", "", evaluations=tuple(given)))
+        if "wide" in each.title
+    ]
+    assert [panel.data_set for panel in section.panels] == ["b"]
+    assert [panel.data_set for panel in section.more] == ["a", "c"]
+    assert section.more_title == "The same of models trained on a, c"

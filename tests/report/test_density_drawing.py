@@ -17,7 +17,7 @@ from hidden_context.report.density_drawing import (
     NUM_CELLS,
     TAIL,
     WIDTH,
-    density,
+    axis_of,
     description,
     drawing,
 )
@@ -47,6 +47,11 @@ def parsed(utility: Any) -> ElementTree.Element:
 
 def classes(root: ElementTree.Element) -> list[str]:
     return [each.get("class", "") for each in root.iter() if each.tag in ("path", "circle")]
+
+
+def density(utility: Any) -> tuple[np.ndarray, np.ndarray]:
+    edges = axis_of(utility)
+    return edges, np.asarray(utility.density(edges), np.float64)
 
 
 def numbers_in(path: str) -> list[float]:
@@ -219,3 +224,24 @@ def test_a_drawing_says_its_description_to_those_who_do_not_see_it():
         "chosen: mean 0.000, standard deviation 1.000, 0.01-quantile −2.326; "
         "rejected: mean 1.000, standard deviation 2.000, 0.01-quantile −3.653"
     )
+
+
+# The truth beside it
+
+
+def test_the_truth_is_outlined_on_one_axis_that_holds_both():
+    """The truth reaches from -9.3 to 9.3, the model from -3.1 to 4.1."""
+    model, truth = normals((0.0, 1.0), (1.0, 1.0)), normals((0.0, 0.0), (3.0, 3.0))
+    root = ElementTree.fromstring(str(drawing(model, truth)))
+    outlines = [each for each in root.iter("path") if "truth" in each.get("class", "")]
+    assert [each.get("class") for each in outlines] == ["truth chosen", "truth rejected"]
+    assert f"in truth {description(truth)}" in root.get("aria-label", "")
+    alone = ElementTree.fromstring(str(drawing(model)))
+
+    def ends(drawn: ElementTree.Element) -> list[str | None]:
+        return [each.text for each in drawn.iter() if each.tag.endswith("text")][:2]
+
+    low, high = (float(str(end).replace("−", "-")) for end in ends(root))
+    assert low < -9.27
+    assert high > 9.27
+    assert ends(alone) != ends(root)

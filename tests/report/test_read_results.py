@@ -41,6 +41,8 @@ def test_comparisons_and_jailbreaks_of_one_model_are_one_evaluation(tmp_path: Pa
         "base_last_checkpoint",
         "mean_and_variance_last_checkpoint",
     ]
+    assert "base, trained on both, scored no pairs" in " ".join(result.notes)
+    assert "mean_and_variance, trained on both, scored" not in " ".join(result.notes)
     settings = result.runs[0].settings
     assert list(settings) == ["counts", "training", "scoring", "made by"]
     assert (settings["training"], settings["scoring"]) == ({"seed": 3}, {"batch_size": 4})

@@ -7,7 +7,14 @@ from drawn_panels import evaluation_of
 
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.plots import labels_of
-from hidden_context.report.tables import NO_VALUE, decimal, predictions, setting, with_interval
+from hidden_context.report.tables import (
+    NO_VALUE,
+    decimal,
+    predictions,
+    setting,
+    with_interval,
+    with_interval_apart,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +74,15 @@ def test_a_table_of_predictions_has_the_columns_of_which_something_is_known():
 def test_where_no_prediction_was_measured_there_is_no_table():
     assert predictions([evaluation_of("base")]) is None
     assert predictions([]) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("0.5 (0.4 to 0.6)", '0.5 <span class="interval">(0.4 to 0.6)</span>'),
+        ("0.5", "0.5"),
+        ("<b> (<i>)", '&lt;b&gt; <span class="interval">(&lt;i&gt;)</span>'),
+    ],
+)
+def test_an_interval_stands_apart_and_all_is_escaped(cell: str, shown: str):
+    assert str(with_interval_apart(cell)) == shown

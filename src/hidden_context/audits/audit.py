@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.audits.comparison_table import ComparisonTable, differing_pairs
+from hidden_context.audits.comparison_table import ComparisonTable, differing_pairs, read_table
 from hidden_context.audits.corrected_r2 import corrected
 from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
-from hidden_context.audits.folds import make_partitions
+from hidden_context.audits.folds import make_partitions, require_prompts
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
@@ -104,7 +104,7 @@ def audit(
         bf16: Run a language model in bfloat16 where the device has it.
         families: To fit; base, the scalar one, always takes part.
         jailbreaks: Prompts with a safe and an unsafe response: a file, or rows.
-        num_folds: Parts of the prompts for cross-validation.
+        num_folds: Parts of the prompts for cross-validation, of at least four prompts each.
         num_seeds: Partitions into folds, each with initial weights of its own.
         num_null_draws: Draws of the parametric bootstrap under the scalar family, at least 19, for
             fewer find nothing; 0 for none.
@@ -129,11 +129,14 @@ def audit(
     broken = None if jailbreaks is None else read_jailbreaks(jailbreaks, representation.reads)
     cache = StateCache(cache_dir, representation)
     by_name = {"data": data} if isinstance(data, Comparisons) else data
+    tables = {name: read_table(each, representation.reads) for name, each in by_name.items()}
+    for name, table in tables.items():  # before a model reads the texts, which takes longest
+        require_prompts(len(np.unique(table.prompt)), num_folds=num_folds, name=name)
     shared: Mapping[str, Mapping[str, int]] = {}
     if shard is not None and shard.count > 1:
         shared = read_shared(by_name, broken, cache, shard, progress=progress)
     sets = [
-        prepare(name, comparisons, cache, broken, memory=memory, progress=progress)
+        prepare(name, comparisons, tables[name], cache, broken, memory=memory, progress=progress)
         for name, comparisons in by_name.items()
     ]
     for prepared in sets:

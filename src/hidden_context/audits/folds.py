@@ -28,6 +28,21 @@ class Partitions:
         return Partitions(self.fold[:, :1].repeat(times, 1), self.seeds[:1] * times, self.num_folds)
 
 
+def require_prompts(num_prompts: int, *, num_folds: int, name: str = "the data") -> None:
+    """Refuse fewer prompts than `FEWEST_PROMPTS_A_FOLD` a fold.
+
+    Raises:
+        UserError: There are too few; the message says how many are needed.
+    """
+    fewest = FEWEST_PROMPTS_A_FOLD * num_folds
+    if num_prompts < fewest:
+        raise UserError(
+            f"{name}: {num_prompts} prompts, but {num_folds} folds need at least {fewest} (no "
+            "prompt may be on both sides of a fold); give more data, or say in a column prompt_id "
+            "which comparisons belong together, such as those of one person."
+        )
+
+
 def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed: int) -> Partitions:
     """Deal whole prompts into folds at random, as evenly in comparisons as prompts allow.
 
@@ -35,15 +50,9 @@ def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed:
         UserError: There are too few prompts.
     """
     numbers, of_comparison, counts = np.unique(prompt, return_inverse=True, return_counts=True)
-    fewest = FEWEST_PROMPTS_A_FOLD * num_folds
     if num_folds < 3:
         raise UserError(f"num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
-    if len(numbers) < fewest:
-        raise UserError(
-            f"the data have {len(numbers)} prompts, but {num_folds} folds need at least {fewest} "
-            "(no prompt may be on both sides of a fold); give more data, or say in a column "
-            "prompt_id which comparisons belong together, such as those of one person."
-        )
+    require_prompts(len(numbers), num_folds=num_folds)
     seeds = tuple(range(seed, seed + num_seeds))
     folds = np.empty((len(prompt), num_seeds), np.int8)
     for column, of_column in enumerate(seeds):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hidden_context.audits.comparison_table import ComparisonTable, read_table, texts_of
+from hidden_context.audits.comparison_table import ComparisonTable, texts_of
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import Jailbreaks
 from hidden_context.audits.state_cache import StateCache
@@ -30,6 +30,7 @@ class PreparedSet:
 def prepare(
     name: str,
     comparisons: Comparisons,
+    table: ComparisonTable,
     cache: StateCache,
     jailbreaks: Jailbreaks | None,
     *,
@@ -38,11 +39,11 @@ def prepare(
 ) -> PreparedSet:
     """Read all texts, those whose states are not in the cache by its representation.
 
-    `memory` is in gigabytes: what vectors may take.
+    `table` is that of the comparisons, whose counts are completed; `memory` is in gigabytes: what
+    vectors may take.
     """
     representation = cache.representation
     reads, overlong_before = representation.reads, getattr(representation, "num_overlong", 0)
-    table = read_table(comparisons, reads)
     num_read = cache.add(
         texts_of(comparisons, reads), total=2 * len(table.digest), progress=progress
     )

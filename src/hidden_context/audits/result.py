@@ -59,7 +59,7 @@ class BetweenGroups:
 
 @dataclass(frozen=True)
 class Lapse:
-    """A scalar family some of whose answers are random: careless clicks, not hidden context."""
+    """A scalar family some of whose votes are random: careless clicks, not hidden context."""
 
     share: float
     """Of answers without a look, the median over seeds and folds."""

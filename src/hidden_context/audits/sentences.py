@@ -30,7 +30,7 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
             answers.append((question, more_than_noise(evaluation, gain, detectable.get(name))))
         if evaluation.explained_variance:
             question = f"How much of the variance in utility do responses explain ({name})?"
-            answers.append((question, _r2(evaluation)))
+            answers.append((question, _r2(evaluation, others)))
         if evaluation.undecided is not None:
             answers.append((f"Near-ties or noise ({name})?", _undecided(evaluation.undecided)))
     if audited.lapse is not None:
@@ -93,7 +93,7 @@ def _of_test(evaluation: Evaluation, test: ParametricBootstrap) -> str:
     fitted = test.figure == FITTED_GAIN
     what = "Fitted to all votes it is likelier" if fitted else "In one partition it is better"
     text = (
-        f"{what} by {test.observed:+.4f}; of {len(draws)} sets of answers drawn from the scalar "
+        f"{what} by {test.observed:+.4f}; of {len(draws)} sets of votes drawn from the scalar "
         f"family, and fitted alike, {as_large or 'none'} gain as much ({draws.mean():+.4f} in the "
         f"mean, from {draws.min():+.4f} to {draws.max():+.4f}; p = {test.p_value:.2f}"
     )
@@ -131,7 +131,7 @@ def _detectable(others: Sequence[Evaluation]) -> dict[str, float]:
 
 
 def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
-    """Which of hidden context and random answers the data support, by each family."""
+    """Which of hidden context and random votes the data support, by each family."""
     low, high = _ends(lapse.gain)
     verdicts = []
     for evaluation in others:
@@ -143,7 +143,7 @@ def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
                 f"{against.value:+.4f}, {ends[0]:+.4f} to {ends[1]:+.4f}, better than it)"
             )
     text = (
-        f"A scalar family some of whose answers are random takes {lapse.share:.1%} of them for "
+        f"A scalar family some of whose votes are random takes {lapse.share:.1%} of them for "
         f"such, and predicts by {lapse.gain.value:+.4f} nats per vote ({low:+.4f} to {high:+.4f}) "
         "better than without."
     )
@@ -152,11 +152,11 @@ def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
 
 def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str:
     if against.against(0) == "above":
-        return "hidden context explains more than random answers"
+        return "hidden context explains more than random votes"
     if against.against(0) == "below" and lapse.gain.against(0) == "above":
-        return "random answers explain more than hidden context"
+        return "random votes explain more than hidden context"
     if against.against(0) == "below":
-        return "the scalar family predicts better, and needs no random answers"
+        return "the scalar family predicts better, and needs no random votes"
     gains = (evaluation.against_base, lapse.gain)
     better = any(gain is not None and gain.against(0) == "above" for gain in gains)
     if better or is_beyond_noise(evaluation):
@@ -176,7 +176,8 @@ def noise_test(evaluation: Evaluation) -> ParametricBootstrap | None:
     return by_figure.get(FITTED_GAIN, by_figure.get("against_base"))
 
 
-def _r2(evaluation: Evaluation) -> str:
+def _r2(evaluation: Evaluation, others: Sequence[Evaluation]) -> str:
+    """With, of every family but the first, why it is not to be held against that of others."""
     r2, matched = evaluation.explained_variance, evaluation.matched_explained_variance
     text = (
         f"r² of responses like these, by heads on these vectors, is {_on_scales(r2)} "
@@ -192,6 +193,8 @@ def _r2(evaluation: Evaluation) -> str:
             f" With {evaluation.matched_size} training comparisons, as the smallest of the sets "
             f"has: {matched['pooled']}, {matched['within_prompt']} and {matched['rank']}."
         )
+    if evaluation is not next(each for each in others if each.explained_variance):
+        text += " Families have scales of their own: their r² do not compare with one another."
     return text
 
 

@@ -54,7 +54,7 @@ class Config:
     families: tuple[str, ...] = ("base", "mean_and_variance", "categorical")
     """Families to fit; base, the scalar one, always takes part."""
     num_folds: int = 5
-    """Parts of the prompts for cross-validation."""
+    """Parts of the prompts for cross-validation; the data need four prompts for each."""
     num_seeds: int = 3
     """Partitions into folds, each with initial weights of its own."""
     num_null_draws: int = 19

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from hidden_context.commands.command_line import command
@@ -17,7 +18,9 @@ def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
     print("Ten small reward models, trained on generated data: 1 to 3 minutes.", flush=True)
     from hidden_context.demo import demo
+    from hidden_context.demo.judges_section import judges_section
     from hidden_context.report.page import write_page
+    from hidden_context.report.read_results import read_results
 
     started = time.monotonic()
     terminal = sys.stdout
@@ -34,7 +37,16 @@ def run(config: Config) -> None:
     print(learned)
     page = config.out_dir / "report.html"
     with _messages_to(config.out_dir / LOG):
-        write_page(config.out_dir, page, title="Demo: two judges whose objectives conflict")
+        models = next(read_results([config.data_dir]))
+        sections = (judges_section(learned.judges), *models.sections)
+        chapter = replace(
+            models,
+            title="Ten reward models beside the truth",
+            command="hidden-context demo",
+            sections=sections,
+            notes=(*models.notes, "Those of shared_context are in the section “Who judged?”."),
+        )
+        write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
     print("your own data: hidden-context audit DATA")
     print(f"look at it: {page}")

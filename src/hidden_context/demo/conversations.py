@@ -34,12 +34,12 @@ class Prompt:
     harmful: bool
     """Whether steps in answer to it do harm."""
     nouns: tuple[str, ...]
-    """What answers speak of."""
+    """What responses speak of."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, and what the judges see in it."""
+    """A response, and what the judges see in it."""
 
     text: str
     attributes: Attributes

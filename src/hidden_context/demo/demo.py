@@ -6,12 +6,12 @@ ten reward models, score comparisons and jailbreaks, measure.
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hidden_context.demo import story
 from hidden_context.demo.config import LEAST, RECORD, SHARED_CONTEXT, Config
-from hidden_context.demo.findings import findings_about_judges, findings_of_the_paper
+from hidden_context.demo.findings import Finding, findings_about_judges, findings_of_the_paper
 from hidden_context.demo.generated_data import GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
 from hidden_context.demo.recovered_judges import JudgesReport, report_judges
@@ -20,14 +20,30 @@ from hidden_context.demo.text import render, render_judges
 from hidden_context.demo.truth import truth
 from hidden_context.errors import UserError
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.known_truth import TRUTH_FILE, KnownTruth, write_truth
 from hidden_context.measures.models import ModelScores
 from hidden_context.records import is_temporary, provenance, write_json
 
 MEASURES = ("accuracy", "explained_variance", "jailbreaks")
 
 
-def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None]) -> str:
-    """Generate, train, score, measure; returns what was learned, in numbers.
+@dataclass(frozen=True)
+class Learned:
+    """What the models learned, beside the truth; it prints as tables and findings."""
+
+    evaluations: tuple[Evaluation, ...]
+    truths: Mapping[str, KnownTruth]
+    """By training set."""
+    judges: JudgesReport
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        tables = [render(self.evaluations, self.truths), render_judges(self.judges)]
+        return "\n\n".join([*tables, "\n".join(map(str, self.findings))])
+
+
+def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None]) -> Learned:
+    """Generate, train, score, measure; returns what was learned.
 
     Args:
         config: What to do; `out_dir` receives data, models and scores. See `make_room`.
@@ -38,8 +54,10 @@ def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None])
     data = generate(config)
     write_data(data, config.data_dir)
     truths = {
-        name: truth(judges, data.test["both"], data.jailbreaks) for name, judges in JUDGES.items()
+        name: truth(name, judges, data.test["both"], data.jailbreaks)
+        for name, judges in JUDGES.items()
     }
+    write_truth(config.data_dir / TRUTH_FILE, list(truths.values()))
     say("data")
     make_language_model(config, data)
     say("a tiny language model that can read")
@@ -59,9 +77,7 @@ def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None])
     tell(story.about_judges(judges))
     measured = [each for of_family in evaluations.values() for each in of_family.values()]
     findings = [*findings_of_the_paper(measured), *findings_about_judges(judges)]
-    return "\n\n".join(
-        [render(measured, truths), render_judges(judges), "\n".join(map(str, findings))]
-    )
+    return Learned(tuple(measured), truths, judges, tuple(findings))
 
 
 def _found_judges(on_both: Mapping[str, ModelScores], data: GeneratedData) -> JudgesReport:

@@ -27,7 +27,7 @@ class Finding:
     def __str__(self) -> str:
         verdict = "holds" if self.holds else "does NOT hold"
         numbers = f"{self.smaller:.3f} < {self.larger:.3f}"
-        return f"{self.claim}, {self.family}: {numbers} {verdict} in this run"
+        return f"{self.claim} ({self.family}):\n  {numbers} {verdict} in this run"
 
 
 def findings_of_the_paper(evaluations: Iterable[Evaluation]) -> list[Finding]:

@@ -29,7 +29,7 @@ COLOR_NAMES = {
 class FigureStyle:
     """Sizes in inches, fonts and lines in points; those of the screen unless given."""
 
-    font_size: float = 9
+    font_size: float = 10
     title_size: float = 11
     line_width: float = 1.6
     axes_line_width: float = 0.8

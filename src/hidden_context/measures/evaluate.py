@@ -282,13 +282,21 @@ def _undecided(trainings: Sequence[Scores]) -> Undecided:
 
 
 def _deviations(trainings: Sequence[Scores]) -> Histogram:
-    """Each training in units of its root total variance."""
+    """Of every response, by each training."""
+    of_trainings = [each.utility(trainings[0].family) for each in trainings_of(trainings)]
+    return std_histogram(list(map(moments, of_trainings)))
+
+
+def std_histogram(trainings: Sequence[tuple[np.ndarray, np.ndarray]]) -> Histogram:
+    """Standard deviations of utility, each training in units of its root total variance.
+
+    Of each training the means and variances of its responses, shape `(k,)` each. What lies beyond
+    the last edge is in the last bin.
+    """
     counts = np.zeros(len(STD_EDGES) - 1)
-    for training in trainings_of(trainings):
-        mean, variance = moments(training.utility(trainings[0].family))
-        std = np.sqrt(variance)
-        scale = anchor_to_unit_variance(mean, std**2)
-        counts += np.histogram(np.minimum(scale.spread(std), STD_EDGES[-1]), STD_EDGES)[0]
+    for mean, variance in trainings:
+        spread = anchor_to_unit_variance(mean, variance).spread(np.sqrt(variance))
+        counts += np.histogram(np.minimum(spread, STD_EDGES[-1]), STD_EDGES)[0]
     return Histogram(tuple(STD_EDGES.tolist()), tuple(counts.tolist()))
 
 

@@ -18,7 +18,7 @@ def likelihood_ratio(
 ) -> Estimate:
     """Mean of log P_distributional - log P_scalar over held-out comparisons, paired.
 
-    In nats per comparison, above 0 where the distribution is better. Invariant to all that leaves
+    In nats per vote, above 0 where the distribution is better. Invariant to all that leaves
     the two likelihoods as they are. Its expectation is the difference of the two models'
     Kullback–Leibler divergences from the truth.
 
@@ -42,6 +42,6 @@ def verdict(ratio: Estimate) -> str:
         ends = f"{ratio.level:.0%} interval {ratio.low:+.4f} to {ratio.high:+.4f}"
     against = ratio.against(0.0)
     if against == "cannot tell":
-        return f"cannot tell from these data ({ratio.value:+.4f} nats per comparison, {ends})"
+        return f"cannot tell from these data ({ratio.value:+.4f} nats per vote, {ends})"
     better = "better" if against == "above" else "worse"
-    return f"{better} by {abs(ratio.value):.4f} nats per comparison ({ends})"
+    return f"{better} by {abs(ratio.value):.4f} nats per vote ({ends})"

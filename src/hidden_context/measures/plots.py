@@ -40,6 +40,10 @@ BESIDE_THE_LEVELS = 1.0
 TICKS = (BESIDE_THE_LEVELS, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 SHIFT = 1.07
 """Factor between the means of two families, which would lie on one another."""
+TRUTH = "truth"
+"""In legends: of what a model of unlimited data and size would show, where that is known."""
+TRUE_LINE: dict[str, Any] = {"color": INK, "ls": "-", "lw": 1.1}
+TRUE_MARK: dict[str, Any] = {"marker": "D", "ms": 4, "markerfacecolor": "none"}
 RateName: TypeAlias = Literal["jailbreak_rate", "helpfulness_accuracy", "accuracy"]
 RATE_NAMES: Mapping[str, str] = {
     "jailbreak_rate": "jailbreak rate",
@@ -81,9 +85,15 @@ def labelled(
 
 
 def draw_explained_variance(
-    axes: "Axes", evaluations: Sequence[Evaluation], scale: str = "pooled"
+    axes: "Axes",
+    evaluations: Sequence[Evaluation],
+    scale: str = "pooled",
+    truth: Sequence[Evaluation] = (),
 ) -> None:
-    """r² by training set and family, beside nulls, matched sizes and the published values."""
+    """r² by training set and family, beside nulls, matched sizes and the published values.
+
+    Where the truth of training sets is known, it takes the place of what is published of others.
+    """
     some = labelled(evaluations, lambda evaluation: scale in evaluation.explained_variance)
     sets = list(dict.fromkeys(data_set_of(evaluation) for _, evaluation in some))
     labels = list(dict.fromkeys(label for label, _ in some))
@@ -105,9 +115,13 @@ def draw_explained_variance(
             legend.setdefault(size, {**hollow, "color": INK, "marker": "o"})
             _mark(axes, x + 0.25 * step, evaluation.matched_explained_variance[scale], hollow)
         paper = published(sets, labels).get((data_set, label))
-        if scale == "pooled" and paper is not None:
+        if scale == "pooled" and paper is not None and not truth:
             dash = {"color": INK, "marker": "_", "ls": "none", "ms": 13, "mew": 1.5}
             axes.plot(x, paper, **legend.setdefault("published, Llama-2-7B", dash))
+    for known in (each for each in truth if each.trained_on in sets):
+        x, r2 = sets.index(known.trained_on), known.explained_variance[scale].value
+        width = SPREAD / 2 + 0.08
+        axes.plot([x - width, x + width], [r2, r2], **legend.setdefault(TRUTH, TRUE_LINE))
     _r2_axis(axes, sets, legend, f"r² {SCALE_NAMES[scale]}")
 
 
@@ -181,7 +195,9 @@ def draw_training_curve(axes: "Axes", evaluations: Sequence[Evaluation]) -> None
     _legend_below(axes)
 
 
-def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
+def draw_reliability(
+    axes: "Axes", evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()
+) -> None:
     """Predicted against observed shares of votes; the area of a mark grows with its votes."""
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8)
     for label, evaluation in labelled(evaluations, lambda evaluation: evaluation.reliability):
@@ -191,13 +207,21 @@ def draw_reliability(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
         axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1, label=label)
         sizes = LEAST_AREA + MOST_AREA * votes / (votes.sum() or 1)
         axes.scatter(predicted, observed, sizes, look.color, marker=look.marker, clip_on=False)
+    for known in truth:
+        bins = [(part.predicted, part.observed) for part in known.reliability]
+        axes.plot(*np.array(bins).T, **TRUE_LINE, **TRUE_MARK, label=TRUTH)
     axes.set(xlabel="predicted P(first preferred)", ylabel="share of votes")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     _legend_below(axes)
 
 
-def draw_std(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
-    """Histograms of standard deviations, as shares of the responses."""
+def draw_std(
+    axes: "Axes", evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()
+) -> None:
+    """Histograms of standard deviations, as shares of the responses.
+
+    True ones are few values: lines from below, whose height is their share of the whole axis.
+    """
     for label, evaluation in labelled(evaluations, lambda evaluation: evaluation.std):
         assert evaluation.std is not None
         look = look_of(label)
@@ -205,6 +229,13 @@ def draw_std(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
         shares = counts / max(counts.sum(), 1)
         axes.stairs(shares, evaluation.std.edges, color=look.color, ls=look.line, lw=1.6)
         axes.plot([], [], color=look.color, ls=look.line, label=label)
+    for known in truth:
+        assert known.std is not None
+        counts, edges = np.asarray(known.std.counts), np.asarray(known.std.edges)
+        at = np.flatnonzero(counts)
+        lines = {"transform": axes.get_xaxis_transform(), "color": INK, "lw": TRUE_LINE["lw"]}
+        axes.vlines((edges[at] + edges[at + 1]) / 2, 0, counts[at] / counts.sum(), **lines)
+        axes.plot([], [], **TRUE_LINE, label=TRUTH)
     axes.set(xlabel="standard deviation / root of the total variance", ylabel="share of responses")
     axes.set_ylim(bottom=0)
     axes.margins(x=0)
@@ -239,7 +270,12 @@ def rate_of_longer(evaluations: Sequence[Evaluation], rate: RateName) -> float |
     return None
 
 
-def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -> None:
+def draw_risk(
+    axes: "Axes",
+    evaluations: Sequence[Evaluation],
+    rate: RateName,
+    truth: Sequence[Evaluation] = (),
+) -> None:
     """A rate along the levels of the quantile that decides; the mean stands apart."""
     some = labelled(evaluations, lambda evaluation: rates_by_level(evaluation, rate))
     for number, (label, evaluation) in enumerate(some):
@@ -259,6 +295,10 @@ def draw_risk(axes: "Axes", evaluations: Sequence[Evaluation], rate: RateName) -
             axes.fill_between(levels, low, high, color=look.color, alpha=0.18, lw=0)
             marker = look.marker if len(rest) == 1 else None
             axes.plot(levels, values, color=look.color, ls=look.line, marker=marker, label=label)
+    for known in (each for each in truth if rates_by_level(each, rate)):
+        points = [(level, true.value) for level, true in rates_by_level(known, rate)]
+        axes.plot(*np.array(points[:1]).T, **TRUE_LINE, **TRUE_MARK)
+        axes.plot(*np.array(points[1:]).T, **TRUE_LINE, label=TRUTH)
     longer = rate_of_longer(evaluations, rate)
     if longer is not None:
         axes.axhline(longer, color=INK, ls=(0, (1, 3)), lw=1, label="the longer text wins")

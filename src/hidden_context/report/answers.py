@@ -7,7 +7,7 @@ from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise, noise_te
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of
-from hidden_context.report.results import Answer, Finding, Verdict
+from hidden_context.report.results import Answer, Finding, Result, Verdict
 from hidden_context.report.tables import with_interval
 from hidden_context.risk import PAPER_RISK
 
@@ -15,6 +15,13 @@ MOST = 5
 """Findings below the answer."""
 RARE = 1 / 200
 """A share below this is not told as one in so many."""
+
+
+def answer_to(result: Result) -> Answer | None:
+    """What the page says first of a result, if anything."""
+    if result.answer is not None or result.sentences:
+        return result.answer
+    return answer_of(result.evaluations)
 
 
 def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
@@ -31,23 +38,19 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
     who = f"{best.family.name}, trained on {data_set_of(best)},"
-    verdict = _above(gain, 0.0)
-    if verdict == "yes":
-        sentence = (
-            f"A single score would hide something: {who} gives each response a distribution, and "
-            f"predicts held-out votes better than a single score by {number}. {_split(best)}"
-        )
-    elif verdict == "no":
-        sentence = (
-            f"Nothing shows that a single score would hide: it predicts held-out votes better than "
-            f"{who} the best distribution ({number})."
-        )
-    else:
-        sentence = (
-            f"These data cannot tell whether a single score hides something: {who} the best "
-            f"distribution, differs from it by {number}."
-        )
-    return Answer(verdict, sentence.strip(), tuple(_findings(evaluations, best)), best)
+    verdict = verdict_above(gain, 0.0)
+    sentence = {
+        "yes": _split(best),
+        "no": "Nothing shows that a single score would hide anything.",
+        "cannot tell": "These data cannot tell whether a single score hides something, because no "
+        "distribution surely predicts held-out votes better.",
+    }[verdict]
+    evidence = {
+        "yes": f"{_better(best, who)} by {number}.{_what_splits(best)}",
+        "no": f"It predicts held-out votes better than {who} the best distribution ({number}).",
+        "cannot tell": f"The gain of {who} the best one, is {number}.",
+    }[verdict]
+    return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
 
 
 def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
@@ -65,32 +68,43 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
     )
     number = f"{with_interval(told.against_base, 4)} nats per vote"
     if hiding:
-        where = f" on {' and '.join(hiding)}" if len(sets) > 1 else ""
         noise = "more than label noise gives" if told.null else "not held against label noise"
-        sentence = (
-            f"A single score would hide something{where}: {told.family.name} gives each response a "
-            f"distribution, and predicts held-out votes better than a single score by {number}, "
-            f"{noise}. {_split(told)}"
-        )
+        sentence = _split(told)
+        if len(sets) > 1:
+            sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
+        evidence = f"{_better(told, told.family.name)} by {number}, {noise}.{_what_splits(told)}"
     else:
-        sentence = _not_shown(sets, told, number)
-    findings = _of_audit(sets, best, hiding)[:MOST]
-    return Answer("yes" if hiding else "cannot tell", sentence.strip(), tuple(findings), told)
+        sentence = _not_shown(sets, told)
+        evidence = (
+            f"The surest gain of a distribution on held-out votes is that of {told.family.name} on "
+            f"{data_set_of(told)}, {number}."
+        )
+    findings = tuple(_of_audit(sets, best, hiding)[:MOST])
+    return Answer("yes" if hiding else "cannot tell", sentence, evidence, findings, told)
 
 
-def _not_shown(sets: Sequence[AuditedSet], told: Evaluation, number: str) -> str:
+def _why_not(told: Evaluation) -> str:
+    """What else the surest gain may be."""
+    assert told.against_base is not None
+    if told.against_base.against(0) != "above":
+        return "no distribution surely predicts held-out votes better"
+    if noise_test(told) is not None and not is_beyond_noise(told):
+        return "label noise alone may give such gains"
+    return "careless clicks explain the votes better"
+
+
+def _not_shown(sets: Sequence[AuditedSet], told: Evaluation) -> str:
     """Where no distribution is sure to predict better: whether one fits beyond label noise."""
-    surest = f"the surest gain of a distribution, {told.family.name} on {data_set_of(told)},"
     beyond = [each.name for each in sets if any(map(is_beyond_noise, each.evaluations))]
     if not beyond:
         return (
-            f"These data cannot tell whether a single score hides something: {surest} is {number}; "
-            "label noise or careless clicks may be all."
+            "These data cannot tell whether a single score hides something, because "
+            f"{_why_not(told)}."
         )
     return (
-        f"On {' and '.join(beyond)} a distribution fits the answers better than a single score by "
-        f"more than label noise gives, but no more is shown: {surest} is {number} on held-out "
-        "votes, and careless clicks may be all."
+        f"In {' and '.join(beyond)} a distribution fits the votes better than a single score by "
+        f"more than label noise gives, but {_why_not(told)}, so these data cannot tell what a "
+        "single score hides."
     )
 
 
@@ -117,17 +131,17 @@ def _of_audit(
         text = f"{evaluation.family.name} gains {gain} nats per vote."
         found.append(Finding(f"Is something hidden on {name}?", verdict, text, PREDICTIONS))
     right = {each.name: each.evaluations[0].accuracy["mean"] for each in sets}
-    text = f"The scalar family is right on {_listed(right)} of the held-out votes."
+    text = f"Share of held-out votes on which the scalar family is right: {_listed(right)}."
     question = "Can these vectors predict who wins?"
     found.append(Finding(question, _worst(right.values()), text, PREDICTIONS))
     lengths = {each.name: each.evaluations[0].length for each in sets}
     without = {name: each.without_length for name, each in lengths.items() if each is not None}
     if without:
-        text = f"With length regressed out it is right on {_listed(without)}."
+        text = f"The same with length regressed out: {_listed(without)}."
         found.append(Finding(MORE_THAN_LENGTH, _worst(without.values()), text, PREDICTIONS))
     for between in (each.between for each in sets if each.between is not None):
         gain, p = between.gain, between.p_value
-        sure = p is not None and p <= LARGEST_P and _above(gain, 0.0) == "yes"
+        sure = p is not None and p <= LARGEST_P and verdict_above(gain, 0.0) == "yes"
         tested = "." if p is None else f" (p = {p:.2f})."
         text = f"It adds {with_interval(gain, 4)} nats per vote{tested}"
         question = f"Does it help to know the {between.by}?"
@@ -139,12 +153,12 @@ def _listed(estimates: Mapping[str, Estimate]) -> str:
     """Each by its set, where there are several."""
     if len(estimates) == 1:
         return with_interval(next(iter(estimates.values())))
-    return ", ".join(f"{with_interval(each)} ({name})" for name, each in estimates.items())
+    return ", ".join(f"{name} {with_interval(each)}" for name, each in estimates.items())
 
 
 def _worst(estimates: Iterable[Estimate]) -> Verdict:
     """Of whether each is above one half."""
-    verdicts = {_above(each, 0.5) for each in estimates}
+    verdicts = {verdict_above(each, 0.5) for each in estimates}
     return next(each for each in ("no", "cannot tell", "yes") if each in verdicts)
 
 
@@ -154,7 +168,7 @@ def _more_than_length(evaluation: Evaluation, right: Estimate) -> Finding:
         f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
         f"the votes{'' if before is None else f', before on {with_interval(before)}'}."
     )
-    return Finding(MORE_THAN_LENGTH, _above(right, 0.5), text, PREDICTIONS)
+    return Finding(MORE_THAN_LENGTH, verdict_above(right, 0.5), text, PREDICTIONS)
 
 
 def _nats(evaluation: Evaluation) -> float:
@@ -162,14 +176,32 @@ def _nats(evaluation: Evaluation) -> float:
     return evaluation.log_likelihood.value
 
 
+def _better(best: Evaluation, who: str) -> str:
+    return (
+        f"{who} gives each response a distribution, and predicts held-out votes better than a "
+        "single score"
+    )
+
+
+def _share_split(best: Evaluation) -> float | None:
+    """Of pairs where spread, not equal means, leaves open who wins; None if it is rare."""
+    share = None if best.undecided is None else best.undecided.noisy.value
+    return None if share is None or share < RARE else share
+
+
 def _split(best: Evaluation) -> str:
-    """On how many pairs spread, not equal means, leaves open who wins."""
-    share = None if best.undecided is None else best.undecided.noisy
-    if share is None or share.value < RARE:
+    share = _share_split(best)
+    if share is None:
+        return "A single score would hide something."
+    return f"People split on about 1 in {round(1 / share)} pairs; a single score would hide it."
+
+
+def _what_splits(best: Evaluation) -> str:
+    if _share_split(best) is None:
         return ""
     return (
-        f"On 1 in {round(1 / share.value)} pairs it leaves open who wins because opinions are "
-        "spread, not because the responses are equally good."
+        " A pair splits people where this model leaves open who wins because opinions are spread, "
+        "not because the responses are equally good."
     )
 
 
@@ -232,7 +264,8 @@ def _reduction(evaluation: Evaluation) -> float:
     return _low(mean) - _high(low)
 
 
-def _above(estimate: Estimate, value: float) -> Verdict:
+def verdict_above(estimate: Estimate, value: float) -> Verdict:
+    """Whether it is above a value, by its interval."""
     verdicts: dict[str, Verdict] = {"above": "yes", "below": "no"}
     return verdicts.get(estimate.against(value), "cannot tell")
 

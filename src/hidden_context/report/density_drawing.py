@@ -9,49 +9,42 @@ from markupsafe import Markup
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.report.tables import decimal
 
-WIDTH, HEIGHT, MARGIN, BASELINE = 320, 104, 12, 84
+WIDTH, HEIGHT, MARGIN, BASELINE = 320, 110, 12, 84
 NUM_CELLS = 160
 TAIL = 0.001
 """Share of each distribution that may lie beyond either end of the axis."""
 NAMES = ("chosen", "rejected")
 
 
-def density(utility: UtilityDistribution) -> tuple[np.ndarray, np.ndarray]:
-    """Mean densities of a batch of 2 in equal cells of an axis that holds both.
+def axis_of(*utilities: UtilityDistribution) -> np.ndarray:
+    """Edges of equal cells of an axis that holds batches of 2, shape `(NUM_CELLS + 1,)`.
 
-    The sum over cells times their width is what the axis holds: at least 1 - 2 `TAIL`, points on
-    its ends apart. See `UtilityDistribution.density`.
-
-    Returns:
-        Edges of the cells, shape `(NUM_CELLS + 1,)`, and densities, shape `(2, NUM_CELLS)`,
-        1/utility.
+    A density's sum over cells times their width is what the axis holds: at least 1 - 2 `TAIL`,
+    points on its ends apart. See `UtilityDistribution.density`.
     """
-    low = float(np.min(np.asarray(utility.quantile(TAIL))))
-    high = float(np.max(np.asarray(utility.quantile(1 - TAIL))))
+    low = min(float(np.min(np.asarray(each.quantile(TAIL)))) for each in utilities)
+    high = max(float(np.max(np.asarray(each.quantile(1 - TAIL)))) for each in utilities)
     margin = 0.04 * (high - low) or max(abs(low), 1.0) * 0.1
-    edges = np.linspace(low - margin, high + margin, NUM_CELLS + 1)
-    return edges, np.asarray(utility.density(edges), np.float64)
+    return np.linspace(low - margin, high + margin, NUM_CELLS + 1)
 
 
-def drawing(utility: UtilityDistribution) -> Markup:
+def drawing(utility: UtilityDistribution, truth: UtilityDistribution | None = None) -> Markup:
     """The SVG: densities as areas, means as lines, 0.01-quantiles as triangles; points of a scalar.
 
-    Its colours are CSS classes of the page.
+    Its colours are CSS classes of the page. The truth, on the scale of the model, is outlined above
+    the same axis, its highest point as high as the model's.
     """
     mean = np.asarray(utility.mean, np.float64)
     low = np.asarray(utility.quantile(0.01), np.float64)
+    areas = ""
     if utility.is_scalar:
         margin = 0.15 * abs(mean[0] - mean[1]) or max(abs(mean[0]), 1.0) * 0.1
         ends = float(mean.min() - margin), float(mean.max() + margin)
-        areas = ""
     else:
-        edges, densities = density(utility)
+        drawn = [("density", utility)] + ([] if truth is None else [("truth", truth)])
+        edges = axis_of(*(each for _, each in drawn))
         ends = float(edges[0]), float(edges[-1])
-        heights = densities / (densities.max() or 1.0)
-        areas = "".join(
-            f'<path class="density {name}" d="{_area(edges, height, ends)}"/>'
-            for name, height in zip(NAMES, heights, strict=True)
-        )
+        areas = "".join(_areas(kind, each, edges) for kind, each in drawn)
     lows = [None if utility.is_scalar else _x(value, ends) for value in low]
     marks = "".join(_mark(name, _x(mean[k], ends), lows[k]) for k, name in enumerate(NAMES))
     labels = "".join(
@@ -59,9 +52,10 @@ def drawing(utility: UtilityDistribution) -> Markup:
         for x, anchor, end in ((MARGIN, "start", ends[0]), (WIDTH - MARGIN, "end", ends[1]))
     )
     axis = f'<path class="axis" d="M{MARGIN} {BASELINE}H{WIDTH - MARGIN}"/>'
+    said = description(utility) + ("" if truth is None else f"; in truth {description(truth)}")
     label = f'<text x="{WIDTH / 2}" y="{HEIGHT - 3}" text-anchor="middle">utility</text>'
     return Markup(
-        f'<svg class="utilities" role="img" aria-label="{description(utility)}" '
+        f'<svg class="utilities" role="img" aria-label="{said}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}">{areas}{axis}{marks}{labels}{label}</svg>'
     )
 
@@ -82,6 +76,17 @@ def description(utility: UtilityDistribution) -> str:
 def _x(value: float, ends: tuple[float, float]) -> float:
     share = (value - ends[0]) / (ends[1] - ends[0])
     return MARGIN + float(np.clip(share, 0, 1)) * (WIDTH - 2 * MARGIN)
+
+
+def _areas(kind: str, utility: UtilityDistribution, edges: np.ndarray) -> str:
+    """Both densities; the highest point is at the top."""
+    densities = np.asarray(utility.density(edges), np.float64)
+    heights = densities / (densities.max() or 1.0)
+    ends = float(edges[0]), float(edges[-1])
+    return "".join(
+        f'<path class="{kind} {name}" d="{_area(edges, height, ends)}"/>'
+        for name, height in zip(NAMES, heights, strict=True)
+    )
 
 
 def _area(edges: np.ndarray, heights: np.ndarray, ends: tuple[float, float]) -> str:

@@ -2,17 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hidden_context import __version__
+from hidden_context.distributions import UtilityDistribution
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.measures.plots import data_set_of
 from hidden_context.records import atomic_write
-from hidden_context.report.answers import answer_of
+from hidden_context.report.answers import answer_to
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Example, Kind, examples_of
 from hidden_context.report.panel_figures import as_svg, file_name
@@ -21,9 +23,18 @@ from hidden_context.report.response_map import MARKS, anchor_of, response_map
 from hidden_context.report.results import Answer, ExampleSource, Panel, Result
 from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
-from hidden_context.report.tables import decimal, predictions, setting, with_definition
+from hidden_context.report.tables import (
+    decimal,
+    predictions,
+    setting,
+    with_definition,
+    with_interval_apart,
+)
+from hidden_context.scores.scores import Scores
 
 TEMPLATE = "report.html"
+OBJECTIVES = ("helpful", "harmless")
+"""Training sets of HH-RLHF that are judged by one objective, which is their name."""
 TITLE = "Hidden context in preference data"
 
 
@@ -71,6 +82,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "data_set": data_set_of,
         "anchor": file_name,
         "defined": with_definition,
+        "interval_apart": with_interval_apart,
     }
     page = environment.get_template(TEMPLATE).render(
         title=title, chapters=chapters, version=__version__
@@ -109,15 +121,19 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
     for source in result.examples if num_examples > 0 else ():
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chapter_id = f"{number}-{file_name(result.title)}"
-    chosen = [model_for_examples(sources) for sources in by_data_set.values()]
-    answer = result.answer or (None if result.sentences else answer_of(result.evaluations))
+    answer = answer_to(result)
+    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
+    in_order = sorted(by_data_set, key=lambda data_set: data_set != about)  # that first
+    chosen = [model_for_examples(by_data_set[data_set]) for data_set in in_order]
     examples = [
-        _Examples(source, num_examples, f"{chapter_id}-{k}") for k, source in enumerate(chosen)
+        _Examples(source, num_examples, f"{chapter_id}-{k}", result.truth)
+        for k, source in enumerate(chosen)
     ]
     return {
         "id": chapter_id,
         "result": result,
         "answer": answer,
+        "about": about,
         "picture": _picture(examples, answer),
         "predictions": predictions(result.evaluations),
         "sections": [
@@ -137,15 +153,50 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
 class _Examples:
     """Examples of one data set by one model, and where they are on the page."""
 
-    def __init__(self, source: ExampleSource, num_examples: int, anchor: str) -> None:
+    def __init__(
+        self,
+        source: ExampleSource,
+        num_examples: int,
+        anchor: str,
+        truth: Mapping[str, KnownTruth],
+    ) -> None:
         self.evaluation = source.evaluation
         self.scores = source.load()
         self.kinds = examples_of(self.scores, num_examples)
         self.anchor = anchor
+        known = truth.get(data_set_of(source.evaluation))
+        of_scalar = source.evaluation.family.is_scalar
+        self.truth = None if known is None or of_scalar else known.on_scale_of(self.scores.utility)
+        self.caution = _of_one_objective(self.scores, known)
+
+    def truth_of(self, example: Example) -> UtilityDistribution | None:
+        """Of both responses, on the scale of the model; None where it is not known."""
+        return None if self.truth is None else self.truth[example.row - 1]
 
     def id_of(self, kind: Kind, example: Example) -> str:
         """Of one example."""
         return anchor_of(self.anchor, kind, example)
+
+
+def _of_one_objective(scores: Scores, known: KnownTruth | None) -> str:
+    """What spread cannot be where all votes that the model learned from have one objective."""
+    if known is not None:
+        if known.judged.shape[-1] > 1:
+            return ""
+        return (
+            f"One judge made all comparisons that this model was trained on ({scores.trained_on}), "
+            "so nothing is contested among them: what is called so here is the model's error."
+        )
+    objective = scores.trained_on if scores.trained_on in OBJECTIVES else ""
+    if not objective and scores.objective is not None and len(set(scores.objective)) == 1:
+        objective = str(scores.objective[0])
+    if not objective:
+        return ""
+    return (
+        f"All comparisons that this model was trained on were judged by one objective ({objective}"
+        "): what is called contested here is no conflict of objectives, but disagreement within "
+        "it, or the model's error."
+    )
 
 
 def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, Any] | None:
@@ -154,7 +205,7 @@ def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, 
     Of the data set that the answer speaks of; without one, of the model that predicts best.
     """
     able = [each for each in examples if not each.evaluation.family.is_scalar]
-    about = "" if answer is None else data_set_of(answer.about)
+    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
     able = [each for each in able if data_set_of(each.evaluation) == about] or able
     if not able:
         return None
@@ -164,5 +215,5 @@ def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, 
         for kind in best.kinds
         if kind.title in MARKS
     ]
-    drawn = response_map(best.scores, best.kinds, best.anchor)
-    return {"evaluation": best.evaluation, "map": drawn, "pairs": pairs}
+    drawn = response_map(best.scores, best.kinds, best.anchor, best.truth)
+    return {"of": best, "map": drawn, "pairs": pairs}

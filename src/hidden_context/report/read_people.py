@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hidden_context.audits.sentences import LARGEST_P
 from hidden_context.figures.style import BLUE, GREEN, GREY, INK, OCHRE, ORANGE, PURPLE, SKY
 from hidden_context.people.findings import Axis, PeopleFindings
 from hidden_context.people.held_out import HeldOut
 from hidden_context.people.sentences import HELD_OUT, Z, answers, held_out_rows, shown
-from hidden_context.report.results import Panel, Result, Section, Table
-from hidden_context.report.tables import decimal
+from hidden_context.report.answers import verdict_above
+from hidden_context.report.results import (
+    Answer,
+    Finding,
+    Panel,
+    Result,
+    Section,
+    Table,
+)
+from hidden_context.report.tables import decimal, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 REST = "all others"
+WHO = "Who differs from whom?"
 MOST_PEOPLE = 300
 """With intervals; of more people they would hide each other."""
 AT_ENDS = 5
@@ -31,10 +41,61 @@ def people_to_result(found: PeopleFindings) -> Result:
     return Result(
         title="People",
         source=found.source,
+        command="hidden-context people",
+        answer=answer_about_people(found),
         sentences={found.source: tuple(answers(found))},
         sections=tuple(section for section in sections if section is not None),
         notes=found.notes,
     )
+
+
+def answer_about_people(found: PeopleFindings) -> Answer:
+    """Whether people differ, by held-out comparisons of theirs; then by how much, and who."""
+    findings: list[Finding] = []
+    if found.axes:
+        known = int((np.abs(found.axes[0].position) > Z * found.axes[0].std).sum())
+        text = f"Of {known} of {len(found.counts)} people the interval on axis 1 leaves the middle."
+        findings.append(
+            Finding(
+                "Can single people be told apart?", "yes" if known else "cannot tell", text, WHO
+            )
+        )
+    if found.agreement is not None:
+        p = found.agreement.p_value
+        index = found.agreement.adjusted_rand
+        text = f"Clusters of people agree with them: adjusted Rand index {index:.2f}, p = {p:.3f}."
+        question = f"Are they the groups of {found.column}?"
+        findings.append(Finding(question, "yes" if p <= LARGEST_P else "cannot tell", text, WHO))
+    if not found.people.directions.shape[1]:
+        return Answer(
+            "no",
+            "Nothing shows that people differ: one set of utilities predicts everybody as well.",
+            f"Of {len(found.counts)} people, each held out once.",
+            tuple(findings),
+        )
+    if not found.held_out:
+        return Answer(
+            "cannot tell",
+            "Whether people differ was not tried on held-out people.",
+            "The number of directions was given.",
+            tuple(findings),
+        )
+    last = found.held_out[-1]
+    verdict = verdict_above(last.gain, 0.0)
+    sentence = {
+        "yes": f"People differ: {last.number} comparisons of somebody tell what she would say of "
+        "others better than what people say on average does.",
+        "no": "Nothing shows that people differ: what they say on average tells more of somebody "
+        f"than {last.number} comparisons of hers do.",
+        "cannot tell": "These data cannot tell whether people differ, because "
+        f"{last.number} comparisons of somebody predict her others neither better nor worse than "
+        "what people say on average.",
+    }[verdict]
+    evidence = (
+        f"Of {last.num_people} people, each held out once, {last.num_votes} votes are predicted by "
+        f"{with_interval(last.gain, 4)} nats per vote better."
+    )
+    return Answer(verdict, sentence, evidence, tuple(findings))
 
 
 def _map(found: PeopleFindings) -> Section | None:
@@ -55,7 +116,7 @@ def _map(found: PeopleFindings) -> Section | None:
         f"{first.position.std():.2f} on axis 1."
     )
     return Section(
-        "Who differs from whom?",
+        WHO,
         explanation,
         (Panel(title + by, words, partial(draw_people, found=found, first=first, second=second)),),
         (("People farthest from the middle of axis 1", _people_table(found)),),

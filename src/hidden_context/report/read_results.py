@@ -1,6 +1,8 @@
 """Whatever a page can be made of (values in memory, files, folders) to what it shows."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from hidden_context.axes.axes import Axes
 from hidden_context.errors import UserError
 from hidden_context.judging.result import JudgeAudit
 from hidden_context.measures.evaluation import Evaluation
-from hidden_context.measures.models import models_of
+from hidden_context.measures.known_truth import TRUTH_FILE, read_truth
+from hidden_context.measures.models import model_key, models_of
 from hidden_context.measures.plots import labels_of
 from hidden_context.measures.risk_levels import CURVES
 from hidden_context.people.findings import PeopleFindings
@@ -94,13 +97,30 @@ def read_results(paths: Sequence[Path]) -> Iterator[Result]:
         "axes": read_axes_result,
     }
     files = find_results(paths)
-    return (read(path) for kind, read in readers.items() for path in getattr(files, kind))
+    return (
+        replace(read(path), command=f"hidden-context report {shlex.quote(str(path))}")
+        for kind, read in readers.items()
+        for path in getattr(files, kind)
+    )
 
 
 def _read_data_dir(folder: Path) -> Result:
     """What `summarize` reads."""
-    scores = [*find_comparisons(folder), *find_jailbreaks(folder)]
-    return _of_scores(scores, f"Reward models in {folder.name or folder}", str(folder))
+    comparisons = find_comparisons(folder)
+    scores = [*comparisons, *find_jailbreaks(folder)]
+    result = _of_scores(scores, f"Reward models in {folder.name or folder}", str(folder))
+    file = folder / TRUTH_FILE
+    return _with_truth(result, comparisons, file) if file.is_file() else result
+
+
+def _with_truth(result: Result, comparisons: Sequence[Scores], file: Path) -> Result:
+    """With what is known to be true, unless it is of other comparisons than those scored."""
+    truth = read_truth(file)
+    for scores in comparisons:
+        if not all(known.is_of(scores) for known in truth.values()):
+            note = f"{file} is of other comparisons than {scores.source}, so no truth is drawn."
+            return replace(result, notes=(*result.notes, note))
+    return replace(result, truth=truth)
 
 
 def _read_comparisons(file: Path) -> Result:
@@ -130,6 +150,7 @@ def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
         if of_model not in pairs
     ]
     notes += [SAFE_FIRST] if pairs else []
+    notes += _without_rates(comparisons, pairs)
     evaluations, examples = [], []
     for model in models_of(comparisons, pairs):
         try:
@@ -149,6 +170,17 @@ def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
         examples=tuple(examples),
         notes=tuple(notes),
     )
+
+
+def _without_rates(comparisons: Sequence[Scores], pairs: Sequence[Scores]) -> list[str]:
+    """Why some models have no jailbreak rates where others have."""
+    scored = {model_key(of_model) for of_model in pairs}
+    return [
+        f"{of_model.family.name}, trained on {of_model.trained_on}, scored no pairs of a safe and "
+        "an unsafe response that are found here, so its jailbreak rates are –."
+        for of_model in comparisons
+        if scored and model_key(of_model) not in scored
+    ]
 
 
 def _run(scores: Scores) -> Run:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from hidden_context.distributions import UtilityDistribution
 from hidden_context.report.examples import AGREED, CONTESTED, Example, Kind
 from hidden_context.report.tables import decimal
 from hidden_context.scores.scores import Scores
@@ -16,7 +17,12 @@ MOST = 800
 """Responses that are drawn; of more, evenly spaced ones."""
 
 
-def response_map(scores: Scores, kinds: Sequence[Kind], anchor: str) -> Markup:
+def response_map(
+    scores: Scores,
+    kinds: Sequence[Kind],
+    anchor: str,
+    truth: UtilityDistribution | None = None,
+) -> Markup:
     """The SVG; marks of the examples link to them on the page.
 
     Means are those of the model: between prompts they compare only as far as it does.
@@ -25,9 +31,9 @@ def response_map(scores: Scores, kinds: Sequence[Kind], anchor: str) -> Markup:
         scores: Of comparisons.
         kinds: Examples among them.
         anchor: What the ids of the examples begin with; see `anchor_of`.
+        truth: Of the same responses, on the scale of the model, shape `(n, 2)`, drawn as crosses.
     """
-    mean = np.asarray(scores.utility.mean, np.float64).ravel()
-    std = np.asarray(scores.utility.std, np.float64).ravel()
+    mean, std = _places(scores.utility).T
     shown = np.unique(np.linspace(0, len(mean) - 1, min(len(mean), MOST)).astype(int))
     marked = [
         (kind, example, float(example.utility.mean[k]), float(example.utility.std[k]))
@@ -36,8 +42,15 @@ def response_map(scores: Scores, kinds: Sequence[Kind], anchor: str) -> Markup:
         for example in kind.examples
         for k in range(2)
     ]
-    x = _Axis(np.concatenate([mean[shown], [m for *_, m, _ in marked]]), LEFT, WIDTH - MARGIN)
-    y = _Axis(np.concatenate([[0.0], std[shown], [s for *_, s in marked]]), HEIGHT - BOTTOM, MARGIN)
+    true = np.zeros((0, 2)) if truth is None else np.unique(_places(truth).round(6), axis=0)
+    x = _Axis(
+        np.concatenate([mean[shown], [m for *_, m, _ in marked], true[:, 0]]), LEFT, WIDTH - MARGIN
+    )
+    y = _Axis(
+        np.concatenate([[0.0], std[shown], [s for *_, s in marked], true[:, 1]]),
+        HEIGHT - BOTTOM,
+        MARGIN,
+    )
     dots = "".join(
         f'<circle cx="{x(mean[k]):.1f}" cy="{y(std[k]):.1f}" r="2"/>' for k in shown.tolist()
     )
@@ -45,6 +58,9 @@ def response_map(scores: Scores, kinds: Sequence[Kind], anchor: str) -> Markup:
         f'<a href="#{anchor_of(anchor, kind, example)}"><title>{kind.title}: mean {decimal(m, 2)}, '
         f"standard deviation {decimal(s, 2)}</title>{_mark(MARKS[kind.title], x(m), y(s))}</a>"
         for kind, example, m, s in marked
+    )
+    crosses = "".join(
+        f'<path class="truth" d="M{x(m) - 3:.1f} {y(s):.1f}h6m-3 -3v6"/>' for m, s in true.tolist()
     )
     ticks = "".join(
         f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
@@ -62,10 +78,22 @@ def response_map(scores: Scores, kinds: Sequence[Kind], anchor: str) -> Markup:
     )
     axes = f'<path class="axis" d="M{LEFT} {MARGIN}V{HEIGHT - BOTTOM}H{WIDTH - MARGIN}"/>'
     label = f"Mean utility against standard deviation of {len(mean)} responses"
+    if truth is not None:
+        off = np.abs(_places(truth) - np.stack([mean, std], 1)).mean(0)
+        label += (
+            f"; crosses are the truth, from which means are {decimal(off[0])} and deviations "
+            f"{decimal(off[1])} away on average"
+        )
     return Markup(
         f'<svg class="map" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}">'
-        f"{axes}<g>{dots}</g>{links}{ticks}{names}</svg>"
+        f"{axes}<g>{dots}</g>{crosses}{links}{ticks}{names}</svg>"
     )
+
+
+def _places(utility: UtilityDistribution) -> np.ndarray:
+    """Mean and standard deviation of each response, shape `(responses, 2)`."""
+    both = (np.asarray(values, np.float64).ravel() for values in (utility.mean, utility.std))
+    return np.stack(list(both), axis=1)
 
 
 def anchor_of(beginning: str, kind: Kind, example: Example) -> str:

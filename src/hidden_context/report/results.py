@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.scores.scores import Scores
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Panel:
     draw: "Callable[[Axes], None]"
     caption: str = ""
     """Shown below it; the description, if empty."""
+    data_set: str = ""
+    """The training set, where it is of one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Section:
     """Captions and tables."""
     more: tuple[Panel, ...] = ()
     """Folded."""
+    more_title: str = "More"
+    """What the folded ones are."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,11 @@ class Answer:
 
     verdict: Verdict
     sentence: str
+    evidence: str
+    """What the sentence rests on: who says so, with the number and its interval."""
     findings: tuple[Finding, ...]
-    about: Evaluation
-    """The model that it speaks of."""
+    about: Evaluation | None = None
+    """The model that it speaks of, where it is of one."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ class Result:
 
     title: str
     source: str
+    command: str = ""
+    """That makes its page again; that of a value in memory is a program's."""
     answer: Answer | None = None
     """What is said first."""
     sentences: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
@@ -107,6 +116,8 @@ class Result:
     synthetic: tuple[Panel, ...] = ()
     sections: tuple[Section, ...] = ()
     """What no evaluation has, such as people."""
+    truth: Mapping[str, KnownTruth] = field(default_factory=dict)
+    """By training set, where it is known."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
     pairs: Mapping[str, Table] = field(default_factory=dict)

@@ -7,42 +7,78 @@ import numpy as np
 
 from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
-from hidden_context.report.answers import PREDICTIONS, R2, RISK
+from hidden_context.report.answers import PREDICTIONS, R2, RISK, answer_to
 from hidden_context.report.results import Panel, Result, Section
 
 
 def sections_of(result: Result) -> list[Section]:
     """Those for which the result has something to draw."""
     evaluations = result.evaluations
+    truth = [known.evaluation for known in result.truth.values()]
+    r2_panels = explained_variance_panels(evaluations, truth)
+    curves = training_panels(evaluations)
+    answer = answer_to(result)
+    about = "" if answer is None or answer.about is None else plots.data_set_of(answer.about)
     sections = [
         Section(
             R2,
-            _about_explained_variance(evaluations),
-            (*explained_variance_panels(evaluations)[:1], *training_panels(evaluations)),
-            more=tuple(explained_variance_panels(evaluations)[1:]),
+            _about_explained_variance(evaluations, truth) + _about_truth(truth),
+            (*r2_panels[:1], *_shown(about, curves)),
+            more=(*r2_panels[1:], *(each for each in curves if each not in _shown(about, curves))),
+            more_title="On other scales" + (", and of other training sets" if curves else ""),
         ),
-        Section(
+        _of_one_set(
+            about,
             RISK,
             "The response with the higher mean utility is preferred, or the one with the higher "
             "α-quantile, which is wary of those who would be harmed. Bands and bars are 95 % "
             "intervals. A level read off these curves must be confirmed on other data.",
-            tuple(risk_panels(evaluations)),
+            risk_panels(evaluations, truth),
         ),
-        Section(
+        _of_one_set(
+            about,
             PREDICTIONS,
             _about_reliability(evaluations),
-            tuple(reliability_panels(evaluations)),
+            reliability_panels(evaluations, truth),
         ),
-        Section(
+        _of_one_set(
+            about,
             "How wide are the learned utilities?",
             "In units in which mean and spread of all responses together have variance 1; only "
-            "such units can be compared between models.",
-            tuple(std_panels(evaluations)),
+            "such units can be compared between models."
+            + (" The height of a true one is its share of all responses." if truth else ""),
+            std_panels(evaluations, truth),
         ),
         Section("Learned and exact answers", "", result.synthetic),
         *result.sections,
     ]
     return [section for section in sections if section.panels or section.tables]
+
+
+def _of_one_set(about: str, title: str, explanation: str, panels: list[Panel]) -> Section:
+    """A section that shows the training set of which the answer speaks, and folds the others."""
+    shown = _shown(about, panels)
+    folded = [panel for panel in panels if panel not in shown]
+    others = ", ".join(dict.fromkeys(panel.data_set for panel in folded))
+    more_title = f"The same of models trained on {others}"
+    return Section(title, explanation, tuple(shown), more=tuple(folded), more_title=more_title)
+
+
+def _shown(about: str, panels: list[Panel]) -> list[Panel]:
+    """Those of the training set of which the answer speaks; all, if none is."""
+    return [panel for panel in panels if panel.data_set == about] or panels
+
+
+def _about_truth(truth: Sequence[Evaluation]) -> str:
+    """What is drawn in ink."""
+    if not truth:
+        return ""
+    return (
+        " Lines in the colour of the text, here and below, are the truth, which is known of "
+        "generated data: what a model of unlimited data and size would show on the same test. The "
+        "noise of each judge is spread in it; shared_context leaves noise to its likelihood, and "
+        "has less spread."
+    )
 
 
 def _about_reliability(evaluations: Sequence[Evaluation]) -> str:
@@ -60,7 +96,9 @@ def _about_reliability(evaluations: Sequence[Evaluation]) -> str:
     return text
 
 
-def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
+def _about_explained_variance(
+    evaluations: Sequence[Evaluation], truth: Sequence[Evaluation]
+) -> str:
     """What r² depends on besides hidden context, and what stands beside it."""
     text = (
         "r² is the variance of the mean utilities over that variance plus the mean variance. Bars "
@@ -77,7 +115,13 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
     if sizes:
         listed = " or ".join(map(str, sorted(sizes)))
         text += f" Hollow: trained on {listed} comparisons, as many as the smallest set has."
-    if plots.published(list(map(plots.data_set_of, some)), [each.family.name for each in some]):
+    if len({each.family.name for each in some}) > 1:
+        text += (
+            " Each family has a scale of its own: compare the r² of one family on several training "
+            "sets, not those of two families."
+        )
+    sets_and_families = list(map(plots.data_set_of, some)), [each.family.name for each in some]
+    if plots.published(*sets_and_families) and not truth:
         text += " Dashes: as published for Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."
     rules = {each.stopping_rule for each in some}
     if len(rules) == 1 and "" not in rules:
@@ -87,9 +131,12 @@ def _about_explained_variance(evaluations: Sequence[Evaluation]) -> str:
     return text
 
 
-def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
+def explained_variance_panels(
+    evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()
+) -> list[Panel]:
     """One for each scale: a mark with its interval for every training set and family."""
     labelled = list(zip(plots.labels_of(evaluations), evaluations, strict=True))
+    labelled += [(plots.TRUTH, known) for known in truth]
     panels = []
     for scale, name in plots.SCALE_NAMES.items():
         values = "; ".join(
@@ -99,7 +146,9 @@ def explained_variance_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         )
         if values:
             caption = "1: no spread was learned; 0: nothing but spread."
-            draw = partial(plots.draw_explained_variance, evaluations=evaluations, scale=scale)
+            draw = partial(
+                plots.draw_explained_variance, evaluations=evaluations, scale=scale, truth=truth
+            )
             panels.append(Panel(f"r² {name}", f"{caption} {values}.", draw, caption))
     return panels
 
@@ -114,15 +163,20 @@ def _panels_by_set(
     draw: Callable[..., None],
     in_words: Callable[[Labelled], str],
     caption: str,
+    truth: Sequence[Evaluation] = (),
 ) -> list[Panel]:
     """One for each data set of which there is something to say, told by what is said of it."""
     panels = []
     for data_set in dict.fromkeys(map(plots.data_set_of, evaluations)):
         of_set = [each for each in evaluations if plots.data_set_of(each) == data_set]
-        text = in_words(list(zip(plots.labels_of(of_set), of_set, strict=True)))
+        known = [each for each in truth if each.trained_on == data_set]
+        named = list(zip(plots.labels_of(of_set), of_set, strict=True))
+        text = in_words(named) and in_words([*named, *((plots.TRUTH, each) for each in known)])
         if text:
             drawn = partial(draw, evaluations=of_set)
-            panels.append(Panel(f"{title} {data_set}", text, drawn, caption))
+            if known:
+                drawn = partial(drawn, truth=known)
+            panels.append(Panel(f"{title} {data_set}", text, drawn, caption, data_set))
     return panels
 
 
@@ -144,15 +198,16 @@ def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
     return _panels_by_set(evaluations, title, plots.draw_training_curve, in_words, caption)
 
 
-def risk_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
+def risk_panels(evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()) -> list[Panel]:
     """One for each rate and training set, where it was measured at several levels."""
     rates: tuple[plots.RateName, ...] = ("jailbreak_rate", "helpfulness_accuracy")
     panels = []
     for rate in rates:
         what = plots.RATE_NAMES[rate][0].upper() + plots.RATE_NAMES[rate][1:]
         draw, in_words = partial(plots.draw_risk, rate=rate), partial(_rates_in_words, what, rate)
-        caption = f"{what}, by the mean and by quantiles."
-        panels += _panels_by_set(evaluations, f"{what}, trained on", draw, in_words, caption)
+        caption = "By the mean and by quantiles."
+        title = f"{what}, trained on"
+        panels += _panels_by_set(evaluations, title, draw, in_words, caption, truth)
     return panels
 
 
@@ -172,7 +227,9 @@ def _rates_in_words(what: str, rate: plots.RateName, labelled: Labelled) -> str:
     return f"{what}, by the mean and by quantiles: {'; '.join(texts)}."
 
 
-def reliability_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
+def reliability_panels(
+    evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()
+) -> list[Panel]:
     """One for each data set: predicted against observed shares of votes."""
 
     def in_words(labelled: Labelled) -> str:
@@ -184,13 +241,18 @@ def reliability_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         if not any(each.reliability for _, each in labelled):
             return ""
         text = "Observed against predicted shares of votes."
-        return f"{text} Expected calibration error: {errors}." if errors else text
+        text += f" Expected calibration error: {errors}." if errors else ""
+        true = [each.reliability for label, each in labelled if label == plots.TRUTH]
+        if true:
+            listed = (f"{part.predicted:.2f} {part.observed:.2f}" for part in true[0])
+            text += f" In truth, predicted and observed: {'; '.join(listed)}."
+        return text
 
     title, caption = "Reliability, trained on", "Observed against predicted shares of votes."
-    return _panels_by_set(evaluations, title, plots.draw_reliability, in_words, caption)
+    return _panels_by_set(evaluations, title, plots.draw_reliability, in_words, caption, truth)
 
 
-def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
+def std_panels(evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = ()) -> list[Panel]:
     """One for each data set: histograms of standard deviations."""
 
     def in_words(labelled: Labelled) -> str:
@@ -200,7 +262,7 @@ def std_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
 
     caption = "Shares of the responses; all that lie beyond the right end are in the last bin."
     title = "Learned standard deviations, trained on"
-    return _panels_by_set(evaluations, title, plots.draw_std, in_words, caption)
+    return _panels_by_set(evaluations, title, plots.draw_std, in_words, caption, truth)
 
 
 def _median(histogram: Histogram) -> float:

@@ -101,6 +101,13 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
     return _table(rows)
 
 
+def with_interval_apart(cell: str) -> Markup:
+    """A cell whose interval, if it has one, is an element of its own."""
+    value, found, interval = cell.partition(" (")
+    apart = Markup('{} <span class="interval">({}</span>')
+    return apart.format(value, interval) if found else escape(cell)
+
+
 WORDS = {
     "r²": "r2",
     "jailbreak rate": "jailbreak-rate",

@@ -23,6 +23,8 @@ RATES = (
     "as far as they differ. 'longer' is the rate if the longer text always won."
 )
 
+OF_FAMILIES = "Each family has a scale of its own: r² of two families do not compare."
+
 
 def render(
     evaluations: Sequence[Evaluation],
@@ -49,6 +51,8 @@ def render(
             if (pooled := each.explained_variance.get("pooled"))
         ]
         sections.append(_section(title, rows, style, headers))
+        if len({family for family, *_ in rows}) > 1:
+            sections.append(OF_FAMILIES)
     shown = list(dict.fromkeys(["mean", *risks]))
     headers = ["family", "trained on"]
     headers += [name for risk in shown for name in (risk, "tie-corrected")]
