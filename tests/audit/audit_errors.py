@@ -150,7 +150,6 @@ def of_r2(pairs: Pairs, true: float, family: str, seed: int) -> dict[str, float]
     """Whether intervals of pooled r² hold that of the items."""
     partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
     fit = fit_family(make_family(family), pairs, partitions, ties="half")
-    base = fit_family(make_family("base"), pairs, partitions, ties="half")
     found = evaluate(fit.scores, measures=("explained_variance",), scales=("pooled",))
     held = found.explained_variance
     intervals = {
@@ -159,7 +158,6 @@ def of_r2(pairs: Pairs, true: float, family: str, seed: int) -> dict[str, float]
         "corrected": corrected(
             fit.fitted,
             held,
-            ridge=float(np.median(base.fitted.ridge)),
             num_votes=np.ones(len(pairs)),
             seed=seed,
         ),
