@@ -13,6 +13,7 @@ groups.
 import argparse
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -82,21 +83,23 @@ def of_null(pairs: Pairs, families: list[str], seed: int) -> dict[str, float]:
     """Whether hidden context is found by each family."""
     partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
     base = fit_family(make_family("base"), pairs, partitions, ties="threshold")
-    ties, models = base.fitted.start.ties, {}
-    for name in ("base", *families):
-        family = make_family(name)
-        models[name] = (family, default_outcome_model(family, 1, ties=ties))
     to_choose_by, shares = answer_sets(
         base, num_votes=np.ones(len(pairs)), num_draws=NUM_DRAWS, seed=seed
     )
-    ridge = float(tuned_by(base, to_choose_by).ridge[0, 0])
-    of_families = fitted_gains(models, pairs, shares, partitions, ridge=ridge)
+    models, ridges = {}, {}
+    for name in ("base", *families):
+        family = make_family(name)
+        start = default_outcome_model(family, 1, ties=base.fitted.start.ties)
+        models[name] = (family, start)
+        own = replace(base, fitted=replace(base.fitted, family=family, start=start))
+        ridges[name] = float(tuned_by(own, to_choose_by).ridge[0, 0])
+    of_families = fitted_gains(models, pairs, shares, partitions, ridges=ridges)
     alone = {
         name: parametric_bootstrap(name, gained[0], gained[1:], tail="upper")
         for name, gained in of_families.items()
     }
     detectable = detectable_gains({name: each.draws for name, each in alone.items()})
-    figures = {"ridge": ridge}
+    figures = {f"ridge of {name}": ridge for name, ridge in ridges.items()}
     for name, test in max_statistic_tests(alone).items():
         assert test.p_value is not None
         figures[f"p of {name}"] = test.p_value
@@ -150,7 +153,6 @@ def of_r2(pairs: Pairs, true: float, family: str, seed: int) -> dict[str, float]
     """Whether intervals of pooled r² hold that of the items."""
     partitions = make_partitions(pairs.prompt, num_folds=NUM_FOLDS, num_seeds=1, seed=0)
     fit = fit_family(make_family(family), pairs, partitions, ties="half")
-    base = fit_family(make_family("base"), pairs, partitions, ties="half")
     found = evaluate(fit.scores, measures=("explained_variance",), scales=("pooled",))
     held = found.explained_variance
     intervals = {
@@ -159,7 +161,6 @@ def of_r2(pairs: Pairs, true: float, family: str, seed: int) -> dict[str, float]
         "corrected": corrected(
             fit.fitted,
             held,
-            ridge=float(np.median(base.fitted.ridge)),
             num_votes=np.ones(len(pairs)),
             seed=seed,
         ),

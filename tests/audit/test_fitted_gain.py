@@ -61,7 +61,7 @@ def test_the_gain_is_that_between_the_maxima_of_an_independent_minimiser(spread:
         pairs,
         pairs.outcomes.shares[None],
         in_one_fold(500),
-        ridge=ridge,
+        ridges={"base": ridge},
     )
     normal, scalar = at_the_peer_maximum(pairs, ridge)
     assert set(found) == {"mean_and_variance"}
@@ -73,14 +73,32 @@ def test_every_set_of_answers_has_a_fit_of_its_own():
     other = pairs.outcomes.shares[:, ::-1]
     models = {"base": (make_family("base"), PLAIN), "mean_and_variance": (NORMAL, PLAIN)}
     apart = [
-        fitted_gains(models, pairs, shares[None], in_one_fold(200), ridge=1.0)["mean_and_variance"]
+        fitted_gains(models, pairs, shares[None], in_one_fold(200), ridges={"base": 1.0})[
+            "mean_and_variance"
+        ]
         for shares in (pairs.outcomes.shares, other)
     ]
     together = np.stack([pairs.outcomes.shares, other])
-    found = fitted_gains(models, pairs, together, in_one_fold(200), ridge=1.0)["mean_and_variance"]
+    found = fitted_gains(models, pairs, together, in_one_fold(200), ridges={"base": 1.0})[
+        "mean_and_variance"
+    ]
     np.testing.assert_allclose(found, np.concatenate(apart), atol=2e-5)
     # P(a ≻ b) is as well explained as P(b ≻ a), but for where the optimiser starts
     assert found[0] == pytest.approx(found[1], abs=2e-4)
+
+
+def test_a_family_goes_by_the_weaker_of_its_own_ridge_and_the_scalar_ones():
+    pairs = simulated_pairs(150, spread=True)
+    models = {"base": (make_family("base"), PLAIN), "mean_and_variance": (NORMAL, PLAIN)}
+    shares = pairs.outcomes.shares[None]
+
+    def gain(own: float | None) -> float:
+        ridges = {"base": 3.0} if own is None else {"base": 3.0, "mean_and_variance": own}
+        found = fitted_gains(models, pairs, shares, in_one_fold(150), ridges=ridges)
+        return float(found["mean_and_variance"][0])
+
+    assert gain(30.0) == gain(None)
+    assert gain(0.3) > gain(None)  # the weaker the ridge, the likelier the votes that were seen
 
 
 def test_votes_count_by_their_weight():
@@ -89,7 +107,9 @@ def test_votes_count_by_their_weight():
     heavy = replace(pairs, outcomes=replace(pairs.outcomes, weight=np.full(150, 2.0, np.float32)))
     models = {"base": (make_family("base"), PLAIN), "mean_and_variance": (NORMAL, PLAIN)}
     once, twice = (
-        fitted_gains(models, each, each.outcomes.shares[None], in_one_fold(150), ridge=2.0)
+        fitted_gains(
+            models, each, each.outcomes.shares[None], in_one_fold(150), ridges={"base": 2.0}
+        )
         for each in (pairs, heavy)
     )
     np.testing.assert_allclose(once["mean_and_variance"], twice["mean_and_variance"], atol=1e-5)
@@ -117,7 +137,7 @@ def test_prompts_are_in_folds_that_nothing_looks_at():
     folds = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
     shares = pairs.outcomes.shares[None]
     found, same = (
-        fitted_gains(models, pairs, shares, each, ridge=1.0)["mean_and_variance"]
+        fitted_gains(models, pairs, shares, each, ridges={"base": 1.0})["mean_and_variance"]
         for each in (folds, in_one_fold(150))
     )
     np.testing.assert_array_equal(found, same)

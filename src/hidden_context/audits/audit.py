@@ -267,7 +267,6 @@ def _evaluate(
         behind_votes = corrected(
             fit.fitted,
             r2,
-            ridge=float(np.median(baseline.fitted.ridge)),
             num_votes=table.num_votes,
             seed=plan.seed,
             progress=plan.progress,

@@ -33,7 +33,7 @@ from hidden_context.scores.scores import Scores
 
 NUM_DRAWS = 20
 """A standard deviation of so many is known within a sixth, for which Student's t allows."""
-EVIDENCE_STEPS = 3
+EVIDENCE_STEPS = 2
 """Later ones change ridges along the scale that the likelihood leaves free."""
 RIDGE_ENDS = (0.1, 1e6)
 """At the second an output is the same for all responses."""
@@ -43,7 +43,6 @@ def corrected(
     fitted: CrossFit,
     found: Mapping[str, Estimate],
     *,
-    ridge: float,
     num_votes: np.ndarray,
     seed: int,
     progress: bool = False,
@@ -57,7 +56,6 @@ def corrected(
     Args:
         fitted: A distributional family.
         found: Its r².
-        ridge: 1 over the variance of a raw output, to begin with; see `laplace_draws`.
         num_votes: Of each comparison, shape `(n,)`.
         seed: Of the draws.
         progress: Show a bar.
@@ -65,7 +63,7 @@ def corrected(
     pairs = fitted.pairs
     if len(pairs) > MOST_AT_ONCE:
         return {}
-    drawn = laplace_draws(fitted, ridge=ridge, num_votes=float(num_votes.mean()), seed=seed)
+    drawn = laplace_draws(fitted, num_votes=float(num_votes.mean()), seed=seed)
     shares = np.concatenate(
         [
             simulated_shares(
@@ -99,16 +97,16 @@ def corrected(
     return corrections
 
 
-def laplace_draws(fitted: CrossFit, *, ridge: float, num_votes: float, seed: int) -> Heads:
+def laplace_draws(fitted: CrossFit, *, num_votes: float, seed: int) -> Heads:
     """`NUM_DRAWS` heads that the votes leave possible, one outcome model for all.
 
     Normal around the head that is fitted to all votes, with the inverse of the expected curvature,
-    ridge included, as covariance. From `ridge` on, the weights of each output get a ridge of their
-    own by which the votes are likeliest, to MacKay's fixed point: means may differ much, spreads
-    little. Biases keep the first.
+    ridge included, as covariance. From the ridge of the cross-fitted heads on, the weights of each
+    output get one of their own by which the votes are likeliest, to MacKay's fixed point: means may
+    differ much, spreads little. Biases keep the first.
     """
     width, num_outputs = fitted.pairs.vectors.shape[1], fitted.family.num_outputs
-    ridges = np.full((width + 1, num_outputs), ridge)
+    ridges = np.full((width + 1, num_outputs), np.median(fitted.ridge))
     for _ in range(EVIDENCE_STEPS):
         ridges[:-1] = _likelier_ridges(ridges, *_posterior(fitted, ridges)[1:], num_votes)
     whole, centre, curvature = _posterior(fitted, ridges)
@@ -171,7 +169,7 @@ def _information(head: Heads, pairs: Pairs, at: Tensor) -> Tensor:
                 for vectors, slope in zip(sides, slopes, strict=True)
             )
             share = weight * log_prob.detach().exp()
-            rows = torch.as_tensor(scores).flatten(1) * share.sqrt()[:, None]
+            rows = (torch.as_tensor(scores).flatten(1) * share.sqrt()[:, None]).float()
             total += rows.T @ rows
     return total
 

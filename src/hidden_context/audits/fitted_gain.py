@@ -46,7 +46,7 @@ def fitted_gains(
     shares: np.ndarray,
     partitions: Partitions,
     *,
-    ridge: float,
+    ridges: Mapping[str, float],
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
     """Nats per vote that each family, fitted to all votes, is likelier than one number a text.
@@ -62,8 +62,9 @@ def fitted_gains(
         pairs: The comparisons.
         shares: Of votes in each set of answers, shape `(sets, n, grades)`.
         partitions: Of the comparisons; its first seed is that of the initial weights.
-        ridge: Of all families; see `heads.fit`. The scalar family's is meant: one that another
-            family chooses where it has nothing to explain lets it explain nothing.
+        ridges: By name, those that are best where there is no hidden context; see `heads.fit`. A
+            family goes by its own or, if that is weaker, by the scalar family's: where it has
+            nothing to explain its own may be so strong that it can explain nothing.
         progress: Show a bar.
 
     Returns:
@@ -78,7 +79,7 @@ def fitted_gains(
             pairs.selected(chosen),
             shares[:, chosen],
             some,
-            ridge=ridge,
+            ridge=min(ridges.get(name, np.inf), ridges["base"]),
             outcome_model=start,
         )
         for name, (family, start) in tqdm(

@@ -64,10 +64,10 @@ def null_figures(
         again = refit(replace(fit, pairs=pairs), shares=shares, progress=progress)
         of_sets = out_of_fold(again, chosen=chosen, shares=shares)
         figures[name] = pd.DataFrame([_figures(scores) for scores in of_sets])
-    ridge = float(tuned["base"].ridge[0, 0])
+    ridges = {name: float(fit.ridge[0, 0]) for name, fit in tuned.items()}
     models = {name: (fit.family, fit.start) for name, fit in tuned.items()}
     partitions = drawn_from.fitted.partitions
-    gains = fitted_gains(models, pairs, shares, partitions, ridge=ridge, progress=progress)
+    gains = fitted_gains(models, pairs, shares, partitions, ridges=ridges, progress=progress)
     tests = (
         max_statistic_tests(
             {
