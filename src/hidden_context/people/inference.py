@@ -22,7 +22,7 @@ from hidden_context.errors import UserError
 
 NUM_NODES = 32
 """Of quadrature: one comparison is integrated to 1e-6."""
-DAMPING = (0.8, 0.4, 0.2)
+DAMPING = (1.0, 0.5, 0.2)
 """Share of the way to its new value that a factor goes in a sweep: less after 20 sweeps, and after
 60, since factors of like forms, that all move at one time, may go too far and come back."""
 TOLERANCE = 1e-6
@@ -37,7 +37,7 @@ LEAST_VARIANCE = 1e-6
 """Of a form: where it is 0, as of two items that are one, its likelihood is that at its offset."""
 FARTHEST = 600.0
 """Difference of utilities beyond which its exponential is not taken."""
-MOST_CELLS = 2**13
+MOST_CELLS = 2**12
 """Comparisons of people that are computed at one time, so that their quadrature stays in the
 processor's cache."""
 

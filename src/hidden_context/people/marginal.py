@@ -19,8 +19,10 @@ from hidden_context.people.ballots import Ballots
 from hidden_context.people.people import Clusters, People
 from hidden_context.people.person import Person
 
-ROUGHLY: dict[str, Any] = {"tolerance": 1e-4, "num_nodes": 12, "must_settle": False}
+ROUGHLY: dict[str, Any] = {"tolerance": 1e-3, "num_nodes": 12, "must_settle": False}
 """Expectation propagation on the way, which starts where that of the step before ended."""
+SETTLED = 1e-4
+"""Tolerance of expectation propagation at the end of the way."""
 MOST_STEPS = 300
 MEMORY = 20
 """Steps that L-BFGS remembers."""
@@ -221,8 +223,7 @@ def most_likely(
         options={"maxcor": MEMORY, "maxiter": MOST_STEPS, "ftol": tolerance, "gtol": 1e-7},
     )
     state = state.unpacked(found.x).standard()
-    climb.starts = [None for _ in chunks]
-    people = climb.infer(state, tolerance=ROUGHLY["tolerance"])
+    people = climb.infer(state, **{**ROUGHLY, "tolerance": SETTLED})
     reached = sum(float(one.log_evidence.sum()) for one in people) / climb.total
     model = replace(placed(model, design, state), log_likelihood=reached, converged=found.success)
     return model, state, people
