@@ -19,7 +19,7 @@ def report(
     """Print a table for docs/people.md; see `fit_people` and `held_out_table`."""
     source = Source.read(votes, vectors)
     people = fit_people(source, num_directions=num_directions)
-    print(people)
+    print(f"{people}, ridge {people.ridge:g}")
     print("loss by number of directions:", _rounded(people.held_out))
     print("loss by number of clusters:", _rounded(people.held_out_clusters))
     pairs = source.ballots.weight > 0

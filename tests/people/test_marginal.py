@@ -90,3 +90,26 @@ def test_items_of_few_comparisons_are_drawn_to_the_others():
     assert (error**2).mean() < truth.var()
     assert people.item_covariance is not None
     assert 0.5 < (error**2).mean() / people.item_covariance[:, 0, 0].mean() < 1.5
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
+def test_however_far_a_step_goes_no_likelihood_is_above_1(
+    scale: float, monkeypatch: pytest.MonkeyPatch
+):
+    """Where expectation propagation finds none, the point counts as worse than where it came from.
+
+    It once gave a likelihood of e^1500 a vote where utilities were fifty times the noise, at which
+    the climb ended.
+    """
+    climb = climb_of(0.5, False, monkeypatch)
+    roughly = {"tolerance": 1e-3, "num_nodes": 12, "must_settle": False}
+    monkeypatch.setattr("hidden_context.people.marginal.ROUGHLY", roughly)
+    before, _ = climb(climb.state.packed())
+    climb.stepped(climb.state.packed())
+    far = replace(
+        climb.state, mean=scale * climb.state.mean, directions=scale * climb.state.directions
+    )
+    value, gradient = climb(far.packed())
+    assert value > 0
+    assert np.isfinite(gradient).all()
+    assert scale == 1 or value > before

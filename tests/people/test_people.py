@@ -67,7 +67,7 @@ def known():
     utilities = mean + rng.normal(size=(850, 10)) @ np.linalg.cholesky(covariance).T
     ballots = drawn(utilities, 45, rng)
     fitted = np.arange(850) < 600
-    model = fit_people(ballots.selected(fitted), num_directions=9)
+    model = fit_people(ballots.selected(fitted), num_directions=9, ridge=1.0)
     of_all = fit_people(ballots.selected(fitted), num_directions=0)
     return covariance, mean, utilities[~fitted], ballots.selected(~fitted), model, of_all
 
@@ -154,7 +154,9 @@ def excess_over_the_groups(groups: np.ndarray, rest: Ballots, model: People, cou
 
 def test_two_clusters_are_two_groups():
     groups, member, ballots = two_groups(np.random.default_rng(2), 160)
-    model = fit_people(ballots.selected(np.arange(100)), num_directions=1, num_clusters=2)
+    model = fit_people(
+        ballots.selected(np.arange(100)), num_directions=1, num_clusters=2, ridge=1.0
+    )
     rest = ballots.selected(np.arange(100, 160))
     person = model.posterior(rest.kept(np.arange(45) < np.full((60, 1), 20)))
     found = person.cluster_probs.argmax(1) == 1

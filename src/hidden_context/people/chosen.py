@@ -25,7 +25,7 @@ CLUSTERS = (1, 2, 4)
 RIDGES = (0.3, 3.0, 30.0, 300.0)
 """Of the weights of texts' vectors, which are 1 long on average; see `Design`."""
 DEFAULT = 1.0
-"""Ridge of the directions of items, where nothing is chosen."""
+"""Ridge of the directions of items at which their number is chosen."""
 RIDGES_OF_ITEMS = (0.3, 1.0, 3.0, 10.0)
 """Of the directions of items: deviations of 1.8 to .3, in units of the noise."""
 WORTH = 1e-3
@@ -72,11 +72,11 @@ def fit_people(
             counts of words, or a reward model (a checkpoint or its name on the hub), whose head
             reads them.
         num_directions: r, in how many directions people may differ: 0, or one of `DIRECTIONS`. If
-            it is given, nothing else is chosen but the ridge of vectors.
+            it is given, nothing else is chosen but the ridge.
         num_clusters: C, of how many normals the distribution over people is a mixture; 1 where
-            nothing is chosen.
-        ridge: Of directions of items (`DEFAULT` where nothing is chosen), or of all weights of
-            vectors.
+            the directions are given.
+        ridge: Of directions of items, or of all weights of vectors. Of items it is `DEFAULT` where
+            too few people are there to hold some out.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
 
@@ -92,13 +92,12 @@ def fit_people(
 
 def most_fits(source: Source, num_directions: int | None) -> int:
     """To choose what is not given; a fit to fewer people counts as one to all."""
-    ridges = 0 if source.vectors is None else len(RIDGES)
+    number = len(RIDGES_OF_ITEMS if source.vectors is None else RIDGES)
     if num_directions is None:
-        ridges += len(RIDGES_OF_ITEMS) - 1 if source.vectors is None else 0
         most = min(source.most_directions, len(source.ballots) - 2)
         tried = {0, *(min(each, most) for each in DIRECTIONS)}
-        ridges += len(tried) + len(CLUSTERS) - 1
-    return ridges * _number_of_parts(len(source.ballots))
+        number += len(tried) + len(CLUSTERS) - 1
+    return number * _number_of_parts(len(source.ballots))
 
 
 def _number_of_parts(people: int) -> int:
@@ -124,8 +123,8 @@ def _choose(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `fit` takes, and the losses by which it was chosen; what is given stays.
 
-    Whoever gives the directions wants no choice made but that of the ridge of vectors, of which
-    there is no value that fits all.
+    Whoever gives the directions wants no choice made but that of the ridge, of which no value fits
+    all.
     """
     split = cache(partial(_Split.of, source, seed))
     settings = dict(given)
@@ -138,24 +137,27 @@ def _choose(
             settings["ridge"] = min(of_ridges, key=lambda value: of_ridges[value].sum())
     if given["num_clusters"] is None:
         settings["num_clusters"] = 1
-    if given["num_directions"] is not None:
-        return settings, held_out
-    tried = sorted({0, *(min(each, split().most_directions) for each in DIRECTIONS)})
-    losses = split().losses("num_directions", tried, settings)
-    settings["num_directions"], held_out["held_out"] = split().fewest(losses)
-    loss = losses[settings["num_directions"]]
+    known: dict[Any, np.ndarray] = {}
+    if given["num_directions"] is None:
+        tried = sorted({0, *(min(each, split().most_directions) for each in DIRECTIONS)})
+        losses = split().losses("num_directions", tried, settings)
+        settings["num_directions"], held_out["held_out"] = split().fewest(losses)
+        known = {settings["ridge"]: losses[settings["num_directions"]]}
     if not settings["num_directions"]:
         return settings, held_out
-    if given["ridge"] is None and source.vectors is None:
-        known = {settings["ridge"]: loss}
-        of_ridges = split().losses("ridge", RIDGES_OF_ITEMS, settings, known)
-        settings["ridge"] = split().least(of_ridges)
-        loss = of_ridges[settings["ridge"]]
-    if given["num_clusters"] is None:
+    if given["ridge"] is None and source.vectors is None and _can_be_held_out(source):
+        known = split().losses("ridge", RIDGES_OF_ITEMS, settings, known)
+        settings["ridge"] = split().least(known)
+    if given["num_clusters"] is None and held_out:
         tried = [each for each in CLUSTERS if each <= split().most_clusters]
-        losses = split().losses("num_clusters", tried, settings, {1: loss})
+        losses = split().losses("num_clusters", tried, settings, {1: known[settings["ridge"]]})
         settings["num_clusters"], held_out["held_out_clusters"] = split().fewest(losses)
     return settings, held_out
+
+
+def _can_be_held_out(source: Source) -> bool:
+    people = len(source.ballots)
+    return people - ceil(people / PARTS) >= FEWEST
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ ROUGH = 3e-6
 """The same where structures are compared, and while the prior is learned."""
 MOST_UPDATES = 8
 """Of the prior's variances."""
-SETTLED = 0.1
+SETTLED = 0.2
 """Share by which an update moves them, below which none follows."""
 LEAST_VARIANCE = 1e-4
 """Of the prior, in squared units of the noise."""

@@ -22,7 +22,7 @@ from hidden_context.errors import UserError
 
 NUM_NODES = 32
 """Of quadrature: one comparison is integrated to 1e-6."""
-DAMPING = (0.8, 0.4, 0.2)
+DAMPING = (1.0, 0.5, 0.2)
 """Share of the way to its new value that a factor goes in a sweep: less after 20 sweeps, and after
 60, since factors of like forms, that all move at one time, may go too far and come back."""
 TOLERANCE = 1e-6
@@ -35,9 +35,14 @@ more digits."""
 
 LEAST_VARIANCE = 1e-6
 """Of a form: where it is 0, as of two items that are one, its likelihood is that at its offset."""
+LOST = 0.1
+"""Change after `MOST_SWEEPS` at which nothing was found."""
+LEAST_SHARE = 1e-8
+"""Of a variance that one comparison leaves, or that the others have: less is rounding, on a step of
+the climb that went too far, where utilities are a thousand times the noise."""
 FARTHEST = 600.0
 """Difference of utilities beyond which its exponential is not taken."""
-MOST_CELLS = 2**13
+MOST_CELLS = 2**12
 """Comparisons of people that are computed at one time, so that their quadrature stays in the
 processor's cache."""
 
@@ -160,7 +165,8 @@ def infer(
         start: Factors to start from.
         tolerance: See `TOLERANCE`.
         num_nodes: Of quadrature.
-        must_settle: Whether factors that still move after `MOST_SWEEPS` are an error.
+        must_settle: Whether factors that still move after `MOST_SWEEPS` are an error; if not, the
+            evidence is not a number where they move by more than `LOST`.
 
     Raises:
         UserError: The sweeps do not come to an end.
@@ -218,7 +224,8 @@ def _settled(
             f"{changes.max():.2g})."
         )
     mean, covariance, log_of_forms = _joint(seen.slopes, precision, shift)
-    return Posterior(mean, covariance, log_mass + log_of_forms, precision, shift)
+    evidence = np.where(changes > LOST, np.nan, log_mass + log_of_forms)
+    return Posterior(mean, covariance, evidence, precision, shift)
 
 
 def _swept(
@@ -231,7 +238,8 @@ def _swept(
     given = seen.weight > 0
     # a form that cannot move has a factor all the same: its precision is the information on offset
     form_variance = np.where(given, np.maximum(form_variance, LEAST_VARIANCE), 1.0)
-    variance = 1 / (1 / form_variance - precision)  # of the cavity
+    others = np.maximum(1 / form_variance - precision, LEAST_SHARE / form_variance)
+    variance = 1 / others  # of the cavity
     mean = variance * (form_mean / form_variance - shift)
     whole = variance + seen.extra
     log_mass, tilted_mean, tilted_variance = _tilted(seen, mean, whole, num_nodes)
@@ -280,7 +288,8 @@ def _tilted(
         density = np.exp(log - log_largest[..., None])
     mass, first, second = np.moveaxis(density @ powers, -1, 0)
     first, second = first / mass, second / mass
-    return np.log(mass) + log_largest, mean + scale * first, 2 * variance * (second - first**2)
+    share = np.maximum(2 * (second - first**2), LEAST_SHARE)
+    return np.log(mass) + log_largest, mean + scale * first, variance * share
 
 
 def _of_one_vote(

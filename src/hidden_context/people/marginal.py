@@ -15,15 +15,20 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
+from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.people import Clusters, People
 from hidden_context.people.person import Person
 
-ROUGHLY: dict[str, Any] = {"tolerance": 1e-4, "num_nodes": 12, "must_settle": False}
+ROUGHLY: dict[str, Any] = {"tolerance": 1e-3, "num_nodes": 12, "must_settle": False}
 """Expectation propagation on the way, which starts where that of the step before ended."""
+SETTLED = 1e-4
+"""Tolerance of expectation propagation at the end of the way."""
 MOST_STEPS = 300
 MEMORY = 20
 """Steps that L-BFGS remembers."""
+TOO_FAR = 10.0
+"""Nats per vote by which a point at which no likelihood was found counts as worse."""
 LOOK_AGAIN = 10
 """Steps after which kinds of people that were hardly possible are looked at again."""
 
@@ -158,6 +163,10 @@ class Climb:
     starts: list[Person | None] = field(init=False)
     latest: list[Person] = field(init=False)
     steps: int = 0
+    value: float = 0.0
+    """At the latest point where there was one."""
+    accepted: float = 0.0
+    """At the point from which a step is taken."""
 
     def __post_init__(self) -> None:
         self.incidence = [_incidence(chunk, len(self.model.items)) for chunk in self.chunks]
@@ -169,16 +178,19 @@ class Climb:
         """Minus the log-likelihood with its ridges per vote, and its gradient."""
         state = self.state.unpacked(packed)
         self.latest = self.infer(state, **ROUGHLY)
+        evidence = np.concatenate([one.log_evidence for one in self.latest])
+        if not (evidence <= 0).all():  # no probability: utilities are so large that none was found
+            return self.accepted + TOO_FAR, np.zeros(len(packed))
         gradient = {name: np.zeros(getattr(state, name).shape) for name in vars(state)}
         of_items = np.zeros((len(self.model.items), 1 + state.directions.shape[1]))
         for chunk, person, incidence in zip(self.chunks, self.latest, self.incidence, strict=True):
             _add_gradient(chunk, person, incidence, of_items, gradient)
         gradient["mean"] = self.design.back(of_items[:, 0])
         gradient["directions"] = self.design.back(of_items[:, 1:])
-        value = sum(float(one.log_evidence.sum()) for one in self.latest)
-        value -= _ridges(state, self.design, gradient)
+        value = float(evidence.sum()) - _ridges(state, self.design, gradient)
         found = np.concatenate([gradient[name].ravel() for name in state.free])
-        return -value / self.total, -found / self.total
+        self.value = -value / self.total
+        return self.value, -found / self.total
 
     def infer(self, state: State, **how: Any) -> list[Person]:
         """What is known of all people."""
@@ -191,7 +203,7 @@ class Climb:
     def stepped(self, _: np.ndarray) -> None:
         """Start from here, with all kinds of people now and then."""
         self.steps += 1
-        self.starts = list(self.latest)
+        self.accepted, self.starts = self.value, list(self.latest)
         if self.steps % LOOK_AGAIN == 0:
             self.starts = [None for _ in self.chunks]
 
@@ -210,7 +222,11 @@ def placed(model: People, design: Design, state: State) -> People:
 def most_likely(
     model: People, state: State, design: Design, chunks: Sequence[Ballots], tolerance: float
 ) -> tuple[People, State, list[Person]]:
-    """The state of largest likelihood near a state, and what is known of the people there."""
+    """The state of largest likelihood near a state, and what is known of the people there.
+
+    Raises:
+        UserError: There is none that is finite.
+    """
     climb = Climb(model, design, chunks, state)
     found = minimize(
         climb,
@@ -221,9 +237,13 @@ def most_likely(
         options={"maxcor": MEMORY, "maxiter": MOST_STEPS, "ftol": tolerance, "gtol": 1e-7},
     )
     state = state.unpacked(found.x).standard()
-    climb.starts = [None for _ in chunks]
-    people = climb.infer(state, tolerance=ROUGHLY["tolerance"])
+    people = climb.infer(state, **{**ROUGHLY, "tolerance": SETTLED})
     reached = sum(float(one.log_evidence.sum()) for one in people) / climb.total
+    if not np.isfinite(reached):
+        raise UserError(
+            "no distribution over people was found: likelihoods are no numbers; look for "
+            "comparisons of huge weight, or give fewer directions."
+        )
     model = replace(placed(model, design, state), log_likelihood=reached, converged=found.success)
     return model, state, people
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HER = "her"
 """Who made comparisons of which no column says it."""
-LEAST_PROBABLE = 1e-10
+LEAST_PROBABLE = 1e-5
 """Threshold and cluster of a person, in the round before, that are looked at again."""
 
 
