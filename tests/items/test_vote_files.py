@@ -171,6 +171,10 @@ def test_the_last_vote_of_a_person_on_polis_is_the_latest(tmp_path: Path):
         ("item_a,item_b,winner,Weight\nx,y,x,5\n", "rename 'Weight' to 'weight', or leave it out"),
         ("item_a,item_b,winner,weight\nx,y,x,\n", "row 1: weight is ''; give a number"),
         ("item_a,item_b,wins,losses,votes\nx,y,1,2,4\n", "row 1: not as many votes in all"),
+        (
+            "model_a,model_b,wins,losses,winner_model_a,winner_model_b,winner_tie\nx,y,1,0,0,1,0\n",
+            "wins/losses and winner_model_a/winner_model_b/winner_tie both say",
+        ),
         ("item_a,item_b,wins\nx,y,1\n", "no column says which won"),
         ("item_a,item_b,probability\nx,y,1\n", "no column says which won"),
         (

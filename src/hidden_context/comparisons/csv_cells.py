@@ -31,9 +31,12 @@ def cells_of_lines(lines: Iterable[str], path: Path) -> Iterator[list[str]]:
         check_names(names, path)
         _check_separator(names, path)
         yield names
+        width = len(header)
         for cells in filter(None, reader):
-            _check_row(cells, names, len(header), f"{path}, line {reader.line_num}")
-            yield cells[: len(names)]
+            is_plain = len(cells) == width == len(names) and cells[0][:1] not in ("", "{")
+            if not is_plain or cells[0] == names[0]:  # what else is wrong begins so
+                _check_row(cells, names, width, f"{path}, line {reader.line_num}")
+            yield cells if width == len(names) else cells[: len(names)]
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OF_NOTHING = ("NAType", "NaTType")
 """Types of what pandas writes where a cell is empty, beside NaN."""
-AS_THEY_ARE = (str, int, float, bool, type(None))
+OF_JSON = frozenset((str, int, float, bool, type(None)))
 
 
 def library_of(source: Any) -> str:
@@ -60,11 +60,27 @@ def _rows_of_frame(frame: "pd.DataFrame") -> Rows:
 
 def _plain(row: Mapping[Any, Any]) -> Mapping[str, Any]:
     """A row as a file would have it: without arrays, tuples or marks of pandas for nothing."""
+    if _is_plain(row):
+        return row
     return {
         str(name): None
         if type(value).__name__ in OF_NOTHING
         else value
-        if type(value) in AS_THEY_ARE
+        if _is_plain(value)
         else as_plain(value)
         for name, value in row.items()
     }
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one of JSON."""
+    kind = type(value)
+    if kind in OF_JSON:
+        return True
+    if kind is list:
+        return all(map(_is_plain, value))
+    return kind is dict and all(map(_is_plain, value.values())) and all(map(_is_text, value))
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
