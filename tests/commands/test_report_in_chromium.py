@@ -39,6 +39,20 @@ def test_every_figure_is_there_and_nothing_is_wider_than_the_page(window, page, 
     assert window.get_log("browser") == []
 
 
+@pytest.mark.parametrize(("width", "least"), [(1400, 11.0), (390, 10.0)])
+def test_texts_of_figures_are_large_enough_to_read(window, page, width, least):
+    """In CSS pixels: their size in units of the drawing, times the pixels of a unit."""
+    show(window, page, width=width)
+    unfold(window)
+    sizes = window.execute_script(
+        "return [...document.querySelectorAll('svg text')].map(each => { const svg = "
+        "each.ownerSVGElement; return parseFloat(getComputedStyle(each).fontSize) * "
+        "svg.getBoundingClientRect().width / svg.viewBox.baseVal.width })"
+    )
+    assert len(sizes) > 300
+    assert min(sizes) >= least
+
+
 def test_texts_are_shown_and_never_interpreted(window, page):
     show(window, page, width=1400)
     unfold(window)
