@@ -42,12 +42,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_names_these_programs():
-    assert set(command_lines()) == {"hidden-context", *LAUNCHERS}
+    assert set(command_lines()) == {"hidden-context", "/usr/bin/time", *LAUNCHERS}
 
 
 def test_the_command_of_the_page_runs(folder: Path):
     assert main(command_lines()["hidden-context"]) == 0
     assert "best_step" in read_json(folder / "rm" / "hidden_context.json")["training"]
+
+
+def test_the_command_whose_memory_was_measured_runs(folder: Path):
+    _, program, *arguments = command_lines()["/usr/bin/time"]
+    assert program == "hidden-context"
+    assert main(arguments) == 0
+    record = read_json(folder / "streamed" / "hidden_context.json")
+    assert record["training"]["steps"] == 4
+    assert {"tokenizer", "configuration", "adapter", "weights", "backbone"} == set(record["marks"])
 
 
 @pytest.mark.slow

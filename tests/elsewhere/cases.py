@@ -17,7 +17,7 @@ from hidden_context import Normal, RewardModel, UserError, export
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer
 from hidden_context.llm.saved_check import raw_of
-from hidden_context.records import CHECKPOINT_RECORD, read_record, write_json
+from hidden_context.records import CHECKPOINT_RECORD
 
 TEXTS = (
     "Human: what is a good way to bake bread?",
@@ -170,27 +170,23 @@ def write_cases(root: Path) -> dict[str, str]:
 
 
 def seen_again(root: Path, version: str, name: str) -> str:
-    """What this project makes of a checkpoint that another version wrote again; nothing if right.
+    """What is wrong with a checkpoint that another version wrote again; nothing if it is the same.
 
-    It must be taken for what it was where its scores are the same, and refused where they are not.
+    It must be taken for what it was, and its outputs must be the same to 1e-5.
     """
-    folder = root / version / name
-    record = read_record(root / "native" / name / CHECKPOINT_RECORD)
-    write_json(folder / CHECKPOINT_RECORD, record)
-    refusal = ""
+    native, again = root / "native" / name, root / version / name
+    shutil.copy(native / CHECKPOINT_RECORD, again)
     try:
-        RewardModel.from_pretrained(folder, device="cpu", dtype=torch.float32)
+        before, now = (
+            list(batches(RewardModel.from_pretrained(each, device="cpu", dtype=torch.float32)))
+            for each in (native, again)
+        )
     except UserError as error:
-        refusal = str(error)
-    del record["marks"]
-    write_json(folder / CHECKPOINT_RECORD, record)
-    again = RewardModel.from_pretrained(folder, device="cpu", dtype=torch.float32)
-    before = RewardModel.from_pretrained(root / "native" / name, device="cpu", dtype=torch.float32)
-    is_same = all(
-        now["input_ids"] == then["input_ids"]
-        and np.allclose(now["outputs"], then["outputs"], rtol=0, atol=1e-5)
-        for now, then in zip(batches(again), batches(before), strict=True)
-    )
-    if is_same and refusal:
-        return f"a false alarm: {refusal}"
-    return "" if is_same or refusal else "other scores, unnoticed"
+        return f"written again: {error}"
+    for then, found in zip(before, now, strict=True):
+        if then["input_ids"] != found["input_ids"]:
+            return "written again: other token ids"
+        difference = np.abs(np.subtract(then["outputs"], found["outputs"])).max()
+        if not difference <= 1e-5:
+            return f"written again: differs by {difference:.1e}"
+    return ""

@@ -304,6 +304,22 @@ def test_exports_and_merged_models_have_marks_of_their_own(folder: Path, tmp_pat
         np.testing.assert_allclose(scores(each), expected, atol=rounding)
 
 
+def test_an_export_says_more_of_rotary_positions_than_the_model_and_is_the_same(tmp_path: Path):
+    """What older versions would not derive is written out."""
+    config = tiny_config("llama")
+    factors = {"short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.5, 2.0, 3.0, 4.0]}
+    config.rope_parameters.update(rope_type="longrope", factor=4.0, **factors)
+    config.rope_parameters["original_max_position_embeddings"] = 32
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(tmp_path / "base")
+    model = load_backbone(str(tmp_path / "base"), 2, dtype=torch.float32).eval()
+    reward_model = RewardModel(model, make_tokenizer(), Normal(), "longrope")
+    hc.export(reward_model, tmp_path / "native", to="native")
+    written = read_json(tmp_path / "native" / "config.json")["rope_scaling"]
+    assert written["attention_factor"] > 1
+    RewardModel.from_pretrained(tmp_path / "native", **CPU)
+
+
 def test_without_marks_a_checkpoint_is_read_as_it_is(folder: Path):
     edit(folder / "tokenizer.json", READ_OTHERWISE["lower case"])
     edit(folder / "config.json", lambda of: of.update(rms_norm_eps=0.01))
