@@ -1,6 +1,6 @@
 """`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
 from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import FEWEST_DRAWS, are_votes, null_figures
+from hidden_context.audits.planned_stages import planned_stages
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.refits import with_refitted_intervals
 from hidden_context.audits.result import (
@@ -27,6 +28,7 @@ from hidden_context.audits.result import (
 )
 from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
+from hidden_context.audits.work import LAPSE, TIES, UNSEEN, Work, fit_plain, fit_to_as_many
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
@@ -61,6 +63,7 @@ class Plan:
     ties: Ties
     seed: int
     progress: bool = False
+    work: Work = UNSEEN
     config: Mapping[str, Any] = field(default_factory=dict)
     """Options of `audit`, as its record holds them."""
 
@@ -114,7 +117,7 @@ def audit(
         out: Folder that receives audit.json and the scored rows; if None, nothing is written.
         shard: The share of the texts that this process reads, if several audit the same data with
             one `cache_dir`; one of them has the result.
-        progress: Show bars.
+        progress: Show how far it is, and the time left.
 
     Raises:
         UserError: An option cannot be, or the data are too few or say nothing.
@@ -139,7 +142,7 @@ def audit(
         for count, number in shared.get(prepared.name, {}).items():
             prepared.table.counts[count] += number
     config = _recordable(config, representation)
-    plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config)
+    plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config=config)
     return _audited(sets, plan, representation)
 
 
@@ -149,7 +152,10 @@ def _audited(
     """Each set, and several at the size of the smallest too; written where the plan says."""
     prompts = {prepared.name: prepared.pairs.prompt for prepared in sets}
     matched = match_sizes(prompts) if len(sets) > 1 else {}
-    audited = tuple(_audit_set(prepared, plan, matched.get(prepared.name)) for prepared in sets)
+    work = Work(planned_stages(sets, plan, matched), shown=plan.progress)
+    plan = replace(plan, work=work)
+    with work.going_on():
+        audited = tuple(_audit_set(prepared, plan, matched.get(prepared.name)) for prepared in sets)
     made_by = RepresentationRecord(
         representation.name, representation.width, representation.description
     )
@@ -159,8 +165,10 @@ def _audited(
     return result
 
 
-def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
-    """Cross-fit every family in the same folds.
+def fit_families(
+    pairs: Pairs, plan: Plan, *, stage: Callable[[str], str] = fit_plain
+) -> dict[str, FamilyFit]:
+    """Cross-fit every family in the same folds; `stage` says what that is called.
 
     Raises:
         UserError: There are too few prompts.
@@ -168,15 +176,18 @@ def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
     partitions = make_partitions(
         pairs.prompt, num_folds=plan.num_folds, num_seeds=plan.num_seeds, seed=plan.seed
     )
-    return {
-        family.name: fit_family(family, pairs, partitions, ties=plan.ties, progress=plan.progress)
-        for family in plan.families
-    }
+    fits = {}
+    for family in plan.families:
+        plan.work.stage(stage(family.name))
+        fits[family.name] = fit_family(family, pairs, partitions, ties=plan.ties, work=plan.work)
+    return fits
 
 
 def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
+    plan.work.of_set(prepared.name if matched_rows is not None else "")
     fits = fit_families(prepared.pairs, plan)
-    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, progress=plan.progress)
+    plan.work.stage(LAPSE)
+    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, work=plan.work)
     evaluations = _evaluations(fits, prepared, plan)
     if matched_rows is not None:
         evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
@@ -205,14 +216,15 @@ def _evaluations(
     if plan.num_null_draws and are_votes(table.outcomes, table.num_votes):
         drawn_from = fits["base"]
         if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
-            drawn_from = fit_again(drawn_from, ties="threshold", progress=plan.progress)
+            plan.work.stage(TIES)
+            drawn_from = fit_again(drawn_from, ties="threshold", work=plan.work)
         null = null_figures(
             fits,
             drawn_from,
             num_votes=table.num_votes,
             num_draws=plan.num_null_draws,
             seed=plan.seed,
-            progress=plan.progress,
+            work=plan.work,
         )
     evaluations = []
     for name, fit in fits.items():
@@ -239,7 +251,7 @@ def _between(
         by=table.labelled_by,
         annotator=table.annotator,
         seed=plan.seed,
-        progress=plan.progress,
+        work=plan.work,
     )
 
 
@@ -260,9 +272,7 @@ def _evaluate(
     r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
     if not is_scalar:
         annotator = prepared.table.annotator
-        r2 = with_refitted_intervals(
-            fit, r2, annotator=annotator, seed=plan.seed, progress=plan.progress
-        )
+        r2 = with_refitted_intervals(fit, r2, annotator=annotator, seed=plan.seed, work=plan.work)
     return replace(
         evaluation,
         explained_variance=r2,
@@ -283,7 +293,7 @@ def _with_matched(
             evaluation.family.name: evaluation.explained_variance for evaluation in evaluations
         }
     else:
-        fits = fit_families(pairs.selected(rows), plan)
+        fits = fit_families(pairs.selected(rows), plan, stage=fit_to_as_many)
         by_family = {
             name: evaluate(fit.scores, measures=("explained_variance",)).explained_variance
             for name, fit in fits.items()

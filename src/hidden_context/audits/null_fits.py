@@ -12,6 +12,7 @@ from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import with_learned
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.scalar_heads import laplace_draws
+from hidden_context.audits.work import UNSEEN, Work, fit_to_drawn
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.measures.parametric_bootstrap import (
@@ -32,7 +33,7 @@ def null_figures(
     num_votes: np.ndarray,
     num_draws: int,
     seed: int,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> dict[str, tuple[ParametricBootstrap, ...]]:
     """Every family's figures for the real answers beside those for answers of the scalar model.
 
@@ -46,7 +47,7 @@ def null_figures(
         num_votes: Of each comparison, shape `(n,)`.
         num_draws: Sets of answers.
         seed: Of the answers.
-        progress: Show bars.
+        work: Shows how far it is.
     """
     import pandas as pd
 
@@ -60,14 +61,15 @@ def null_figures(
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     figures = {}
     for name, fit in fits.items():
+        work.stage(fit_to_drawn(name))
         tuned = cross_fit(
             fit.fitted.family,
             to_choose_by,
             fit.fitted.partitions.of_first_seed,
             outcome_model=fit.fitted.start,
-            progress=progress,
+            work=work,
         )
-        again = refit(replace(_median(tuned), pairs=pairs), shares=shares, progress=progress)
+        again = refit(replace(_median(tuned), pairs=pairs), shares=shares, work=work)
         of_sets = out_of_fold(again, chosen=chosen, shares=shares)
         figures[name] = pd.DataFrame([_figures(scores) for scores in of_sets])
     nats_of_base = figures["base"]["log_likelihood"]

@@ -1,11 +1,12 @@
 """Who differs, by how much, along what: people from their comparisons."""
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.printing import show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 class Config:
     """Who differs, by how much, along what? People from comparisons with annotators."""
 
+    prints_numbers: ClassVar[bool] = True
     data: str = field(metadata={"positional": True})
     """Hub name, folder or file of comparisons with annotators; or a folder that --save wrote."""
     vectors: str | None = None
@@ -38,8 +40,6 @@ class Config:
     """Folder that receives the people, for --person, best-of and rewards."""
     out: Path = Path("people.html")
     """Page to write."""
-    json: bool = False
-    """Print JSON, to full precision."""
 
 
 def run(config: Config) -> None:
@@ -47,8 +47,7 @@ def run(config: Config) -> None:
     from hidden_context.people.saved import is_saved, load_people
 
     _check(config)
-    if config.json:  # what is printed is the result alone
-        logging.getLogger("hidden_context").setLevel(logging.WARNING)
+    say_what_is_fetched(config)
     if is_saved(config.data):
         if config.person is None:
             raise UserError(f"{config.data} is a folder of people; give --person, or comparisons.")
@@ -71,7 +70,12 @@ def _fitted(config: Config) -> Any:
     from hidden_context.people.fit import Source, fit_people
 
     source = Source.read(_comparisons(config), config.vectors)
-    people = fit_people(source, num_directions=config.num_directions, seed=config.seed)
+    people = fit_people(
+        source,
+        num_directions=config.num_directions,
+        seed=config.seed,
+        progress=shows_progress(),
+    )
     if config.save is not None:
         people.save(config.save)
     return source, people
@@ -93,7 +97,6 @@ def _find(config: Config) -> None:
     from hidden_context.people.findings import find, values_of_people
     from hidden_context.people.held_out import held_out_table
     from hidden_context.people.sentences import render
-    from hidden_context.records import json_text
     from hidden_context.report.page import write_page
 
     values, notes = {}, []
@@ -113,7 +116,11 @@ def _find(config: Config) -> None:
             "ridge": people.ridge,
         }
         held_out = held_out_table(
-            source, structure=structure, num_folds=config.num_folds, seed=config.seed
+            source,
+            structure=structure,
+            num_folds=config.num_folds,
+            seed=config.seed,
+            progress=shows_progress(),
         )
     found = find(
         people,
@@ -126,26 +133,19 @@ def _find(config: Config) -> None:
         seed=config.seed,
     )
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
-    if config.json:
-        print(json_text(found.to_dict(), indent=2))
-        return
-    print(render(found))
+    show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
 
 
 def _answer(people: "People", config: Config) -> None:
     from hidden_context.comparisons.sources import load_rows
     from hidden_context.people.sentences import person_to_dict, render_person
-    from hidden_context.records import json_text
 
     ballots = people.read(list(load_rows(str(config.person), "both", "train", None)))
     person = people.infer_all(ballots)
     counts = (ballots.weight > 0).sum(1)
     found = [person_to_dict(person, at, int(count)) for at, count in enumerate(counts)]
-    if config.json:
-        print(json_text(found, indent=2))
-    else:
-        print("\n\n".join(map(render_person, found)))
+    show(lambda: found, lambda: "\n\n".join(map(render_person, found)))
 
 
 main = command("people", Config, run)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.llm.scoring_options import ScoringOptions
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ReadingFlags(ScoringOptions):
         from hidden_context.llm.checkpoint import find_checkpoint
 
         self.check_processes()
+        say_what_is_fetched(self)
         return [
             find_checkpoint(
                 name,

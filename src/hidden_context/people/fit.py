@@ -26,6 +26,7 @@ from hidden_context.people.ballots import Ballots, read_ballots
 from hidden_context.people.expected import Design, item_covariance, most_likely
 from hidden_context.people.people import Clusters, People, Person
 from hidden_context.people.text_weights import Reader, TextWeights, reader_of
+from hidden_context.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def fit_people(
     ridge: float | None = None,
     items: Sequence[Hashable] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> People:
     """Fit a distribution over people.
 
@@ -118,6 +120,7 @@ def fit_people(
         ridge: Of the weights of vectors: one of `RIDGES`.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
+        progress: Show how far it is.
 
     Raises:
         UserError: The votes cannot be read, or there are too few people or items.
@@ -137,7 +140,7 @@ def fit_people(
         )
     if num_clusters is not None and not 1 <= num_clusters <= len(source.ballots):
         raise UserError(f"num_clusters is {num_clusters}; give 1 to {len(source.ballots)}.")
-    split = partial(_Split.of, source, seed)
+    split = partial(_Split.of, source, seed, progress)
     if source.vectors is not None and ridge is None:
         ridge = split().best(RIDGES, lambda value: {"ridge": value, "num_directions": 0})
     chosen: dict[str, Any] = {"ridge": 1.0 if ridge is None else ridge}
@@ -174,9 +177,10 @@ class _Split:
     votes: np.ndarray
     """That are asked of each held-out person, shape `(V,)`."""
     seed: int
+    progress: bool = False
 
     @classmethod
-    def of(cls, source: Source, seed: int) -> "_Split":
+    def of(cls, source: Source, seed: int, progress: bool = False) -> "_Split":
         ballots, rng = source.ballots, np.random.default_rng(seed)
         is_held = np.zeros(len(ballots), bool)
         count = max(1, round(HELD_OUT * len(ballots)))
@@ -193,7 +197,7 @@ class _Split:
         votes = (held.weight * asked).sum(1)
         if len(rest) < 2 or not votes.any():
             raise UserError("there are too few people to hold some out; give num_directions.")
-        return cls(replace(source, ballots=rest), held, given, votes, seed)
+        return cls(replace(source, ballots=rest), held, given, votes, seed, progress)
 
     def losses(
         self,
@@ -203,14 +207,18 @@ class _Split:
     ) -> dict[Any, np.ndarray]:
         """Nats of what is asked of each held-out person given the rest of hers, by value."""
         losses: dict[Any, np.ndarray] = dict(known or {})
-        for value in (each for each in values if each not in losses):
-            sums = [float(of.sum()) for of in losses.values()]
-            if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
-                break
-            model = fit(self.rest, **settings(value), seed=self.seed, tolerance=ROUGH)
-            losses[value] = model.log_evidence(self.given) - model.log_evidence(self.held)
-            of_vote = losses[value].sum() / self.votes.sum()
-            logger.info("held-out loss %.4f with %s", of_vote, settings(value))
+        wanted = [each for each in values if each not in losses]
+        what, shown = "comparing structures on held-out people, at most", self.progress
+        with progress_bar(len(wanted), what, unit="fit", shown=shown, leave=False) as bar:
+            for value in wanted:
+                sums = [float(of.sum()) for of in losses.values()]
+                if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
+                    break
+                model = fit(self.rest, **settings(value), seed=self.seed, tolerance=ROUGH)
+                losses[value] = model.log_evidence(self.given) - model.log_evidence(self.held)
+                of_vote = losses[value].sum() / self.votes.sum()
+                bar.update()
+                logger.info("held-out loss %.4f with %s", of_vote, settings(value))
         return losses
 
     def best(self, values: Sequence[Any], settings: Callable[[Any], dict[str, Any]]) -> Any:

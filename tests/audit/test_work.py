@@ -1,0 +1,113 @@
+"""How far an audit is: what is left is what was planned, and the time left follows from rates."""
+
+import io
+import sys
+
+import pytest
+
+from hidden_context.audits.work import UNSEEN, Fit, Stage, Work, fit_plain
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def small_work(clock: Clock) -> Work:
+    """Two families, once each, then both again; a unit takes 2 s and 10 s."""
+    plan = [
+        Stage("fit base", (Fit("base", 3.0),)),
+        Stage("fit categorical", (Fit("categorical", 4.0),)),
+        Stage("fit base again", (Fit("base", 3.0), Fit("base", 1.0))),
+        Stage("fit categorical again", (Fit("categorical", 2.0, by_chosen_steps=True),)),
+    ]
+    return Work(plan, shown=True, clock=clock)
+
+
+def make(work: Work, clock: Clock, family: str, cost: float, seconds: float) -> None:
+    with work.fit(family, cost, 10) as done:
+        clock.now += seconds / 2
+        done(5)
+        clock.now += seconds / 2
+        done(5)
+
+
+def test_the_time_left_is_known_when_every_family_was_fitted_and_is_then_exact(capsys):
+    clock = Clock()
+    work = small_work(clock)
+    with work.going_on():
+        work.stage("fit base")
+        assert work.seconds_left() is None
+        make(work, clock, "base", 3.0, 6.0)
+        assert work.seconds_left() is None
+        work.stage("fit categorical")
+        make(work, clock, "categorical", 4.0, 40.0)
+        assert work.seconds_left() == pytest.approx(3 * 2 + 1 * 2 + 2 * 10)
+        work.chose("categorical", 0.25)
+        assert work.seconds_left() == pytest.approx(3 * 2 + 1 * 2 + 2 * 10 * 0.25)
+        work.stage("fit base again")
+        make(work, clock, "base", 3.0, 6.0)
+        assert work.seconds_left() == pytest.approx(1 * 2 + 2 * 10 * 0.25)
+        assert work.seconds_left(0.5, 1.0, "base") == pytest.approx(0.5 * 2 + 1 * 2 + 5)
+        work.stage("fit categorical again")  # one fit of base was not needed
+        assert work.seconds_left() == pytest.approx(5)
+        make(work, clock, "categorical", 0.5, 5.0)
+        assert work.seconds_left() == pytest.approx(0)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "step 1 of 4: fit base"
+    assert said[-1] == "step 4 of 4: fit categorical again"
+
+
+def test_work_beside_the_fits_is_in_the_time_left():
+    """A third of the time so far was no fit: the rest will take half as long again as its fits."""
+    clock = Clock()
+    work = Work([Stage("a", (Fit("base", 1.0),)), Stage("b", (Fit("base", 2.0),))], True, clock)
+    with work.going_on():
+        work.stage("a")
+        make(work, clock, "base", 1.0, 10.0)
+        clock.now += 5.0
+        assert work.seconds_left() == pytest.approx(20 * 1.5)
+
+
+def test_what_is_of_no_plan_changes_nothing_and_what_nobody_sees_counts_nothing(capsys):
+    work = small_work(Clock())
+    with work.going_on():
+        work.stage("something else")
+        assert work.seconds_left() is None
+    with UNSEEN.fit("base", 1.0, 1) as done:
+        done(1)
+    assert UNSEEN.seconds_left() == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_sets_of_the_same_stages_are_told_apart(capsys):
+    stages = [Stage(f"{name}: fit base", (Fit("base", 1.0),)) for name in ("a", "b")]
+    work = Work(stages, shown=True)
+    with work.going_on():
+        for name in ("a", "b"):
+            work.of_set(name)
+            work.stage(fit_plain("base"))
+    assert capsys.readouterr().err == "step 1 of 2: a: fit base\nstep 2 of 2: b: fit base\n"
+
+
+def test_a_terminal_is_shown_one_bar_with_the_time_left(monkeypatch: pytest.MonkeyPatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    clock, screen = Clock(), Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    work = small_work(clock)
+    with work.going_on():
+        work.stage("fit base")
+        make(work, clock, "base", 3.0, 6.0)
+        work.stage("fit categorical")
+        make(work, clock, "categorical", 4.0, 40.0)
+    shown = screen.getvalue().split("\r")
+    assert any("fit base" in line and "time left not yet known" in line for line in shown)
+    assert any(
+        "fit categorical" in line and "00:46 so far, about 30 s left" in line for line in shown
+    )
