@@ -101,7 +101,11 @@ def test_conversations_written_as_text_are_parsed(as_text: Any):
 
 def test_a_list_in_one_response_of_plain_text_is_what_was_said():
     quoting = PLAIN | {"prompt": ASK, "chosen": json.dumps([USER])}
-    assert first(quoting, PLAIN | {"prompt": ASK}).chosen == ASK + json.dumps([USER])
+    rows = [quoting, *[PLAIN | {"prompt": ASK}] * 10]
+    assert first(*rows).chosen == ASK + json.dumps([USER])
+    assert "column 'chosen': 1 rows look like a list that was written" in str(
+        Comparisons.from_rows(rows, "data")
+    )
 
 
 def test_content_in_parts_is_the_text_of_its_parts():

@@ -135,7 +135,8 @@ def _principal_differences(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
     for block in blocks(np.arange(len(pairs))):
         differences[block] = pairs.vectors[pairs.first[block]] - pairs.vectors[pairs.second[block]]
     weight = torch.as_tensor(pairs.outcomes.weight, dtype=torch.float32)[:, None]
-    size, turn = torch.linalg.eigh(differences.T @ (weight * differences) / weight.sum())
+    moments = (differences.T @ (weight * differences) / weight.sum()).double()
+    size, turn = map(Tensor.float, torch.linalg.eigh(moments))  # float32 may not converge
     return differences @ turn, turn, size.clamp_min(0)
 
 

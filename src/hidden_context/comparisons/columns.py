@@ -9,11 +9,11 @@ from hidden_context.comparisons.outcome_columns import (
     OF_ONE_LAYOUT,
     READERS,
     SCORED_OUTCOME,
+    VERDICTS,
     WEIGHT,
     Observed,
     Row,
     Votes,
-    bare_name,
     read_outcome,
 )
 from hidden_context.comparisons.prompt_columns import (
@@ -36,8 +36,11 @@ from hidden_context.comparisons.texts import (
     parsed,
     read_text,
 )
+from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
 
+ANSWERS = ("answer", "completion", "output")
+SIDES = (("a", "b"), ("A", "B"), ("1", "2"), ("0", "1"))
 RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("chosen", "rejected"),
     ("response_a", "response_b"),
@@ -45,6 +48,7 @@ RESPONSE_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("response_1", "response_2"),
     ("response_0", "response_1"),
     ("response1", "response2"),
+    *((f"{kind}_{first}", f"{kind}_{second}") for kind in ANSWERS for first, second in SIDES),
     ("conversation_a", "conversation_b"),
     ("human_ref_A", "human_ref_B"),
     ("responses",),
@@ -55,9 +59,12 @@ IN_ONE_LIST = (("responses",), ("answers",))
 PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength", "tie")
 """First columns of the outcomes whose meaning is plain beside `chosen` and `rejected`."""
 CHOSEN_REJECTED = ("chosen", "rejected")
-ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id")
+ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker_id", "user_id", "rater", "rater_id")
+ANNOTATOR_COLUMNS += ("labeler", "labeler_id", "participant", "participant_id")
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")
 
+TEXT_COLUMNS = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
+"""Where texts are."""
 READ_COLUMNS = frozenset(
     (
         *(name for names in (*RESPONSE_COLUMNS, *READERS) for name in names),
@@ -79,6 +86,8 @@ class Layout:
     """Columns of the same two responses, of which the outcome speaks, where these are not
     `responses`."""
     prompt: PromptColumns = field(default_factory=PromptColumns)
+    is_counted: bool = False
+    """Whether the outcome calls the responses 1 and 2, whatever their columns do."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +114,8 @@ class Layout:
             return responses, Observed({1: 1.0})
         columns = self.described or self.responses
         spoken_of = self._values(row, columns, place) if self.described else responses
-        observed = read_outcome(row, self.outcome, _names(columns, len(spoken_of)), place)
+        names = ["1", "2"] if self.is_counted else _names(columns, len(spoken_of))
+        observed = read_outcome(row, self.outcome, names, place)
         if self.described:
             observed = _oriented(responses, spoken_of, observed, self, place)
         return responses, observed
@@ -160,8 +170,7 @@ def layout_of(
             f"{source}: {', '.join((*responses, third[0]))} are three responses; put them in a "
             "list 'responses' with their 'ranking'."
         )
-    of_texts = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
-    prompt = prompt_columns(columns, serialized_columns(columns, of_texts, source), source)
+    prompt = prompt_columns(columns, serialized_columns(columns, TEXT_COLUMNS, source), source)
     if is_scored:
         return Layout(responses, (SCORED_OUTCOME,), prompt=prompt)
     refuse_by_name(columns, empty, source)
@@ -171,11 +180,38 @@ def layout_of(
         others = [names for names in has[1:] if names != ("answers",)]
         return _layout_with_chosen(columns, outcome, others, prompt, source)
     if not outcome:
-        listed = "; ".join("/".join(names) for names in READERS if names != (SCORED_OUTCOME,))
-        raise UserError(
-            f"{source}: no column says which response was preferred (read are: {listed})."
+        listed = "; ".join(
+            "/".join(names)
+            for names in READERS
+            if names != (SCORED_OUTCOME,) and names[0] not in VERDICTS[1:]
         )
-    return Layout(responses, outcome, prompt=prompt)
+        raise UserError(
+            f"{source}: no column says which response was preferred (read are: {listed}; and, as "
+            f"'winner', {', '.join(VERDICTS[1:])})."
+        )
+    is_counted = _is_counted(columns, outcome, responses, source)
+    return Layout(responses, outcome, prompt=prompt, is_counted=is_counted)
+
+
+def _is_counted(
+    columns: Mapping[str, Column], outcome: tuple[str, ...], responses: tuple[str, ...], source: str
+) -> bool:
+    """Whether a verdict on responses a and b is written as 1 and 2: some rows say 2, and none 0.
+
+    Raises:
+        UserError: All say 1 or 0, which may be the first or the second.
+    """
+    if outcome[0] not in VERDICTS or bare_name(responses[0]) != "a":
+        return False
+    numbers = {"0", "1", "2", "0.0", "1.0", "2.0"} & columns[outcome[0]].labels
+    values = {float(number) for number in numbers}
+    if values and 2 not in values:
+        raise UserError(
+            f"{source}: {outcome[0]!r} holds {' and '.join(sorted(numbers))}, of responses "
+            f"{' and '.join(responses)}, so whether they are counted from 0 or from 1 is unknown; "
+            "write a and b."
+        )
+    return 2 in values and 0 not in values
 
 
 def _outcome_columns(
@@ -339,9 +375,11 @@ def _name_in(row: Row, column: str, place: str) -> str:
         UserError: It is something else.
     """
     value = row[column]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as pandas writes a column of numbers that has gaps
     if not isinstance(value, (str, int, float)):
         raise UserError(
             f"{place}: {column} is a {type(value).__name__} {str(value)[:40]!r}; expected a name "
             "or a number."
         )
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return str(value).strip().encode("utf-8", "backslashreplace").decode()

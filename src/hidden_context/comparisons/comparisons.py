@@ -1,6 +1,7 @@
 """`Comparisons`: preference data with an account of what was read; `load_comparisons` gets it."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IN_MEMORY = "rows in memory"
+MOST_FILES = 3
+"""Of a split, named in an account."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ class Account:
     num_equal: int
     """Pairs of equal texts, of which no model can prefer one."""
     num_prompts: int
+    num_annotators: int = 0
+    num_without_annotator: int = 0
+    """Rows, where others have one."""
 
     def lines(self) -> dict[str, str]:
         """In words, by what each line is about."""
@@ -66,10 +72,12 @@ class Account:
             columns["responses"] += " (the prompt is put before them)"
         if self.columns.num_without_prompt:
             columns["prompt"] += f" (empty in {self.columns.num_without_prompt} rows)"
+        if self.num_annotators:
+            columns["annotator"] += f" ({self._people()})"
         if not self.columns.by_role["outcome"]:
             columns["outcome"] = "the chosen response is the better one"
         return {
-            "source": self.source,
+            "source": " + ".join(self.columns.places) or self.source,
             "rows": f"{self.num_rows} ({self.num_rankings} rankings, {self.num_ties} with ties), "
             f"{self.num_prompts} prompts",
             "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
@@ -83,7 +91,14 @@ class Account:
                 }.items()
                 if columns
             },
+            **({"to be known": "; ".join(self.columns.notes)} if self.columns.notes else {}),
         }
+
+    def _people(self) -> str:
+        without = self.num_without_annotator
+        return f"{self.num_annotators} people" + (
+            f", {without} rows without one" if without else ""
+        )
 
     def _carried(self) -> str:
         carried = ", ".join(self.columns.carried) or "no column"
@@ -166,7 +181,9 @@ class Comparisons(Streamed[Comparison]):
             for part, weight in zip(parts, weights, strict=True)
         ]
         source = " + ".join(part.source for part in parts)
-        return cls(chained(weighted), source, _columns_of_all([part.columns for part in parts]))
+        columns = _columns_of_all([part.columns for part in parts])
+        places = [part.columns.places or (part.source,) for part in parts]
+        return cls(chained(weighted), source, replace(columns, places=sum(places, ())))
 
     @overload
     def __getitem__(self, index: int) -> Comparison: ...
@@ -204,14 +221,19 @@ class Comparisons(Streamed[Comparison]):
     def account(self) -> Account:
         """What was read of the data, and what was not."""
         rankings = pairs = ties = equal = 0
+        annotators: Counter[str | None] = Counter()
         for comparison in self:
             texts, shares = comparison.texts, comparison.outcome.shares
             rankings += len(texts) > 2
             ties += shares[len(shares) // 2] > 0
             pairs += len(texts) * (len(texts) - 1) // 2
             equal += sum(a == b for i, a in enumerate(texts) for b in texts[:i])
+            annotators[comparison.annotator] += 1
         prompts = len(np.unique(self.prompts))
-        return Account(self.source, self.columns, len(self), rankings, pairs, ties, equal, prompts)
+        without = annotators.pop(None, 0)
+        people = (len(annotators), without if annotators else 0)
+        read = (len(self), rankings, pairs, ties, equal, prompts)
+        return Account(self.source, self.columns, *read, *people)
 
     def split(
         self, by: str = "prompt", test_size: float = 0.1, seed: int = 0
@@ -308,6 +330,7 @@ def _columns_of_all(columns: Sequence[ColumnsRead]) -> ColumnsRead:
         num_without_prompt=sum(part.num_without_prompt for part in columns),
         scores=tuple(dict.fromkeys(name for part in columns for name in part.scores)),
         num_against_scores=sum(part.num_against_scores for part in columns),
+        notes=tuple(dict.fromkeys(note for part in columns for note in part.notes)),
     )
 
 
@@ -339,9 +362,14 @@ def load_comparisons(
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
+    place = ""
     if isinstance(source, str | Path):
         how: Any = {"streaming": streaming, "size": size}
-        name, rows = str(source), load_rows(str(source), subset, split, dataset_config, **how)
+        files: list[Path] = []
+        name = str(source)
+        rows = load_rows(name, subset, split, dataset_config, files_read=files, **how)
+        if not Path(source).is_file():
+            place = _split_and_files(split, files)
     elif dataset_config is not None:
         raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
@@ -356,7 +384,14 @@ def load_comparisons(
             rows = sliced(rows_in_memory(source, split), split, name)
         rows = select_objective(rows, subset, name)
     taken = take_stratified(rows, size)
-    return Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
+    read = Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
+    read.columns = replace(read.columns, places=(f"{name}, {place}",) if place else ())
+    return read
+
+
+def _split_and_files(split: str, files: Sequence[Path]) -> str:
+    shown = ", ".join(map(str, files[:MOST_FILES])) + (", ..." if len(files) > MOST_FILES else "")
+    return f"split {split}" + (f" ({shown})" if files else "")
 
 
 def _in_turns(comparison: Comparison) -> Comparison:

@@ -6,11 +6,11 @@ second is, 0 for a tie, 2, 3, ... where it is much better; or as an order of all
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hidden_context.comparisons.verdicts import TIE, better_of
 from hidden_context.errors import UserError
 
 Row: TypeAlias = Mapping[str, Any]
@@ -26,8 +26,6 @@ STRENGTHS = {
     "significantly better": 3,
 }
 """Grades of strengths in words."""
-TIE_WORDS = ("tie", "draw", "both", "neither", "equal", "same", "both_bad", "bothbad", "a=b")
-TIE_WORDS += ("tied", "both_good", "bothgood")
 OF_HELPSTEER = 3
 """HelpSteer's scale ends there on both sides; a Likert scale from 1 has no side."""
 MODELS = ("model_a", "model_b", "model_1", "model_2")
@@ -164,29 +162,28 @@ def _winner(row: Row, columns: Sequence[str], names: Sequence[str], place: str) 
     value = row[column]
     whole = None if isinstance(value, bool) else whole_number(value)
     given = str(value if whole is None else whole).strip().lower()
-    named = {"a>b": "a", "b>a": "b"}.get(given, bare_name(given))
+    named = better_of(given, names)
     models = [str(row.get(f"model_{name}")).strip().lower() == given for name in names]
-    if not any(models) and _is_tie(given, names):
+    if not any(models) and named == TIE:
         _check_strength(row, strength, value, place, is_tie=True)
         return Observed({0: 1.0})
     if sum(models) == 1 and named not in names:
         named = names[models.index(True)]
-    if named not in names or (any(models) and not models[list(names).index(named)]):
+    if (
+        named is None
+        or named not in names
+        or (any(models) and not models[list(names).index(named)])
+    ):
         of_models = ", ".join(f"{name} {row[name]!r:.40}" for name in MODELS if name in row)
         raise UserError(
-            f"{place}: {column} is {row[column]!r}; expected {', '.join(names)} or tie (also "
-            "bothbad, bothgood), or a model's name, where it is that of one of model_a, model_b"
+            f"{place}: {column} is {row[column]!r:.80}; expected {', '.join(names)} or tie (also "
+            "bothbad, bothgood, no preference), or a model's name, where it is that of one of "
+            "model_a, model_b"
             f"{f' (here {of_models})' if of_models else ''}."
         )
     sign = 1 if named == names[0] else -1
     _check_strength(row, strength, value, place, is_tie=False)
     return Observed({sign * (_grade(row, place) if strength else 1): 1.0})
-
-
-def _is_tie(given: str, names: Sequence[str]) -> bool:
-    """Whether a verdict begins with a word for a tie, and names neither response."""
-    first, *others = re.findall(r"[\w=]+", given) or [""]
-    return first in TIE_WORDS and not {bare_name(word) for word in others} & set(names)
 
 
 def _check_strength(
@@ -307,14 +304,6 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
-def bare_name(name: str) -> str:
-    """What a response is called, without what it is: a of response_a or model_a."""
-    name = name.lower()
-    for kind in ("model_", "response_", "response", "conversation_", "human_ref_"):
-        name = name.removeprefix(kind)
-    return name
-
-
 def _shp_labels(row: Row, columns: Sequence[str], names: Sequence[str], place: str) -> Observed:
     share = number(row, columns[0], place, most=1.0)
     if share not in (0.0, 1.0):
@@ -335,12 +324,15 @@ def _grade(row: Row, place: str) -> int:
     return grade
 
 
+VERDICTS = ("winner", "preferred", "preferred_response", "preference", "choice", "verdict")
+VERDICTS += ("better", "better_response", "best_response")
+"""Columns of which a cell names the better response, or says that there is none."""
 READERS: dict[tuple[str, ...], Reader] = {
     ("probability",): _probability,
     ("soft_label",): _probability,
     **dict.fromkeys(VOTES, _votes),
-    ("winner",): _winner,
-    ("winner", "strength"): _winner,
+    **{(name,): _winner for name in VERDICTS},
+    **{(name, "strength"): _winner for name in VERDICTS},
     ("strength",): _strength,
     ("tie",): _tie,
     ("better_response_id",): _winner,

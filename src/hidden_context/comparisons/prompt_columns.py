@@ -11,6 +11,10 @@ from hidden_context.errors import UserError
 SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
 PROMPT_COLUMNS = (
     "prompt",
+    "prompt_text",
+    "user_prompt",
+    "user_message",
+    "user_query",
     "context",
     "question",
     "instruction",

@@ -1,20 +1,39 @@
 """Columns that are refused by name: they would be left unread, though they seem to say much."""
 
+import re
 from collections.abc import Collection
 
-from hidden_context.comparisons.outcome_columns import OF_ANY_NUMBER, READERS, SCORED_OUTCOME
+from hidden_context.comparisons.outcome_columns import (
+    OF_ANY_NUMBER,
+    READERS,
+    SCORED_OUTCOME,
+    VERDICTS,
+)
 from hidden_context.errors import UserError
 
 THIRD_RESPONSES = ("response_c", "response_3", "response3", "conversation_c", "rejected_2")
 """What a third response is called beside two of these, in small letters."""
 UNREAD_OUTCOMES = (
-    *("preference", "preferred", "preferred_response", "preference_label", "choice", "is_tie"),
-    *("better", "better_response", "best_response", "verdict", "vote", "labels", "label_prob"),
+    *(*VERDICTS, "preference_label", "is_tie", "vote", "labels", "label_prob"),
     *("sample_weight", "weights", "chosen_index"),
     *("ties", "tied", "votes_tie", "votes_ties", "num_ties"),
 )
 """What nothing reads, though it seems to say what was observed, or how much it counts."""
+COMMENTS = (
+    *("rationale", "explanation", "feedback", "critique", "comment", "reason", "justification"),
+    *("note", "review", "elaboration", "statement", "label", "original", "raw", "generation"),
+    *("completion", "annotation", "judg", "reference", "source", "meta", "criteria", "principle"),
+    *("guideline", "rubric", "title", "subreddit", "url", "id"),
+)
+"""How parts of names begin, of columns that say something of a comparison rather than of a prompt.
+"""
 MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+
+
+def comments(column: str) -> bool:
+    """Whether a column, by its name, comments on a comparison or says where it is from."""
+    parts = re.split(r"[^a-z]+", column.lower())
+    return any(part.startswith(COMMENTS[:-1]) or part == COMMENTS[-1] for part in parts)
 
 
 def refuse_misspelt(columns: Collection[str], known: Collection[str], source: str) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -121,12 +122,42 @@ def _iterate(reader: Callable[[Path], Iterator[Row]], path: Path) -> Iterator[Ro
     import pyarrow as pa
 
     try:
+        if reader is not _iterate_parquet:
+            _check_is_text(path)
         yield from reader(path)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read: {error}; save it as UTF-8.") from error
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read: {reason.rstrip('.')}.") from error
+
+
+NO_TEXT = {
+    b"PK\x03\x04": "a zip archive or an Excel file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"%PDF": "a PDF file",
+    b"PAR1": "a parquet file",
+    b"\x1f\x8b": "packed by gzip (its name would end with .gz)",
+    b"\x28\xb5\x2f\xfd": "packed by zstd",
+    b"SQLite format 3": "a database of SQLite",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+"""How files begin that are no text in UTF-8, whatever their name says."""
+
+
+def _check_is_text(path: Path) -> None:
+    start = b""
+    with suppress(OSError, EOFError, zlib.error), _opened(path) as file:  # for the reader to say
+        start = file.read(2**10)
+    what = next((what for begin, what in NO_TEXT.items() if start.startswith(begin)), None)
+    if what is None and b"\0" in start:
+        what = "no text, or text in UTF-16"
+    if what is not None:
+        raise UserError(
+            f"{path} is {what}, not the text in UTF-8 that its name promises; save or export it "
+            f"as {(suffix_of(path) or '').removeprefix('.').removesuffix('.gz')} in UTF-8."
+        )
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -171,6 +202,11 @@ def _iterate_csv(path: Path) -> Iterator[Row]:
                         f"{path}, line {reader.line_num}: {len(cells)} cells; expected "
                         f"{len(names)}, one for each of {shown} (cells with commas or line breaks "
                         "are quoted)."
+                    )
+                if not any(cells):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: all {len(cells)} cells are empty; delete "
+                        "the line (spreadsheets may leave such lines at the end)."
                     )
                 yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
         except csv.Error as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -14,6 +14,7 @@ from hidden_context.comparisons.columns import (
     ANNOTATOR_COLUMNS,
     CHOSEN_REJECTED,
     GROUP_COLUMNS,
+    TEXT_COLUMNS,
     Layout,
     annotator_of,
     group_of,
@@ -24,12 +25,15 @@ from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     MODELS,
     SCORED_OUTCOME,
+    VERDICTS,
     WEIGHT,
     Observed,
     number,
 )
+from hidden_context.comparisons.refused_columns import comments
+from hidden_context.comparisons.row_notes import ReadRow, RowNotes
 from hidden_context.comparisons.streamed import mapped
-from hidden_context.comparisons.survey import Column, require_read, survey
+from hidden_context.comparisons.survey import Column, read_as_said, require_read, survey
 from hidden_context.comparisons.texts import LAST_TURN, Text, begins_with, joined
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
@@ -103,6 +107,10 @@ class ColumnsRead:
     """Of those carried: a score of each of two responses."""
     num_against_scores: int = 0
     """Rows in which the response with the lower of these scores is the better one."""
+    places: tuple[str, ...] = ()
+    """The source with its split and files, of each source that has splits."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known of the rows, each a sentence without its full stop."""
 
 
 def read_comparisons(
@@ -148,8 +156,8 @@ def read_comparisons(
         )
 
     read = _columns_read(present, layout, checked)
-    if checked.num_without_prompt == len(rows) and not is_scored:
-        _refuse_unread_texts(present, read, checked, source)
+    if checked.num_alone and not is_scored:
+        _refuse_unread_texts(present, read, layout.prompt.repeated, source)
     return mapped(comparison, rows), replace(read, empty=empty, ignored=tuple(ignored))
 
 
@@ -189,6 +197,7 @@ class _Checked:
     """Rows in which scores that are carried along contradict the outcome."""
     num_alone: int = 0
     """Rows of plain responses that show nothing of what was asked."""
+    notes: RowNotes = field(default_factory=RowNotes)
 
 
 def _checked(
@@ -207,10 +216,8 @@ def _checked(
         require_read(row, required, present, place)
         responses, observed = layout.read(row, place)
         texts, prompt, is_plain = texts_and_prompt(row, responses, layout.prompt, place)
-        if WEIGHT in present:
-            _weight(row, place)
-        annotator_of(row, place)
-        group_of(row, place)
+        people = annotator_of(row, place), group_of(row, place)
+        checked.notes.add(ReadRow(responses, prompt, observed, _weight(row, place), *people))
         checked.num_grades = max([checked.num_grades, *map(abs, observed.votes or ())])
         checked.num_without_prompt += not prompt
         checked.num_against_scores += scores_differ(row, scores, observed.votes)
@@ -240,20 +247,35 @@ def _checked(
             "in ignore_columns."
         )
     checked.puts_before = bool(whole) and not all(whole)
+    if checked.notes.total_is_zero:
+        raise UserError(
+            f"{source}: the weights of all {len(rows)} rows are 0; leave the column out."
+        )
     return checked
 
 
 def _refuse_unread_texts(
-    present: Mapping[str, Column], read: ColumnsRead, checked: _Checked, source: str
+    present: Mapping[str, Column], read: ColumnsRead, repeated: Collection[str], source: str
 ) -> None:
-    """Refuse texts that may be the prompt of responses that have none."""
-    texts = [name for name in read.carried if present[name].is_text]
-    if texts and checked.num_alone:
-        raise UserError(
-            f"{source}: no column says what was asked, and {', '.join(map(repr, texts))} holds "
-            "texts that are not read; call the prompt's column 'prompt', and name those that are "
-            "to be carried along in ignore_columns."
-        )
+    """Refuse texts that may be the prompt, or a part of it, of plain responses.
+
+    Those of `repeated` columns are known to be in it. Texts that comment on what was said, by the
+    name of their column, are carried along beside a prompt.
+    """
+    asked = read.by_role["prompt"]
+    texts = [
+        name
+        for name in read.carried
+        if present[name].is_text and name not in repeated and not (asked and comments(name))
+    ]
+    if not texts:
+        return
+    named = ", ".join(map(repr, texts))
+    says = f"{', '.join(map(repr, asked))} is read as" if asked else "no column says"
+    raise UserError(
+        f"{source}: {says} what was asked, and {named} holds texts that are not read; call the "
+        "prompt's column 'prompt', and name those that are to be carried along in ignore_columns."
+    )
 
 
 def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Checked) -> ColumnsRead:
@@ -270,7 +292,7 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
         role: tuple(name for name in names if name in present) for role, names in candidates.items()
     }
     by_role |= {role: by_role[role][:1] for role in ("group", "objective")}  # the first counts
-    if layout.outcome[:1] == ("winner",):
+    if layout.outcome and layout.outcome[0] in VERDICTS:
         by_role["outcome"] += tuple(name for name in MODELS if name in present)
     used = {*layout.described}.union(*by_role.values())
     return ColumnsRead(
@@ -280,6 +302,7 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
         num_without_prompt=checked.num_without_prompt if layout.prompt.prompt else 0,
         scores=checked.scores,
         num_against_scores=checked.num_against_scores,
+        notes=(*read_as_said(present, TEXT_COLUMNS), *checked.notes.sentences()),
     )
 
 

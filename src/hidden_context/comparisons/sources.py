@@ -37,6 +37,7 @@ def load_rows(
     *,
     streaming: bool = False,
     size: int = 0,
+    files_read: list[Path] | None = None,
 ) -> Rows:
     """Read the rows of one split, judged by one objective or by both.
 
@@ -51,7 +52,7 @@ def load_rows(
     With `streaming` rows are read one after another, and none after those that a slice takes, or
     that `take_stratified` needs for `size` of them. Those of the hub are kept on the disk, see
     `kept`; files are read again each time, however small. A folder that `datasets` saved is mapped
-    into memory in any case.
+    into memory in any case. The files that are read of a folder are added to `files_read`.
 
     Raises:
         UserError: Nothing is there, or it cannot be read or selected from.
@@ -66,7 +67,13 @@ def load_rows(
             "sets there have configurations."
         )
     if is_local and path.is_dir():
-        parts = _parts_of_folder(path, subset, split, read)
+
+        def read_noted(files: Sequence[Path], split: str, source: Path) -> Rows:
+            if files_read is not None:
+                files_read.extend(file.relative_to(path) for file in files)
+            return read(files, split, source)
+
+        parts = _parts_of_folder(path, subset, split, read_noted)
     elif is_local:
         split_name(split)  # checks it
         parts = [(None, read([path], split, path))]

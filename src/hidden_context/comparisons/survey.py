@@ -1,15 +1,29 @@
 """What the columns of a data set hold, seen in all rows before one is read."""
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hidden_context.comparisons.texts import is_serialized, opens_list
+from hidden_context.comparisons.texts import (
+    OPENS_MESSAGE,
+    is_serialized,
+    is_written_otherwise,
+    opens_list,
+)
 from hidden_context.errors import UserError
 
 WORDS_OF_A_TEXT = 4
 """From here on a value may be something that was said, rather than a label."""
+WITHOUT_SPACES = re.compile(r"(?:[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff].?){6}")
+"""As much, in scripts without spaces between words: Thai to Burmese, Khmer, Japanese, Chinese."""
+SHARE_OF_TEXTS = 1 / 4
+"""A column of which more rows than these hold words is one of texts."""
+SHARE_OF_CHATS = 1 / 10
+"""A column of texts of which as many rows are chats written as text is no column of plain texts."""
+MOST_LABELS = 12
+"""A column of more values than these has no few labels."""
 
 
 @dataclass
@@ -32,6 +46,14 @@ class Column:
     """The first row that holds anything else, or such a list that is cut; from 1."""
     num_texts: int = 0
     """Rows in which it holds words or turns."""
+    num_chats: int = 0
+    """Rows in which a message, or what `is_written_otherwise`, may be written as text."""
+    num_unreadable: int = 0
+    """Of these, what `is_written_otherwise`."""
+    first_written: int | None = None
+    """The first row that begins as a list, or is written otherwise; from 1."""
+    labels: set[str] = field(default_factory=set)
+    """What it holds, in small letters, while these are few; see `MOST_LABELS`."""
 
     @property
     def is_serialized(self) -> bool:
@@ -41,8 +63,8 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        """Whether most of what it holds are texts or conversations."""
-        return 2 * self.num_texts > self.num_filled
+        """Whether enough of what it holds are texts or conversations."""
+        return self.num_texts > SHARE_OF_TEXTS * self.num_filled
 
 
 def survey(
@@ -79,7 +101,16 @@ def _count(column: Column, value: Any, number: int) -> None:
     column.num_blank += is_blank
     column.num_lists += is_list
     column.num_serialized += is_whole
-    column.num_opened += opens_list(value)
+    is_opened, is_unreadable = opens_list(value), is_written_otherwise(value)
+    column.num_opened += is_opened
+    column.num_unreadable += is_unreadable
+    column.num_chats += is_unreadable or (
+        isinstance(value, str) and OPENS_MESSAGE.match(value) is not None
+    )
+    if (is_opened or is_unreadable) and column.first_written is None:
+        column.first_written = number
+    if len(column.labels) <= MOST_LABELS and not is_list:
+        column.labels.add(str(value)[:40].strip().lower())
     if not (is_blank or is_list or is_whole) and column.first_other is None:
         column.first_other = number
 
@@ -90,20 +121,46 @@ def serialized_columns(
     """Those in which lists are written as text in all rows that hold anything.
 
     Raises:
-        UserError: One `of_texts` holds lists in most rows, and in others something else or a list
-            that is cut: read as text, a list would be what somebody said.
+        UserError: One `of_texts` holds lists in most rows, or chats in a tenth of them, and in
+            others something else, a list that is cut or a chat in a form that nothing reads: as
+            text, a list would be what somebody said.
     """
     for name in of_texts:
         column = columns.get(name, Column())
         held = column.num_filled - column.num_blank
+        if column.num_unreadable and column.num_unreadable >= SHARE_OF_CHATS * held:
+            raise UserError(
+                f"{source}, row {column.first_written}, column {name!r}: {column.num_unreadable} "
+                f"of {held} rows hold an object, or a list that was written as text twice; "
+                "expected the text itself, or a list of messages with role and content."
+            )
+        if column.is_serialized:
+            continue
         lists = column.num_opened + column.num_lists
-        if column.num_opened and 2 * lists > held and not column.is_serialized:
+        if column.num_opened and 2 * lists > held:
             raise UserError(
                 f"{source}, row {column.first_other}, column {name!r}: this is no whole list, but "
                 f"{lists} of {held} rows begin as a list, some written as text; write all as "
                 "JSON lists, or all as plain text."
             )
+        if column.num_chats and column.num_chats >= SHARE_OF_CHATS * held:
+            raise UserError(
+                f"{source}, row {column.first_written}, column {name!r}: a conversation is written "
+                f"as text in {column.num_chats} of {held} rows, and others hold something else "
+                f"(first: row {column.first_other}); write all as JSON lists of messages, or all "
+                "as plain text."
+            )
     return [name for name, column in columns.items() if column.is_serialized]
+
+
+def read_as_said(columns: Mapping[str, Column], of_texts: Collection[str]) -> list[str]:
+    """Sentences on lists that a few rows hold as text, and that are read as what was said."""
+    return [
+        f"column {name!r}: {column.num_opened + column.num_unreadable} rows look like a list that "
+        f"was written as text (first: row {column.first_written}), and are read as plain text"
+        for name, column in columns.items()
+        if name in of_texts and column.first_written is not None and not column.is_serialized
+    ]
 
 
 def require_read(
@@ -134,5 +191,6 @@ def is_empty(value: Any) -> bool:
 
 def _is_said(value: Any) -> bool:
     if isinstance(value, str):
-        return len(value.split(None, WORDS_OF_A_TEXT)) >= WORDS_OF_A_TEXT
+        is_long = len(value.split(None, WORDS_OF_A_TEXT)) >= WORDS_OF_A_TEXT
+        return is_long or WITHOUT_SPACES.search(value) is not None
     return isinstance(value, list) and any(isinstance(turn, Mapping) for turn in value)

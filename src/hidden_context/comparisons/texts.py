@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -38,6 +39,25 @@ OPENS_LIST = re.compile(
 )
 """How a message, or a list of messages or texts, begins where it was written as text."""
 OPENS_MESSAGE = re.compile(rf"\s*\[?\s*{MESSAGE}")
+CHAT_KEYS = frozenset(
+    (
+        *(
+            "role",
+            "content",
+            "from",
+            "value",
+            "speaker",
+            "author",
+            "sender",
+            "type",
+            "text",
+            "message",
+        ),
+        *("messages", "turn", "turns", "utterance", "conversation", "conversations", "dialogue"),
+    )
+)
+"""Keys by which an object says what somebody said."""
+OPENS_OBJECT = re.compile(r"""\s*(?:\[\s*)?\{|\s*["']\s*[\[{]""")
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 """A text as Python writes it."""
 
@@ -68,6 +88,26 @@ def is_serialized(value: Any) -> bool:
     return opens_list(value) and value.rstrip().endswith(("]", "}"))
 
 
+def is_written_otherwise(value: Any) -> bool:
+    """Whether a cell is a chat written as text in a form that no reader knows.
+
+    An object or a list of objects of `CHAT_KEYS` alone, such as `{"messages": ...}` and
+    `[{"speaker": ...}]`; or a list or an object that was written as text twice.
+    """
+    if not isinstance(value, str) or not OPENS_OBJECT.match(value) or is_serialized(value):
+        return False
+    try:
+        held = parsed(value, "")
+    except UserError:
+        return False
+    if isinstance(held, str):
+        return opens_list(held) or is_written_otherwise(held)
+    objects = held if isinstance(held, list) else [held]
+    return bool(objects) and all(
+        isinstance(one, Mapping) and bool(one) and one.keys() <= CHAT_KEYS for one in objects
+    )
+
+
 def parsed(value: str, place: str) -> Any:
     """The list that a cell holds as JSON or as Python writes it.
 
@@ -95,7 +135,8 @@ def _python_list(value: str) -> Any:
     """
     if re.search(r"T\s*T", LITERAL.sub("T", value)):
         raise ValueError("no comma between two texts")
-    return ast.literal_eval(value)
+    with warnings.catch_warnings(action="ignore"):  # of escapes that Python does not know
+        return ast.literal_eval(value)
 
 
 def check_not_written(texts: Sequence[Any], place: str) -> None:
@@ -150,6 +191,11 @@ def read_text(value: Any, place: str) -> Text:
         and ({"role", "content"} <= turn.keys() or {"from", "value"} <= turn.keys())
         for turn in turns
     )
+    if value is None or value != value:
+        raise UserError(
+            f"{place}: expected text or a list of messages, found nothing; leave the row out, or "
+            'write "" where nothing was said (a cell of a csv file cannot say that; jsonl can).'
+        )
     if not is_messages:
         raise UserError(
             f"{place}: expected text or a list of messages with role and content, "

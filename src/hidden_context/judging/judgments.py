@@ -8,9 +8,10 @@ import numpy as np
 from scipy.special import expit
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.outcome_columns import READERS, bare_name
+from hidden_context.comparisons.outcome_columns import READERS
 from hidden_context.comparisons.pairs import pairs_of
 from hidden_context.comparisons.texts import parsed
+from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
 from hidden_context.judging.slopes import logistic_slope
 from hidden_context.judging.votes import Votes, side_shown_first

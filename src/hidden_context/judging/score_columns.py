@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.outcome_columns import bare_name
 from hidden_context.comparisons.pairs import responses_alone
 from hidden_context.comparisons.row_files import read_rows
 from hidden_context.comparisons.schema import Comparison
 from hidden_context.comparisons.texts import parsed
+from hidden_context.comparisons.verdicts import bare_name
 from hidden_context.errors import UserError
 from hidden_context.judging.judgments import Judgments, of_distributions, of_scores
 from hidden_context.judging.votes import Votes, side_shown_first

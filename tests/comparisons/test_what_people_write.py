@@ -1,0 +1,191 @@
+"""Files as people write them: columns, verdicts and names by other words; what is said aloud."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.comparisons.verdicts import TIE, better_of
+from hidden_context.errors import UserError
+
+ASK = "Where is the capital of France?"
+PLAIN = {"chosen": "Paris", "rejected": "Nice"}
+A_B = {"response_a": "Paris", "response_b": "Nice"}
+CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+
+
+def read(*rows: dict[str, Any], **options: Any) -> Comparisons:
+    return Comparisons.from_rows(rows, "data", **options)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "better"),
+    [
+        ("A", "a"),
+        (" A. ", "a"),
+        ("Response B", "b"),
+        ("response_b", "b"),
+        ("model_a", "a"),
+        ("Answer B is better", "b"),
+        ("[[A]]", "a"),
+        ("option (B)", None),
+        ("A > B", "a"),
+        ("B>A", "b"),
+        ("A < B", "b"),
+        ("Response A > Response B", "a"),
+        ("A>>B", None),
+        ("A > A", None),
+        ("A is much better", None),
+        ("not A", None),
+        ("ab", None),
+        ("", None),
+        ("No preference", TIE),
+        ("no-difference", TIE),
+        ("no", None),
+        ("=", TIE),
+        ("A = B", TIE),
+        ("tie (bothbad)", TIE),
+        ("equally good", TIE),
+        ("Both are weak, but B is better", None),
+    ],
+)
+def test_a_verdict_names_one_of_two_or_a_tie_or_nothing(verdict: str, better: str | None):
+    assert better_of(verdict, ("a", "b")) == better
+
+
+@pytest.mark.parametrize("column", ["preferred", "preference", "choice", "verdict", "better"])
+def test_other_names_of_the_winner_are_read_as_it(column: str):
+    won, lost = read(A_B | {column: "Response A"}, A_B | {column: "B"})
+    assert (won.chosen, lost.chosen) == ("Paris", "Nice")
+    strong = read(A_B | {column: "a", "strength": 2}, A_B | {column: "b", "strength": 1})
+    assert strong[0].outcome.shares == (0, 0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("kind", ["answer", "completion", "output"])
+@pytest.mark.parametrize("sides", ["ab", "AB", "12", "01"])
+def test_answers_and_outputs_are_responses(kind: str, sides: str):
+    row = {f"{kind}_{sides[0]}": "Paris", f"{kind}_{sides[1]}": "Nice"}
+    assert read(row | {"winner": sides[1]})[0].chosen == "Nice"
+
+
+def test_responses_a_and_b_may_be_counted_from_one_if_some_row_says_2():
+    rows = [A_B | {"winner": number} for number in (1, 2, "1.0", "tie")]
+    assert [comparison.chosen for comparison in read(*rows)] == ["Paris", "Nice", "Paris", "Paris"]
+    for numbers in ((1, 1), (0, 1), (0, 0)):
+        with pytest.raises(UserError, match="whether they are counted from 0 or from 1 is unknown"):
+            read(*(A_B | {"winner": number} for number in numbers))
+    with pytest.raises(UserError, match="row 2: winner is 2; expected a, b or tie"):
+        read(*(A_B | {"winner": number} for number in ("a", 2, 0)))
+
+
+@pytest.mark.parametrize("named", ["context", "input", "query", "instruction", "conversation"])
+def test_a_text_beside_what_is_taken_for_the_prompt_is_refused(named: str):
+    rows = [PLAIN | {named: "shopping", "what_they_said": ASK}] * 3
+    with pytest.raises(UserError, match=f"'{named}' is read as what was asked, and 'what_they_s"):
+        read(*rows)
+    ignored = read(*rows, ignore_columns=["what_they_said"])
+    assert ignored[0].chosen == "shoppingParis"
+    with pytest.raises(UserError, match=f"column '{named}' may be a prompt, and user_message does"):
+        read(*(PLAIN | {named: "shopping", "user_message": ASK},) * 3)
+
+
+def test_texts_of_scripts_without_spaces_are_texts():
+    with pytest.raises(UserError, match="no column says what was asked, and 'q' holds texts"):
+        read(*(PLAIN | {"q": "法国的首都在哪里"},) * 3)
+
+
+def test_comments_on_a_comparison_are_carried_beside_a_prompt():
+    row = PLAIN | {"prompt": ASK, "rationale": "It is the capital of it.", "raw_label": "x y z w"}
+    assert read(row).columns.carried == ("rationale", "raw_label")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        json.dumps({"messages": CHAT}),
+        json.dumps({"text": "Hello"}),
+        json.dumps([{"speaker": "bot", "text": "Hello"}]),
+        json.dumps(json.dumps(CHAT)),
+        repr({"messages": CHAT}),
+        json.dumps(json.dumps({"text": "Hello"})),
+    ],
+)
+def test_chats_in_a_form_that_nothing_reads_are_refused(cell: str):
+    for rows in ([PLAIN | {"chosen": cell}], [PLAIN] * 5 + [PLAIN | {"chosen": cell}] * 5):
+        number = 1 if len(rows) == 1 else 6
+        with pytest.raises(UserError, match=f"row {number}, column 'chosen': .*hold an object"):
+            read(*rows)
+
+
+def test_conversations_written_in_half_of_the_rows_are_refused():
+    written = {"chosen": json.dumps(CHAT), "rejected": json.dumps(CHAT[:1] + CHAT[:1])}
+    with pytest.raises(UserError, match="row 1, column 'chosen': a conversation is written as te"):
+        read(*[written] * 5, *[PLAIN] * 5)
+
+
+def test_answers_in_json_are_what_was_said():
+    answer = json.dumps({"name": "capital_of", "arguments": {"country": "France"}})
+    assert read(PLAIN | {"chosen": answer})[0].chosen == answer
+
+
+def said(*rows: dict[str, Any]) -> str:
+    return read(*rows).account.lines().get("to be known", "")
+
+
+def test_what_is_to_be_known_of_the_rows_is_said():
+    assert said(PLAIN, PLAIN | {"chosen": "Lyon"}) == ""
+    assert said(PLAIN | {"chosen": " "}, PLAIN) == "1 row with an empty response (first: row 1)"
+    assert "1 row of weight 0, which count for" in said(
+        PLAIN | {"weight": 0}, PLAIN | {"weight": 1}
+    )
+    assert "all rows are ties" in said(*[A_B | {"winner": "tie"}] * 2)
+    assert "1 row that repeat another in all that is read (first: row 3)" in said(
+        PLAIN, PLAIN | {"chosen": "Lyon"}, PLAIN
+    )
+    a, b = (A_B | {"winner": winner, "annotator": "x"} for winner in "ab")
+    assert "1 pairs of responses of which one annotator prefers" in said(a, b)
+    assert "one annotator" not in said(a, b | {"annotator": "y"})
+    swapped = {"response_a": "Nice", "response_b": "Paris", "winner": "b", "annotator": "x"}
+    assert said(a, swapped) == ""
+    with pytest.raises(UserError, match="the weights of all 2 rows are 0"):
+        read(*[PLAIN | {"weight": 0}] * 2)
+
+
+def test_annotators_are_counted_and_those_whose_names_are_alike_are_named():
+    names = ["r01", "R01", "r01 ", 1, 1.0, "01", None]
+    data = read(*(PLAIN | {"rater": name} for name in names))
+    assert [comparison.annotator for comparison in data] == [
+        "r01",
+        "R01",
+        "r01",
+        "1",
+        "1",
+        "01",
+        None,
+    ]
+    lines = data.account.lines()
+    assert lines["annotator"] == "rater (4 people, 1 rows without one)"
+    assert (
+        "annotators whose names are alike count as different: '01' and '1'; 'R01' and 'r01'"
+        in (lines["to be known"])
+    )
+
+
+def test_the_account_names_split_and_files(tmp_path: Path):
+    (tmp_path / "dev.jsonl").write_text(json.dumps(PLAIN))
+    source = load_comparisons(tmp_path, split="dev").account.lines()["source"]
+    assert source == f"{tmp_path}, split dev (dev.jsonl)"
+    data = load_comparisons(tmp_path / "dev.jsonl")
+    assert data.account.lines()["source"] == str(tmp_path / "dev.jsonl")
+    joined = Comparisons.concatenate([data, load_comparisons(tmp_path, split="dev")])
+    assert joined.account.lines()["source"] == f"{tmp_path / 'dev.jsonl'} + {source}"
+
+
+def test_a_cell_that_is_empty_is_refused_with_what_to_do(tmp_path: Path):
+    (tmp_path / "data.csv").write_text("prompt,chosen,rejected\nq,,b\nq,a,b\n")
+    with pytest.raises(
+        UserError, match=r"row 1, column 'chosen': .*found nothing; leave the row out"
+    ):
+        load_comparisons(tmp_path / "data.csv")
