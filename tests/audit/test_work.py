@@ -2,10 +2,21 @@
 
 import io
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
+from hidden_context.audits import audit as audit_module
+from hidden_context.audits import crossfit, group_heads, planned_stages
 from hidden_context.audits.work import UNSEEN, Fit, Stage, Work, fit_plain
+from hidden_context.comparisons.comparisons import Comparisons
+
+WORDS = ("bread", "flour", "water", "salt", "yeast", "dough")
+SIZES = (("larger", 72), ("smaller", 48))
+"""Comparisons of two sets."""
 
 
 class Clock:
@@ -111,3 +122,67 @@ def test_a_terminal_is_shown_one_bar_with_the_time_left(monkeypatch: pytest.Monk
     assert any(
         "fit categorical" in line and "00:46 so far, about 30 s left" in line for line in shown
     )
+
+
+@dataclass(eq=False)
+class Recorded(Work):
+    """Work that keeps what was done, by stage."""
+
+    done: list[tuple[str, list[Fit]]] = field(default_factory=list)
+
+    def stage(self, what: str) -> None:
+        super().stage(what)
+        self.done.append((self._what, []))
+
+    @contextmanager
+    def fit(self, family: str, cost: float, num_steps: int) -> Iterator[Callable[[int], object]]:
+        self.done[-1][1].append(Fit(family, cost))
+        with super().fit(family, cost, num_steps) as done:
+            yield done
+
+
+def rows_of(name: str, count: int) -> list[dict[str, object]]:
+    """Votes of two groups that differ, with ties."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        texts = [f"{' '.join(rng.choice(WORDS, 5))} {name}" for _ in range(2)]
+        verdict = "tie" if number % 7 == 0 else "ab"[int(rng.integers(2))]
+        row = {"prompt": f"{number // 2}?", "response_a": texts[0], "response_b": texts[1]}
+        rows.append({**row, "winner": verdict, "group": "gh"[number % 2], "annotator": number % 10})
+    return rows
+
+
+def test_the_fits_of_an_audit_are_those_that_were_planned(monkeypatch: pytest.MonkeyPatch, capsys):
+    """Of two sets, the larger one also at the size of the smaller; with ties, groups and draws."""
+    made: list[Recorded] = []
+
+    def recorded(plan: Sequence[Stage], shown: bool) -> Recorded:
+        made.append(Recorded(plan, shown))
+        return made[-1]
+
+    monkeypatch.setattr(audit_module, "Work", recorded)
+    monkeypatch.setattr(crossfit, "checkpoints_for", lambda _: [5, 10])  # for time alone
+    for module in (group_heads, planned_stages):
+        monkeypatch.setattr(module, "NUM_SHUFFLINGS", 2)
+    sets = {name: Comparisons.from_rows(rows_of(name, count), name) for name, count in SIZES}
+    audit_module.audit(
+        sets,
+        families=("mean_and_variance",),
+        num_folds=3,
+        num_seeds=1,
+        ties="half",
+        progress=True,
+    )
+    (work,) = made
+    assert [what for what, _ in work.done] == [stage.what for stage in work.plan]
+    for (_, done), stage in zip(work.done, work.plan, strict=True):
+        assert [fit.family for fit in done] == [fit.family for fit in stage.fits]
+        for fit, planned in zip(done, stage.fits, strict=True):
+            if planned.by_chosen_steps:
+                assert 0 < fit.cost <= planned.cost
+            else:
+                assert fit.cost == pytest.approx(planned.cost)
+    assert work.seconds_left() == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"step {len(work.plan)} of {len(work.plan)}: ")

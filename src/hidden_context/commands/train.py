@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, show, shows_progress, tell
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
@@ -101,7 +101,10 @@ def run(config: Config) -> None:
         printing=shows_progress(),
     )
     if int(os.environ.get("RANK", "0")) == 0:
-        show(lambda: {"checkpoint": folder, **read_object(folder / CHECKPOINT_RECORD)})
+        record = read_object(folder / CHECKPOINT_RECORD)
+        show(lambda: {"checkpoint": folder, **record})
+        if record.get("metrics") and not shows_progress():  # else they were printed as logged
+            tell(lambda: ", ".join(f"{name} {of}" for name, of in record["metrics"].items()))
         print(f"saved {folder}")
         say(f"next: hidden-context evaluate --reward_model_checkpoint {quote(str(folder))}")
 
