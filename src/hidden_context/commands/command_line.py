@@ -70,7 +70,11 @@ def run_command(
         if given in (["--help", ALL], [f"--help={ALL}"]):
             return print(full_help(config_class, prog=prog))
         config, printing = parse_with_printing(config_class, given, prog=prog)
-        with _only_of_first_process(), printed(printing), _shown(quiet=printing.quiet):
+        with (
+            _only_of_first_process() as is_first,
+            printed(printing, is_heard=is_first),
+            _shown(quiet=printing.quiet),
+        ):
             try:
                 return run(config)
             except UnmergedError as unmerged:
@@ -192,16 +196,16 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _only_of_first_process() -> Iterator[None]:
+def _only_of_first_process() -> Iterator[bool]:
     """Of the processes that a launcher such as torchrun started, let the first alone print.
 
-    Errors and warnings, which are on stderr, are shown of all.
+    Errors and warnings, which are on stderr, are shown of all. Yields whether this is the first.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
-        yield
+        yield True
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        yield
+        yield False
 
 
 @contextmanager

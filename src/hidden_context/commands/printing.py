@@ -37,16 +37,16 @@ _running: ContextVar[_Command] = ContextVar("running")
 
 
 @contextmanager
-def printed(printing: Printing) -> Iterator[None]:
+def printed(printing: Printing, *, is_heard: bool = True) -> Iterator[None]:
     """Run a command that prints so: with `json`, the document is printed when all has gone well.
 
     There is none where nothing was shown: of a process that has done its share while others have
-    not.
+    not. Of a process that is not heard, because another speaks for it, stdout leads nowhere.
     """
     running, out = _Command(printing), sys.stdout
     before = _running.set(running)
     try:
-        with redirect_stdout(sys.stderr) if printing.json else nullcontext():
+        with redirect_stdout(sys.stderr) if printing.json and is_heard else nullcontext():
             yield
     finally:
         _running.reset(before)
