@@ -303,6 +303,10 @@ def test_a_terminal_is_shown_tables_by_rich_and_every_word_that_is_plain_elsewhe
     assert plain_text(shown) == plain_text(without_colour)
     words = re.compile(r"[\w.*:]+")
     assert words.findall(plain_text(shown)) == words.findall(plain)
+    narrow = plain_text(terminal(*given, COLUMNS="30"))
+    assert "…" not in narrow  # what does not fit is folded
+    letters = [re.sub(r"\W", "", text) for text in (narrow, plain)]
+    assert sorted(letters[0]) == sorted(letters[1])
 
 
 def test_colour_repeats_what_a_word_says(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hidden_context.text_tables import drawn_by
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import JustifyMethod, RenderableType
 
 VERDICTS = {
     "green": (r"Yes(?=[:,])|ok(?=  )", r"\bholds(?= in this run$)"),
@@ -47,12 +47,19 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], is_number: Seq
     from rich.text import Text
 
     is_utf = "utf" in (sys.stdout.encoding or "").lower()
-    table = Table(box=box.SIMPLE_HEAD if is_utf else box.ASCII, pad_edge=False, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD if is_utf else box.ASCII,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     for header, of_numbers in zip(headers, is_number, strict=True):
-        table.add_column(Text(header), justify="right" if of_numbers else "left")
+        justify: JustifyMethod = "right" if of_numbers else "left"
+        table.add_column(Text(header), justify=justify, overflow="fold")  # nothing is cut
     for row in rows:
         table.add_row(*map(Text, row))  # not as rich's markup
-    return _rendered(table).strip("\n")
+    return "\n".join(line.rstrip() for line in _rendered(table).splitlines())
 
 
 def _coloured(text: str) -> str:
