@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -251,6 +252,20 @@ def test_of_several_processes_the_first_alone_prints_the_document_and_the_rest(
         assert run_command(Doctor, said_and_shown, ["--json"]) == 0
         captured = capsys.readouterr()
         assert ("said" in captured.err, "shown" in captured.out) == (is_heard, is_heard)
+
+
+def test_quiet_tells_libraries_too_while_it_lasts(monkeypatch: pytest.MonkeyPatch):
+    hub, datasets = printing.BARS
+    monkeypatch.delenv(hub, raising=False)
+    monkeypatch.setenv(datasets, "0")
+    seen = []
+
+    def look(_: Doctor) -> None:
+        seen.append([os.environ.get(name) for name in printing.BARS])
+
+    assert run_command(Doctor, look, ["--quiet"]) == 0
+    assert run_command(Doctor, look, []) == 0
+    assert seen == [["1", "1"], [None, "0"]]
 
 
 def said_and_shown(_: Doctor) -> None:

@@ -1,5 +1,6 @@
 """What a command prints: its result, in words or as JSON, and what `--quiet` leaves out."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -33,6 +34,8 @@ class _Command:
     """What `show` was given; at most one."""
 
 
+BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+"""Variables after which libraries that are not yet imported show no bars of their own."""
 _running: ContextVar[_Command] = ContextVar("running")
 
 
@@ -46,7 +49,10 @@ def printed(printing: Printing, *, is_heard: bool = True) -> Iterator[None]:
     running, out = _Command(printing), sys.stdout
     before = _running.set(running)
     try:
-        with redirect_stdout(sys.stderr) if printing.json and is_heard else nullcontext():
+        with (
+            _without_bars() if printing.quiet else nullcontext(),
+            redirect_stdout(sys.stderr) if printing.json and is_heard else nullcontext(),
+        ):
             yield
     finally:
         _running.reset(before)
@@ -55,6 +61,20 @@ def printed(printing: Printing, *, is_heard: bool = True) -> Iterator[None]:
 
         (document,) = running.documents
         print(json_text(as_plain(document), indent=2), file=out)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in BARS}
+    os.environ.update(dict.fromkeys(BARS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def say(text: object, *, beside: bool = False) -> None:
