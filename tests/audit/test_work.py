@@ -11,7 +11,7 @@ import pytest
 
 from hidden_context.audits import audit as audit_module
 from hidden_context.audits import crossfit, group_heads, planned_stages
-from hidden_context.audits.work import UNSEEN, Fit, Stage, Work, fit_plain
+from hidden_context.audits.work import UNSEEN, Fit, Stage, Work, fit_plain, measured
 from hidden_context.comparisons.comparisons import Comparisons
 
 WORDS = ("bread", "flour", "water", "salt", "yeast", "dough")
@@ -81,6 +81,26 @@ def test_work_beside_the_fits_is_in_the_time_left():
         make(work, clock, "base", 1.0, 10.0)
         clock.now += 5.0
         assert work.seconds_left() == pytest.approx(20 * 1.5)
+        work.stage("b")
+        with work.fit("base", 2.0, 2) as done:
+            clock.now += 20.0  # is in the fit that goes on, and not beside
+            done(1)
+            assert work.seconds_left(0.5, 2.0, "base") == pytest.approx(10 * 35 / 30)
+
+
+def test_until_a_family_is_measured_the_time_left_is_the_least_that_it_can_be():
+    clock = Clock()
+    kind = measured("mean_and_variance")
+    plan = [Stage("fit", (Fit("base", 1.0),)), Stage("measure", (Fit(kind, 1.0), Fit(kind, 1.0)))]
+    work = Work(plan, True, clock)
+    with work.going_on():
+        work.stage("fit")
+        make(work, clock, "base", 1.0, 10.0)
+        work.stage("measure")
+        assert (work.seconds_left(), work.is_least) == (0, True)
+        make(work, clock, kind, 1.0, 7.0)
+        assert (work.seconds_left(), work.is_least) == (pytest.approx(7.0), False)
+    assert measured("base") != kind
 
 
 def test_what_is_of_no_plan_changes_nothing_and_what_nobody_sees_counts_nothing(capsys):

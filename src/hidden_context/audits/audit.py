@@ -28,7 +28,16 @@ from hidden_context.audits.result import (
 )
 from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
-from hidden_context.audits.work import LAPSE, TIES, UNSEEN, Work, fit_plain, fit_to_as_many
+from hidden_context.audits.work import (
+    LAPSE,
+    TIES,
+    UNSEEN,
+    Work,
+    fit_plain,
+    fit_to_as_many,
+    measure,
+    measured,
+)
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
@@ -37,6 +46,7 @@ from hidden_context.likelihood.outcomes import Ties
 from hidden_context.measures.evaluate import MEASURES, evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.matched_size import match_sizes
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.score_files import write_scores
 from hidden_context.scores.scores import row_of_pair
@@ -212,20 +222,6 @@ def _evaluations(
     fits: Mapping[str, FamilyFit], prepared: PreparedSet, plan: Plan
 ) -> list[Evaluation]:
     """Of every family, whose scores are written where the plan says."""
-    null, table = {}, prepared.table
-    if plan.num_null_draws and are_votes(table.outcomes, table.num_votes):
-        drawn_from = fits["base"]
-        if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
-            plan.work.stage(TIES)
-            drawn_from = fit_again(drawn_from, ties="threshold", work=plan.work)
-        null = null_figures(
-            fits,
-            drawn_from,
-            num_votes=table.num_votes,
-            num_draws=plan.num_null_draws,
-            seed=plan.seed,
-            work=plan.work,
-        )
     evaluations = []
     for name, fit in fits.items():
         file = None
@@ -233,8 +229,29 @@ def _evaluations(
             file = f"{prepared.name}/{name}_scores.jsonl"
             _write_scores(plan.out / file, fit, prepared, plan.config)
         evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared, plan)
-        evaluations.append(replace(evaluation, null=null.get(name, ()), scores=file))
-    return evaluations
+        evaluations.append(replace(evaluation, scores=file))
+    null = _null(fits, prepared.table, plan)
+    return [replace(each, null=null.get(each.family.name, ())) for each in evaluations]
+
+
+def _null(
+    fits: Mapping[str, FamilyFit], table: ComparisonTable, plan: Plan
+) -> dict[str, tuple[ParametricBootstrap, ...]]:
+    """The parametric bootstrap of every family; none where it is not wished or cannot be."""
+    if not (plan.num_null_draws and are_votes(table.outcomes, table.num_votes)):
+        return {}
+    drawn_from = fits["base"]
+    if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
+        plan.work.stage(TIES)
+        drawn_from = fit_again(drawn_from, ties="threshold", work=plan.work)
+    return null_figures(
+        fits,
+        drawn_from,
+        num_votes=table.num_votes,
+        num_draws=plan.num_null_draws,
+        seed=plan.seed,
+        work=plan.work,
+    )
 
 
 def _between(
@@ -262,14 +279,18 @@ def _evaluate(
     broken, without_length = None, {}
     if prepared.jailbreaks is not None:
         broken, without_length = jailbreak_scores(fit.fitted, prepared.jailbreaks)
-    evaluation = evaluate(
-        fit.scores,
-        baseline=None if baseline is None else baseline.scores,
-        jailbreaks=broken,
-        risks=(PAPER_RISK,),
-        measures=AUDIT_MEASURES,
-    )
-    r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+    name, size = fit.fitted.family.name, len(prepared.pairs)
+    plan.work.stage(measure(name))
+    with plan.work.fit(measured(name), size, 1):
+        evaluation = evaluate(
+            fit.scores,
+            baseline=None if baseline is None else baseline.scores,
+            jailbreaks=broken,
+            risks=(PAPER_RISK,),
+            measures=AUDIT_MEASURES,
+        )
+        r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+        curve = () if is_scalar else training_curve(fit.fitted)
     if not is_scalar:
         annotator = prepared.table.annotator
         r2 = with_refitted_intervals(fit, r2, annotator=annotator, seed=plan.seed, work=plan.work)
@@ -279,7 +300,7 @@ def _evaluate(
         trained_on=prepared.name,
         evaluated_on=prepared.comparisons.source,
         jailbreak_rate_without_length=without_length,
-        training_curve=() if is_scalar else training_curve(fit.fitted),
+        training_curve=curve,
     )
 
 

@@ -113,8 +113,8 @@ def cross_fit(
         ridge, step = _best(all_ridges, pairs, candidates)
         chosen = np.asarray(RIDGES)[ridge]
         path = fitted(HeadsToFit(partitions, seed, fold[:, None], chosen), progress=done)
-    steps = np.asarray(checkpoints)[step]
-    work.chose(family.name, float(np.median(steps)) / max(checkpoints[-1], 1))
+        steps = np.asarray(checkpoints)[step]
+        work.chose(family.name, float(steps.max()) / max(checkpoints[-1], 1))
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
         family=family,

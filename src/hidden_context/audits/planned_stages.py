@@ -25,6 +25,8 @@ from hidden_context.audits.work import (
     fit_to_as_many,
     fit_to_drawn,
     fit_to_resampled,
+    measure,
+    measured,
     of_set,
 )
 from hidden_context.distributions import Family
@@ -56,6 +58,10 @@ def _of_one(
     for family in plan.families:
         yield fit_plain(family.name), [crossed(family, plan.num_seeds)]
     yield LAPSE, [crossed(scalar, plan.num_seeds)]
+    for family in plan.families:
+        yield measure(family.name), [Fit(measured(family.name), len(pairs))]
+        if family in others:
+            yield fit_to_resampled(family.name), [refit_cost(family, pairs, NUM_REFITS, folds)]
     outcomes = prepared.table.outcomes
     if plan.num_null_draws and are_votes(outcomes, prepared.table.num_votes):
         if plan.ties == "half" and outcomes.has_ties:
@@ -63,8 +69,6 @@ def _of_one(
         for family in plan.families:
             to_draws = refit_cost(family, pairs, plan.num_null_draws + 1, folds)
             yield fit_to_drawn(family.name), [crossed(family), to_draws]
-    for family in others:
-        yield fit_to_resampled(family.name), [refit_cost(family, pairs, NUM_REFITS, folds)]
     if matched_rows is not None and len(matched_rows) < len(pairs):
         fewer = pairs.selected(matched_rows)
         for family in plan.families:

@@ -10,7 +10,23 @@ from tqdm import tqdm
 
 from hidden_context.progress import in_words, is_terminal
 
-BAR = "{desc} |{bar}| {postfix}"
+BAR = "{desc} |{bar}| "
+A_MOMENT = 0.2
+"""Seconds between two looks of the bar within a fit."""
+MEASURING = "measuring "
+"""Kinds of work that begin so are no fits, but take their time, too."""
+
+
+def measured(family: str) -> str:
+    """The kind of work that measuring is: scalar families have less to measure."""
+    return f"{MEASURING}{'a scalar family' if family == 'base' else 'a distribution'}"
+
+
+def measure(family: str) -> str:
+    """What a stage is called."""
+    return f"measure {family}"
+
+
 LAPSE = "fit base with some answers given without a look"
 TIES = "fit base with thresholds for ties"
 
@@ -66,7 +82,7 @@ class Work:
     On a terminal one bar on stderr shows all of it, with the time left; elsewhere a line says what
     each stage is. The time left is known when every family has been fitted once: it is the cost of
     what is left by the seconds of each family's last fit, times what everything so far took beside
-    the fits.
+    fits and measures. Until a family has been measured, it is the least.
     """
 
     plan: Sequence[Stage] = ()
@@ -82,7 +98,11 @@ class Work:
     """By family: steps that were chosen, as a share of the most."""
     _fitting: float = 0.0
     """Seconds in fits."""
+    _started: float | None = None
+    """When the fit began that is going on."""
     _begun: float = 0.0
+    _drawn: float = 0.0
+    """When the bar was."""
     _done: int = 0
     _stages: int = 0
     _what: str = ""
@@ -137,8 +157,9 @@ class Work:
 
         if self._here:
             del self._here[0]
+        self._started = started
         yield done
-        seconds = self.clock() - started
+        seconds, self._started = self.clock() - started, None
         self._fitting += seconds
         self._rate[family] = seconds / cost
         self._done += 1
@@ -159,30 +180,38 @@ class Work:
         """
         left = [*self._here, *self._left]
         left += [Fit(family, cost * (1 - share))] if family else []
-        if any(fit.family not in self._rate for fit in left):
+        known = [fit for fit in left if fit.family in self._rate]
+        if not all(fit.family.startswith(MEASURING) for fit in left if fit not in known):
             return None
         in_fits = sum(
             fit.cost
             * self._rate[fit.family]
             * (self._chosen.get(fit.family, 1.0) if fit.by_chosen_steps else 1.0)
-            for fit in left
+            for fit in known
         )
-        beside = (self.clock() - self._begun) / self._fitting if self._fitting else 1.0
-        return in_fits * max(beside, 1.0)
+        now = self.clock()
+        fitting = self._fitting + (now - self._started if self._started is not None else 0.0)
+        return in_fits * max(1.0, (now - self._begun) / fitting if fitting else 1.0)
+
+    @property
+    def is_least(self) -> bool:
+        """Whether more is left than `seconds_left` says, which nothing was measured of yet."""
+        return any(fit.family not in self._rate for fit in [*self._here, *self._left])
 
     def _show(self, share: float, cost: float, family: str = "") -> None:
-        if self._bar is None:
+        now = self.clock()
+        if self._bar is None or (family and now - self._drawn < A_MOMENT):
             return
+        self._drawn = now
         left = self.seconds_left(share, cost, family)
         self._bar.total = self._done + len(self._here) + len(self._left) + (1 if family else 0)
         self._bar.n = self._done + share
         self._bar.set_description_str(self._what, refresh=False)
-        elapsed = f"{tqdm.format_interval(self.clock() - self._begun)} so far"
-        known = "time left not yet known" if left is None else f"about {in_words(left)} left"
-        self._bar.set_postfix_str(f"{elapsed}, {known}", refresh=False)
-        self._bar.update(0)
-        if not family:
-            self._bar.refresh()
+        elapsed = f"{tqdm.format_interval(now - self._begun)} so far"
+        about = "at least" if self.is_least else "about"
+        known = "time left not yet known" if left is None else f"{about} {in_words(left)} left"
+        self._bar.bar_format = f"{BAR}{elapsed}, {known}"
+        self._bar.refresh()
 
 
 def of_set(name: str, what: str) -> str:
