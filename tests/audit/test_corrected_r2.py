@@ -31,7 +31,7 @@ NORMAL = make_family("mean_and_variance")
 def test_information_is_the_curvature_of_the_divergence_from_the_head_itself(ties):
     """-Σ P_k(θ₀) log P_k(θ) has its minimum at θ₀, and there the second derivatives."""
     pairs = simulated_pairs(6, spread=True)
-    vectors = pairs.vectors[:, :2]
+    vectors = pairs.vectors[np.arange(pairs.vectors.shape[0])][:, :2]
     pairs = replace(
         pairs, vectors=vectors, outcomes=replace(pairs.outcomes, weight=np.arange(1.0, 7))
     )
@@ -84,7 +84,7 @@ def test_ridges_are_those_of_utilities_that_are_as_likely_as_the_votes_say():
     found = {}
     for spread in (False, True):
         fitted = fitted_to(500, spread=spread)
-        ridges = np.ones((7, 2))
+        ridges, centre = np.ones((7, 2)), torch.zeros(7, 2)
         for _ in range(EVIDENCE_STEPS):
             _, centre, curvature = _posterior(fitted, ridges)
             ridges[:-1] = _likelier_ridges(ridges, centre, curvature, 1.0)

@@ -1,5 +1,8 @@
 """From rows to axes: what is read, what changes places, what is refused; the value and its file."""
 
+import io
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,21 @@ def design(rows: list[dict[str, Any]], by: str | None = None) -> Design:
 @pytest.fixture(scope="module")
 def found() -> hc.Axes:
     return hc.find_axes(comparisons(votes()), num_permutations=99, num_words=5)
+
+
+def test_a_terminal_is_shown_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    rows = comparisons(votes(20, 10))
+    hc.find_axes(rows, num_permutations=99, num_words=0, progress=True)
+    assert re.search(r"redrawing who judged what, for \d+ features: +0%.* 0/99 ", screen.getvalue())
+    screen.truncate(0)
+    hc.find_axes(rows, num_permutations=99, num_words=0)
+    assert not screen.getvalue()
 
 
 def test_the_axis_that_was_planted_is_found_and_said(found: hc.Axes) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from hidden_context.commands import doctor
 from hidden_context.commands.cli import COMMANDS, main
 from hidden_context.commands.command_line import parse
+from hidden_context.commands.completion import Completion
 
 NEEDED = {
     "synthetic": ["--env=1d"],
@@ -89,3 +91,69 @@ def test_completion_is_a_script_with_every_command(capsys: pytest.CaptureFixture
     assert all(name in script for name in COMMANDS)
     assert "--reward_model_type" in script
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("tcsh", ".tcshrc")]
+)
+def test_doctor_says_how_to_switch_completion_on_until_it_is(
+    shell: str,
+    file: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    main(["doctor"])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(f"off      completion in {shell}: add to ~/{file} the line ")
+    (home / file).write_text(line.partition("the line ")[2] + "\n")
+    main(["doctor"])
+    assert capsys.readouterr().out.splitlines()[-1] == f"ok       completion in {shell}: ~/{file}"
+    assert f"hidden-context completion {shell}" in line
+
+
+def test_the_line_for_bash_completes(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """The line is run as bash runs it, and asked for what begins with `--num_fo`."""
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    completion = Completion.of_user()
+    assert completion is not None
+    line = completion.line
+    python = f"{sys.executable} -m hidden_context.commands.cli"
+    script = f"""
+hidden-context() {{ {python} "$@"; }}
+{line}
+COMP_WORDS=(hidden-context audit --num_fo) COMP_CWORD=2
+$(complete -p hidden-context | sed 's/.*-F \\([^ ]*\\).*/\\1/') hidden-context --num_fo audit
+echo "${{COMPREPLY[@]}}"
+"""
+    told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["--num_folds"]
+
+
+def test_an_unknown_shell_is_not_told_of(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert Completion.of_user() is None
+
+
+def test_a_misspelt_choice_is_told_the_nearest(capsys: pytest.CaptureFixture[str]):
+    assert main(["completion", "zsch"]) == 2
+    told = capsys.readouterr().err
+    assert "invalid choice: 'zsch'" in told
+    assert "did you mean zsh? See hidden-context completion --help." in told
+    assert main(["completion", "powershell"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_help_imports_neither_rich_nor_a_model_stack():
+    code = (
+        "import sys; from hidden_context.commands.cli import main; main(['--help']); "
+        "sys.exit(bool({'rich', 'torch', 'transformers', 'tabulate'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -9,7 +9,7 @@ from simulated_people import drawn
 from hidden_context import UserError
 from hidden_context.people import Ballots, chosen, fit_people
 from hidden_context.people.chosen import most_fits
-from hidden_context.people.duration import in_words, seconds_expected
+from hidden_context.people.duration import seconds_expected
 from hidden_context.people.source import Source
 
 
@@ -67,12 +67,6 @@ def test_directions_are_drawn_nearer_to_0_where_that_is_worth_something():
     each = np.full(6, split.votes / 6)
     assert split.least({0.3: 0.6005 * each, 1.0: 0.6 * each, 3.0: 0.6005 * each}) == 0.3
     assert split.least({0.3: 0.61 * each, 1.0: 0.602 * each, 3.0: 0.6 * each}) == 3.0
-
-
-def test_a_duration_is_said_in_one_digit():
-    said = [in_words(seconds) for seconds in (0.2, 1.2, 11, 89, 91, 4000, 9000)]
-    wanted = ["1 second", "2 seconds", "20 seconds", "90 seconds", "2 minutes", "70 minutes"]
-    assert said == [*wanted, "3 hours"]
 
 
 def test_more_to_choose_takes_more_fits():

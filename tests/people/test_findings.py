@@ -70,10 +70,12 @@ def test_what_is_gained_is_measured_on_the_same_votes_of_held_out_people(planted
     assert five.accuracy.value > nobody.accuracy.value
 
 
-def test_nothing_is_gained_where_nobody_differs():
+def test_nothing_is_gained_where_nobody_differs(capsys: pytest.CaptureFixture[str]):
     rng = np.random.default_rng(5)
     source = Source(drawn(np.tile(rng.normal(size=6), (60, 1)), 20, rng))
-    table = held_out_table(source, structure={"num_directions": 1}, numbers=(0, 10), num_folds=2)
+    how = {"structure": {"num_directions": 1}, "numbers": (0, 10), "num_folds": 2}
+    table = held_out_table(source, **how, progress=True)
+    assert capsys.readouterr().err == "predicting held-out people: 2 folds\n"
     for row in table:
         assert row.gain.low <= 0 <= row.gain.high or row.gain.high < 0.002
 

@@ -5,16 +5,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tabulate import tabulate
-
 from hidden_context.aggregation.choices import Choices
 from hidden_context.aggregation.disagreement import Decision, Disagreement
 from hidden_context.aggregation.rule_table import RULES
 from hidden_context.comparisons.texts import Text
+from hidden_context.text_tables import NO_VALUE, text_table
 
 WIDTH = 60
 """Characters of a text that are shown."""
-NO_VALUE = "–"
 
 
 def render(
@@ -80,7 +78,7 @@ def _counts(counts: Sequence[Disagreement]) -> str:
         for count in counts
     ]
     headers = ["rules", "winners differ", "no common winner", "three or more alternatives"]
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    return text_table(rows, headers)
 
 
 def _example(decision: Decision, rules: Sequence[str]) -> str:
@@ -91,7 +89,7 @@ def _example(decision: Decision, rules: Sequence[str]) -> str:
         ]
         rows.append([*scores, folded(response) or "(empty)"])
     title = f"Row {decision.choice.row}: {folded(decision.choice.prompt) or '(no prompt)'}"
-    return f"{title}\n{tabulate(rows, headers=[*rules, 'response'], disable_numparse=True)}"
+    return f"{title}\n{text_table(rows, [*rules, 'response'])}"
 
 
 def _score(score: float, is_best: bool) -> str:

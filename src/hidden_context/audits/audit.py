@@ -1,6 +1,6 @@
 """`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
 from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import FEWEST_DRAWS, are_votes, null_figures
+from hidden_context.audits.planned_stages import planned_stages
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.refits import with_refitted_intervals
 from hidden_context.audits.result import (
@@ -28,6 +29,16 @@ from hidden_context.audits.result import (
 )
 from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
+from hidden_context.audits.work import (
+    LAPSE,
+    TIES,
+    UNSEEN,
+    Work,
+    fit_plain,
+    fit_to_as_many,
+    measure,
+    measured,
+)
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import Family, make_family
@@ -36,6 +47,7 @@ from hidden_context.likelihood.outcomes import Ties
 from hidden_context.measures.evaluate import MEASURES, evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.matched_size import match_sizes
+from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.risk import PAPER_RISK
 from hidden_context.scores.score_files import write_scores
 from hidden_context.scores.scores import row_of_pair
@@ -62,6 +74,7 @@ class Plan:
     ties: Ties
     seed: int
     progress: bool = False
+    work: Work = UNSEEN
     config: Mapping[str, Any] = field(default_factory=dict)
     """Options of `audit`, as its record holds them."""
 
@@ -115,7 +128,7 @@ def audit(
         out: Folder that receives audit.json and the scored rows; if None, nothing is written.
         shard: The share of the texts that this process reads, if several audit the same data with
             one `cache_dir`; one of them has the result.
-        progress: Show bars.
+        progress: Show how far it is, and the time left.
 
     Raises:
         UserError: An option cannot be, or the data are too few or say nothing.
@@ -143,7 +156,7 @@ def audit(
         for count, number in shared.get(prepared.name, {}).items():
             prepared.table.counts[count] += number
     config = _recordable(config, representation)
-    plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config)
+    plan = Plan(chosen, num_folds, num_seeds, num_null_draws, ties, seed, progress, config=config)
     return _audited(sets, plan, representation)
 
 
@@ -153,7 +166,10 @@ def _audited(
     """Each set, and several at the size of the smallest too; written where the plan says."""
     prompts = {prepared.name: prepared.pairs.prompt for prepared in sets}
     matched = match_sizes(prompts) if len(sets) > 1 else {}
-    audited = tuple(_audit_set(prepared, plan, matched.get(prepared.name)) for prepared in sets)
+    work = Work(planned_stages(sets, plan, matched), shown=plan.progress)
+    plan = replace(plan, work=work)
+    with work.going_on():
+        audited = tuple(_audit_set(prepared, plan, matched.get(prepared.name)) for prepared in sets)
     made_by = RepresentationRecord(
         representation.name, representation.width, representation.description
     )
@@ -163,8 +179,10 @@ def _audited(
     return result
 
 
-def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
-    """Cross-fit every family in the same folds.
+def fit_families(
+    pairs: Pairs, plan: Plan, *, stage: Callable[[str], str] = fit_plain
+) -> dict[str, FamilyFit]:
+    """Cross-fit every family in the same folds; `stage` says what that is called.
 
     Raises:
         UserError: There are too few prompts.
@@ -172,15 +190,18 @@ def fit_families(pairs: Pairs, plan: Plan) -> dict[str, FamilyFit]:
     partitions = make_partitions(
         pairs.prompt, num_folds=plan.num_folds, num_seeds=plan.num_seeds, seed=plan.seed
     )
-    return {
-        family.name: fit_family(family, pairs, partitions, ties=plan.ties, progress=plan.progress)
-        for family in plan.families
-    }
+    fits = {}
+    for family in plan.families:
+        plan.work.stage(stage(family.name))
+        fits[family.name] = fit_family(family, pairs, partitions, ties=plan.ties, work=plan.work)
+    return fits
 
 
 def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
+    plan.work.of_set(prepared.name if matched_rows is not None else "")
     fits = fit_families(prepared.pairs, plan)
-    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, progress=plan.progress)
+    plan.work.stage(LAPSE)
+    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, work=plan.work)
     evaluations = _evaluations(fits, prepared, plan)
     if matched_rows is not None:
         evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
@@ -205,19 +226,6 @@ def _evaluations(
     fits: Mapping[str, FamilyFit], prepared: PreparedSet, plan: Plan
 ) -> list[Evaluation]:
     """Of every family, whose scores are written where the plan says."""
-    null, table = {}, prepared.table
-    if plan.num_null_draws and are_votes(table.outcomes, table.num_votes):
-        drawn_from = fits["base"]
-        if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
-            drawn_from = fit_again(drawn_from, ties="threshold", progress=plan.progress)
-        null = null_figures(
-            fits,
-            drawn_from,
-            num_votes=table.num_votes,
-            num_draws=plan.num_null_draws,
-            seed=plan.seed,
-            progress=plan.progress,
-        )
     evaluations = []
     for name, fit in fits.items():
         file = None
@@ -225,8 +233,29 @@ def _evaluations(
             file = f"{prepared.name}/{name}_scores.jsonl"
             _write_scores(plan.out / file, fit, prepared, plan.config)
         evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared, plan)
-        evaluations.append(replace(evaluation, null=null.get(name, ()), scores=file))
-    return evaluations
+        evaluations.append(replace(evaluation, scores=file))
+    null = _null(fits, prepared.table, plan)
+    return [replace(each, null=null.get(each.family.name, ())) for each in evaluations]
+
+
+def _null(
+    fits: Mapping[str, FamilyFit], table: ComparisonTable, plan: Plan
+) -> dict[str, tuple[ParametricBootstrap, ...]]:
+    """The parametric bootstrap of every family; none where it is not wished or cannot be."""
+    if not (plan.num_null_draws and are_votes(table.outcomes, table.num_votes)):
+        return {}
+    drawn_from = fits["base"]
+    if plan.ties == "half" and table.outcomes.has_ties:  # which says nothing of how many
+        plan.work.stage(TIES)
+        drawn_from = fit_again(drawn_from, ties="threshold", work=plan.work)
+    return null_figures(
+        fits,
+        drawn_from,
+        num_votes=table.num_votes,
+        num_draws=plan.num_null_draws,
+        seed=plan.seed,
+        work=plan.work,
+    )
 
 
 def _between(
@@ -243,7 +272,7 @@ def _between(
         by=table.labelled_by,
         annotator=table.annotator,
         seed=plan.seed,
-        progress=plan.progress,
+        work=plan.work,
     )
 
 
@@ -254,26 +283,26 @@ def _evaluate(
     broken, without_length = None, {}
     if prepared.jailbreaks is not None:
         broken, without_length = jailbreak_scores(fit.fitted, prepared.jailbreaks)
-    evaluation = evaluate(
-        fit.scores,
-        baseline=None if baseline is None else baseline.scores,
-        jailbreaks=broken,
-        risks=(PAPER_RISK,),
-        measures=AUDIT_MEASURES,
-    )
-    r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+    name, size = fit.fitted.family.name, len(prepared.pairs)
+    plan.work.stage(measure(name))
+    with plan.work.fit(measured(name), size, 1):
+        evaluation = evaluate(
+            fit.scores,
+            baseline=None if baseline is None else baseline.scores,
+            jailbreaks=broken,
+            risks=(PAPER_RISK,),
+            measures=AUDIT_MEASURES,
+        )
+        r2, is_scalar = evaluation.explained_variance, not evaluation.explained_variance
+        curve = () if is_scalar else training_curve(fit.fitted)
     table, behind_votes = prepared.table, {}
     if baseline is not None and are_votes(table.outcomes, table.num_votes):
         behind_votes = corrected(
-            fit.fitted,
-            r2,
-            num_votes=table.num_votes,
-            seed=plan.seed,
-            progress=plan.progress,
+            fit.fitted, r2, num_votes=table.num_votes, seed=plan.seed, work=plan.work
         )
     if not is_scalar:
         r2 = with_refitted_intervals(
-            fit, r2, annotator=table.annotator, seed=plan.seed, progress=plan.progress
+            fit, r2, annotator=table.annotator, seed=plan.seed, work=plan.work
         )
     return replace(
         evaluation,
@@ -282,7 +311,7 @@ def _evaluate(
         trained_on=prepared.name,
         evaluated_on=prepared.comparisons.source,
         jailbreak_rate_without_length=without_length,
-        training_curve=() if is_scalar else training_curve(fit.fitted),
+        training_curve=curve,
     )
 
 
@@ -296,7 +325,7 @@ def _with_matched(
             evaluation.family.name: evaluation.explained_variance for evaluation in evaluations
         }
     else:
-        fits = fit_families(pairs.selected(rows), plan)
+        fits = fit_families(pairs.selected(rows), plan, stage=fit_to_as_many)
         by_family = {
             name: evaluate(fit.scores, measures=("explained_variance",)).explained_variance
             for name, fit in fits.items()

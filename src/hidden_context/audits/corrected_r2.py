@@ -24,6 +24,7 @@ from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.refits import SMALLEST
 from hidden_context.audits.scalar_heads import MOST_AT_ONCE
 from hidden_context.audits.vectors import blocks
+from hidden_context.audits.work import UNSEEN, Work, fit_for_correction
 from hidden_context.likelihood.outcomes import log_prob_of_grade
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import trainings_of
@@ -45,7 +46,7 @@ def corrected(
     *,
     num_votes: np.ndarray,
     seed: int,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> dict[str, Estimate]:
     """r² of the utilities behind the votes, on each scale; nothing for too many comparisons.
 
@@ -58,11 +59,12 @@ def corrected(
         found: Its r².
         num_votes: Of each comparison, shape `(n,)`.
         seed: Of the draws.
-        progress: Show a bar.
+        work: Shows how far it is.
     """
     pairs = fitted.pairs
     if len(pairs) > MOST_AT_ONCE:
         return {}
+    work.stage(fit_for_correction(fitted.family.name))
     drawn = laplace_draws(fitted, num_votes=float(num_votes.mean()), seed=seed)
     shares = np.concatenate(
         [
@@ -75,7 +77,7 @@ def corrected(
             for number in range(NUM_DRAWS)
         ]
     )
-    again = refit(fitted, shares=shares, progress=progress)
+    again = refit(fitted, shares=shares, work=work)
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     num_folds = fitted.partitions.num_folds
     true = replace(

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hidden_context.audits.folds import Partitions
 from hidden_context.audits.heads import (
@@ -23,6 +22,7 @@ from hidden_context.audits.heads import (
 )
 from hidden_context.audits.scalar_heads import fit_scalar, suits
 from hidden_context.audits.vectors import blocks
+from hidden_context.audits.work import UNSEEN, Fit, Work
 from hidden_context.distributions import Family
 from hidden_context.likelihood.outcomes import OutcomeModel
 
@@ -92,7 +92,7 @@ def cross_fit(
     partitions: Partitions,
     *,
     outcome_model: OutcomeModel,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> CrossFit:
     """Fit heads so that no prompt is on two sides of anything.
 
@@ -105,19 +105,16 @@ def cross_fit(
     of_candidate = np.repeat(np.arange(len(seed)), len(RIDGES))
     held_out = np.stack([fold, (fold + 1) % partitions.num_folds], axis=1)[of_candidate]
     candidates = HeadsToFit(partitions, seed[of_candidate], held_out, np.tile(RIDGES, len(seed)))
-    bar = tqdm(total=2 * checkpoints[-1], desc=family.name, unit="step", disable=not progress)
-    fitted = partial(
-        _fit,
-        family,
-        pairs,
-        outcome_model=outcome_model,
-        checkpoints=checkpoints,
-        progress=bar.update,
-    )
-    with bar:
-        ridge, step = _best(fitted(candidates), pairs, candidates)
+    cost = cross_fit_cost(family, pairs, len(partitions.seeds), partitions.num_folds).cost
+    heads = len(RIDGES) + 1
+    with work.fit(family.name, cost, heads * checkpoints[-1]) as done:
+        fitted = partial(_fit, family, pairs, outcome_model=outcome_model, checkpoints=checkpoints)
+        all_ridges = fitted(candidates, progress=lambda steps: done(len(RIDGES) * steps))
+        ridge, step = _best(all_ridges, pairs, candidates)
         chosen = np.asarray(RIDGES)[ridge]
-        path = fitted(HeadsToFit(partitions, seed, fold[:, None], chosen))
+        path = fitted(HeadsToFit(partitions, seed, fold[:, None], chosen), progress=done)
+        steps = np.asarray(checkpoints)[step]
+        work.chose(family.name, float(steps.max()) / max(checkpoints[-1], 1))
     shape = (len(partitions.seeds), partitions.num_folds)
     return CrossFit(
         family=family,
@@ -128,8 +125,25 @@ def cross_fit(
         path=tuple(path),
         checkpoints=tuple(checkpoints),
         ridge=chosen.reshape(shape),
-        steps=np.asarray(checkpoints)[step].reshape(shape),
+        steps=steps.reshape(shape),
     )
+
+
+def cross_fit_cost(family: Family, pairs: Pairs, num_seeds: int, num_folds: int) -> Fit:
+    """What `cross_fit` will cost."""
+    return _cost(family, pairs, num_seeds * num_folds * (len(RIDGES) + 1))
+
+
+def refit_cost(family: Family, pairs: Pairs, num_versions: int, num_folds: int) -> Fit:
+    """What `refit` will cost, at most."""
+    return replace(_cost(family, pairs, num_versions * num_folds), by_chosen_steps=True)
+
+
+def _cost(family: Family, pairs: Pairs, num_heads: int) -> Fit:
+    """Numbers of vectors multiplied: of all comparisons, or of a batch at every step."""
+    n, width = len(pairs), pairs.vectors.shape[1]
+    seen = n if suits(family, pairs) else min(n, BATCH_SIZE) * checkpoints_for(n)[-1]
+    return Fit(family.name, float(num_heads * seen * width))
 
 
 def refit(
@@ -137,7 +151,7 @@ def refit(
     *,
     shares: np.ndarray | None = None,
     multiples: np.ndarray | None = None,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> CrossFit:
     """Heads for other versions of the data, in the first seed's folds, ridges and steps as there.
 
@@ -157,15 +171,16 @@ def refit(
         multiples=multiples,
     )
     checkpoints = [step for step in fitted.checkpoints if step <= fitted.steps[0].max()]
-    description = f"{fitted.family.name}, again"
-    with tqdm(total=checkpoints[-1], desc=description, unit="step", disable=not progress) as bar:
+    most = refit_cost(fitted.family, fitted.pairs, len(versions), partitions.num_folds).cost
+    cost = most * max(checkpoints[-1], 1) / max(fitted.checkpoints[-1], 1)
+    with work.fit(fitted.family.name, cost, max(checkpoints[-1], 1)) as done:
         path = _fit(
             fitted.family,
             fitted.pairs,
             to_fit,
             outcome_model=fitted.start,
             checkpoints=checkpoints,
-            progress=bar.update,
+            progress=done,
         )
     heads = _at_steps(path, np.searchsorted(checkpoints, fitted.steps[0][fold]))
     return replace(

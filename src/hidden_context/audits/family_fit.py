@@ -6,6 +6,7 @@ from hidden_context.audits.crossfit import CrossFit, cross_fit
 from hidden_context.audits.folds import Partitions, sample_of_prompts
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.out_of_fold import out_of_fold
+from hidden_context.audits.work import UNSEEN, Work
 from hidden_context.distributions import Family
 from hidden_context.likelihood.outcomes import Ties, default_outcome_model
 from hidden_context.measures.bootstrap import Resampling
@@ -40,7 +41,7 @@ def fit_family(
     *,
     ties: Ties,
     lapse: bool = False,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> FamilyFit:
     """Cross-fit, with the model of ties where there are any and a threshold for each strength.
 
@@ -51,7 +52,7 @@ def fit_family(
     start = default_outcome_model(family, outcomes.num_grades, ties=kind)
     if lapse:
         start = replace(start, lapse=START_LAPSE)
-    fitted = cross_fit(family, pairs, partitions, outcome_model=start, progress=progress)
+    fitted = cross_fit(family, pairs, partitions, outcome_model=start, work=work)
     return FamilyFit(fitted, tuple(out_of_fold(fitted, stopping_rule=fitted.stopping_rule)))
 
 

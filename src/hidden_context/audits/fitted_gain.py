@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hidden_context.audits.folds import Partitions, sample_of_prompts
 from hidden_context.audits.heads import (
@@ -27,6 +26,7 @@ from hidden_context.audits.heads import (
 from hidden_context.audits.lbfgs import flat, minimize, split
 from hidden_context.audits.scalar_heads import LARGEST_CURVATURE, MOST_AT_ONCE, fit_scalar
 from hidden_context.audits.vectors import blocks
+from hidden_context.audits.work import FIT_TO_ALL, UNSEEN, Work, fitted_to_all
 from hidden_context.distributions import Family
 from hidden_context.distributions.normal import LINKS
 from hidden_context.distributions.point import Point
@@ -40,6 +40,10 @@ MOST_ITERATIONS = 30
 likelihood leaves free, and less than 1e-5 nats per vote on the votes."""
 
 
+NORMAL_NOISE = "normal noise"
+"""Name of the scalar family with it."""
+
+
 def fitted_gains(
     models: Mapping[str, tuple[Family, OutcomeModel]],
     pairs: Pairs,
@@ -47,7 +51,7 @@ def fitted_gains(
     partitions: Partitions,
     *,
     ridges: Mapping[str, float],
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> dict[str, np.ndarray]:
     """Nats per vote that each family, fitted to all votes, is likelier than one number a text.
 
@@ -65,29 +69,33 @@ def fitted_gains(
         ridges: By name, those that are best where there is no hidden context; see `heads.fit`. A
             family goes by its own or, if that is weaker, by the scalar family's: where it has
             nothing to explain its own may be so strong that it can explain nothing.
-        progress: Show a bar.
+        work: Shows how far it is.
 
     Returns:
         Shape `(sets,)`, by name of every family but `base`.
     """
     chosen = sample_of_prompts(pairs.prompt, MOST_AT_ONCE)
     some = replace(partitions.of_first_seed, fold=partitions.fold[chosen, :1])
-    scalar = {"normal noise": (OneLink(LINKS["probit"]), models["base"][1])}
-    nats = {
-        name: _log_likelihoods(
-            family,
-            pairs.selected(chosen),
-            shares[:, chosen],
-            some,
-            ridge=min(ridges.get(name, np.inf), ridges["base"]),
-            outcome_model=start,
-        )
-        for name, (family, start) in tqdm(
-            (dict(models) | scalar).items(), desc="fits to all votes", disable=not progress
-        )
-    }
-    best = np.maximum(nats["base"], nats["normal noise"])
+    scalar = {NORMAL_NOISE: (OneLink(LINKS["probit"]), models["base"][1])}
+    work.stage(FIT_TO_ALL)
+    nats = {}
+    for name, (family, start) in (dict(models) | scalar).items():
+        with work.fit(fitted_to_all(name), fit_to_all_cost(pairs, len(shares)), 1):
+            nats[name] = _log_likelihoods(
+                family,
+                pairs.selected(chosen),
+                shares[:, chosen],
+                some,
+                ridge=min(ridges.get(name, np.inf), ridges["base"]),
+                outcome_model=start,
+            )
+    best = np.maximum(nats["base"], nats[NORMAL_NOISE])
     return {name: nats[name] - best for name in models if name != "base"}
+
+
+def fit_to_all_cost(pairs: Pairs, num_sets: int) -> float:
+    """Of each family in `fitted_gains`."""
+    return float(min(len(pairs), MOST_AT_ONCE) * num_sets)
 
 
 def _log_likelihoods(

@@ -15,6 +15,7 @@ from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.result import BetweenGroups
 from hidden_context.audits.scalar_heads import MOST_AT_ONCE
 from hidden_context.audits.vectors import TextVectors
+from hidden_context.audits.work import UNSEEN, Work, fit_labelled
 from hidden_context.measures.between_groups import between_groups
 from hidden_context.measures.clustered import clustered_ratio
 from hidden_context.measures.estimate import Estimate
@@ -76,7 +77,7 @@ def between_labels(
     by: str,
     seed: int,
     annotator: np.ndarray | None = None,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> BetweenGroups | None:
     """Fit heads with the labels, and with shuffled ones, in the first seed's folds.
 
@@ -92,7 +93,7 @@ def between_labels(
         by: What that is, group or annotator.
         seed: Of the shufflings.
         annotator: Number of each one's annotator, if labels are their groups; -1 where not known.
-        progress: Show bars.
+        work: Shows how far it is.
     """
     pairs = fit.fitted.pairs
     labels, num_labels = frequent_labels(label, pairs.prompt)
@@ -102,7 +103,9 @@ def between_labels(
     over, shufflings = shuffled(labels, pairs.prompt, people, seed=seed)
     vectors = LabelledVectors(pairs.vectors, num_labels)
     clusters = [pairs.prompt] if annotator is None else [pairs.prompt, annotator]
-    gain, *shuffled_gains = gains(scalar, [labels, *shufflings], vectors, clusters, progress)
+    work.stage(fit_labelled(scalar.fitted.family.name))
+    gain, *shuffled_gains = gains(scalar, [labels, *shufflings], vectors, clusters, work)
+    work.stage(fit_labelled(fit.fitted.family.name))
     shares = []
     for of in (labels, *shufflings[:1]):
         fitted = cross_fit(
@@ -110,7 +113,7 @@ def between_labels(
             vectors.judged(pairs, of),
             fit.fitted.partitions.of_first_seed,
             outcome_model=fit.fitted.start,
-            progress=progress,
+            work=work,
         )
         shares.append(_share(fitted, pairs, vectors, of))
     as_large = sum(each.value >= gain.value for each in shuffled_gains)
@@ -134,7 +137,7 @@ def gains(
     labellings: Sequence[np.ndarray],
     vectors: LabelledVectors,
     clusters: Sequence[np.ndarray],
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> list[Estimate]:
     """Nats per vote that the scalar family gains by each of several labellings.
 
@@ -147,7 +150,7 @@ def gains(
     start, family = plain.start, plain.family
 
     def nats_of(pairs: Pairs) -> Scores:
-        fitted = cross_fit(family, pairs, partitions, outcome_model=start, progress=progress)
+        fitted = cross_fit(family, pairs, partitions, outcome_model=start, work=work)
         return out_of_fold(fitted)[0]
 
     without = nats_of(pairs)

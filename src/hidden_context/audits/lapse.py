@@ -6,18 +6,19 @@ import numpy as np
 
 from hidden_context.audits.family_fit import FamilyFit, fit_family
 from hidden_context.audits.result import Lapse
+from hidden_context.audits.work import UNSEEN, Work
 from hidden_context.likelihood.outcomes import Ties
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import evaluate
 
 
 def fit_again(
-    scalar: FamilyFit, *, ties: Ties, lapse: bool = False, progress: bool = False
+    scalar: FamilyFit, *, ties: Ties, lapse: bool = False, work: Work = UNSEEN
 ) -> FamilyFit:
     """The scalar family in the same folds with another model of what is answered."""
     fitted = scalar.fitted
     return fit_family(
-        fitted.family, fitted.pairs, fitted.partitions, ties=ties, lapse=lapse, progress=progress
+        fitted.family, fitted.pairs, fitted.partitions, ties=ties, lapse=lapse, work=work
     )
 
 

@@ -14,6 +14,7 @@ from hidden_context.audits.heads import Pairs, with_learned
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.result import FITTED_GAIN
 from hidden_context.audits.scalar_heads import laplace_draws
+from hidden_context.audits.work import UNSEEN, Work, fit_to_drawn
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.measures.parametric_bootstrap import (
@@ -35,7 +36,7 @@ def null_figures(
     num_votes: np.ndarray,
     num_draws: int,
     seed: int,
-    progress: bool = False,
+    work: Work = UNSEEN,
 ) -> dict[str, tuple[ParametricBootstrap, ...]]:
     """Every family's figures for the real answers beside those for answers of the scalar model.
 
@@ -49,7 +50,7 @@ def null_figures(
         num_votes: Of each comparison, shape `(n,)`.
         num_draws: Sets of answers.
         seed: Of the answers.
-        progress: Show bars.
+        work: Shows how far it is.
     """
     import pandas as pd
 
@@ -58,16 +59,18 @@ def null_figures(
     )
     pairs = drawn_from.fitted.pairs
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
-    tuned = {name: tuned_by(fit, to_choose_by, progress=progress) for name, fit in fits.items()}
+    tuned: dict[str, CrossFit] = {}
     figures = {}
-    for name, fit in tuned.items():
-        again = refit(replace(fit, pairs=pairs), shares=shares, progress=progress)
+    for name, fit in fits.items():
+        work.stage(fit_to_drawn(name))
+        tuned[name] = tuned_by(fit, to_choose_by, work=work)
+        again = refit(replace(tuned[name], pairs=pairs), shares=shares, work=work)
         of_sets = out_of_fold(again, chosen=chosen, shares=shares)
         figures[name] = pd.DataFrame([_figures(scores) for scores in of_sets])
     ridges = {name: float(fit.ridge[0, 0]) for name, fit in tuned.items()}
     models = {name: (fit.family, fit.start) for name, fit in tuned.items()}
     partitions = drawn_from.fitted.partitions
-    gains = fitted_gains(models, pairs, shares, partitions, ridges=ridges, progress=progress)
+    gains = fitted_gains(models, pairs, shares, partitions, ridges=ridges, work=work)
     tests = (
         max_statistic_tests(
             {
@@ -106,7 +109,7 @@ def answer_sets(
     return to_choose_by, np.concatenate([real[None], drawn[1:]])
 
 
-def tuned_by(fit: FamilyFit, to_choose_by: Pairs, *, progress: bool = False) -> CrossFit:
+def tuned_by(fit: FamilyFit, to_choose_by: Pairs, *, work: Work = UNSEEN) -> CrossFit:
     """Cross-fit in the first seed's folds, with the ridge and steps of these answers everywhere.
 
     They are medians over the folds: one that is chosen for each varies by chance.
@@ -116,7 +119,7 @@ def tuned_by(fit: FamilyFit, to_choose_by: Pairs, *, progress: bool = False) -> 
         to_choose_by,
         fit.fitted.partitions.of_first_seed,
         outcome_model=fit.fitted.start,
-        progress=progress,
+        work=work,
     )
     return replace(
         tuned,

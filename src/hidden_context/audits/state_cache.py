@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from hidden_context.audits.comparison_table import DIGEST, Reads
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
+from hidden_context.progress import progress_bar
 from hidden_context.records import atomic_write
 from hidden_context.shards import Shard
 
@@ -122,7 +122,7 @@ class StateCache:
         """
         self._look()
         num_added, shard = 0, shard or Shard()
-        bar = tqdm(texts, total=total, desc="reading texts", unit="text", disable=not progress)
+        bar = progress_bar(total, "reading texts", unit="text", shown=progress, iterable=texts)
         distinct = _distinct(bar)
         try:
             while chunk := dict(islice(distinct, TEXTS_A_CHUNK)):

@@ -80,9 +80,9 @@ class Design:
             places.setdefault(pair.texts, []).append(number)
         return places
 
-    def shuffle(self, num_permutations: int, seed: int) -> Shuffle:
+    def shuffle(self, num_permutations: int, seed: int, *, progress: bool = False) -> Shuffle:
         """How contexts change places."""
-        return Shuffle(self.unit, self.unit_context, self.stratum, num_permutations, seed)
+        return Shuffle(self.unit, self.unit_context, self.stratum, num_permutations, seed, progress)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def find_axes(
     num_permutations: int = 999,
     num_exemplars: int = 5,
     seed: int = 0,
+    progress: bool = False,
 ) -> Axes:
     """Find the features whose effect on who wins differs between contexts.
 
@@ -57,6 +58,7 @@ def find_axes(
         num_permutations: How often contexts change places.
         num_exemplars: Pairs to show of each axis, on which its sides disagree most.
         seed: Of the permutations.
+        progress: Show how far it is.
 
     Raises:
         UserError: Nothing says which comparisons were judged alike, there are too few contexts or
@@ -64,7 +66,7 @@ def find_axes(
     """
     _check(level, num_permutations, {"num_words": num_words, "num_exemplars": num_exemplars})
     design = read_design(comparisons, by=by, num_words=num_words, features=features or {})
-    shuffle = design.shuffle(num_permutations, seed)
+    shuffle = design.shuffle(num_permutations, seed, progress=progress)
     _check_arrangements(shuffle, design, level, comparisons.source)
     selection = select_axes(design.decisions, shuffle, level)
     return Axes(

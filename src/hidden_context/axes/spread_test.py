@@ -15,6 +15,8 @@ import numpy as np
 from scipy import sparse
 from scipy.special import gammaln
 
+from hidden_context.progress import is_terminal, progress_bar
+
 MOST_CELLS = 2_000_000
 """Labels of permutations that are held at one time, and an eighth of the sums."""
 
@@ -31,6 +33,8 @@ class Shuffle:
     """Contexts change places only among units of equal numbers, shape `(U,)`."""
     num_permutations: int
     seed: int
+    progress: bool = False
+    """Show on a terminal how far each round of permutations is."""
 
     @property
     def log_arrangements(self) -> float:
@@ -65,12 +69,16 @@ class Shuffle:
         places = np.argsort(self.stratum, kind="stable")
         context, stratum = self.context[places], self.stratum[places]
         most = max(1, MOST_CELLS // max(len(context), number * width // 8))
-        for start in range(0, self.num_permutations, most):
-            size = min(most, self.num_permutations - start)
-            keys = stratum + rng.random((size, len(context)))
-            labels = np.empty((size, len(context)), int)
-            labels[:, places] = context[np.argsort(keys, axis=1)]
-            yield labels
+        what = f"redrawing who judged what, for {width:,} features"
+        shown, total = self.progress and is_terminal(), self.num_permutations
+        with progress_bar(total, what, unit="draw", shown=shown, leave=False) as bar:
+            for start in range(0, total, most):
+                size = min(most, total - start)
+                keys = stratum + rng.random((size, len(context)))
+                labels = np.empty((size, len(context)), int)
+                labels[:, places] = context[np.argsort(keys, axis=1)]
+                yield labels
+                bar.update(size)
 
 
 def standardized_spread(products: np.ndarray, shuffle: Shuffle) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Compare social-choice rules on a data set: where their winners differ."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Config:
     """Compare social-choice rules on a data set (docs/aggregation.md)."""
 
+    prints_numbers: ClassVar[bool] = True
     input: Path
     """File of comparisons (jsonl, jsonl.gz, parquet or csv), or a score file with --column."""
     rules: tuple[str, ...]
@@ -32,15 +33,12 @@ class Config:
     """Prompts with pairs that were never compared; kept, rules go by the pairs that were."""
     show: int = 3
     """Prompts whose rankings to show, first those where winners differ most."""
-    json: bool = False
-    """Print JSON, to full precision."""
 
 
 def run(config: Config) -> None:
     """Read, decide, count, print."""
     from hidden_context.aggregation.disagreement import decide, disagreements, most_different
     from hidden_context.aggregation.text import as_json, render
-    from hidden_context.records import json_text
 
     _check(config)
     choices, account = _read(config)
@@ -51,11 +49,11 @@ def run(config: Config) -> None:
     counts = disagreements(decisions, config.rules)
     examples = most_different(decisions, config.show)
     if account:
-        print(account, file=sys.stderr)  # what is printed is the result alone
-    if config.json:
-        print(json_text(as_json(choices, counts, examples, config.rules), indent=2))
-    else:
-        print(render(str(config.input), choices, counts, examples, config.rules))
+        say(account, beside=True)  # what is printed is the result alone
+    show(
+        lambda: as_json(choices, counts, examples, config.rules),
+        lambda: render(str(config.input), choices, counts, examples, config.rules),
+    )
 
 
 def _check(config: Config) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command, refuse_given
+from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.commands.judged import hold_judges
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ OF_JUDGES = ("scores", "verdicts", "traits", "features", "pair_column")
 class Config:
     """Is there hidden context in preference data? Linear heads on frozen vectors, in minutes."""
 
+    prints_numbers: ClassVar[bool] = True
     data: tuple[str, ...] = field(metadata={"positional": True})
     """Hub names, folders or files (jsonl, json, csv, perhaps .gz; parquet)."""
     data_subset: tuple[Literal["both", "helpful", "harmless"], ...] = ("both",)
@@ -89,10 +92,11 @@ def run(config: Config) -> None:
     apart = (*OF_DATA, *OF_JUDGES)
     options = {name: value for name, value in vars(config).items() if name not in apart}
     model, shard = options.pop("model_name"), shard_of(options.pop("shard"))
-    result = audit(_load(config), model=model, shard=shard, progress=True, **options)
+    result = audit(_load(config), model=model, shard=shard, progress=shows_progress(), **options)
     for audited in result.sets:
-        print(f"{audited.name}: {_counted(audited.counts)}")
-    print(f"\n{result}")
+        say(f"{audited.name}: {_counted(audited.counts)}")
+    say("")
+    show(result.to_dict, lambda: result)
     record = config.out / "audit.json"
     title = f"Audit of {', '.join(audited.name for audited in result.sets)}"
     page = write_page([record], config.out / "report.html", title=title)
@@ -106,6 +110,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
 
     if not config.data_subset:
         raise UserError("--data_subset is empty; give both, helpful or harmless.")
+    say_what_is_fetched(config)
     sets: dict[str, Comparisons] = {}
     for source in config.data:
         for subset in config.data_subset:
@@ -123,7 +128,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
                 streaming=config.streaming,
                 ignore_columns=config.ignore_columns,
             )
-            print(f"{sets[name].account}\n")
+            say(f"{sets[name].account}\n")
     return sets
 
 

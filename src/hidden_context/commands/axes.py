@@ -1,11 +1,12 @@
 """Which named features of responses people differ in, with false findings bounded."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ SHOWN = 200
 class Config:
     """What divides those who judged, in words (docs/axes.md)."""
 
+    prints_numbers: ClassVar[bool] = True
     data: str = field(metadata={"positional": True})
     """Hub name, folder or file of comparisons that say who judged."""
     by: str | None = None
@@ -48,8 +50,6 @@ class Config:
     """Environment variable that holds its key; none if it wants none."""
     out: Path | None = None
     """Folder that receives axes.json and report.html; none written if not given."""
-    json: bool = False
-    """Print JSON, to full precision."""
 
 
 def run(config: Config) -> None:
@@ -57,19 +57,19 @@ def run(config: Config) -> None:
     from hidden_context.axes.find import find_axes
     from hidden_context.axes.naming import name_axes
     from hidden_context.comparisons.comparisons import load_comparisons
-    from hidden_context.records import json_text
     from hidden_context.relabelling.judge import Judge
     from hidden_context.report.page import write_page
 
     if config.out is not None and config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
+    say_what_is_fetched(config)
     comparisons = load_comparisons(
         config.data,
         split=config.split,
         dataset_config=config.dataset_config,
         ignore_columns=config.ignore_columns,
     )
-    print(comparisons.account, file=sys.stderr)  # what is printed is the result alone
+    say(comparisons.account, beside=True)  # what is printed is the result alone
     found = find_axes(
         comparisons,
         by=config.by,
@@ -78,16 +78,16 @@ def run(config: Config) -> None:
         num_permutations=config.num_permutations,
         num_exemplars=config.show,
         seed=config.seed,
+        progress=shows_progress(),
     )
     if config.judge is not None:
         judge = Judge(model=config.judge, base_url=config.base_url, api_key_env=config.api_key_env)
         found = name_axes(found, judge)
-    print(json_text(found.to_dict(), indent=2) if config.json else _text(found))
+    show(found.to_dict, lambda: _text(found))
     if config.out is not None:
         record = found.save(config.out)
         page = write_page([record], config.out / "report.html")
-        if not config.json:
-            print(f"\nwrote {record}; look at {page}")
+        print(f"\nwrote {record}; look at {page}")
 
 
 def _text(found: "Axes") -> str:

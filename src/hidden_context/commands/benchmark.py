@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show, shows_progress, tell
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
@@ -21,6 +23,7 @@ class Config(SharedScoringFlags):
     or the shorter response; calibration; and how sure the model is where it errs.
     """
 
+    prints_numbers: ClassVar[bool] = True
     benchmark: Literal["rewardbench", "rewardbench2", "rm-bench", "judgebench"] = field(
         metadata={"positional": True}
     )
@@ -71,7 +74,7 @@ def run(config: Config) -> None:
     )
     source = " and ".join(part.source for part in parts)
     rows = [row for part in parts for row in part.rows]
-    print(f"{config.benchmark}: {len(rows)} rows of {source}")
+    say(f"{config.benchmark}: {len(rows)} rows of {source}")
     folder = config.output_dir / config.benchmark
     record = {"config": config.recorded()}
     kept = kept_scores(
@@ -84,6 +87,7 @@ def run(config: Config) -> None:
         risks=risks,
         record=record,
         shard=config.this_shard(),
+        progress=shows_progress(),
         **config.options(),
     )
     results = []
@@ -93,10 +97,12 @@ def run(config: Config) -> None:
         written = write_results(
             folder, result, scores, parts, chat_template=template, record=record
         )
-        print(f"\n{result}\n\nwrote {', '.join(map(str, written))}")
+        tell(partial("\n{}\n".format, result))
+        print(f"wrote {', '.join(map(str, written))}")
         results.append(result)
     if len(results) > 1:
-        print(f"\n{render_several(results)}")
+        tell(lambda: f"\n{render_several(results)}")
+    show(lambda: {"results": results})
 
 
 def _names(config: Config) -> Sequence[str]:

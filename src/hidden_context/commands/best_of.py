@@ -3,9 +3,10 @@
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.commands.scoring_flags import ScoringFlags
 from hidden_context.errors import UserError
 
@@ -14,6 +15,7 @@ from hidden_context.errors import UserError
 class Config(ScoringFlags):
     """Choose the best of several responses to each prompt (docs/optimise.md)."""
 
+    prints_numbers: ClassVar[bool] = True
     input: Path
     """File of rows (jsonl, jsonl.gz) with a prompt and a list of responses, as score reads it."""
     output: Path
@@ -41,6 +43,7 @@ def run(config: Config) -> None:
     from hidden_context.comparisons.responses import account_of_responses, read_responses
     from hidden_context.comparisons.sources import read_rows
     from hidden_context.llm.best_of import best_of_rows, preference_of
+    from hidden_context.records import meta_path, read_object
 
     head, names = _head(config)
     reference = None if config.reference is None else config.reference - 1
@@ -50,7 +53,7 @@ def run(config: Config) -> None:
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
     check_columns(rows, source)
-    print(account_of_responses(rows, source))
+    say(account_of_responses(rows, source))
     partial = [
         config.output.with_name(f"{config.output.name}.{number}.partial")
         for number in range(1, len(names) + 1)
@@ -67,7 +70,7 @@ def run(config: Config) -> None:
         source,
         preference,
         partial=partial,
-        progress=True,
+        progress=shows_progress(),
         **config.options(),
     )
     overlong = [scores.record["counts"]["overlong_texts"] for scores in ranked.scores]
@@ -76,7 +79,10 @@ def run(config: Config) -> None:
     for folder in partial:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"wrote {config.output}")
-    print(ranked)
+    show(
+        lambda: {"output": config.output, **read_object(meta_path(config.output))},
+        lambda: ranked,
+    )
 
 
 def _head(config: Config) -> tuple[tuple[Any, Any] | None, tuple[str, ...]]:

@@ -26,6 +26,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 
+from hidden_context.commands.fetched import WITHOUT_NETWORK
+from hidden_context.commands.printing import Printing, printed
 from hidden_context.errors import UserError
 from hidden_context.shards import UnmergedError
 
@@ -34,6 +36,10 @@ ConfigT = TypeVar("ConfigT")
 CONFIG_FLAG = "--config"
 ALL = "all"
 """`--help all` shows what is passed on to libraries too, for which they are imported."""
+REQUIRED = "the following arguments are required:"
+"""How argparse begins."""
+NEEDED = (" data", "--data_path", "--input", "reward_model_checkpoint", " checkpoint", " votes")
+"""What somebody lacks who has no data yet, or no model."""
 LIKE = 0.7
 """How much of a name must be like another (difflib's ratio) to be what was meant."""
 
@@ -54,16 +60,21 @@ def run_command(
 ) -> int:
     """Parse and run; see `with_exit_status`.
 
-    What the library logs is printed, and a warning is one line on stderr. Of processes that share
-    work, one that has done its share while others have not ends well, and says so.
+    What the library logs is printed, unless `--quiet`, and a warning is one line on stderr. Of
+    processes that share work, one that has done its share while others have not ends well, and
+    says so.
     """
 
     def parse_and_run() -> int | None:
         given = list(sys.argv[1:] if argv is None else argv)
         if given in (["--help", ALL], [f"--help={ALL}"]):
             return print(full_help(config_class, prog=prog))
-        config = parse(config_class, given, prog=prog)
-        with _only_of_first_process(), _shown():
+        config, printing = parse_with_printing(config_class, given, prog=prog)
+        with (
+            _only_of_first_process() as is_first,
+            printed(printing, is_heard=is_first),
+            _shown(quiet=printing.quiet),
+        ):
             try:
                 return run(config)
             except UnmergedError as unmerged:
@@ -185,20 +196,20 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _only_of_first_process() -> Iterator[None]:
+def _only_of_first_process() -> Iterator[bool]:
     """Of the processes that a launcher such as torchrun started, let the first alone print.
 
-    Errors and warnings, which are on stderr, are shown of all.
+    Errors and warnings, which are on stderr, are shown of all. Yields whether this is the first.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
-        yield
+        yield True
         return
     with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        yield
+        yield False
 
 
 @contextmanager
-def _shown() -> Iterator[None]:
+def _shown(*, quiet: bool) -> Iterator[None]:
     """Print the log of the library on stdout and its warnings on stderr, a line for each."""
 
     def show(message: Any, *_: Any, **__: Any) -> None:
@@ -207,7 +218,7 @@ def _shown() -> Iterator[None]:
     logger, printer = logging.getLogger("hidden_context"), logging.Handler()
     printer.emit = lambda record: print(record.getMessage())
     level = logger.level
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(printer)
     try:
         with warnings.catch_warnings():
@@ -219,9 +230,16 @@ def _shown() -> Iterator[None]:
 
 
 def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None = None) -> ConfigT:
+    """The configuration alone; see `parse_with_printing`."""
+    return parse_with_printing(config_class, argv, prog=prog)[0]
+
+
+def parse_with_printing(
+    config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None = None
+) -> tuple[ConfigT, Printing]:
     """Make a configuration from flags, over a `--config` file, over the defaults.
 
-    `--some-flag` and `--some_flag` are the same.
+    `--some-flag` and `--some_flag` are the same. How the command prints is apart from what it does.
 
     Raises:
         UserError: A flag, key or value is not understood; the nearest known name is given.
@@ -242,14 +260,16 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
         _refuse_nul(rest)
     further = _further_flags(config_class) if _unknown_to(config_class, rest) else ()
     parser = _parser_for(config_class, prog, config_parser, further)
-    values, unknown = parser.parse_known_args(rest)
+    of_printing = Printing.names(config_class)
+    values, unknown = parser.parse_known_args(_with_true(rest, of_printing))
     vars(values).pop("config", None)
     if unknown and not unknown[0].startswith("-"):
         parser.error(f"unexpected argument {unknown[0]!r}")
     if unknown:
         flags = [option for action in parser._actions for option in action.option_strings]
         raise UserError(_unknown_name("flag", unknown[0].split("=")[0], flags, prog))
-    hints = {**typing.get_type_hints(config_class), **{flag.name: flag.hint for flag in further}}
+    hints = typing.get_type_hints(config_class) | typing.get_type_hints(Printing)
+    hints |= {flag.name: flag.hint for flag in further}
     for name, value in vars(values).items():
         if value == [] and not _takes_several(hints[name]):
             parser.error(f"--{name}: expected one argument")  # argparse reads --flag=-- as no value
@@ -257,11 +277,12 @@ def parse(config_class: type[ConfigT], argv: Sequence[str], *, prog: str | None 
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(values).items()
     }
+    printing = Printing(**{name: bool(settings.pop(name, False)) for name in of_printing})
     names = {flag.name for flag in further}
     if further:
         passed = {name: settings.pop(name) for name in names & settings.keys()}
         settings[_field_of_further(config_class).name] = passed
-    return config_class(**settings)
+    return config_class(**settings), printing
 
 
 def refuse_given(config: Any, names: Iterable[str], why: str) -> None:
@@ -317,6 +338,7 @@ def _names_of(field: dataclasses.Field[Any]) -> list[str]:
 def _unknown_to(config_class: type, tokens: Iterable[str]) -> bool:
     """Whether a token is a flag of no field."""
     known = {name for field in dataclasses.fields(config_class) for name in _names_of(field)}
+    known |= {*Printing.names(config_class)}
     flags = (token.partition("=")[0] for token in tokens if token.startswith("--"))
     return any(flag[2:] not in known for flag in flags if flag not in ("--", "--help"))
 
@@ -347,8 +369,19 @@ def _refuse_nul(arguments: Iterable[str]) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if nearest := nearest_name(str(value), map(str, action.choices or ())):
+                error.message += f"; did you mean {nearest}?"
+            raise
+
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message.removeprefix('argument ')}; see {self.prog} --help.")
+        if message.startswith(REQUIRED) and any(each in message for each in NEEDED):
+            message += f"; give your own, {WITHOUT_NETWORK.rstrip('.')}"
+        see = " See" if message.endswith("?") else "; see"
+        raise UserError(f"{message.removeprefix('argument ')}{see} {self.prog} --help.")
 
 
 def _parser_for(
@@ -367,6 +400,9 @@ def _parser_for(
         allow_abbrev=False,
         parents=[config_parser],
     )
+    for name in Printing.names(config_class):
+        options = _argument_for(bool) | {"default": argparse.SUPPRESS}
+        parser.add_argument(f"--{name}", **options, help=_help(field_help(Printing)[name], False))
     sentences = field_help(config_class)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
@@ -423,6 +459,22 @@ def _with_underscores(token: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
+def _with_true(tokens: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Say true after each flag of these names where the next token says neither true nor false.
+
+    Else argparse would take what follows, such as the name of a file, for its value.
+    """
+    end = tokens.index("--") if "--" in tokens else len(tokens)
+    flags, said = {f"--{name}" for name in names}, ConfigParser.BOOLEAN_STATES
+    all_following = [*tokens, ""][1:]
+    return [
+        f"{token}=true"
+        if number < end and token in flags and following.lower() not in said
+        else token
+        for number, (token, following) in enumerate(zip(tokens, all_following, strict=True))
+    ]
+
+
 def nearest_name(given: str, known: Iterable[str]) -> str | None:
     """The known name most like the given one; none if none is like it, or begins with it."""
     known = list(known)
@@ -453,7 +505,7 @@ def _file_as_flags(path: Path, config_class: type, prog: str | None) -> list[str
     fields = {
         name: field for field in dataclasses.fields(config_class) for name in _names_of(field)
     }
-    known = [*fields]
+    known = [*fields, *Printing.names(config_class)]
     if not set(names) <= set(known):
         known += [flag.name for flag in _further_flags(config_class)]
     tokens = []

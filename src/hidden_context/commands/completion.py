@@ -1,19 +1,67 @@
 """`hidden-context completion SHELL`: a script that completes commands and flags."""
 
 import argparse
+import os
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 from hidden_context.commands.command_line import command, parser_of
 
 
 @dataclass(frozen=True)
 class Config:
-    """A script of completions. bash: eval "$(hidden-context completion bash)", in ~/.bashrc."""
+    """A script of completions; hidden-context doctor says how to switch it on in your shell."""
 
     shell: Literal["bash", "zsh", "tcsh"] = field(metadata={"positional": True})
     """Whose script is printed."""
+
+
+EVALUATED = 'eval "$(hidden-context completion {shell})"'
+SWITCHED_ON = {
+    "bash": (".bashrc", EVALUATED.format(shell="bash")),
+    "zsh": (".zshrc", f"autoload -Uz compinit && compinit; {EVALUATED.format(shell='zsh')}"),
+    "tcsh": (
+        ".tcshrc",
+        "hidden-context completion tcsh > ~/.hidden-context.tcsh; source ~/.hidden-context.tcsh",
+    ),
+}
+"""By shell: the file in the home folder that it reads at its start, and the line to put there."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Whether a user's shell completes commands and flags."""
+
+    shell: str
+    file: Path
+    """That it reads at its start."""
+    is_on: bool
+    """Whether the file speaks of it; a file that it reads in turn is not looked into."""
+    line: str
+    """That switches it on."""
+
+    @classmethod
+    def of_user(cls) -> Self | None:
+        """By `SHELL` and the home folder; None for a shell without a script."""
+        shell = Path(os.environ.get("SHELL", "")).name
+        if shell not in SWITCHED_ON:
+            return None
+        name, line = SWITCHED_ON[shell]
+        file = Path.home() / name
+        try:
+            is_on = "hidden-context" in file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            is_on = False
+        return cls(shell, file, is_on, line)
+
+    def __str__(self) -> str:
+        if self.is_on:
+            return f"ok       completion in {self.shell}: ~/{self.file.name}"
+        return (
+            f"off      completion in {self.shell}: add to ~/{self.file.name} the line {self.line}"
+        )
 
 
 def run(config: Config) -> None:

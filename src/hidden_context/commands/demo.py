@@ -4,19 +4,28 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
+from hidden_context.commands import printing
 from hidden_context.commands.command_line import command
-from hidden_context.demo.config import Config
+from hidden_context.demo.config import Config as Demo
 
 LOG = "log.txt"
 """Progress bars and warnings; the demo itself prints the outcome only."""
 
 
+@dataclass(frozen=True)
+class Config(Demo):
+    """Train and compare models on generated data with known hidden context (1 to 3 minutes)."""
+
+    prints_numbers: ClassVar[bool] = True
+
+
 def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
-    print("Ten small reward models, trained on generated data: 1 to 3 minutes.", flush=True)
+    printing.say("Ten small reward models, trained on generated data: 1 to 3 minutes.")
     from hidden_context.demo import demo
     from hidden_context.demo.judges_section import judges_section
     from hidden_context.report.page import write_page
@@ -26,15 +35,17 @@ def run(config: Config) -> None:
     terminal = sys.stdout
 
     def say(done: str) -> None:
-        print(f"{time.monotonic() - started:5.1f} s  {done}", file=terminal, flush=True)
+        with contextlib.redirect_stdout(terminal):
+            printing.say(f"{time.monotonic() - started:5.1f} s  {done}")
 
     def tell(found: str) -> None:
-        print(f"\n{found}\n", file=terminal, flush=True)
+        with contextlib.redirect_stdout(terminal):
+            printing.tell(lambda: f"\n{found}\n")
 
     demo.make_room(config)
     with _one_thread(), _messages_to(config.out_dir / LOG):
         learned = demo.run(config, say, tell)
-    print(learned)
+    printing.show(lambda: learned, lambda: learned)
     page = config.out_dir / "report.html"
     with _messages_to(config.out_dir / LOG):
         models = next(read_results([config.data_dir]))
@@ -48,7 +59,7 @@ def run(config: Config) -> None:
         )
         write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
-    print("your own data: hidden-context audit DATA")
+    printing.say("your own data: hidden-context audit DATA")
     print(f"look at it: {page}")
 
 

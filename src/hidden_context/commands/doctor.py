@@ -1,17 +1,19 @@
 """`hidden-context doctor`: what is installed, what is missing for which command, which devices."""
 
-import json
 import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from typing import ClassVar
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hidden_context import __version__
 from hidden_context.commands.command_line import command
+from hidden_context.commands.completion import Completion
+from hidden_context.commands.printing import show
 
 NAME = "hidden-context"
 NEEDED_FOR = {
@@ -30,8 +32,7 @@ NEEDED_FOR = {
 class Config:
     """What is installed, in which version, what is missing for what, and where models run."""
 
-    json: bool = False
-    """Print JSON."""
+    prints_numbers: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,30 @@ class Package:
 
 def run(config: Config) -> int:
     """Print; the status is 1 if something is missing that everything needs."""
-    packages = list(required())
-    devices = _devices()
-    if config.json:
-        about = {"hidden_context": __version__, "python": platform.python_version()}
-        listed = [asdict(each) | {"missing": each.is_missing} for each in packages]
-        print(json.dumps({**about, "devices": devices, "packages": listed}, indent=1))
-    else:
-        print(f"hidden-context {__version__}, Python {platform.python_version()}, {sys.platform}")
-        print(f"models run on: {', '.join(devices)}")
-        for extra, use in NEEDED_FOR.items():
-            print(_line(extra, use, [each for each in packages if each.extra == extra]))
+    packages, devices = list(required()), _devices()
+    completion = Completion.of_user()
+    show(
+        lambda: {
+            "hidden_context": __version__,
+            "python": platform.python_version(),
+            "devices": devices,
+            "completion": completion,
+            "packages": [asdict(each) | {"missing": each.is_missing} for each in packages],
+        },
+        lambda: "\n".join(_lines(packages, devices, completion)),
+    )
     return int(any(each.is_missing for each in packages if not each.extra))
+
+
+def _lines(
+    packages: list[Package], devices: list[str], completion: Completion | None
+) -> Iterator[str]:
+    yield f"hidden-context {__version__}, Python {platform.python_version()}, {sys.platform}"
+    yield f"models run on: {', '.join(devices)}"
+    for extra, use in NEEDED_FOR.items():
+        yield _line(extra, use, [each for each in packages if each.extra == extra])
+    if completion is not None:
+        yield str(completion)
 
 
 def required() -> Iterator[Package]:

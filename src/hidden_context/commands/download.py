@@ -3,14 +3,17 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import show, shows_progress
 
 
 @dataclass(frozen=True)
 class Config:
     """Fetch the data and trained models published with the paper."""
 
+    prints_numbers: ClassVar[bool] = True
     names: tuple[str, ...] = field(metadata={"positional": True})
     """What to fetch: any of jailbroken, relabeled-hh-rlhf and reward-models, or all."""
     to: Path = Path("data")
@@ -29,12 +32,15 @@ def run(config: Config) -> int:
     """Fetch what is missing and print what became of it; 1 if a file could not be had, else 0."""
     from hidden_context.published.download import download
 
-    done = download(**vars(config), progress=True)
+    done = download(**vars(config), progress=shows_progress())
     for failure in done.failures:
         print(f"failed: {failure}", file=sys.stderr)
-    print(
-        f"fetched {done.fetched}, already there {done.already_there}, "
-        f"failed {len(done.failures)}, not tried {done.not_tried}"
+    show(
+        lambda: done,
+        lambda: (
+            f"fetched {done.fetched}, already there {done.already_there}, "
+            f"failed {len(done.failures)}, not tried {done.not_tried}"
+        ),
     )
     return 1 if done.failures else 0
 

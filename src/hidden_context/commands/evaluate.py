@@ -2,17 +2,19 @@
 
 import functools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
+    from hidden_context.measures.estimate import Rate
     from hidden_context.risk import Risk
     from hidden_context.scores.scores import Scores
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 class Config(SharedScoringFlags):
     """Score the comparisons of a preference data set with a trained reward model."""
 
+    prints_numbers: ClassVar[bool] = True
     reward_model_checkpoint: str
     """Folder (or hub name) of the checkpoint."""
     data_path: str = "Anthropic/hh-rlhf"
@@ -61,7 +64,7 @@ def run(config: Config) -> None:
         streaming=config.streaming,
         ignore_columns=config.ignore_columns,
     )
-    print(comparisons.account)
+    say(comparisons.account)
     num_grades = len(comparisons[0].outcome.shares) // 2
     check_num_grades(num_grades, records[0].outcome_model.num_grades)
     partial = output.with_name(output.name + ".partial")
@@ -71,7 +74,7 @@ def run(config: Config) -> None:
         partial=partial,
         shard=config.this_shard(),
         is_saved=functools.partial(config.is_saved, output),
-        progress=True,
+        progress=shows_progress(),
         **config.options(),
     )
     each_alone = replace(scores, centered_within=np.arange(len(scores)))  # as in training
@@ -79,36 +82,52 @@ def run(config: Config) -> None:
     record = {"config": config.recorded(), "metrics": metrics}
     write_scores(output, [scores], risks=risks, record=record)
     shutil.rmtree(partial, ignore_errors=True)  # another process may do so too
-    _print(scores, metrics, risks)
-    print(f"wrote {output}")
-    print(f"next: hidden-context report {quote(str(output))} --out report.html")
-
-
-def _print(scores: "Scores", metrics: dict[str, float], risks: "Sequence[Risk]") -> None:
-    """Counts, metrics, then the accuracy by each risk and by length."""
-    from hidden_context.measures.rates import rate_of_higher
-
+    _say_counts(scores)
+    accuracy = _accuracy_by_rule(scores, risks)
     counts = scores.record["counts"]
-    print(
+    show(
+        lambda: {"output": output, "counts": counts, "metrics": metrics, "accuracy": accuracy},
+        lambda: _in_words(metrics, accuracy),
+    )
+    print(f"wrote {output}")
+    say(f"next: hidden-context report {quote(str(output))} --out report.html")
+
+
+def _say_counts(scores: "Scores") -> None:
+    counts = scores.record["counts"]
+    say(
         f"{counts['comparisons']} comparisons ({counts['equal_texts']} with equal texts); "
         f"{counts['overlong_texts']} over-long texts, {counts['left_out']} comparisons left out"
     )
     if len(scores) > counts["comparisons"]:
-        print(f"rankings count as all their pairs: {len(scores)} from {counts['comparisons']} rows")
-    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
-    print(f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats per comparison{r2}")
+        say(f"rankings count as all their pairs: {len(scores)} from {counts['comparisons']} rows")
+
+
+def _accuracy_by_rule(scores: "Scores", risks: "Sequence[Risk]") -> "dict[str, Rate]":
+    """By each risk and by length, where that is known."""
+    from hidden_context.measures.rates import rate_of_higher
+
     values = {f"by {risk}": scores.rewards(risk) for risk in risks}
     if scores.lengths_of_pairs is not None:
         values["if the longer response won"] = scores.lengths_of_pairs
-    for rule, value in values.items():
-        rate = rate_of_higher(
+    return {
+        rule: rate_of_higher(
             value[:, 0],
             value[:, 1],
             scores.prompt,
             win_share=scores.win_share,
             weights=scores.votes,
         )
-        print(f"accuracy {rule}: {rate.value:.4f}")
+        for rule, value in values.items()
+    }
+
+
+def _in_words(metrics: "Mapping[str, float]", accuracy: "Mapping[str, Rate]") -> str:
+    r2 = f", r² {metrics['r2']:.4f}" if "r2" in metrics else ""
+    lines = [
+        f"accuracy {metrics['accuracy']:.4f}, NLL {metrics['nll']:.4f} nats per comparison{r2}"
+    ]
+    return "\n".join([*lines, *(f"accuracy {by}: {of.value:.4f}" for by, of in accuracy.items())])
 
 
 def _output(config: Config) -> Path:

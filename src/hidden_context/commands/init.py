@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hidden_context.commands.command_line import command, field_help, nearest_name
+from hidden_context.commands.printing import Printing, say
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write
 
@@ -42,14 +43,17 @@ def run(config: Config) -> None:
     config_class = import_module(f"hidden_context.commands.{name.replace('-', '_')}").Config
     with atomic_write(out) as file:
         file.write(("\n".join(lines_of(name, config_class)) + "\n").encode())
-    print(f"wrote {out}: take the # off what you set, then hidden-context {name} --config {out}")
+    print(f"wrote {out}")
+    say(f"take the # off what you set, then: hidden-context {name} --config {out}")
 
 
 def lines_of(name: str, config_class: type) -> Iterator[str]:
     """Each setting as a comment, below what it means."""
-    sentences = field_help(config_class)
+    sentences = field_help(Printing) | field_help(config_class)
+    of_printing = Printing.names(config_class)
     yield f"# Settings of hidden-context {name}; flags on the command line win over these."
-    for each in dataclasses.fields(config_class):
+    printing = [each for each in dataclasses.fields(Printing) if each.name in of_printing]
+    for each in [*dataclasses.fields(config_class), *printing]:
         if "further" in each.metadata:
             yield f"\n# {each.metadata['named']}: hidden-context {name} --help all"
             continue

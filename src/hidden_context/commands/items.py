@@ -3,9 +3,10 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 class Config:
     """Utilities of a list of items from votes, without texts (docs/items.md)."""
 
+    prints_numbers: ClassVar[bool] = True
     votes: Path = field(metadata={"positional": True})
     """Comparisons, counts of votes, rankings, a table of wins (csv, jsonl, parquet), Polis' csv, or
     PrefLib's soc, soi, toc and toi."""
@@ -29,8 +31,6 @@ class Config:
     """Items to print, the best first."""
     seed: int = 0
     """Of folds and starts."""
-    json: bool = False
-    """Print JSON, to full precision."""
 
 
 def run(config: Config) -> None:
@@ -40,7 +40,6 @@ def run(config: Config) -> None:
     from hidden_context.items import fit_items
     from hidden_context.items.text import as_json, render
     from hidden_context.items.vote_files import read_vote_file
-    from hidden_context.records import json_text
 
     check_choice("family", config.family, tuple(FAMILIES))
     if config.show < 1:
@@ -48,7 +47,7 @@ def run(config: Config) -> None:
     if config.out is not None and config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
     read = read_vote_file(config.votes)
-    print(read, file=sys.stderr)  # what is printed is the result alone
+    say(read, beside=True)  # what is printed is the result alone
     fit = fit_items(
         read.comparisons,
         config.family,
@@ -57,7 +56,7 @@ def run(config: Config) -> None:
     )
     if config.out is not None:
         _write(fit, config.out, str(read))
-    print(json_text(as_json(fit, str(read)), indent=2) if config.json else render(fit, config.show))
+    show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
 
 
 def _write(fit: "ItemFit", folder: Path, account: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hidden_context.commands.command_line import refuse_given
+from hidden_context.commands.printing import say, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def hold_judges(
     )
     for judge in result.judges:
         left = f"; {judge.num_votes_left_out:g} votes left out" if judge.num_votes_left_out else ""
-        print(f"{judge.name}: {judge.account}; {judge.num_pairs} pairs{left}")
-    print(f"\n{result}")
+        say(f"{judge.name}: {judge.account}; {judge.num_pairs} pairs{left}")
+    say("")
+    show(result.to_dict, lambda: result)
     record = result.save(config.out)
     title = f"{', '.join(judge.name for judge in result.judges)} against people"
     page = write_page([record], config.out / "report.html", title=title)

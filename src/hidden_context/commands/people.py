@@ -1,24 +1,24 @@
 """Who differs, by how much, along what: people from their comparisons."""
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.people.people import People
     from hidden_context.people.source import Source
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Config:
     """Who differs, by how much, along what? People from comparisons with annotators."""
 
+    prints_numbers: ClassVar[bool] = True
     data: str = field(metadata={"positional": True})
     """Hub name, folder or file of comparisons with annotators; or a folder that --save wrote."""
     vectors: str | None = None
@@ -41,8 +41,6 @@ class Config:
     """Folder that receives the people, for --person, best-of and rewards."""
     out: Path = Path("people.html")
     """Page to write."""
-    json: bool = False
-    """Print JSON, to full precision."""
 
 
 def run(config: Config) -> None:
@@ -50,8 +48,7 @@ def run(config: Config) -> None:
     from hidden_context.people.saved import is_saved, load_people
 
     _check(config)
-    if config.json:  # what is printed is the result alone
-        logging.getLogger("hidden_context").setLevel(logging.WARNING)
+    say_what_is_fetched(config)
     if is_saved(config.data):
         if config.person is None:
             raise UserError(f"{config.data} is a folder of people; give --person, or comparisons.")
@@ -70,18 +67,17 @@ def _check(config: Config) -> None:
 
 def _read(config: Config, num_folds: int) -> "Source":
     """Comparisons by person; says how long what follows takes."""
-    from hidden_context.people.duration import in_words, seconds_expected
+    from hidden_context.people.duration import seconds_expected
     from hidden_context.people.source import Source
+    from hidden_context.progress import in_words
 
     source = Source.read(_comparisons(config), config.vectors)
     ballots = source.ballots
-    logger.info(
-        "%d comparisons by %d people of %d %s: about %s from now",
-        (ballots.weight > 0).sum(),
-        len(ballots),
-        len(ballots.items),
-        "items" if source.vectors is None else "texts",
-        in_words(seconds_expected(source, config.num_directions, num_folds)),
+    left = in_words(seconds_expected(source, config.num_directions, num_folds))
+    say(
+        f"{(ballots.weight > 0).sum()} comparisons by {len(ballots)} people of "
+        f"{len(ballots.items)} {'items' if source.vectors is None else 'texts'}: about {left} "
+        "from now"
     )
     return source
 
@@ -90,7 +86,12 @@ def _fitted(source: "Source", config: Config) -> "People":
     """The people, saved where it was asked."""
     from hidden_context.people.chosen import fit_people
 
-    people = fit_people(source, num_directions=config.num_directions, seed=config.seed)
+    people = fit_people(
+        source,
+        num_directions=config.num_directions,
+        seed=config.seed,
+        progress=shows_progress(),
+    )
     if config.save is not None:
         people.save(config.save)
     return people
@@ -112,7 +113,6 @@ def _find(config: Config) -> None:
     from hidden_context.people.findings import compared_once, find, values_of_people
     from hidden_context.people.held_out import folds_for, held_out_table
     from hidden_context.people.sentences import render
-    from hidden_context.records import json_text
     from hidden_context.report.page import write_page
 
     values, notes = {}, []
@@ -136,7 +136,11 @@ def _find(config: Config) -> None:
             "ridge": people.ridge,
         }
         held_out = held_out_table(
-            source, structure=structure, num_folds=num_folds, seed=config.seed
+            source,
+            structure=structure,
+            num_folds=num_folds,
+            seed=config.seed,
+            progress=shows_progress(),
         )
     found = find(
         people,
@@ -149,26 +153,19 @@ def _find(config: Config) -> None:
         seed=config.seed,
     )
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
-    if config.json:
-        print(json_text(found.to_dict(), indent=2))
-        return
-    print(render(found))
+    show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
 
 
 def _answer(people: "People", config: Config) -> None:
     from hidden_context.comparisons.sources import load_rows
     from hidden_context.people.sentences import person_to_dict, render_person
-    from hidden_context.records import json_text
 
     ballots = people.read(list(load_rows(str(config.person), "both", "train", None)))
     person = people.infer_all(ballots)
     counts = (ballots.weight > 0).sum(1)
     found = [person_to_dict(person, at, int(count)) for at, count in enumerate(counts)]
-    if config.json:
-        print(json_text(found, indent=2))
-    else:
-        print("\n\n".join(map(render_person, found)))
+    show(lambda: found, lambda: "\n\n".join(map(render_person, found)))
 
 
 main = command("people", Config, run)

@@ -1,11 +1,12 @@
 """New labels for preference data, by a language model that judges."""
 
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Config:
     asks nothing twice.
     """
 
+    prints_numbers: ClassVar[bool] = True
     data_path: str
     """Hub name, folder or file of comparisons of two responses."""
     out: Path
@@ -102,6 +104,7 @@ def run(config: Config) -> int:
     limits = {name: getattr(config, f"budget_{name}") for name in ("requests", "tokens", "cost")}
     prices = {"prompt_price": config.prompt_price, "answer_price": config.answer_price}
     budget = Budget(**limits, **prices)
+    say_what_is_fetched(config)
     comparisons: Comparisons = load_comparisons(
         config.data_path,
         split=config.split,
@@ -110,15 +113,17 @@ def run(config: Config) -> int:
         dataset_config=config.dataset_config,
         ignore_columns=config.ignore_columns,
     )
-    print(f"{comparisons.account}\n", flush=True)
+    say(f"{comparisons.account}\n")
     how: dict[str, Any] = {
         name: getattr(config, name) for name in ("objective", "votes", "seed", "ask_again")
     }
     if config.dry_run:
         plan = plan_relabelling(comparisons, config.out, judge, **how)
-        print(plan)
-        for question in plan.to_ask[:1]:
-            print(f"\n{question.body['messages'][0]['content']}")
+        first = [question.body["messages"][0]["content"] for question in plan.to_ask[:1]]
+        show(
+            lambda: {**plan.to_dict(), "first_question": next(iter(first), None)},
+            lambda: "\n\n".join([str(plan), *first]),
+        )
         return 0
     result = relabel(
         comparisons,
@@ -127,11 +132,11 @@ def run(config: Config) -> int:
         split=config.split,
         budget=budget,
         asking=asking,
-        announce=partial(print, flush=True),
-        progress=True,
+        announce=say,
+        progress=shows_progress(),
         **how,
     )
-    print(result)
+    show(result.to_dict, lambda: result)
     for file in result.files:
         print(f"wrote {file}")
     if result.stopped_by is not None:

@@ -1,11 +1,11 @@
 """Write one HTML page, and figures, from saved results."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say
 from hidden_context.errors import UserError
 
 
@@ -37,7 +37,7 @@ def run(config: Config) -> None:
     _check(config)
     results = []
     for result in read_results(config.paths):
-        print(f"read {result.source}", file=sys.stderr, flush=True)
+        say(f"read {result.source}", beside=True)
         results.append(result)
     write_page(results, config.out, title=config.title, num_examples=config.num_examples)
     if config.figures is not None:

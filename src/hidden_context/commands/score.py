@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.llm.checkpoint import CheckpointRecord
     from hidden_context.llm.reward_model import RewardModel
+    from hidden_context.measures.evaluation import Evaluation
     from hidden_context.risk import Risk
     from hidden_context.scores.scores import Scores
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 class Config(SharedScoringFlags):
     """Score any responses to prompts with one or more reward models."""
 
+    prints_numbers: ClassVar[bool] = True
     input: Path
     """File of rows (jsonl, jsonl.gz) with a prompt and any number of responses."""
     output: Path
@@ -42,13 +45,14 @@ def run(config: Config) -> None:
     _check_names(config)
     from hidden_context.comparisons.responses import account_of_responses, read_responses
     from hidden_context.comparisons.sources import read_rows
+    from hidden_context.risk import PAPER_RISK
     from hidden_context.scores.score_files import OUTPUTS, write_scores
     from hidden_context.shards import each_merged
 
     records, risks = config.checkpoints(config.reward_model_checkpoints)
     rows, source = read_rows(config.input), str(config.input)
     read_responses(rows, source)  # checks them
-    print(account_of_responses(rows, source))
+    say(account_of_responses(rows, source))
     scored = each_merged(lambda: _score(config, records, rows))
     overlong = {
         f"{OUTPUTS}{scores.name}": scores.record["counts"]["overlong_texts"] for scores in scored
@@ -60,8 +64,12 @@ def run(config: Config) -> None:
     for folder in _partial(config).values():
         shutil.rmtree(folder, ignore_errors=True)  # another process may do so too
     print(f"wrote {config.output}")
-    _print_jailbreak_rates(scored, risks)
-    print(f"next: hidden-context report {quote(str(config.output))} --out report.html")
+    evaluations = _jailbreak_rates(scored, risks or (PAPER_RISK,))
+    show(
+        lambda: {"output": config.output, "counts": counts, "evaluations": evaluations},
+        lambda: _in_words(evaluations, risks or (PAPER_RISK,)),
+    )
+    say(f"next: hidden-context report {quote(str(config.output))} --out report.html")
 
 
 def _score(
@@ -77,10 +85,10 @@ def _score(
             partial=folder,
             shard=config.this_shard(),
             is_saved=functools.partial(config.is_saved, config.output),
-            progress=True,
+            progress=shows_progress(),
             **config.options(),
         )
-        print(
+        say(
             f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
@@ -99,17 +107,21 @@ def _partial(config: Config) -> dict[str, Path]:
     }
 
 
-def _print_jailbreak_rates(scored: "Sequence[Scores]", risks: "Sequence[Risk]") -> None:
+def _jailbreak_rates(scored: "Sequence[Scores]", risks: "Sequence[Risk]") -> "list[Evaluation]":
+    """Of every model, where each row has two responses; else none."""
     from hidden_context.measures.evaluate import evaluate
-    from hidden_context.report.text import render
-    from hidden_context.risk import PAPER_RISK
 
     if any((scores.sizes != 2).any() for scores in scored):
-        print("no jailbreak rates: they need two responses in every row, safe and unsafe.")
-        return
-    risks = risks or (PAPER_RISK,)
-    evaluations = [evaluate(scores, risks=risks, measures=["jailbreaks"]) for scores in scored]
-    print(render(evaluations, list(map(str, risks)), "simple"))
+        return []
+    return [evaluate(scores, risks=risks, measures=["jailbreaks"]) for scores in scored]
+
+
+def _in_words(evaluations: "Sequence[Evaluation]", risks: "Sequence[Risk]") -> str:
+    from hidden_context.report.text import render
+
+    if not evaluations:
+        return "no jailbreak rates: they need two responses in every row, safe and unsafe."
+    return render(evaluations, list(map(str, risks)), "simple")
 
 
 def _check_names(config: Config) -> None:

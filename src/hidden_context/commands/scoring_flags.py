@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.llm.scoring_options import ScoringOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from hidden_context.llm.checkpoint import CheckpointRecord
     from hidden_context.llm.reward_model import RewardModel
@@ -53,7 +54,10 @@ class ReadingFlags(ScoringOptions):
         from hidden_context.llm.checkpoint import find_checkpoint
 
         self.check_processes()
-        return [
+        are_here = all(Path(name).is_dir() for name in names)
+        if not are_here:
+            say_what_is_fetched(self)
+        found = [
             find_checkpoint(
                 name,
                 model_name=self.model_name,
@@ -63,6 +67,9 @@ class ReadingFlags(ScoringOptions):
             )
             for name in names
         ]
+        if are_here:  # then what contradicts them is known first
+            say_what_is_fetched(self)
+        return found
 
     def models(self, records: "Sequence[CheckpointRecord]") -> "Iterator[RewardModel]":
         """The models, one after the other."""
@@ -115,7 +122,7 @@ class SharedScoringFlags(ScoringFlags):
         """Refuse a shard that cannot be."""
         self.this_shard()
 
-    def is_saved(self, output: "Path", run: str) -> bool:
+    def is_saved(self, output: Path, run: str) -> bool:
         """Whether `output` is there already, of this run, as the command would write it again."""
         from hidden_context.records import json_text, meta_path, provenance, read_record
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ PRINTED = ("accuracy", "explained_variance", "jailbreaks")
 class Config:
     """Print r², jailbreak rates and helpfulness accuracies from saved scores."""
 
+    prints_numbers: ClassVar[bool] = True
     data_dir: Path = Path("data")
     """Folder with reward_models/ and jailbroken_evaluations_*.jsonl, as published."""
     risk: tuple[str, ...] = ("quantile:0.01",)
@@ -34,20 +36,16 @@ class Config:
     """Print r² on every scale, held-out likelihood, calibration and tests too (seconds a run)."""
     published_moments: bool = False
     """Mean and variance of the categorical family as in the published code, not of its bins."""
-    json: bool = False
-    """Print JSON, to full precision."""
     markdown: bool = False
     """Print Markdown tables."""
 
 
 def run(config: Config) -> None:
     """Read, evaluate, print."""
-    from tqdm import tqdm
-
     from hidden_context.measures.ensembles import ensembles
     from hidden_context.measures.models import choose_levels, missing_scores, models_of
     from hidden_context.measures.risk_levels import CURVES
-    from hidden_context.records import as_plain, json_text
+    from hidden_context.progress import progress_bar
     from hidden_context.report import text
     from hidden_context.risk import MEAN, parse_risks
 
@@ -66,32 +64,41 @@ def run(config: Config) -> None:
     options: dict[str, Any] = {"risks": [*dict.fromkeys([*risks, *along])]}
     if not config.diagnostics:
         options |= {"measures": PRINTED, "scales": ("pooled",)}
-    bar = tqdm(models, "models", disable=None if config.diagnostics else True)
-    evaluations = [model.evaluate(**options) for model in bar]
+    evaluations = []
+    shown = config.diagnostics and shows_progress()
+    with progress_bar(len(models), "measuring", unit="model", shown=shown) as bar:
+        for model in models:
+            evaluations.append(model.evaluate(**options))
+            bar.update()
     choices = []
     if config.validation_dir is not None:
         validation = models_of(*_read(config, config.validation_dir))
         choices = choose_levels(validation, models, along, tolerance=config.tolerance)
     more = ensembles(comparisons) if config.diagnostics else []
     missing = missing_scores(comparisons, jailbreaks)
-    if config.json:
+    style = "github" if config.markdown else "simple"
+
+    def document() -> dict[str, Any]:
         printed: dict[str, Any] = {"format_version": FORMAT_VERSION, "risks": names}
         printed |= {"evaluations": evaluations, "missing": missing}
         if choices:
             printed |= {"choices": choices, "tolerance": config.tolerance}
         if more:
             printed["ensembles"] = more
-        print(json_text(as_plain(printed), indent=2))
-        return
-    style = "github" if config.markdown else "simple"
-    print(text.render(evaluations, names, style, missing=missing))
-    if config.curves:
-        shown = [choice.validation for choice in choices] or evaluations
-        print(f"\n{text.render_curves(shown, levels, style)}")
-    if choices:
-        print(f"\n{text.render_choices(choices, config.tolerance, style)}")
-    if config.diagnostics:
-        print(f"\n{text.render_diagnostics(evaluations, names, more, style)}")
+        return printed
+
+    def in_words() -> str:
+        sections = [text.render(evaluations, names, style, missing=missing)]
+        if config.curves:
+            shown = [choice.validation for choice in choices] or evaluations
+            sections.append(text.render_curves(shown, levels, style))
+        if choices:
+            sections.append(text.render_choices(choices, config.tolerance, style))
+        if config.diagnostics:
+            sections.append(text.render_diagnostics(evaluations, names, more, style))
+        return "\n\n".join(sections)
+
+    show(document, in_words)
 
 
 def _check(config: Config) -> None:

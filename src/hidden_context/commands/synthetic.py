@@ -3,9 +3,10 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 from shlex import quote
-from typing import Literal
+from typing import ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say, show, shows_progress, tell
 from hidden_context.errors import UserError
 from hidden_context.synthetic.settings import Experiment
 
@@ -19,6 +20,7 @@ class Config(Experiment):
     the same settings, are used again.
     """
 
+    prints_numbers: ClassVar[bool] = True
     out_dir: Path = Path("results")
     """Folder that receives the results."""
     redraw: bool = False
@@ -29,6 +31,7 @@ class Config(Experiment):
 
 def run(config: Config) -> None:
     """Train what is not there yet, then write metrics, curves and figure."""
+    from hidden_context.records import read_object
     from hidden_context.synthetic import experiment
 
     if config.out_dir.exists() and not config.out_dir.is_dir():
@@ -36,10 +39,17 @@ def run(config: Config) -> None:
     folder = config.folder(config.out_dir)
     if not config.redraw:
         settings = [getattr(config, field.name) for field in fields(Experiment)]
-        experiment.run(Experiment(*settings), folder, print)
+        experiment.run(
+            Experiment(*settings),
+            folder,
+            say,
+            tell=lambda found: tell(lambda: found),
+            progress=shows_progress(),
+        )
     experiment.draw_curves(folder, config.env, config.style)
+    show(lambda: read_object(folder / experiment.METRICS_FILE))
     print(f"figure, metrics, curves and models are in {folder}")
-    print(f"next: hidden-context report {quote(str(folder))} --out report.html")
+    say(f"next: hidden-context report {quote(str(folder))} --out report.html")
 
 
 main = command("synthetic", Config, run)

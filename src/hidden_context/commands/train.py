@@ -4,20 +4,23 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.printing import say, show, shows_progress, tell
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
 from hidden_context.published.run_names import run_name
-from hidden_context.records import parse_value
+from hidden_context.records import CHECKPOINT_RECORD, parse_value, read_object
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainingSettings):
     """Train a language model as a reward model of any family on preference data."""
 
+    prints_numbers: ClassVar[bool] = True
     model_name: str = field(default="gpt2", metadata={"also": ("model_name_or_path",)})
     """Backbone: folder or hub name of any model that AutoModelForSequenceClassification loads."""
     data_path: str = field(default="Anthropic/hh-rlhf", metadata={"also": ("dataset_name",)})
@@ -78,10 +81,12 @@ def run(config: Config) -> None:
     folder = final_folder(config, family)
     if folder.exists() and not config.resume_from_checkpoint:
         raise UserError(f"{folder} is there already; remove it, or give another --output_dir.")
+    say_what_is_fetched(config)
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     from hidden_context.commands.training_data import training_and_evaluation
     from hidden_context.llm.train import train_to
+    from hidden_context.progress import is_terminal
 
     comparisons, eval_data = training_and_evaluation(config)
     train_to(
@@ -92,11 +97,16 @@ def run(config: Config) -> None:
         eval_data=eval_data,
         settings=config,
         config=config.to_dict(),
-        printing=True,
+        progress=shows_progress() and is_terminal(),
+        printing=shows_progress(),
     )
     if int(os.environ.get("RANK", "0")) == 0:
+        record = read_object(folder / CHECKPOINT_RECORD)
+        show(lambda: {"checkpoint": folder, **record})
+        if record.get("metrics") and not shows_progress():  # else they were printed as logged
+            tell(lambda: ", ".join(f"{name} {of}" for name, of in record["metrics"].items()))
         print(f"saved {folder}")
-        print(f"next: hidden-context evaluate --reward_model_checkpoint {quote(str(folder))}")
+        say(f"next: hidden-context evaluate --reward_model_checkpoint {quote(str(folder))}")
 
 
 def make_family_of(config: Config) -> Family:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hidden_context.commands.printing import say
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.comparisons.hub import is_one_split
 from hidden_context.comparisons.objectives import Subset
@@ -110,7 +111,7 @@ def _several(config: "Config") -> Comparisons:
         if item.name is not None:
             raise UserError(f"datasets, item {number}: only eval_datasets have a name.")
         part = item.load(split=config.split, subset=config.data_subset, streaming=config.streaming)
-        print(f"{item.path}: {len(part)} comparisons, of weight {item.weight:g}")
+        say(f"{item.path}: {len(part)} comparisons, of weight {item.weight:g}")
         parts.append(part)
         weights.append(item.weight)
     return Comparisons.concatenate(parts, weights)
@@ -183,7 +184,7 @@ def _other_data(config: "Config") -> Comparisons | None:
         what_to_do = "give eval_data_path, or test_size to hold out a part."
         if config.eval_split is not None:
             raise UserError(f"eval_split is {config.eval_split!r}, but {source}; {what_to_do}")
-        print(f"evaluation: none, since {source}; {what_to_do}")
+        say(f"evaluation: none, since {source}; {what_to_do}")
         return None
     eval_split = config.eval_split or "test"
     if config.eval_data_path is None and eval_split == config.split:

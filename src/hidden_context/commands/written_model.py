@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class WrittenModel:
             raise UserError(f"{len(self.checkpoint)} checkpoints were given; give one.")
         if self.out.exists():
             raise UserError(f"{self.out} is there already; remove it, or give another --out.")
+        say_what_is_fetched(self)
         return RewardModel.from_pretrained(
             self.checkpoint[0],
             device="cpu",

@@ -12,6 +12,7 @@ from hidden_context.comparisons.row_files import named_classes
 from hidden_context.comparisons.splits import is_relative, limits_of, split_name
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
+from hidden_context.hub import asked_once
 
 Needed: TypeAlias = Callable[[Iterable[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
 """Which of the rows of a stream are read; see `as_many_as_needed`."""
@@ -105,7 +106,8 @@ def _explaining(name: str, split: str, dataset_config: str | None) -> Iterator[N
     That is any exception: of the network, of the files' formats, or of its own code.
     """
     try:
-        yield
+        with asked_once():
+            yield
     except (UserError, MemoryError):
         raise
     except Exception as error:

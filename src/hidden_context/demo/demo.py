@@ -5,12 +5,13 @@ ten reward models, score comparisons and jailbreaks, measure.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hidden_context.demo import story
-from hidden_context.demo.config import LEAST, RECORD, SHARED_CONTEXT, Config
+from hidden_context.demo.config import LEAST, RECORD, SHARED_CONTEXT, TRAINED_ON, Config
 from hidden_context.demo.findings import Finding, findings_about_judges, findings_of_the_paper
 from hidden_context.demo.generated_data import GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
@@ -22,6 +23,7 @@ from hidden_context.errors import UserError
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import TRUTH_FILE, KnownTruth, write_truth
 from hidden_context.measures.models import ModelScores
+from hidden_context.progress import in_words
 from hidden_context.records import is_temporary, provenance, write_json
 
 MEASURES = ("accuracy", "explained_variance", "jailbreaks")
@@ -63,9 +65,10 @@ def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None])
     say("a tiny language model that can read")
     on_both: dict[str, ModelScores] = {}
     evaluations: dict[str, dict[str, Evaluation]] = {}
-    for model in train_and_score(config):
+    began = time.monotonic()
+    for number, model in enumerate(train_and_score(config), start=1):
         family, subset = model.key
-        say(f"{family} on {subset}")
+        say(f"{family} on {subset}{_left(number, time.monotonic() - began)}")
         if family != SHARED_CONTEXT:
             of_family = evaluations.setdefault(family, {})
             of_family[subset] = model.evaluate(measures=MEASURES, scales=("pooled",))
@@ -78,6 +81,15 @@ def run(config: Config, say: Callable[[str], None], tell: Callable[[str], None])
     measured = [each for of_family in evaluations.values() for each in of_family.values()]
     findings = [*findings_of_the_paper(measured), *findings_about_judges(judges)]
     return Learned(tuple(measured), truths, judges, tuple(findings))
+
+
+def _left(number: int, seconds: float) -> str:
+    """How many models are trained, and how long the others will take if they take as long each."""
+    total = sum(map(len, TRAINED_ON.values()))
+    if number == total:
+        return ""
+    left = in_words(seconds / number * (total - number))
+    return f" (model {number} of {total}, about {left} left)"
 
 
 def _found_judges(on_both: Mapping[str, ModelScores], data: GeneratedData) -> JudgesReport:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
 from hidden_context.demo.config import SHARED_CONTEXT
 from hidden_context.demo.recovered_judges import BOTH, KINDS, JudgesReport
 from hidden_context.measures.evaluation import Evaluation
@@ -11,6 +9,7 @@ from hidden_context.measures.known_truth import KnownTruth
 from hidden_context.measures.likelihood_ratio import verdict
 from hidden_context.report.text import OF_FAMILIES
 from hidden_context.risk import PAPER_RISK
+from hidden_context.text_tables import text_table
 
 
 def render(evaluations: Sequence[Evaluation], truths: Mapping[str, KnownTruth]) -> str:
@@ -29,8 +28,7 @@ def render(evaluations: Sequence[Evaluation], truths: Mapping[str, KnownTruth]) 
     assert unsafe is not None
     assert helpful is not None
     rows.append(["longer text wins", "", None, unsafe.value, None, helpful.value])
-    table = tabulate(rows, headers, floatfmt=".3f", missingval="–")
-    return f"{table}\n{OF_FAMILIES}"
+    return f"{text_table(rows, headers, decimals=3)}\n{OF_FAMILIES}"
 
 
 def _figures(evaluation: Evaluation) -> list[float | None]:
@@ -62,7 +60,7 @@ def render_judges(report: JudgesReport) -> str:
         [
             "Were the judges found? Correlation within prompts with each judge's own utilities,",
             f"of the contexts of {SHARED_CONTEXT}, of the one mean of others; trained on both:",
-            tabulate(rows, headers, floatfmt=".3f", missingval="–"),
+            text_table(rows, headers, decimals=3),
             "Contexts have no names: those of each kind of prompt were given to the judges anew.",
             *(
                 f"held-out likelihood of {SHARED_CONTEXT} against {family}:\n  {verdict(ratio)}"

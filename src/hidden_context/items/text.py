@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tabulate import tabulate
 
 from hidden_context import __version__
 from hidden_context.errors import UserError
 from hidden_context.items.figure import shortened
+from hidden_context.text_tables import text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +105,6 @@ def _table(table: "pd.DataFrame", show: int) -> str:
             low, high = (row.get(f"{name}{end}", np.nan) for end in ENDS)
             cells.append(said if np.isnan(low) else f"{said} ({low:.3f} to {high:.3f})")
         rows.append(cells)
-    text = tabulate(rows, headers=[str(name) for name in names], disable_numparse=True)
+    text = text_table(rows, [str(name) for name in names])
     more = len(table) - show
     return text + (f"\n… and {more} more" if more > 0 else "")

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions.base import HEAD_SCALE
 from hidden_context.errors import UserError
+from hidden_context.hub import asked_once
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
 
@@ -130,8 +131,9 @@ def opening(what: str, name: str) -> Iterator[None]:
     """
     if not (Path(name).is_dir() or is_hub_name(name) or "/" not in name):
         raise UserError(f"{what} {name} is neither a folder nor the name of a model on the hub.")
+    on_hub = nullcontext() if Path(name).is_dir() else asked_once()
     try:
-        with quietly():
+        with on_hub, quietly():
             yield
     except UserError:
         raise

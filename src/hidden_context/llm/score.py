@@ -9,7 +9,6 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import torch
 from accelerate.utils import send_to_device
-from tqdm import tqdm
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.device import for_loss
@@ -21,6 +20,7 @@ from hidden_context.llm.packing import Batching, row_of_first
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.shared_prefix import separate_prefixes, share_again
 from hidden_context.llm.tokens import TokenIds, TokenizedTexts, numbered, tokenize
+from hidden_context.progress import progress_bar
 
 Chunk: TypeAlias = tuple[Sequence[Text | TokenIds], Sequence[str]]
 """Texts, prompt included, that are tokenised and divided into batches together, and what to call
@@ -88,7 +88,7 @@ class Scorer:
             )
             for given in (chunks, first)
         )
-        bar = tqdm(total=total, desc="scoring", unit="text", disable=not progress)
+        bar = progress_bar(total, "scoring", unit="text", shown=progress)
         with self, ThreadPoolExecutor(1) as pool, bar:
             self._choose_on_first(beginning)
             pending = pool.submit(next, upcoming, None)

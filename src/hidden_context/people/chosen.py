@@ -15,6 +15,7 @@ from hidden_context.people.ballots import Ballots
 from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
 from hidden_context.people.source import Source
+from hidden_context.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def fit_people(
     ridge: float | None = None,
     items: Sequence[Hashable] | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> People:
     """Fit a distribution over people.
 
@@ -79,6 +81,7 @@ def fit_people(
             too few people are there to hold some out.
         items: What items are called, if not only those that are compared.
         seed: Of the start, and of who and what is held out.
+        progress: Show how far it is.
 
     Raises:
         UserError: The votes cannot be read, or there are too few people or items.
@@ -86,7 +89,7 @@ def fit_people(
     source = Source.read(votes, vectors, items)
     _check(source, num_directions, num_clusters)
     given = {"num_directions": num_directions, "num_clusters": num_clusters, "ridge": ridge}
-    settings, held_out = _choose(source, given, seed)
+    settings, held_out = _choose(source, given, seed, progress)
     return replace(fit(source, **settings, seed=seed), **held_out)
 
 
@@ -119,14 +122,14 @@ def _check(source: Source, num_directions: int | None, num_clusters: int | None)
 
 
 def _choose(
-    source: Source, given: Mapping[str, Any], seed: int
+    source: Source, given: Mapping[str, Any], seed: int, progress: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `fit` takes, and the losses by which it was chosen; what is given stays.
 
     Whoever gives the directions wants no choice made but that of the ridge, of which no value fits
     all.
     """
-    split = cache(partial(_Split.of, source, seed))
+    split = cache(partial(_Split.of, source, seed, progress))
     settings = dict(given)
     held_out: dict[str, Any] = {}
     if given["ridge"] is None:
@@ -198,9 +201,10 @@ class _Split:
 
     parts: Sequence[_Part]
     seed: int
+    progress: bool = False
 
     @classmethod
-    def of(cls, source: Source, seed: int) -> "_Split":
+    def of(cls, source: Source, seed: int, progress: bool = False) -> "_Split":
         rng, people = np.random.default_rng(seed), len(source.ballots)
         held = np.array_split(rng.permutation(people), PARTS)[: _number_of_parts(people)]
         parts = [_Part.of(source, out, rng) for out in held if len(out)]
@@ -210,7 +214,7 @@ class _Split:
                 f"{people} people who made comparisons are too few to hold some out; give "
                 "num_directions."
             )
-        return cls(parts, seed)
+        return cls(parts, seed, progress)
 
     @property
     def most_directions(self) -> int:
@@ -240,15 +244,23 @@ class _Split:
             known: Losses that are at hand.
         """
         losses: dict[Any, np.ndarray] = dict(known or {})
-        for value in (each for each in values if each not in losses):
-            sums = [float(of.sum()) for of in losses.values()]
-            if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
-                break
-            tried = {**settings, name: value}
-            losses[value] = np.concatenate([part.losses(tried, self.seed) for part in self.parts])
-            of_vote = losses[value].sum() / self.votes
-            said = ", ".join(f"{name} {setting:g}" for name, setting in tried.items())
-            logger.info("held-out loss %.4f nats a vote: %s", of_vote, said)
+        wanted = [each for each in values if each not in losses]
+        what = f"comparing {name.replace('_', ' of ').replace('num', 'numbers')} on held-out people"
+        total, shown = len(wanted) * len(self.parts), self.progress
+        with progress_bar(total, f"{what}, at most", unit="fit", shown=shown, leave=False) as bar:
+            for value in wanted:
+                sums = [float(of.sum()) for of in losses.values()]
+                if len(sums) > ENOUGH and min(sums[-ENOUGH:]) > min(sums):
+                    break
+                tried = {**settings, name: value}
+                of_parts = []
+                for part in self.parts:
+                    of_parts.append(part.losses(tried, self.seed))
+                    bar.update()
+                losses[value] = np.concatenate(of_parts)
+                of_vote = losses[value].sum() / self.votes
+                said = ", ".join(f"{name} {setting:g}" for name, setting in tried.items())
+                logger.info("held-out loss %.4f nats a vote: %s", of_vote, said)
         return losses
 
     @property

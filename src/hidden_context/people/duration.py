@@ -2,8 +2,6 @@
 
 from time import perf_counter
 
-import numpy as np
-
 from hidden_context.people.chosen import most_fits
 from hidden_context.people.fit import started
 from hidden_context.people.marginal import Climb, Design
@@ -26,14 +24,3 @@ def seconds_expected(source: Source, num_directions: int | None, num_folds: int)
     climb(state.packed())
     of_step = perf_counter() - before
     return of_step * STEPS * (most_fits(source, num_directions) + 1 + 2 * num_folds)
-
-
-def in_words(seconds: float) -> str:
-    """To one digit: 4 seconds, 3 minutes, 2 hours."""
-    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
-        number = seconds / size
-        if number >= 1.5 or size == 1:
-            digits = 10.0 ** np.floor(np.log10(max(number, 1)))
-            rounded = max(1, int(np.ceil(number / digits) * digits))
-            return f"{rounded} {unit}{'s' * (rounded != 1)}"
-    raise AssertionError

@@ -13,6 +13,7 @@ from hidden_context.people.ballots import Ballots
 from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
 from hidden_context.people.source import Source
+from hidden_context.progress import progress_bar
 
 NUMBERS = (0, 1, 3, 5, 10, 20)
 """Of comparisons of a person that are given."""
@@ -65,6 +66,7 @@ def held_out_table(
     numbers: Sequence[int] = NUMBERS,
     num_folds: int = 5,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[HeldOut]:
     """Predict comparisons of held-out people, given n others of theirs; the same for every n.
 
@@ -77,6 +79,7 @@ def held_out_table(
         numbers: n. Those are left out that more than half of the people have not made.
         num_folds: Of people, and of prompts.
         seed: Of folds and orders.
+        progress: Show how far it is.
 
     Raises:
         UserError: There are too few people, or no prompts.
@@ -95,6 +98,7 @@ def held_out_table(
         prompt_fold = of_prompt[ballots.prompts]
     order = rng.random(ballots.first.shape)
     parts: list[_Predicted] = []
+    bar = progress_bar(num_folds, "predicting held-out people", unit="fold", shown=progress)
     for number in range(num_folds):
         is_held, out = person_fold == number, prompt_fold == number
         rest = ballots.kept(~out & ~is_held[:, None])
@@ -109,6 +113,8 @@ def held_out_table(
         ]
         if used.any():
             parts.append(_predict(models, ballots, given[:, used], asked[used], used))
+        bar.update()
+    bar.close()
     if not parts:
         raise UserError(
             "nobody has made comparisons enough to predict some from others; give fewer numbers, "

@@ -203,7 +203,7 @@ class Climb:
     def stepped(self, _: np.ndarray) -> None:
         """Start from here, with all kinds of people now and then."""
         self.steps += 1
-        self.accepted, self.starts = self.value, list(self.latest)
+        self.accepted, self.starts[:] = self.value, self.latest
         if self.steps % LOOK_AGAIN == 0:
             self.starts = [None for _ in self.chunks]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import norm
-from tabulate import tabulate
 
 from hidden_context.people.findings import PeopleFindings
 from hidden_context.people.people import People
 from hidden_context.people.person import Person
+from hidden_context.text_tables import text_table
 
 Z = float(norm.ppf(0.975))
 """Half the width of a 95 % interval, in standard deviations."""
@@ -154,7 +154,7 @@ def render(found: PeopleFindings) -> str:
     """For a terminal."""
     parts = [f"{question} {answer}" for question, answer in answers(found)]
     if found.held_out:
-        parts.append(tabulate(held_out_rows(found), HELD_OUT, disable_numparse=True))
+        parts.append(text_table(held_out_rows(found), HELD_OUT))
     return "\n\n".join([*parts, *found.notes])
 
 
@@ -202,4 +202,4 @@ def render_person(answer: dict[str, Any]) -> str:
         "of even pairs a tie."
     )
     headers = ("item", "utility (95 %)", "P(above the next)")
-    return f"{head}\n\n{tabulate(rows, headers, disable_numparse=True)}"
+    return f"{head}\n\n{text_table(rows, headers)}"

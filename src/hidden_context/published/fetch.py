@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from tqdm import tqdm
+
+from hidden_context.progress import is_terminal, progress_bar
 
 _NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 _RANGE_NOT_SATISFIABLE = 416
@@ -131,13 +132,13 @@ def _append(client: httpx2.Client, url: str, part: Path, deadline: float, progre
         total = start + int(length) if length else None
         with (
             part.open("ab" if start else "wb") as file,
-            tqdm(
-                desc=part.stem,
-                total=total,
-                initial=start,
+            progress_bar(
+                total,
+                part.stem,
                 unit="B",
+                shown=progress and is_terminal(),
+                initial=start,
                 unit_scale=True,
-                disable=None if progress else True,
             ) as bar,
         ):
             for chunk in response.iter_raw():

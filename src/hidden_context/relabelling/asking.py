@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from hidden_context.errors import UserError
+from hidden_context.progress import is_terminal, progress_bar
 from hidden_context.relabelling.answers import Answers
 from hidden_context.relabelling.budget import Purse
 from hidden_context.relabelling.endpoint import Endpoint, NotNowError
@@ -68,7 +69,7 @@ def ask_all(
     total = len(questions)
     number = min(asking.concurrency, total)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(number)]
-    bar = tqdm(total=total, desc="asking", unit="answer", disable=None if progress else True)
+    bar = progress_bar(total, "asking", unit="question", shown=progress and is_terminal())
     with bar:
         try:
             for thread in threads:

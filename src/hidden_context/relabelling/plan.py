@@ -65,6 +65,18 @@ class Plan:
         """Upper bound of what is to be asked, in tokens of questions and answers."""
         return sum(sum(each.judge.most_tokens(each.body)) for each in self.to_ask)
 
+    def to_dict(self) -> dict[str, Any]:
+        """In numbers."""
+        return {
+            **self.settings,
+            "address": self.address,
+            "num_pairs": self.num_pairs,
+            "num_equal": self.num_equal,
+            "num_questions": self.num_questions,
+            "num_to_ask": len(self.to_ask),
+            "most_tokens": self.most_tokens,
+        }
+
     def __str__(self) -> str:
         answered = self.num_questions - len(self.to_ask)
         return (

@@ -8,7 +8,7 @@ from typing import Any
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.rates import wilson
-from hidden_context.records import provenance
+from hidden_context.records import as_plain, provenance
 from hidden_context.relabelling.budget import Spent
 from hidden_context.relabelling.judge import Answer
 from hidden_context.relabelling.labels import Label, Row
@@ -53,6 +53,12 @@ class Relabelled:
             UserError: There are none.
         """
         return Comparisons.from_rows(self.rows, "relabelled")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the rows, which are in the files, as JSON can hold it."""
+        apart = ("rows", "unread")
+        numbers = {name: value for name, value in vars(self).items() if name not in apart}
+        return {"num_labels": len(self.rows), "num_unread": len(self.unread), **as_plain(numbers)}
 
     def __str__(self) -> str:
         spent = self.spent

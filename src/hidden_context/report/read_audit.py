@@ -8,8 +8,9 @@ from hidden_context.audits.result import AuditResult
 from hidden_context.records import as_plain
 from hidden_context.report.answers import audit_answer
 from hidden_context.report.results import ExampleSource, Result, Run, made_by
-from hidden_context.report.tables import NO_VALUE, jailbreaks
+from hidden_context.report.tables import jailbreaks
 from hidden_context.scores.score_files import load_scores
+from hidden_context.text_tables import NO_VALUE
 
 
 def read_audit(file: Path) -> Result:

@@ -10,8 +10,8 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.plots import data_set_of, labels_of
 from hidden_context.report.results import Table
 from hidden_context.risk import PAPER_RISK
+from hidden_context.text_tables import NO_VALUE
 
-NO_VALUE = "–"
 GAIN = "more than scalar"
 """Header of a column of small numbers, which need a digit more."""
 Row: TypeAlias = dict[str, str | Estimate | None]

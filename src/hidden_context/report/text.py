@@ -1,9 +1,7 @@
 """Evaluations to text and Markdown. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
-
-from tabulate import tabulate
+from typing import Literal, TypeAlias
 
 from hidden_context.measures.ensembles import Ensemble
 from hidden_context.measures.estimate import Estimate, Rate
@@ -11,10 +9,10 @@ from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.explained_variance import SCALES
 from hidden_context.measures.likelihood_ratio import verdict
 from hidden_context.measures.models import LevelChoice
-from hidden_context.report.tables import NO_VALUE
+from hidden_context.text_tables import NO_VALUE, text_table
 
 Style: TypeAlias = Literal["simple", "github"]
-"""Names of tabulate: plain text, or Markdown."""
+"""Plain text, or Markdown."""
 Row: TypeAlias = dict[str, object]
 """Cells by the headers of their columns."""
 
@@ -136,7 +134,11 @@ def render_diagnostics(
         }
         for ensemble in ensembles
     ]
-    sections = [_section(title, rows, style) for title, rows in tables.items() if rows]
+    sections = [
+        _section(title, [[*row.values()] for row in rows], style, [*rows[0]])
+        for title, rows in tables.items()
+        if rows
+    ]
     if len({each.stopping_rule for each in evaluations if each.explained_variance}) > 1:
         sections.append(
             "These runs did not all stop alike on data of one size, so their r² do not compare: "
@@ -227,8 +229,9 @@ def _number(value: Estimate | float | None) -> str:
     return NO_VALUE if number is None else f"{number:.4f}"
 
 
-def _section(title: str, rows: Any, style: Style, headers: Sequence[str] | str = "keys") -> str:
-    """A heading and a table, whose headers are the rows' keys unless they are given."""
+def _section(
+    title: str, rows: Sequence[Sequence[object]], style: Style, headers: Sequence[str]
+) -> str:
+    """A heading and a table."""
     heading = f"### {title}" if style == "github" else title
-    table = tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True)
-    return f"{heading}\n\n{table}"
+    return f"{heading}\n\n{text_table(rows, headers, markdown=style == 'github')}"

@@ -44,6 +44,7 @@ def kept_scores(
     names: Sequence[str],
     risks: Sequence[Risk] = (),
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> list[Scores]:
     """Scores of all rows of a benchmark by each checkpoint, from score files or written to them.
@@ -60,6 +61,7 @@ def kept_scores(
         names: What the models are called.
         risks: Rewards by these are written too.
         record: What files that are written say of themselves beside.
+        progress: Show a bar.
         options: How texts are read, see `ScoringOptions`, and the `shard` of this process.
 
     Raises:
@@ -84,7 +86,7 @@ def kept_scores(
             model = next(models) if is_lacking else None
             for part, scores, of_part in zip(parts, of_parts, on, strict=True):
                 how = (name, part, _of(path, part), called, risks, record or {}, of_part, options)
-                yield partial(_kept, scores, model, *how)
+                yield partial(_kept, scores, model, *how, progress=progress)
             model = None  # the next one may not fit beside it
 
     scored = each_merged(pieces)
@@ -111,13 +113,15 @@ def _kept(
     record: Mapping[str, Any],
     depends_on: Mapping[str, Any],
     options: Mapping[str, Any],
+    *,
+    progress: bool,
 ) -> Scores:
     """Scores of a part, if there are none: scored, written to its file, read as later runs will."""
     kept = _partial(file)
     if scores is None:
         assert model is not None
         file.parent.mkdir(parents=True, exist_ok=True)
-        how: Any = {"source": part.source, "partial": kept, "progress": True, **options}
+        how: Any = {"source": part.source, "partial": kept, "progress": progress, **options}
         how["is_saved"] = lambda run: _finished(file, depends_on) is not None
         made = replace(score_benchmark(model, name, part.rows, **how), name=called)
         write_scores(file, [made], risks=risks, record={**record, DEPENDS_ON: depends_on})

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from hidden_context.measures.estimate import Estimate
 from hidden_context.reward_benchmarks.confidence import SURE
 from hidden_context.reward_benchmarks.result import BenchmarkResult
-
-NO_VALUE = "–"
+from hidden_context.text_tables import NO_VALUE, text_table
 
 
 def render(result: BenchmarkResult) -> str:
@@ -30,7 +27,7 @@ def render(result: BenchmarkResult) -> str:
         f"{result.benchmark}: {result.model} ({result.family.name}), {sum(result.rows.values())} "
         f"rows, {result.num_prompts} prompts"
     )
-    table = tabulate(lines, headers, tablefmt="simple", disable_numparse=True)
+    table = text_table(lines, headers)
     return "\n".join([title, table, *_confidence(result), *(f"note: {n}" for n in result.notes)])
 
 
@@ -47,7 +44,7 @@ def render_several(results: Sequence[BenchmarkResult]) -> str:
         for result in order
     ]
     headers = ["model", "family", results[0].main, "longer"]
-    return tabulate(lines, headers, tablefmt="simple", disable_numparse=True)
+    return text_table(lines, headers)
 
 
 def _main(result: BenchmarkResult) -> Estimate:

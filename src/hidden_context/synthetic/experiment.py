@@ -21,23 +21,32 @@ METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.npz"
 
 
-def run(experiment: Experiment, folder: Path, say: Callable[[str], None]) -> None:
-    """Train what is not there yet, with a bar for each model; write models, metrics and curves.
+def run(
+    experiment: Experiment,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    tell: Callable[[str], None],
+    progress: bool = False,
+) -> None:
+    """Train what is not there yet; write models, metrics and curves.
 
     Args:
         experiment: What to train.
         folder: Receives the files; models there that were trained alike are used again.
         say: Is told what was done, as soon as it is.
+        tell: Is told what was found, likewise.
+        progress: Show a bar for each model.
     """
     environment = ENVIRONMENTS[experiment.env]
     arrays = exact_curves(environment)
     metrics: dict[str, Any] = {"exact": exact_answers(environment), "models": {}}
-    say(f"lowest possible loss: {metrics['exact']['expected_loss']:.4f} nats per comparison")
+    tell(f"lowest possible loss: {metrics['exact']['expected_loss']:.4f} nats per comparison")
     for name in MODEL_NAMES:
-        model = _trained(experiment, name, folder, say)
+        model = _trained(experiment, name, folder, say, progress)
         measured = evaluate(model, environment)
         metrics["models"][name] = measured
-        say(f"  expected loss {measured['expected_loss']:.4f}{_in_words(measured)}")
+        tell(f"  {name}: expected loss {measured['expected_loss']:.4f}{_in_words(measured)}")
         if isinstance(model, UtilityModel):
             arrays |= curves(name, model, environment)
     with records.atomic_write(folder / CURVES_FILE) as file:
@@ -56,14 +65,20 @@ def draw_curves(folder: Path, env: str, style_name: StyleName) -> None:
                 figure.savefig(file, format=kind)
 
 
-def _trained(experiment: Experiment, name: str, folder: Path, say: Callable[[str], None]) -> Model:
+def _trained(
+    experiment: Experiment,
+    name: str,
+    folder: Path,
+    say: Callable[[str], None],
+    progress: bool,
+) -> Model:
     """The model from the folder if it is there, else trained and saved."""
     settings = asdict(experiment)
     model = build_model(name, ENVIRONMENTS[experiment.env], seed=experiment.seed)
     if load_model(folder, name, model, settings):
         say(f"{name}: using the trained model in {folder}")
         return model
-    loss = train(model, experiment, device=default_device(), label=name, progress=True)
+    loss = train(model, experiment, device=default_device(), label=name, progress=progress)
     save_model(folder, name, model, settings)
     say(f"{name}: trained, loss of the last iterations {loss:.4f}")
     return model

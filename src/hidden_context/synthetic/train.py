@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor
-from tqdm import tqdm
 
 from hidden_context import records
 from hidden_context.distributions import family_from_dict
 from hidden_context.errors import UserError
+from hidden_context.progress import progress_bar
 from hidden_context.synthetic.environments import ENVIRONMENTS, compare
 from hidden_context.synthetic.models import Model, UtilityModel
 from hidden_context.synthetic.settings import Experiment
@@ -70,8 +70,8 @@ def train(
     decay = (min(FINAL_LR, lr) / lr) ** (1 / num_iterations)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
     losses = []
-    bar = tqdm(range(num_iterations), desc=label, disable=None if progress else True)
-    for iteration in bar:
+    bar = progress_bar(num_iterations, f"training {label}", unit="iteration", shown=progress)
+    for iteration in range(num_iterations):
         loss = loss_of(model, experiment, generator)
         optimizer.zero_grad()
         loss.backward()
@@ -83,6 +83,8 @@ def train(
                 f"{label}: loss {losses[-1]} at iteration {iteration}; lower --lr {lr}."
             )
         bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+        bar.update()
+    bar.close()
     model.cpu().eval()
     return fmean(losses[-math.ceil(num_iterations / 10) :])
 

@@ -1,0 +1,110 @@
+"""What a command prints: its result, in words or as JSON, and what `--quiet` leaves out."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Printing:
+    """How a command prints. No result depends on it, so that no record holds it."""
+
+    quiet: bool = False
+    """Print the result and the files written: no progress, no account of the data, no hints."""
+    json: bool = False
+    """Print the result as one JSON document, to full precision; all else goes to stderr."""
+
+    @classmethod
+    def names(cls, config_class: type) -> list[str]:
+        """Flags of a command; `json` of those alone whose `prints_numbers` is true."""
+        named = [each.name for each in fields(cls)]
+        return named if getattr(config_class, "prints_numbers", False) else named[:1]
+
+
+@dataclass(frozen=True)
+class _Command:
+    """The command that runs."""
+
+    printing: Printing = Printing()
+    documents: list[Any] = field(default_factory=list)
+    """What `show` was given; at most one."""
+
+
+BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+"""Variables after which libraries that are not yet imported show no bars of their own."""
+_running: ContextVar[_Command] = ContextVar("running")
+
+
+@contextmanager
+def printed(printing: Printing, *, is_heard: bool = True) -> Iterator[None]:
+    """Run a command that prints so: with `json`, the document is printed when all has gone well.
+
+    There is none where nothing was shown: of a process that has done its share while others have
+    not. Of a process that is not heard, because another speaks for it, stdout leads nowhere.
+    """
+    running, out = _Command(printing), sys.stdout
+    before = _running.set(running)
+    try:
+        with (
+            _without_bars() if printing.quiet else nullcontext(),
+            redirect_stdout(sys.stderr) if printing.json and is_heard else nullcontext(),
+        ):
+            yield
+    finally:
+        _running.reset(before)
+    if running.documents:
+        from hidden_context.records import as_plain, json_text
+
+        (document,) = running.documents
+        print(json_text(as_plain(document), indent=2), file=out)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in BARS}
+    os.environ.update(dict.fromkeys(BARS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def say(text: object, *, beside: bool = False) -> None:
+    """What was read, what is done, what to do next; on stderr, if `beside`."""
+    if not _now().printing.quiet:
+        print(text, file=sys.stderr if beside else sys.stdout, flush=True)
+
+
+def show(document: Callable[[], Any], words: Callable[[], object] | None = None) -> None:
+    """The result: what JSON is to hold, where it is asked for, else its words, if left to tell."""
+    running = _now()
+    if running.printing.json:
+        assert not running.documents, "a command has one result"
+        running.documents.append(document())
+    elif words is not None:
+        tell(words)
+
+
+def tell(words: Callable[[], object]) -> None:
+    """A part of the result in words, as soon as it is known; nothing where JSON is asked for."""
+    if not _now().printing.json:
+        from hidden_context.commands.terminal import for_stdout
+
+        print(for_stdout(words), flush=True)
+
+
+def shows_progress() -> bool:
+    """Whether work says how far it is."""
+    return not _now().printing.quiet
+
+
+def _now() -> _Command:
+    return _running.get(_Command())
