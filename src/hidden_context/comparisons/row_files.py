@@ -54,18 +54,21 @@ def read_rows(path: Path) -> Rows:
 
 
 def _check_no_table(path: Path, row: Row) -> None:
-    """Refuse one object of columns: as a row, its rows would be the turns of one conversation."""
-    lengths = {
-        len(value)
-        if isinstance(value, list) and not any(isinstance(part, dict) for part in value)
-        else None
-        for value in row.values()
-    }
-    if len(row) > 1 and len(lengths) == 1 and None not in lengths:
+    """Refuse one object of columns: as a row, its rows would be the turns of one conversation.
+
+    A list of responses, messages or outputs is what a row may have.
+    """
+    lengths = {len(value) if _is_column(value) else None for value in row.values()}
+    is_table = len(lengths) == 1 and None not in lengths and "responses" not in row
+    if is_table and len(row) > 1:
         raise UserError(
             f"{path} is one object of {len(row)} lists, as if each were a column of a table; write "
             'an object a row (in pandas to_json(path, orient="records", lines=True)).'
         )
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(part, dict | list) for part in value)
 
 
 def _check_whole(path: Path, count: int) -> None:
