@@ -1,6 +1,8 @@
 """The reward files for OpenRLHF and verl, called as their released workers do."""
 
 import importlib.util
+from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,13 +67,12 @@ def test_a_tokenizer_that_adds_special_tokens_does_not_add_them_twice(
     """The query begins with the token that the tokenizer would put there."""
     from tokenizers.processors import TemplateProcessing
 
-    model.save_pretrained(tmp_path / "rm")
-    tokenizer = model.tokenizer.__class__.from_pretrained(tmp_path / "rm")
+    tokenizer = deepcopy(model.tokenizer)
     start = tokenizer.convert_tokens_to_ids("<s>")
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", start)]
     )
-    tokenizer.save_pretrained(tmp_path / "rm")
+    replace(model, tokenizer=tokenizer).save_pretrained(tmp_path / "rm")
     again = RewardModel.from_pretrained(tmp_path / "rm", **CPU)
     assert again.tokenizer("bread").input_ids[0] == start
     monkeypatch.setenv("REWARD_CHECKPOINT", str(tmp_path / "rm"))
