@@ -20,10 +20,9 @@ def loss_of_rest(ballots: Ballots, model: People, known: int, asked_from: int) -
     """Nats per comparison from number `asked_from` on, given the first `known` of each person."""
     number = np.arange(ballots.weight.shape[1])
     given = np.broadcast_to(number < known, ballots.weight.shape)
-    prob = model.posterior(ballots.kept(given)).prob_matrix()
     asked = number >= asked_from
-    person = np.arange(len(ballots))[:, None]
-    wins = prob[person, ballots.first[:, asked], ballots.second[:, asked]]
+    pairs = ballots.first[:, asked], ballots.second[:, asked]
+    wins = model.posterior(ballots.kept(given)).verdicts(*pairs)[0]
     won = ballots.shares[:, asked, 2] == 1
     return float(-np.log(np.where(won, wins, 1 - wins)).mean())
 
