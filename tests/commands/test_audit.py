@@ -103,8 +103,10 @@ def test_words_that_decide_are_found_and_everything_is_written(whole):
     for r2 in spread.explained_variance.values():
         assert r2.low < r2.value < r2.high
         assert r2.how == "20 refits to resampled prompts"
+    assert set(spread.corrected_explained_variance) == set(spread.explained_variance)
+    assert scalar.corrected_explained_variance == {}
     assert len(spread.training_curve) == 6
-    figures = {"against_base", "log_likelihood", "accuracy"}
+    figures = {"fitted_gain", "log_likelihood", "accuracy"}
     figures |= {"r2_pooled", "r2_within_prompt", "r2_rank"}
     assert {each.figure for each in spread.null} == figures
     assert audited.lapse is not None
