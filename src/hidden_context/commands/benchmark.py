@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show, shows_progress, tell
+from hidden_context.commands.printing import say, say_next, show, shows_progress, tell
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
@@ -103,6 +103,7 @@ def run(config: Config) -> None:
     if len(results) > 1:
         tell(lambda: f"\n{render_several(results)}")
     show(lambda: {"results": results})
+    say_next("serve {}", config.reward_model_checkpoints[0])
 
 
 def _names(config: Config) -> Sequence[str]:

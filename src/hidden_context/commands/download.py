@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import show, shows_progress
+from hidden_context.commands.printing import say_next, show, shows_progress
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ def run(config: Config) -> int:
             f"failed {len(done.failures)}, not tried {done.not_tried}"
         ),
     )
+    if not done.failures:
+        say_next("summarize {}", config.to)
     return 1 if done.failures else 0
 
 

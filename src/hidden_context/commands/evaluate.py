@@ -5,11 +5,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
@@ -90,7 +89,7 @@ def run(config: Config) -> None:
         lambda: _in_words(metrics, accuracy),
     )
     print(f"wrote {output}")
-    say(f"next: hidden-context report {quote(str(output))} --out report.html")
+    say_next("report {} --out report.html", output)
 
 
 def _say_counts(scores: "Scores") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show
+from hidden_context.commands.printing import say, say_next, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def run(config: Config) -> None:
     if config.out is not None:
         _write(fit, config.out, str(read))
     show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
+    if read.comparisons.annotators is not None:
+        say_next("people {}", config.votes)
 
 
 def _write(fit: "ItemFit", folder: Path, account: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say_next
 from hidden_context.commands.written_model import WrittenModel
 
 
@@ -20,6 +21,7 @@ def run(config: Config) -> None:
     merged.save_pretrained(config.out)
     print(f"saved {config.out}: a checkpoint of family {merged.family.name} with whole weights")
     config.push()
+    say_next("serve {}", config.out)
 
 
 main = command("merge", Config, run)

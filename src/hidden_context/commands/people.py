@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def _find(config: Config) -> None:
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
     show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
+    say_next("axes {}", config.data)
 
 
 def _answer(people: "People", config: Config) -> None:

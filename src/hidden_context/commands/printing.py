@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from shlex import quote
 from typing import Any
 
 
@@ -81,6 +82,13 @@ def say(text: object, *, beside: bool = False) -> None:
     """What was read, what is done, what to do next; on stderr, if `beside`."""
     if not _now().printing.quiet:
         print(text, file=sys.stderr if beside else sys.stdout, flush=True)
+
+
+def say_next(command: str, *files: object) -> None:
+    """The command that is useful next, with what was written or read; on stderr."""
+    say(
+        f"next: hidden-context {command.format(*(quote(str(file)) for file in files))}", beside=True
+    )
 
 
 def show(document: Callable[[], Any], words: Callable[[], object] | None = None) -> None:

@@ -5,11 +5,10 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
 
@@ -69,7 +68,7 @@ def run(config: Config) -> None:
         lambda: {"output": config.output, "counts": counts, "evaluations": evaluations},
         lambda: _in_words(evaluations, risks or (PAPER_RISK,)),
     )
-    say(f"next: hidden-context report {quote(str(config.output))} --out report.html")
+    say_next("report {} --out report.html", config.output)
 
 
 def _score(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import show, shows_progress
+from hidden_context.commands.printing import say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def run(config: Config) -> None:
         return "\n\n".join(sections)
 
     show(document, in_words)
+    say_next("report {} --out report.html", config.data_dir)
 
 
 def _check(config: Config) -> None:

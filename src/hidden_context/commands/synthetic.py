@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from shlex import quote
 from typing import ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show, shows_progress, tell
+from hidden_context.commands.printing import say, say_next, show, shows_progress, tell
 from hidden_context.errors import UserError
 from hidden_context.synthetic.settings import Experiment
 
@@ -49,7 +48,7 @@ def run(config: Config) -> None:
     experiment.draw_curves(folder, config.env, config.style)
     show(lambda: read_object(folder / experiment.METRICS_FILE))
     print(f"figure, metrics, curves and models are in {folder}")
-    say(f"next: hidden-context report {quote(str(folder))} --out report.html")
+    say_next("report {} --out report.html", folder)
 
 
 main = command("synthetic", Config, run)

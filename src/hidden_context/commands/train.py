@@ -3,12 +3,11 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say, show, shows_progress, tell
+from hidden_context.commands.printing import say_next, show, shows_progress, tell
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
@@ -106,7 +105,7 @@ def run(config: Config) -> None:
         if record.get("metrics") and not shows_progress():  # else they were printed as logged
             tell(lambda: ", ".join(f"{name} {of}" for name, of in record["metrics"].items()))
         print(f"saved {folder}")
-        say(f"next: hidden-context evaluate --reward_model_checkpoint {quote(str(folder))}")
+        say_next("evaluate --reward_model_checkpoint {}", folder)
 
 
 def make_family_of(config: Config) -> Family:
