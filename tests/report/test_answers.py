@@ -152,8 +152,8 @@ def test_what_fits_beyond_label_noise_but_predicts_no_better_is_told_as_that():
     answer = audit_answer([audited(0.05, gain=0.005)])
     assert answer is not None
     assert answer.verdict == "cannot tell"
-    assert "fits the answers better than a single score by more than label noise" in answer.sentence
-    assert "but no more is shown" in answer.sentence
+    assert "fits the votes better than a single score by more than label noise" in answer.sentence
+    assert "but no distribution surely predicts held-out votes better" in answer.sentence
 
 
 def test_of_several_sets_those_that_hide_something_are_named():

@@ -58,7 +58,7 @@ def run(config: Config) -> None:
         _write(fit, config.out, str(read))
     show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
     if read.comparisons.annotators is not None:
-        say_next("people {}", config.votes)
+        say_next("people {}", config.votes, beside=True)
 
 
 def _write(fit: "ItemFit", folder: Path, account: str) -> None:

@@ -84,11 +84,10 @@ def say(text: object, *, beside: bool = False) -> None:
         print(text, file=sys.stderr if beside else sys.stdout, flush=True)
 
 
-def say_next(command: str, *files: object) -> None:
-    """The command that is useful next, with what was written or read; on stderr."""
-    say(
-        f"next: hidden-context {command.format(*(quote(str(file)) for file in files))}", beside=True
-    )
+def say_next(command: str, *files: object, beside: bool = False) -> None:
+    """The command that is useful next, with what was written or read; see `say`."""
+    named = command.format(*(quote(str(file)) for file in files))
+    say(f"next: hidden-context {named}", beside=beside)
 
 
 def show(document: Callable[[], Any], words: Callable[[], object] | None = None) -> None:
