@@ -85,9 +85,10 @@ def say(text: object, *, beside: bool = False) -> None:
 
 
 def say_next(command: str, *files: object, beside: bool = False) -> None:
-    """The command that is useful next, with what was written or read; see `say`."""
-    named = command.format(*(quote(str(file)) for file in files))
-    say(f"next: hidden-context {named}", beside=beside)
+    """The command that is useful next, with what was written or read; see `say`. Not with JSON."""
+    if not _now().printing.json:
+        named = command.format(*(quote(str(file)) for file in files))
+        say(f"next: hidden-context {named}", beside=beside)
 
 
 def show(document: Callable[[], Any], words: Callable[[], object] | None = None) -> None:
