@@ -245,9 +245,9 @@ def test_aborted_clients_cost_no_other_its_answer(
         go()
         found = [reward(each.result()) for each in kept]
         np.testing.assert_allclose(found, [expected[0], *expected[6:]], atol=1e-5)
-        assert counted(client, "aborted_texts_total") == 5
+        until(lambda: counted(client, "aborted_texts_total") == 5)
         assert counted(client, "texts_total") == 7
-        assert counted(client, 'requests_total{route="/classify",status="499"}') == 5
+        until(lambda: counted(client, 'requests_total{route="/classify",status="499"}') == 5)
 
 
 def asking(client: httpx2.Client, text: str) -> socket.socket:

@@ -43,7 +43,7 @@ def run(config: Config) -> int:
         ),
     )
     if not done.failures:
-        say_next("summarize {}", config.to)
+        say_next("summarize {}", config.to, beside=True)
     return 1 if done.failures else 0
 
 
