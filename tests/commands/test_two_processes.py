@@ -87,7 +87,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jsonl(folder / "votes.jsonl", votes)
     write_jsonl(folder / "uneven.jsonl", rows[:21])
     ranked = [
-        {"prompt": row["prompt"], "responses": [row["chosen"], " b", row["rejected"]][index % 2 :]}
+        {
+            "prompt": row["prompt"],
+            "responses": [row["chosen"], row["prompt"] + " b", row["rejected"]][index % 2 :],
+        }
         for index, row in enumerate(rows[:11])
     ]
     write_jsonl(
@@ -110,7 +113,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     launch += ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0"]
     launch += [str(folder / "program.py"), str(folder / "commands.json")]
     done = subprocess.run(launch, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, [line for line in done.stderr.splitlines() if "rror" in line]
     return folder
 
 
