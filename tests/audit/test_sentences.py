@@ -51,9 +51,13 @@ ABOVE, HOLDS, BELOW = (0.004, 0.001, 0.007), (0.001, -0.002, 0.004), (-0.004, -0
 @pytest.mark.parametrize(
     ("against", "p_value", "verdict"),
     [
-        (ABOVE, 0.05, "Yes: categorical predicts held-out votes by +0.0040 nats per vote (+0.0010"),
+        (ABOVE, 0.05, "Yes: categorical predicts held-out votes better by 0.0040 (0.0010 to"),
         (HOLDS, 0.05, "Yes, but too little to predict better: categorical"),
-        (BELOW, 0.05, "Yes, but too little to predict better: it predicts worse"),
+        (
+            BELOW,
+            0.05,
+            "does not predict better: categorical predicts held-out votes worse by 0.0040 (0",
+        ),
         (ABOVE, 0.1, "Label noise may be all"),
         (HOLDS, 0.1, CANNOT_TELL.capitalize()),
         ((0.0, 0.0, 0.0), 1.0, CANNOT_TELL.capitalize()),

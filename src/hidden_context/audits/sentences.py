@@ -64,22 +64,18 @@ def _predicts(scalar: Evaluation) -> str:
 def more_than_noise(evaluation: Evaluation, gain: Estimate, detectable: float | None) -> str:
     """One verdict from the gain over the scalar family and, where there are draws, its test."""
     name, test = evaluation.family.name, noise_test(evaluation)
-    low, high = _ends(gain)
-    how = (
-        f"{name} predicts held-out votes by {gain.value:+.4f} nats per vote ({low:+.4f} to "
-        f"{high:+.4f}) better than the scalar family"
-    )
+    how = f"{name} predicts held-out votes {_better_by(gain)} than the scalar family"
     side = gain.against(0)
     if test is None:
         return {
             "above": f"It predicts better: {how}.",
-            "below": f"Not seen: {how}, so worse.",
+            "below": f"Not seen: {how}.",
             "cannot tell": f"{CANNOT_TELL.capitalize()}: {how}.",
         }[side] + " It was not held against label noise."
     verdict = {
         (True, "above"): "Yes",
         (True, "cannot tell"): "Yes, but too little to predict better",
-        (True, "below"): "Yes, but too little to predict better: it predicts worse",
+        (True, "below"): "Yes, but a distribution does not predict better",
         (False, "above"): "Label noise may be all",
         (False, "cannot tell"): CANNOT_TELL.capitalize(),
         (False, "below"): CANNOT_TELL.capitalize(),
@@ -132,20 +128,17 @@ def _detectable(others: Sequence[Evaluation]) -> dict[str, float]:
 
 def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
     """Which of hidden context and random votes the data support, by each family."""
-    low, high = _ends(lapse.gain)
     verdicts = []
     for evaluation in others:
         against = lapse.against.get(evaluation.family.name)
         if against is not None:
-            ends = _ends(against)
             verdicts.append(
-                f"{_explanation(lapse, evaluation, against)} ({evaluation.family.name} by "
-                f"{against.value:+.4f}, {ends[0]:+.4f} to {ends[1]:+.4f}, better than it)"
+                f"{_explanation(lapse, evaluation, against)} ({evaluation.family.name} predicts "
+                f"{_better_by(against)} than it)"
             )
     text = (
         f"A scalar family some of whose votes are random takes {lapse.share:.1%} of them for "
-        f"such, and predicts by {lapse.gain.value:+.4f} nats per vote ({low:+.4f} to {high:+.4f}) "
-        "better than without."
+        f"such, and predicts {_better_by(lapse.gain)} than without."
     )
     return " ".join([text, *(f"{verdict.capitalize()}." for verdict in verdicts)])
 
@@ -277,6 +270,16 @@ def _between(between: BetweenGroups) -> str:
     if between.num_labels_left_out:
         text += f" {between.num_labels_left_out} further {by}s are too rare, and left out."
     return text
+
+
+def _better_by(gain: Estimate) -> str:
+    """By how many nats per vote it is better, or worse, or that this is open."""
+    low, high = _ends(gain)
+    if gain.against(0) == "below":
+        return f"worse by {-gain.value:.4f} ({-high:.4f} to {-low:.4f}) nats per vote"
+    if gain.against(0) == "above":
+        return f"better by {gain.value:.4f} ({low:.4f} to {high:.4f}) nats per vote"
+    return f"neither surely better nor worse ({gain.value:+.4f}, {low:+.4f} to {high:+.4f} nats)"
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:

@@ -27,6 +27,7 @@ def run(config: Config) -> None:
     """Generate, train, score, and print what was learned beside the truth."""
     printing.say("Ten small reward models, trained on generated data: 1 to 3 minutes.")
     from hidden_context.demo import demo
+    from hidden_context.demo.generated_data import DATA_NAME
     from hidden_context.demo.judges_section import judges_section
     from hidden_context.report.page import write_page
     from hidden_context.report.read_results import read_results
@@ -59,7 +60,8 @@ def run(config: Config) -> None:
         )
         write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
-    printing.say("your own data: hidden-context audit DATA")
+    data = config.data_dir / DATA_NAME / "both"
+    printing.say(f"as on your own data: hidden-context audit {data}")
     print(f"look at it: {page}")
 
 

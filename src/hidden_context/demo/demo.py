@@ -6,14 +6,14 @@ ten reward models, score comparisons and jailbreaks, measure.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hidden_context.demo import story
-from hidden_context.demo.config import LEAST, RECORD, SHARED_CONTEXT, TRAINED_ON, Config
+from hidden_context.demo.config import LEAST, MODEL_NAME, RECORD, SHARED_CONTEXT, TRAINED_ON, Config
 from hidden_context.demo.findings import Finding, findings_about_judges, findings_of_the_paper
-from hidden_context.demo.generated_data import GeneratedData, generate, write_data
+from hidden_context.demo.generated_data import DATA_NAME, GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
 from hidden_context.demo.recovered_judges import JudgesReport, report_judges
 from hidden_context.demo.reward_models import make_language_model, train_and_score
@@ -26,6 +26,10 @@ from hidden_context.measures.models import ModelScores
 from hidden_context.progress import in_words
 from hidden_context.records import is_temporary, provenance, write_json
 
+WRITTEN = (RECORD, "data", MODEL_NAME, "log.txt", "report.html")
+"""What a demo writes into its folder."""
+WRITTEN_AS_DATA = (DATA_NAME, "reward_models", TRUTH_FILE)
+"""The same, into its folder of data, where names of files of jailbreaks begin with `jailb`."""
 MEASURES = ("accuracy", "explained_variance", "jailbreaks")
 
 
@@ -118,12 +122,26 @@ def make_room(config: Config) -> None:
     if folder.exists():
         if not folder.is_dir() or not _is_of_a_demo(folder):
             raise UserError(f"--out_dir {folder} is not of an earlier demo; give a new folder.")
+        if foreign := sorted(map(str, _of_no_demo(folder, config.data_dir))):
+            raise UserError(
+                f"--out_dir {folder} holds {', '.join(foreign[:4])}, which no demo wrote and a new "
+                "one would remove; move it away, or give a new folder."
+            )
         for path in folder.iterdir():  # the record stays: after a kill the folder is still a demo's
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != RECORD:
                 path.unlink()
     write_json(folder / RECORD, {"config": asdict(config), **provenance()})
+
+
+def _of_no_demo(folder: Path, data: Path) -> Iterator[Path]:
+    """What somebody else has put into the folder of a demo, relative to it."""
+    for within, names in ((folder, WRITTEN), (data, WRITTEN_AS_DATA)):
+        for path in within.iterdir() if within.is_dir() else ():
+            of_jailbreaks = within == data and path.name.startswith("jailb")
+            if path.name not in names and not of_jailbreaks and not is_temporary(path.name):
+                yield path.relative_to(folder)
 
 
 def _is_of_a_demo(folder: Path) -> bool:

@@ -109,7 +109,9 @@ def _about_explained_variance(
     if any(null.figure.startswith("r2_") and null.draws for each in some for null in each.null):
         text += (
             " Grey: the range of r² where labels are drawn anew from the scalar model, so that "
-            "there is no hidden context; r² below it speaks for hidden context, inside it does not."
+            "there is no hidden context, by one partition, in which the real labels have an r² of "
+            "their own. Below it r² speaks for hidden context; inside it says nothing, for r² sees "
+            "less than the likelihood, on which the answer rests."
         )
     sizes = {each.matched_size for each in some if each.matched_size}
     if sizes:
