@@ -19,7 +19,15 @@ def table_of(rows, reads: Reads = "response"):
 def test_equal_texts_are_left_out_and_counted():
     rows = [{"chosen": "a", "rejected": "b"}, {"chosen": "c", "rejected": "c"}]
     counts = table_of(rows).counts
-    assert counts == {"rows": 2, "comparisons": 1, "equal_texts": 1, "prompts": 1, "texts": 2}
+    assert counts == {
+        "rows": 2,
+        "comparisons": 1,
+        "equal_texts": 1,
+        "prompts": 1,
+        "texts": 2,
+        "with_ties": 0,
+        "labels": 0,
+    }
     with pytest.raises(UserError, match="two equal texts"):
         table_of(rows[1:])
 

@@ -51,12 +51,16 @@ ABOVE, HOLDS, BELOW = (0.004, 0.001, 0.007), (0.001, -0.002, 0.004), (-0.004, -0
 @pytest.mark.parametrize(
     ("against", "p_value", "verdict"),
     [
-        (ABOVE, 0.05, "Yes: categorical predicts held-out votes better by 0.0040 (0.0010 to"),
+        (
+            ABOVE,
+            0.05,
+            "Yes: categorical predicts held-out votes better than the scalar family by 0.0040",
+        ),
         (HOLDS, 0.05, "Yes, but too little to predict better: categorical"),
         (
             BELOW,
             0.05,
-            "does not predict better: categorical predicts held-out votes worse by 0.0040 (0",
+            "but a distribution does not predict better: categorical predicts held-out votes wors",
         ),
         (ABOVE, 0.1, "Label noise may be all"),
         (HOLDS, 0.1, CANNOT_TELL.capitalize()),
@@ -165,3 +169,15 @@ def test_vectors_that_do_not_predict_make_no_claim():
 
 def test_the_length_baseline_stands_beside_the_accuracy():
     assert '"The longer response wins" is right on 0.610 (0.600 to 0.620) of the votes' in text()
+
+
+def test_ties_are_part_of_the_likelihood_which_a_coin_is_then_no_measure_of():
+    assert "(a coin: -0.693)" in text()
+    (first, *_) = sentences_of(replace(audited(), counts={"with_ties": 3}))
+    assert "nats per vote (of which ties are part)." in first[1]
+
+
+def test_where_labels_are_too_rare_to_ask_of_that_is_said():
+    asked = dict(sentences_of(replace(audited(), between=None, counts={"labels": 8})))
+    assert asked["Does who judged explain it?"].startswith("Not asked: no two of the 8 who judged")
+    assert "Does who judged explain it?" not in dict(sentences_of(replace(audited(), between=None)))

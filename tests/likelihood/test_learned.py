@@ -30,7 +30,7 @@ def test_thresholds_stay_rising_positive_and_possible_whatever_the_parameters(
     family: Point | Categorical,
 ):
     learned = LearnedLikelihood(family, THRESHOLDS, learn_outcomes=True).double()
-    for raw in ([-3.0, 0.0, 3.0], [3.0, 3.0, 3.0], [-20.0, -20.0, -20.0]):
+    for raw in ([-3.0, 0.0, 3.0], [3.0, 3.0, 3.0], [-20.0, -20.0, -20.0], [-200.0, -200.0, 1.0]):
         with torch.no_grad():
             next(learned.parameters()).copy_(torch.tensor(raw))
         thresholds = learned.fitted()[1].thresholds

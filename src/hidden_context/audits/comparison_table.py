@@ -85,16 +85,18 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
     _, prompt = np.unique(np.frombuffer(bytes(prompts), DIGEST), return_inverse=True)
     by_group = len(number_of_group) > 1
     labelled = by_group or len(number_of_annotator) > 1
+    all_shares = _as_numpy(shares).reshape(len(of_pairs), -1)
+    label = _as_numpy(groups if by_group else annotators)
     return ComparisonTable(
         digest=of_pairs,
         prompt=prompt,
         lengths=_as_numpy(lengths).reshape(-1, 2),
         outcomes=Outcomes(
-            _as_numpy(shares).reshape(len(of_pairs), -1),
+            all_shares,
             normalize_weights(_as_numpy(weights)),
         ),
         num_votes=_as_numpy(votes),
-        label=_as_numpy(groups if by_group else annotators),
+        label=label,
         labelled_by=("group" if by_group else "annotator") if labelled else None,
         annotator=_as_numpy(annotators) if len(number_of_annotator) > 1 else None,
         counts={
@@ -103,6 +105,8 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
             "equal_texts": num_possible - len(of_pairs),
             "prompts": int(prompt.max()) + 1,
             "texts": len(np.unique(of_pairs)),
+            "with_ties": int((all_shares[:, all_shares.shape[1] // 2] > 0).sum()),
+            "labels": len(np.unique(label[label >= 0])),
         },
     )
 

@@ -12,7 +12,7 @@ from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit
 from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.heads import Pairs
 from hidden_context.audits.out_of_fold import out_of_fold
-from hidden_context.audits.result import BetweenGroups
+from hidden_context.audits.result import FEWEST_PROMPTS, BetweenGroups
 from hidden_context.audits.scalar_heads import MOST_AT_ONCE
 from hidden_context.audits.vectors import TextVectors
 from hidden_context.audits.work import UNSEEN, Work, fit_labelled
@@ -23,8 +23,6 @@ from hidden_context.scores.scores import Scores
 
 MOST_LABELS = 16
 """The most frequent ones have a head of their own; time grows with their number."""
-FEWEST_PROMPTS = 10
-"""That a label needs: with fewer, whole folds would not have it."""
 NUM_SHUFFLINGS = 19
 """The fewest at which p can be .05."""
 MOST_TRIES = 50 * NUM_SHUFFLINGS

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "audit.json"
+FEWEST_PROMPTS = 10
+"""That a label needs: with fewer, whole folds would not have it."""
 FITTED_GAIN = "fitted_gain"
 """Among the figures of `Evaluation.null`, the one that is tested; see `fitted_gain.py`."""
 AUDIT_VERSION = 2

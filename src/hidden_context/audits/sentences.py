@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hidden_context.audits.result import FITTED_GAIN, AuditedSet, BetweenGroups, Lapse
+from hidden_context.audits.result import (
+    FEWEST_PROMPTS,
+    FITTED_GAIN,
+    AuditedSet,
+    BetweenGroups,
+    Lapse,
+)
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.length import LengthMeasures
@@ -21,7 +27,7 @@ FEWEST_SHUFFLINGS = 19
 def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     """Questions and answers; what was not measured is not asked."""
     scalar, *others = audited.evaluations
-    answers = [("Can these vectors predict who wins?", _predicts(scalar))]
+    answers = [("Can these vectors predict who wins?", _predicts(scalar, audited.counts))]
     detectable = _detectable(others)
     for evaluation in others:
         name, gain = evaluation.family.name, evaluation.against_base
@@ -45,10 +51,18 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     if audited.between is not None:
         question = f"Does who judged explain it ({audited.between.by})?"
         answers.append((question, _between(audited.between)))
+    elif audited.counts.get("labels", 0) > 1:
+        answers.append(
+            (
+                "Does who judged explain it?",
+                f"Not asked: no two of the {audited.counts['labels']} who judged did so on "
+                f"{FEWEST_PROMPTS} prompts or more. `axes` and `people` need fewer.",
+            )
+        )
     return tuple(answers)
 
 
-def _predicts(scalar: Evaluation) -> str:
+def _predicts(scalar: Evaluation, counts: Mapping[str, int]) -> str:
     accuracy = scalar.accuracy["mean"]
     verdict = {
         "above": "Better than a coin",
@@ -57,14 +71,15 @@ def _predicts(scalar: Evaluation) -> str:
     }[accuracy.against(0.5)]
     return (
         f"{verdict}: the scalar family is right on {accuracy} of the held-out votes, "
-        f"with {scalar.log_likelihood} nats per vote (a coin: -0.693)."
+        f"with {scalar.log_likelihood} nats per vote "
+        + ("(of which ties are part)." if counts.get("with_ties") else "(a coin: -0.693).")
     )
 
 
 def more_than_noise(evaluation: Evaluation, gain: Estimate, detectable: float | None) -> str:
     """One verdict from the gain over the scalar family and, where there are draws, its test."""
     name, test = evaluation.family.name, noise_test(evaluation)
-    how = f"{name} predicts held-out votes {_better_by(gain)} than the scalar family"
+    how = f"{name} predicts held-out votes {_better(gain, 'the scalar family')}"
     side = gain.against(0)
     if test is None:
         return {
@@ -134,16 +149,18 @@ def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
         if against is not None:
             verdicts.append(
                 f"{_explanation(lapse, evaluation, against)} ({evaluation.family.name} predicts "
-                f"{_better_by(against)} than it)"
+                f"{_better(against, 'it')})"
             )
     text = (
         f"A scalar family some of whose votes are random takes {lapse.share:.1%} of them for "
-        f"such, and predicts {_better_by(lapse.gain)} than without."
+        f"such, and predicts {_better(lapse.gain, 'the plain one')}."
     )
     return " ".join([text, *(f"{verdict.capitalize()}." for verdict in verdicts)])
 
 
 def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str:
+    if against.against(0) == "above" and noise_test(evaluation) and not is_beyond_noise(evaluation):
+        return "label noise may be all, without random votes"
     if against.against(0) == "above":
         return "hidden context explains more than random votes"
     if against.against(0) == "below" and lapse.gain.against(0) == "above":
@@ -272,14 +289,17 @@ def _between(between: BetweenGroups) -> str:
     return text
 
 
-def _better_by(gain: Estimate) -> str:
-    """By how many nats per vote it is better, or worse, or that this is open."""
+def _better(gain: Estimate, other: str) -> str:
+    """That it is better than another by so many nats per vote, or worse, or that this is open."""
     low, high = _ends(gain)
     if gain.against(0) == "below":
-        return f"worse by {-gain.value:.4f} ({-high:.4f} to {-low:.4f}) nats per vote"
+        return f"worse than {other} by {-gain.value:.4f} ({-high:.4f} to {-low:.4f}) nats per vote"
     if gain.against(0) == "above":
-        return f"better by {gain.value:.4f} ({low:.4f} to {high:.4f}) nats per vote"
-    return f"neither surely better nor worse ({gain.value:+.4f}, {low:+.4f} to {high:+.4f} nats)"
+        return f"better than {other} by {gain.value:.4f} ({low:.4f} to {high:.4f}) nats per vote"
+    return (
+        f"neither surely better nor worse than {other} ({gain.value:+.4f}, {low:+.4f} to "
+        f"{high:+.4f} nats per vote)"
+    )
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:

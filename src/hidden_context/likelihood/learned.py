@@ -15,6 +15,8 @@ from hidden_context.likelihood.outcomes import OutcomeModel
 
 MOST = 0.999
 """Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
+LEAST_STEP = 1e-5
+"""From one threshold to the next: an optimiser may try any, and at 0 there would be no ties."""
 LAPSES = (1e-12, 1 - 1e-6)
 """Ends of a learned share of lapses: an optimiser may try any parameter; 1 is no model, and at 0
 the slope is not a number."""
@@ -115,7 +117,8 @@ class LearnedLikelihood(nn.Module):
         return replace(family, **values), model
 
     def _to_thresholds(self, raw: Tensor) -> Tensor:
-        rising, bound = softplus(raw).cumsum(-1), self.family.largest_margin
+        steps, bound = softplus(raw).clamp_min(LEAST_STEP), self.family.largest_margin
+        rising = steps.cumsum(-1)
         return rising if bound == math.inf else bound * -torch.expm1(-rising / bound)
 
     def _from_thresholds(self, thresholds: Sequence[float]) -> Tensor:
