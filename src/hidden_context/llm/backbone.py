@@ -212,10 +212,15 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> Any:
     """Load a tokenizer whose pad token, if any, is not its eos token.
 
     Raises:
-        UserError: There is no such tokenizer.
+        UserError: There is no such tokenizer, or its longest text is no number.
     """
     with opening("tokenizer", name):
         tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision or "main")
+    own = tokenizer.model_max_length
+    if not isinstance(own, (int, float)) or not own > 0:
+        raise UserError(
+            f"{name}: the tokenizer's model_max_length is {own!r:.80}; expected a number above 0."
+        )
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         unknown = tokenizer.unk_token
         usable = unknown not in (None, tokenizer.eos_token, tokenizer.bos_token)
@@ -244,12 +249,7 @@ def longest_text(config: Any, tokenizer: Any, max_length: int) -> int:
     positions = getattr(config, "max_position_embeddings", None) or 0
     if config.model_type in AFTER_THE_PAD_TOKEN and positions > 0:
         positions -= (config.pad_token_id or 0) + 1
-    own = tokenizer.model_max_length
-    if not isinstance(own, (int, float)) or not own > 0:
-        raise UserError(
-            f"the tokenizer's model_max_length is {own!r:.80}; expected a number above 0."
-        )
-    longest = [max_length, own]
+    longest = [max_length, tokenizer.model_max_length]
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     by_layer_type = [one for one in rope.values() if isinstance(one, dict)]
     for one in by_layer_type or [rope]:
