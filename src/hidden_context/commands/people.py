@@ -1,6 +1,6 @@
 """Who differs, by how much, along what: people from their comparisons."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -71,7 +71,9 @@ def _read(config: Config, num_folds: int) -> "Source":
     from hidden_context.people.source import Source
     from hidden_context.progress import in_words
 
-    source = Source.read(_comparisons(config), config.vectors)
+    comparisons = _comparisons(config)
+    say(replace(comparisons.account, source=config.data), beside=True)
+    source = Source.read(comparisons, config.vectors)
     ballots = source.ballots
     left = in_words(seconds_expected(source, config.num_directions, num_folds))
     say(
