@@ -179,6 +179,23 @@ def test_annotators_are_counted_and_those_whose_names_are_alike_are_named():
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("Ann\u200bb", "annb", r"'Ann\u200bb' and 'annb'"),
+        ("so\u00adren", "soren", r"'soren' and 'so\xadren'"),
+        ("Zoe\u0308", "Zo\u00eb", r"'Zoe\u0308' and " + "'Zo\u00eb'"),
+        ("\uff21\uff11", "a1", r"'a1' and '\uff21\uff11'"),
+        ("Japan.", "Japan", "'Japan' and 'Japan.'"),
+        ("U.S", "US", None),
+    ],
+)
+def test_names_are_alike_whatever_their_unicode_form(one: str, other: str, shown: str | None):
+    told = said(*(PLAIN | {"annotator": name} for name in (one, other, "c")))
+    expected = f"annotators whose names are alike count as different: {shown}"
+    assert (expected in told) if shown else ("alike" not in told)
+
+
 def test_the_account_names_split_and_files(tmp_path: Path):
     (tmp_path / "dev.jsonl").write_text(json.dumps(PLAIN))
     source = load_comparisons(tmp_path, split="dev").account.lines()["source"]

@@ -19,7 +19,7 @@ def annotator_of(row: Mapping[str, Any], place: str) -> str | None:
     """Who judged, where one of `ANNOTATOR_COLUMNS` says it."""
     filled = (name for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name)))
     column = next(filled, None)
-    return None if column is None else _name_in(row, column, place)
+    return None if column is None else name_in(row, column, place)
 
 
 def group_of(row: Mapping[str, Any], place: str) -> str | None:
@@ -32,11 +32,11 @@ def group_of(row: Mapping[str, Any], place: str) -> str | None:
         if column in row:
             if is_empty(row[column]):
                 raise UserError(f"{place}: column {column!r} is empty; fill it, or leave it out.")
-            return _name_in(row, column, place)
+            return name_in(row, column, place)
     return None
 
 
-def _name_in(row: Mapping[str, Any], column: str, place: str) -> str:
+def name_in(row: Mapping[str, Any], column: str, place: str) -> str:
     """A name or number as text; half of a character, which no file could hold, is written out.
 
     Raises:
