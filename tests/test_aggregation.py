@@ -414,3 +414,12 @@ def test_a_ranking_weighs_as_many_comparisons_as_responses_less_one():
     ]
     (choice,) = choices_from_comparisons(Comparisons.from_rows(rows, "rows")).kept
     assert choice.evidence.support[0, 1] == pytest.approx((2 / 3) / (2 / 3 + 1))
+
+
+def test_groups_of_comparisons_are_read_as_names_are():
+    row = {"prompt": "?", "chosen": "tea", "rejected": "rum"}
+    rows = [row | {"who": who} for who in ("a", " a", "b", "b ", 1, 1.0)]
+    (choice,) = choices_from_comparisons(Comparisons.from_rows(rows, "rows"), group="who").kept
+    assert np.array(choice.evidence.group_support).shape == (3, 2, 2)
+    with pytest.raises(UserError, match="column 'who' is empty"):
+        choices_from_comparisons(Comparisons.from_rows([row | {"who": " "}], "rows"), group="who")

@@ -251,7 +251,7 @@ def brief(error: Exception) -> str:
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line; gzipped, and the same each time, if `path` ends in .gz."""
     with atomic_write(path) as file:
-        if path.suffix == ".gz":
+        if path.suffix.lower() == ".gz":
             with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressed:
                 compressed.writelines(map(json_line, rows))
         else:
@@ -291,7 +291,7 @@ def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path} does not exist; give a .jsonl or .jsonl.gz file.")
     lines_read = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
             for line in file:
                 lines_read += 1
                 if line.strip():

@@ -7,6 +7,7 @@ import pytest
 
 from hidden_context.audits.audit import audit
 from hidden_context.audits.comparison_table import Reads, read_table
+from hidden_context.audits.folds import require_prompts
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.state_cache import StateCache
 from hidden_context.comparisons.comparisons import load_comparisons
@@ -57,5 +58,16 @@ def test_too_few_prompts_are_refused_before_any_text_is_read(tmp_path):
         "many": load_comparisons([{**rows[0], "prompt": f"{n}?"} for n in range(20)]),
         "few": load_comparisons(rows),
     }
-    with pytest.raises(UserError, match="few: 19 prompts, but 5 folds need at least 20"):
+    with pytest.raises(
+        UserError, match=r"few: 19 prompts, but 5 folds need at least 20 .*at most 4"
+    ):
         audit(sets, model=Unread(), cache_dir=tmp_path)
+    with pytest.raises(
+        UserError, match=r"12 prompts.* give more data, or fewer num_folds .at most 3"
+    ):
+        require_prompts(12, num_folds=5)
+    require_prompts(12, num_folds=3)
+    with pytest.raises(
+        UserError, match=r"11 prompts.* give more data, or say in a column prompt_id"
+    ):
+        require_prompts(11, num_folds=5)

@@ -196,3 +196,43 @@ def test_the_program_of_the_page_runs_and_finds_length(capsys: pytest.CaptureFix
     page = (Path(__file__).parents[2] / "docs" / "axes.md").read_text()
     exec(page.split("```python\n")[1].split("```")[0], {})
     assert "Axis 1: length" in capsys.readouterr().out
+
+
+def test_values_of_a_column_are_read_as_names_are() -> None:
+    rows = votes(10, 20)
+    for row in rows:
+        row["country"] = 1 if row["country"] == "odd" else 2
+    rows[0]["country"], rows[20]["country"] = "2 ", 1.0
+    read = design(rows, "country")
+    assert read.contexts == ("2", "1")
+    assert (read.where, read.notes) == ("whole annotators", ())
+    rows[0]["country"] = [2]
+    with pytest.raises(UserError, match=r"row 1: country is a list '\[2\]'; expected a name"):
+        design(rows, "country")
+
+
+def test_values_whose_names_are_alike_are_said_with_the_annotator_who_has_several(
+    tmp_path: Path,
+) -> None:
+    rows = votes(10, 20)
+    rows[45]["country"] = "Even."  # the third person's
+    read = design(rows, "country")
+    assert (read.where, len(read.contexts)) == ("annotator", 3)
+    alike, several = read.notes
+    assert alike == "values of country whose names are alike count as different: 'Even.' and 'even'"
+    assert several.startswith(
+        "1 of 10 annotators have several values of country, such as 'p2' ('even' and 'Even.'), so "
+    )
+    with pytest.raises(
+        UserError, match=r"only 20 ways that differ.*'Even.' and 'even'\. 1 of 10 an"
+    ):
+        hc.find_axes(comparisons(rows), by="country", num_permutations=99, num_words=0)
+    rows[85]["country"] = "Even."
+    read = design(rows, "country")
+    found = hc.find_axes(comparisons(rows), by="country", num_permutations=99, num_words=0)
+    assert found.notes == read.notes
+    assert "What do 3 values of country differ in?" in str(found)
+    assert "not tested. Values of country whose names are alike" in str(found)
+    page = hc.write_page(found, tmp_path / "page.html").read_text()
+    assert "What values of country differ in" in page
+    assert design(votes(10, 20), "prompt").notes == ()

@@ -83,6 +83,14 @@ def test_a_selection_is_what_numpy_would_select():
     assert texts(data[np.arange(12) % 2 == 0]) == every[::2]
 
 
+def test_a_split_takes_names_for_the_same_that_differ_by_white_space_or_type():
+    rows: list[dict[str, Any]] = [{"chosen": f"{n}", "rejected": "x"} for n in range(12)]
+    for row, who in zip(rows, ["a", "a ", " a", 1, 1.0, "1"] * 2, strict=True):
+        row["who"] = who
+    for part in load_comparisons(rows).split(by="who", test_size=0.5):
+        assert len({str(one.row["who"]).strip().removesuffix(".0") for one in part}) == 1
+
+
 @pytest.mark.parametrize("by", ["prompt", "judge", "row"])
 @pytest.mark.parametrize("test_size", [0.25, 4])
 def test_a_split_keeps_groups_whole_and_loses_nothing(by: str, test_size: float):

@@ -398,3 +398,26 @@ def test_a_json_array_of_objects_is_its_rows(
     monkeypatch.setattr(row_files, "LARGEST_IN_MEMORY", 0)
     with pytest.raises(UserError, match="has to be read at once; make it one object a line"):
         read_rows(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["t.jsonl", "t.ndjson", "t.json", "t.csv", "t.parquet", "t.csv.gz", "t.jsonl.gz"]
+)
+def test_suffixes_are_read_whatever_their_case(tmp_path: Path, name: str):
+    file = write(tmp_path / name, ROWS)
+    rows = list(read_rows(file))
+    for suffix in (name[1:].upper(), name[1:].title()):
+        other = tmp_path / suffix / f"train{suffix}"
+        other.parent.mkdir()
+        other.write_bytes(file.read_bytes())
+        assert list(read_rows(other)) == rows
+        assert list(load_rows(str(other.parent), "both", "train")) == rows
+
+
+def test_a_split_in_two_cases_is_refused(tmp_path: Path):
+    for name in ("train.csv", "train.CSV"):
+        (tmp_path / name).write_text("chosen,rejected\na,b\n")
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("a file system that does not tell capitals apart")
+    with pytest.raises(UserError, match="has split 'train' in 2 forms"):
+        load_rows(str(tmp_path), "both", "train")

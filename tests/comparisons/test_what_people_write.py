@@ -82,8 +82,10 @@ def test_responses_a_and_b_may_be_counted_from_one_if_some_row_says_2():
     for numbers in ((1, 1), (0, 1), (0, 0)):
         with pytest.raises(UserError, match="whether they are counted from 0 or from 1 is unknown"):
             read(*(A_B | {"winner": number} for number in numbers))
-    with pytest.raises(UserError, match="row 2: winner is 2; expected a, b or tie"):
-        read(*(A_B | {"winner": number} for number in ("a", 2, 0)))
+    for numbers, held in (((1, 2, 0), "0, 1 and 2"), (("a", 2, 0), "0 and 2")):
+        held += ", of responses response_a and response_b, so whether 0 is a tie is unknown; write"
+        with pytest.raises(UserError, match=held):
+            read(*(A_B | {"winner": number} for number in numbers))
 
 
 @pytest.mark.parametrize("named", ["context", "input", "query", "instruction", "conversation"])
@@ -179,6 +181,23 @@ def test_annotators_are_counted_and_those_whose_names_are_alike_are_named():
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("Ann\u200bb", "annb", r"'Ann\u200bb' and 'annb'"),
+        ("so\u00adren", "soren", r"'soren' and 'so\xadren'"),
+        ("Zoe\u0308", "Zo\u00eb", r"'Zoe\u0308' and " + "'Zo\u00eb'"),
+        ("\uff21\uff11", "a1", r"'a1' and '\uff21\uff11'"),
+        ("Japan.", "Japan", "'Japan' and 'Japan.'"),
+        ("U.S", "US", None),
+    ],
+)
+def test_names_are_alike_whatever_their_unicode_form(one: str, other: str, shown: str | None):
+    told = said(*(PLAIN | {"annotator": name} for name in (one, other, "c")))
+    expected = f"annotators whose names are alike count as different: {shown}"
+    assert (expected in told) if shown else ("alike" not in told)
+
+
 def test_the_account_names_split_and_files(tmp_path: Path):
     (tmp_path / "dev.jsonl").write_text(json.dumps(PLAIN))
     source = load_comparisons(tmp_path, split="dev").account.lines()["source"]
@@ -195,3 +214,31 @@ def test_a_cell_that_is_empty_is_refused_with_what_to_do(tmp_path: Path):
         UserError, match=r"row 1, column 'chosen': .*found nothing; leave the row out"
     ):
         load_comparisons(tmp_path / "data.csv")
+
+
+def test_a_misspelt_outcome_is_told_the_nearest():
+    with pytest.raises(
+        UserError, match=r"preferred; did you mean 'preferred' by 'prefered'\? \(re"
+    ):
+        read(A_B | {"prompt": ASK, "prefered": "a"})
+    with pytest.raises(UserError, match=r"says which response was preferred \(read are"):
+        read(A_B | {"prompt": ASK, "country": "France"})
+
+
+def test_two_columns_of_people_may_not_contradict_each_other():
+    for row in (
+        {"annotator": "x", "rater": "x "},
+        {"annotator": 1, "rater": 1.0},
+        {"annotator": "x", "rater": ""},
+        {"rater": "x"},
+        {"group": "x", "annotator_group": "x"},
+    ):
+        (one,) = read(PLAIN | row)
+        assert (one.annotator or one.group) in ("x", "1")
+    rows = [{"annotator": "x", "rater": "x"}, {"annotator": "x", "rater": "y"}]
+    differ = r"row 2: annotator is 'x' and rater is 'y', so which is meant as the annotator is amb"
+    with pytest.raises(UserError, match=differ):
+        read(*(PLAIN | row for row in rows))
+    assert read(*(PLAIN | row for row in rows), ignore_columns=["rater"])[1].annotator == "x"
+    with pytest.raises(UserError, match="group is 'x' and group_id is '1', so which is meant as"):
+        read(PLAIN | {"group": "x", "group_id": 1})

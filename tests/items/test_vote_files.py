@@ -56,8 +56,9 @@ def test_the_same_votes_in_every_layout(name: str, tmp_path: Path):
         assert "by 2 people" in account
 
 
-def test_preflib_orders_weigh_2_over_k(tmp_path: Path):
-    total, account = table_of(tmp_path / "drinks.toi", PREFLIB)
+@pytest.mark.parametrize("name", ["drinks.toi", "DRINKS.TOI"])
+def test_preflib_orders_weigh_2_over_k(tmp_path: Path, name: str):
+    total, account = table_of(tmp_path / name, PREFLIB)
     assert total["tea", "milk"] == pytest.approx(2 / 3 * 2.5)
     assert total["rum", "milk"] == pytest.approx(2 / 3)
     assert total["tea", "rum"] == pytest.approx(2 / 3 * 2)

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from simulated_people import drawn
 
-from hidden_context import UserError
+from hidden_context import UserError, load_comparisons
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import read_ballots
-from hidden_context.people.findings import PeopleFindings, compared_once, find
+from hidden_context.people.findings import (
+    PeopleFindings,
+    compared_once,
+    find,
+    values_of_people,
+)
 from hidden_context.people.fit import fit
 from hidden_context.people.held_out import folds_for, held_out_table
 from hidden_context.people.people import Clusters
@@ -163,3 +168,18 @@ def test_the_page_begins_with_whether_people_differ(planted, low, high, verdict:
     assert [each.verdict for each in told.findings] == ["yes", "yes"]  # told apart; the groups
     (section, *_) = people_to_result(found).sections
     assert {each.section for each in told.findings} == {section.title}
+
+
+def test_what_a_column_says_of_people_is_read_as_names_are():
+    row = {"chosen": "a", "rejected": "b"}
+    said = {"x": ["Japan", "Japan ", "japan"], "y": [1, 1.0, "1"], "z": ["", None, " "]}
+    rows = [row | {"annotator": who, "at": at} for who, of in said.items() for at in of]
+    values, notes = values_of_people(load_comparisons(rows), "at")
+    assert values == {"x": "Japan", "y": "1", "z": "not said"}
+    assert notes == [
+        "Values of at whose names are alike count as different: 'Japan' and 'japan'.",
+        "Of 1 people at says several things (of 'x': 'Japan' and 'japan'); the most frequent "
+        "counts.",
+    ]
+    with pytest.raises(UserError, match="row 1: at is a list"):
+        values_of_people(load_comparisons([row | {"annotator": "x", "at": [1]}]), "at")

@@ -10,7 +10,9 @@ from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, C
 from hidden_context.aggregation.evidence import evidence_from_comparisons, group_names
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pair_weight, responses_alone
+from hidden_context.comparisons.people_columns import name_in
 from hidden_context.comparisons.schema import Comparison, prompt_key
+from hidden_context.comparisons.survey import is_empty
 from hidden_context.comparisons.texts import Text
 from hidden_context.errors import UserError
 from hidden_context.records import require_columns
@@ -71,10 +73,9 @@ def choices_from_comparisons(
 
 
 def _group(row: Mapping[str, Any], column: str, place: str) -> str:
-    name = "" if row[column] is None else str(row[column])
-    if not name.strip():
+    if is_empty(row[column]):
         raise UserError(f"{place}: column {column!r} is empty; name the group, or drop the row.")
-    return name
+    return name_in(row, column, place)
 
 
 def _prompt(key: str) -> Text:

@@ -10,7 +10,7 @@ import numpy as np
 from hidden_context.audits.comparison_table import ComparisonTable, differing_pairs, read_table
 from hidden_context.audits.corrected_r2 import corrected
 from hidden_context.audits.family_fit import FamilyFit, fit_family, training_curve
-from hidden_context.audits.folds import make_partitions, require_prompts
+from hidden_context.audits.folds import FEWEST_FOLDS, make_partitions, require_prompts
 from hidden_context.audits.group_heads import between_labels
 from hidden_context.audits.hashed_words import HashedWords
 from hidden_context.audits.heads import Pairs
@@ -356,7 +356,7 @@ def _write_scores(
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    least_of = {"num_folds": 3, "num_seeds": 1, "num_null_draws": 0, "max_length": 1}
+    least_of = {"num_folds": FEWEST_FOLDS, "num_seeds": 1, "num_null_draws": 0, "max_length": 1}
     for name, least in least_of.items():
         if config[name] < least:
             raise UserError(f"{name} is {config[name]}; give at least {least}.")

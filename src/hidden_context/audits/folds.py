@@ -7,6 +7,8 @@ import numpy as np
 from hidden_context.errors import UserError
 
 FEWEST_PROMPTS_A_FOLD = 4
+FEWEST_FOLDS = 3
+"""One to fit, one to choose, one to measure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +38,12 @@ def require_prompts(num_prompts: int, *, num_folds: int, name: str = "the data")
     """
     fewest = FEWEST_PROMPTS_A_FOLD * num_folds
     if num_prompts < fewest:
+        most = num_prompts // FEWEST_PROMPTS_A_FOLD
+        fewer = f", or fewer num_folds (at most {most})" if most >= FEWEST_FOLDS else ""
         raise UserError(
             f"{name}: {num_prompts} prompts, but {num_folds} folds need at least {fewest} (no "
-            "prompt may be on both sides of a fold); give more data, or say in a column prompt_id "
-            "which comparisons belong together, such as those of one person."
+            f"prompt may be on both sides of a fold); give more data{fewer}, or say in a column "
+            "prompt_id which comparisons belong together, such as those of one person."
         )
 
 
@@ -50,8 +54,10 @@ def make_partitions(prompt: np.ndarray, *, num_folds: int, num_seeds: int, seed:
         UserError: There are too few prompts.
     """
     numbers, of_comparison, counts = np.unique(prompt, return_inverse=True, return_counts=True)
-    if num_folds < 3:
-        raise UserError(f"num_folds is {num_folds}; give at least 3 (fit, choose, measure).")
+    if num_folds < FEWEST_FOLDS:
+        raise UserError(
+            f"num_folds is {num_folds}; give at least {FEWEST_FOLDS} (fit, choose, measure)."
+        )
     require_prompts(len(numbers), num_folds=num_folds)
     seeds = tuple(range(seed, seed + num_seeds))
     folds = np.empty((len(prompt), num_seeds), np.int8)

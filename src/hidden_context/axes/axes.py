@@ -18,6 +18,11 @@ AVERAGE = "what is liked on average"
 """Name of the axis along which contexts follow the average more or less closely."""
 
 
+def contexts_name(by: str) -> str:
+    """What several contexts are called: annotators, groups, prompts, or values of a column."""
+    return f"{by}s" if by in ("annotator", "group", "prompt") else f"values of {by}"
+
+
 @dataclass(frozen=True)
 class Exemplar:
     """A pair of responses on which the two sides of an axis disagree."""
@@ -114,7 +119,14 @@ class Axes:
     tested: tuple[TestedFeature, ...]
     """The largest statistic first."""
     config: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    """What is to be known of the contexts, each a sentence without its full stop."""
     made_by: Mapping[str, Any] = field(default_factory=provenance)
+
+    @property
+    def contexts_name(self) -> str:
+        """What the contexts are called together: annotators, or values of a column."""
+        return contexts_name(self.by)
 
     @property
     def sentences(self) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from hidden_context.axes.axes import contexts_name
 from hidden_context.axes.features import Feature, measured, words_said
 from hidden_context.axes.selection import Decisions
 from hidden_context.axes.spread_test import Shuffle
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pairs_of, responses_alone
+from hidden_context.comparisons.people_columns import name_in
+from hidden_context.comparisons.row_notes import MOST_SHOWN, alike
 from hidden_context.comparisons.schema import Comparison, prompt_key
 from hidden_context.comparisons.survey import is_empty
 from hidden_context.comparisons.texts import LAST_TURN, Text, numbers_in_order
@@ -71,6 +74,8 @@ class Design:
     """A key of `WHERE`."""
     counts: Mapping[str, int]
     """What was read and what was left out."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of the contexts."""
 
     @cached_property
     def places(self) -> dict[tuple[str, ...], list[int]]:
@@ -135,7 +140,17 @@ def read_design(
     )
     pairs = tuple(each.pair for each in decided)
     return Design(
-        decisions, by, contexts, tuple(names), pairs, unit, unit_context, stratum, where, counts
+        decisions,
+        by,
+        contexts,
+        tuple(names),
+        pairs,
+        unit,
+        unit_context,
+        stratum,
+        where,
+        counts,
+        tuple(_notes(decided, contexts, by, where)),
     )
 
 
@@ -166,7 +181,7 @@ def _context_of(comparison: Comparison, by: str, place: str, prompt: str) -> str
         present = ", ".join(map(str, comparison.row))
         raise UserError(f"{place}: no column {by!r}; `by` can be prompt, or one of {present}.")
     value = comparison.row[by]
-    return None if is_empty(value) else str(value)
+    return None if is_empty(value) else name_in(comparison.row, by, place)
 
 
 def _decided(comparisons: Comparisons, by: str, counts: dict[str, int]) -> Iterator[_Decision]:
@@ -273,6 +288,30 @@ def _places(
         if _can_move(stratum, context[first]) >= LITTLE_LEFT:
             return unit_of, context[first], stratum, where
     return unit_of, context[first], np.zeros(len(first), int), "all"
+
+
+def _notes(
+    decided: Sequence[_Decision], contexts: Sequence[str], by: str, where: str
+) -> Iterator[str]:
+    """Contexts whose names are alike, and annotators who are in several, each a sentence."""
+    if by == "prompt":
+        return
+    called = contexts_name(by)
+    yield from alike(contexts, called)
+    if where != "annotator":
+        return
+    of_annotator: dict[str, dict[str, None]] = {}
+    for each in decided:
+        assert each.annotator is not None
+        of_annotator.setdefault(each.annotator, {})[each.context] = None
+    several = {who: [*said] for who, said in of_annotator.items() if len(said) > 1}
+    shown = next((who for who, said in several.items() if any(alike(said, ""))), min(several))
+    values = " and ".join(map(repr, several[shown][:MOST_SHOWN]))
+    yield (
+        f"{len(several)} of {len(of_annotator)} annotators have several {called}, such as "
+        f"{shown!r} ({values}{', ...' if len(several[shown]) > MOST_SHOWN else ''}), so who judged "
+        "what was redrawn among the comparisons of each annotator, not among annotators"
+    )
 
 
 def _can_move(stratum: np.ndarray, context: np.ndarray) -> float:

@@ -87,6 +87,7 @@ def find_axes(
             "further_features": list(features or {}),
             "seed": seed,
         },
+        notes=design.notes,
     )
 
 
@@ -111,6 +112,7 @@ def _check_arrangements(shuffle: Shuffle, design: Design, level: float, source: 
             f"{source}: values of {design.by!r} can be assigned in only "
             f"{np.exp(shuffle.log_arrangements):.0f} ways that differ, among "
             f"{WHERE[design.where]}; a level of {level} takes {np.ceil(1 / level):.0f} or more."
+            + "".join(f" {note[0].upper()}{note[1:]}." for note in design.notes)
         )
 
 

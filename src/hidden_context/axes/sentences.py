@@ -19,7 +19,7 @@ def sentences_of(found: Axes) -> tuple[tuple[str, str], ...]:
 
 
 def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
-    who = f"{found.counts['contexts']} {found.by}s"
+    who = f"{found.counts['contexts']} {found.contexts_name}"
     tested = found.counts["features"]
     rest = "" if found.stopped_p is None else f" The next did not pass (p = {found.stopped_p:.3f})."
     if found.axes:
@@ -32,7 +32,7 @@ def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
         )
     yield f"What do {who} differ in?", answer
     for number, axis in enumerate(found.axes, 1):
-        yield f"Axis {number}: {_title(axis)}", _axis(axis, found.by)
+        yield f"Axis {number}: {_title(axis)}", _axis(axis, found.contexts_name)
     yield (
         "How was it tested?",
         f"Who judged what was redrawn {found.config['num_permutations']} times, among "
@@ -46,7 +46,8 @@ def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
         "What was read?",
         f"{found.counts['decided']} decided comparisons of {found.counts['rows']} rows; left out: "
         f"{', '.join(left_out) or 'none'}. {found.counts['features_left_out']} features tell too "
-        "few responses apart, or too much like another, and were not tested.",
+        "few responses apart, or too much like another, and were not tested."
+        + "".join(f" {note[0].upper()}{note[1:]}." for note in found.notes),
     )
 
 
@@ -54,19 +55,20 @@ def _title(axis: Axis) -> str:
     return f"{axis.called} ({axis.name})" if axis.called else axis.name
 
 
-def _axis(axis: Axis, by: str) -> str:
+def _axis(axis: Axis, contexts: str) -> str:
     if axis.name == AVERAGE:
         text = (
             f"Not all follow the average as closely: its weight is {axis.average:.2f} on average, "
-            f"with a standard deviation of {axis.spread:.2f} over {by}s. Some may be careless, or "
-            "have other tastes, which no feature here names"
+            f"with a standard deviation of {axis.spread:.2f} over {contexts}. Some may be "
+            "careless, or have other tastes, which no feature here names"
         )
     elif len(axis.effects) >= MANY:
         text = (
             f"“{axis.more}” adds log odds of {axis.average:+.2f} on average, with a standard "
-            f"deviation of {axis.spread:.2f} over {by}s: {100 * axis.share_for:.0f} % prefer it, "
-            f"{100 * (1 - axis.share_for):.0f} % “{axis.less}”; of {len(axis.sure('above'))} and "
-            f"{len(axis.sure('below'))} single ones the votes suffice to say so"
+            f"deviation of {axis.spread:.2f} over {contexts}: {100 * axis.share_for:.0f} % "
+            f"prefer it, {100 * (1 - axis.share_for):.0f} % “{axis.less}”; of "
+            f"{len(axis.sure('above'))} and {len(axis.sure('below'))} single ones the "
+            "votes suffice to say so"
         )
     else:
         each = ", ".join(f"{name} {effect.signed(2)}" for name, effect in axis.effects.items())

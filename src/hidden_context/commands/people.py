@@ -117,13 +117,10 @@ def _find(config: Config) -> None:
     from hidden_context.people.sentences import render
     from hidden_context.report.page import write_page
 
-    values, notes = {}, []
+    values: dict[str, str] = {}
+    notes: list[str] = []
     if config.color is not None:  # before anything is fitted
-        values, several = values_of_people(_comparisons(config), config.color)
-        if several:
-            notes.append(
-                f"Of {several} people {config.color} says several things; the most frequent counts."
-            )
+        values, notes = values_of_people(_comparisons(config), config.color)
     source = _read(config, config.num_folds)
     ballots = source.ballots
     num_folds, said = folds_for(len(ballots), config.num_folds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
@@ -62,6 +63,8 @@ PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength"
 CHOSEN_REJECTED = ("chosen", "rejected")
 TEXT_COLUMNS = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
 """Where texts are."""
+NEAR = 0.8
+"""Similarity from which on a column is taken for a misspelt one."""
 READ_COLUMNS = frozenset(
     (
         *(name for names in (*RESPONSE_COLUMNS, *READERS) for name in names),
@@ -202,8 +205,8 @@ def layout_of(
             if names != (SCORED_OUTCOME,) and names[0] not in VERDICTS[1:]
         )
         raise UserError(
-            f"{source}: no column says which response was preferred (read are: {listed}; and, as "
-            f"'winner', {', '.join(VERDICTS[1:])})."
+            f"{source}: no column says which response was preferred{_nearest_outcome(columns)} "
+            f"(read are: {listed}; and, as 'winner', {', '.join(VERDICTS[1:])})."
         )
     if has[1:]:
         raise UserError(
@@ -214,13 +217,24 @@ def layout_of(
     return Layout(responses, outcome, prompt=prompt, is_counted=is_counted)
 
 
+def _nearest_outcome(columns: Collection[str]) -> str:
+    """What a column that nothing reads may be a misspelt name of, as the end of a clause."""
+    names = sorted({name for names in READERS for name in names} - {SCORED_OUTCOME})
+    for column in map(str, columns):
+        near = get_close_matches(column.lower(), names, 1, NEAR)
+        if near and column not in READ_COLUMNS:
+            return f"; did you mean {near[0]!r} by {column!r}?"
+    return ""
+
+
 def _is_counted(
     columns: Mapping[str, Column], outcome: tuple[str, ...], responses: tuple[str, ...], source: str
 ) -> bool:
     """Whether a verdict on responses a and b is written as 1 and 2: some rows say 2, and none 0.
 
     Raises:
-        UserError: All say 1 or 0, which may be the first or the second.
+        UserError: All say 1 or 0, which may be the first or the second; or 0 and 2, which may be a
+            tie.
     """
     if outcome[0] not in VERDICTS or bare_name(responses[0]) != "a":
         return False
@@ -232,7 +246,13 @@ def _is_counted(
             f"{' and '.join(responses)}, so whether they are counted from 0 or from 1 is unknown; "
             "write a and b."
         )
-    return 2 in values and 0 not in values
+    if {0, 2} <= values:
+        said = " and ".join(", ".join(sorted(numbers)).rsplit(", ", 1))
+        raise UserError(
+            f"{source}: {outcome[0]!r} holds {said}, of responses {' and '.join(responses)}, so "
+            "whether 0 is a tie is unknown; write a, b and tie."
+        )
+    return 2 in values
 
 
 def _outcome_columns(

@@ -21,6 +21,7 @@ from hidden_context.comparisons.objectives import (
     take_stratified,
 )
 from hidden_context.comparisons.pairs import Pair, pairs_of
+from hidden_context.comparisons.people_columns import name_in
 from hidden_context.comparisons.schema import (
     ColumnsRead,
     Comparison,
@@ -287,7 +288,13 @@ class Comparisons(Streamed[Comparison]):
                     f"{self.source}, row {number}: no column {column!r} to split by; give "
                     f"'prompt', 'row' or one of {present}."
                 )
-            yield json.dumps(comparison.row[column], default=str)
+            value, place = comparison.row[column], f"{self.source}, row {number}"
+            is_name = isinstance(value, (str, int, float))
+            yield (
+                name_in(comparison.row, column, place)
+                if is_name
+                else json.dumps(value, default=str)
+            )
 
     def to_frame(self) -> "pd.DataFrame":
         """A line for each pair, with the characters of both responses alone."""

@@ -9,34 +9,51 @@ from hidden_context.errors import UserError
 ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker", "worker_id", "user_id")
 ANNOTATOR_COLUMNS += ("rater", "rater_id", "labeler", "labeler_id", "judge_hash", "voter")
 ANNOTATOR_COLUMNS += ("participant", "participant_id", "respondent", "respondent_id")
-"""The first of these that a row fills says who judged. Not `judge`: it may hold a verdict."""
+"""One of these says who judged. Not `judge`: it may hold a verdict."""
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")
 MOST_EXACT = 2**53
 """Above it not every whole number is a float."""
 
 
 def annotator_of(row: Mapping[str, Any], place: str) -> str | None:
-    """Who judged, where one of `ANNOTATOR_COLUMNS` says it."""
-    filled = (name for name in ANNOTATOR_COLUMNS if not is_empty(row.get(name)))
-    column = next(filled, None)
-    return None if column is None else _name_in(row, column, place)
+    """Who judged, where one of `ANNOTATOR_COLUMNS` says it.
+
+    Raises:
+        UserError: Several of them say different things, or one holds no name.
+    """
+    return _one_name(row, ANNOTATOR_COLUMNS, place)
 
 
 def group_of(row: Mapping[str, Any], place: str) -> str | None:
     """To which group those belong who judged; None if the data have no such column.
 
     Raises:
-        UserError: The column is there and empty: comparisons of no group cannot be told from all.
+        UserError: The column is there and empty: comparisons of no group cannot be told from all;
+            or several of `GROUP_COLUMNS` say different things.
     """
     for column in GROUP_COLUMNS:
         if column in row:
             if is_empty(row[column]):
                 raise UserError(f"{place}: column {column!r} is empty; fill it, or leave it out.")
-            return _name_in(row, column, place)
+            return _one_name(row, GROUP_COLUMNS, place)
     return None
 
 
-def _name_in(row: Mapping[str, Any], column: str, place: str) -> str:
+def _one_name(row: Mapping[str, Any], columns: tuple[str, ...], place: str) -> str | None:
+    """What the filled ones of some columns say, which must be the same."""
+    filled = [name for name in columns if not is_empty(row.get(name))]
+    names = {column: name_in(row, column, place) for column in filled}
+    if len(set(names.values())) > 1:
+        first = filled[0]
+        other = next(column for column in filled if names[column] != names[first])
+        raise UserError(
+            f"{place}: {first} is {names[first]!r} and {other} is {names[other]!r}, so which is "
+            f"meant as the {columns[0]} is ambiguous; remove all but one (ignore_columns)."
+        )
+    return names[filled[0]] if filled else None
+
+
+def name_in(row: Mapping[str, Any], column: str, place: str) -> str:
     """A name or number as text; half of a character, which no file could hold, is written out.
 
     Raises:

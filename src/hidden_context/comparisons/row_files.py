@@ -142,7 +142,7 @@ def _iterate(reader: Callable[[Path], Iterator[T]], path: Path) -> Iterator[T]:
     import pyarrow as pa
 
     try:
-        if not path.name.endswith(".parquet"):
+        if suffix_of(path) != ".parquet":
             _check_is_text(path)
         yield from reader(path)
     except UnicodeDecodeError as error:
@@ -182,7 +182,7 @@ def _check_is_text(path: Path) -> None:
 
 def _opened(path: Path) -> IO[bytes]:
     """As bytes, unpacked."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore
 
 
 def _iterate_parquet(path: Path) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -142,20 +143,30 @@ class RowNotes:
 
 
 def alike(names: Collection[str], what: str) -> Iterator[str]:
-    """Names that differ by capitals, spaces or the writing of a number, and count as several."""
+    """Names that differ as people write one in several ways (`_spelt`), and count as several."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         spellings[_spelt(name)].append(name)
     several = [sorted(same) for same in spellings.values() if len(same) > 1]
     if several:
-        shown = "; ".join(" and ".join(map(repr, same)) for same in islice(several, MOST_SHOWN)) + (
-            "; ..." if len(several) > MOST_SHOWN else ""
-        )
+        shown = "; ".join(
+            " and ".join(map(_shown, same)) for same in islice(several, MOST_SHOWN)
+        ) + ("; ..." if len(several) > MOST_SHOWN else "")
         yield f"{what} whose names are alike count as different: {shown}"
 
 
+def _shown(name: str) -> str:
+    """A name in quotes, by escapes where two could look the same."""
+    return repr(name) if unicodedata.is_normalized("NFKC", name) else ascii(name)
+
+
 def _spelt(name: str) -> str:
-    plain = "".join(name.casefold().split())
+    """Without capitals, spaces, invisible characters, a final full stop or other Unicode forms.
+
+    Of a number, its value.
+    """
+    plain = "".join(bare_text(name).casefold().split())
+    plain = plain.removesuffix(".") or plain
     try:
         number = float(plain)
     except ValueError:

@@ -20,8 +20,9 @@ SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5,})-of-(?P<count>\d{5,})(-[0-9
 
 
 def suffix_of(file: Path) -> str | None:
-    """The suffix of a file of rows; None if it is of another kind."""
-    return next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), None)
+    """The suffix of a file of rows in small letters; None if it is of another kind."""
+    name = file.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 def split_name(split: str) -> str:
@@ -122,7 +123,7 @@ def _splits(folder: Path) -> dict[str, dict[Form, list[Path]]]:
         suffix = suffix_of(file)
         if suffix is None or not file.is_file():
             continue
-        name = file.name.removesuffix(suffix)
+        name, suffix = file.name[: -len(suffix)], file.name[-len(suffix) :]  # in its own letters
         if shard := SHARD.fullmatch(name):
             found[shard["split"]][suffix, int(shard["count"])].append(file)
         else:

@@ -100,7 +100,7 @@ def read_preflib(path: Path) -> tuple[WeakOrders, dict[str, int], str]:
     called = tuple(names.values())
     if len(set(called)) < len(called):  # PrefLib does not promise that names differ
         called = tuple(f"{number} {name}" for number, name in names.items())
-    kind = path.suffix.removeprefix(".")
+    kind = path.suffix.lower().removeprefix(".")
     what = f"PrefLib {kind}, {PREFLIB[kind]}; items that a voter does not name are not compared"
     return WeakOrders(called, items, levels), {"ballots of fewer than two items": short}, what
 

@@ -17,6 +17,7 @@ from hidden_context.comparisons.people_columns import ANNOTATOR_COLUMNS, GROUP_C
 from hidden_context.comparisons.refused_columns import refuse_misspelt, refuse_unread
 from hidden_context.comparisons.row_files import cells_of_csv, read_rows
 from hidden_context.comparisons.row_notes import alike
+from hidden_context.comparisons.splits import suffix_of
 from hidden_context.comparisons.survey import is_missing
 from hidden_context.comparisons.verdicts import TIE, bare_name, better_of
 from hidden_context.errors import UserError
@@ -91,7 +92,7 @@ def read_vote_file(path: Path | str) -> VoteFile:
         UserError: It cannot be read, says nothing, or an outcome is not one of its layout.
     """
     path = Path(path)
-    if path.suffix.removeprefix(".") in PREFLIB:
+    if path.suffix.lower().removeprefix(".") in PREFLIB:
         orders, left_out, what = read_preflib(path)
         return VoteFile(str(path), what, orders.comparisons(str(path)), left_out)
     table = _table(path)
@@ -123,7 +124,7 @@ def _table(path: Path) -> "pd.DataFrame":
 
     if not path.is_file():
         raise UserError(f"{path} is not a file; give a file of votes.")
-    if path.name.endswith((".csv", ".csv.gz")):
+    if suffix_of(path) in (".csv", ".csv.gz"):
         lines = cells_of_csv(path)
         names = next(lines)
         rows: Any = list(lines)

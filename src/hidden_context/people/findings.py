@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.people_columns import name_in
+from hidden_context.comparisons.row_notes import MOST_SHOWN, alike
+from hidden_context.comparisons.survey import is_empty
 from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.held_out import HeldOut
@@ -232,21 +236,29 @@ def compared_once(ballots: Ballots, vectors: str | None) -> list[str]:
     ]
 
 
-def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], int]:
-    """What a column says most often of each annotator, and for how many it says several things.
+def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], list[str]]:
+    """What a column says most often of each annotator, and what is to be known of it, in sentences.
 
     Raises:
-        UserError: A row has no such column.
+        UserError: A row has no such column, or it holds neither a name nor a number.
     """
     said: dict[str, Counter[str]] = {}
     for number, comparison in enumerate(comparisons, start=1):
-        if column not in comparison.row:
-            raise UserError(
-                f"{comparisons.source}, row {number}: no column {column!r}; there are "
-                f"{', '.join(map(str, comparison.row))}."
-            )
-        value = comparison.row[column]
+        row, place = comparison.row, f"{comparisons.source}, row {number}"
+        if column not in row:
+            raise UserError(f"{place}: no column {column!r}; there are {', '.join(map(str, row))}.")
+        value = "not said" if is_empty(row[column]) else name_in(row, column, place)
         of_person = said.setdefault(str(comparison.annotator), Counter())
-        of_person["not said" if value in (None, "") else str(value)] += 1
-    several = sum(len(of) > 1 for of in said.values())
-    return {name: of.most_common(1)[0][0] for name, of in said.items()}, several
+        of_person[value] += 1
+    several = [name for name, of in said.items() if len(of) > 1]
+    notes = [
+        f"{each[0].upper()}{each[1:]}."
+        for each in alike({*chain(*said.values())}, f"values of {column}")
+    ]
+    if several:
+        values = " and ".join(map(repr, islice(said[several[0]], MOST_SHOWN)))
+        notes.append(
+            f"Of {len(several)} people {column} says several things (of {several[0]!r}: {values}); "
+            "the most frequent counts."
+        )
+    return {name: of.most_common(1)[0][0] for name, of in said.items()}, notes

@@ -20,7 +20,7 @@ def read_axes_result(file: Path) -> Result:
 def axes_to_result(found: Axes, *, source: str) -> Result:
     """Axes as the page shows them."""
     return Result(
-        title=f"What {found.by}s differ in",
+        title=f"What {found.contexts_name} differ in",
         source=source,
         sentences={found.source: found.sentences},
         runs=(
