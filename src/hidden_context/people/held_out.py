@@ -42,6 +42,9 @@ class HeldOut:
     """Share of the votes for one side that the more probable side gets; an even one is half."""
     gain: Estimate
     """Nats per vote less than the model in which nobody differs but in habits of ties."""
+    learned: Estimate
+    """Nats per vote less than the same model of which no comparison of hers is known: what knowing
+    this number of them adds, paired over people."""
     num_people: int
     num_votes: int
 
@@ -76,7 +79,8 @@ def held_out_table(
         by_prompt: Whether prompts are held out as well: what is predicted is of prompts of which
             nobody's comparisons, and none of the person's own, were seen. Each fold of people goes
             with one of prompts.
-        numbers: n. Those are left out that more than half of the people have not made.
+        numbers: n; 0 is always among them. Those are left out that more than half of the people
+            have not made.
         num_folds: Of people, and of prompts.
         seed: Of folds and orders.
         progress: Show how far it is.
@@ -89,7 +93,7 @@ def held_out_table(
         raise UserError(f"{len(ballots)} people are too few for {num_folds} folds of people.")
     person_fold = rng.permutation(np.arange(len(ballots)) % num_folds)
     counts = (ballots.weight > 0).sum(1)
-    numbers = [number for number in numbers if np.mean(counts > number) >= 0.5]
+    numbers = [n for n in sorted({0, *numbers}) if not n or np.mean(counts > n) >= 0.5]
     prompt_fold = np.zeros(ballots.first.shape, int) - 1
     if by_prompt:
         if ballots.prompts is None or ballots.prompts.max() < num_folds:
@@ -177,6 +181,7 @@ def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
 
 
 def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
+    """A row for each number, of which 0 is the first."""
     who = np.arange(len(found.votes))
     return [
         HeldOut(
@@ -184,6 +189,7 @@ def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
             bootstrap_ratio(found.losses[:, at], found.votes, who),
             bootstrap_ratio(found.hits[:, at], found.sided, who),
             bootstrap_ratio(found.losses[:, -1] - found.losses[:, at], found.votes, who),
+            bootstrap_ratio(found.losses[:, 0] - found.losses[:, at], found.votes, who),
             len(who),
             int(found.votes.sum()),
         )
