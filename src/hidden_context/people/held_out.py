@@ -10,6 +10,7 @@ from hidden_context.errors import UserError
 from hidden_context.measures.bootstrap import bootstrap_ratio
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
+from hidden_context.people.chosen import RIDGES
 from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
 from hidden_context.people.source import Source
@@ -41,7 +42,8 @@ class HeldOut:
     accuracy: Estimate
     """Share of the votes for one side that the more probable side gets; an even one is half."""
     gain: Estimate
-    """Nats per vote less than the model in which nobody differs but in habits of ties."""
+    """Nats per vote less than the model in which nobody differs but in habits of ties. Of texts its
+    ridge is whichever is best on these very votes, so that it is no worse model than it can be."""
     learned: Estimate
     """Nats per vote less than the same model of which no comparison of hers is known: what knowing
     this number of them adds, paired over people."""
@@ -51,7 +53,7 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class _Predicted:
-    """Sums over the votes of each person, shape `(V, numbers + 1)`; the last is the population."""
+    """Sums over the votes of each person, shape `(V, numbers + P)`; the last P are populations."""
 
     losses: np.ndarray
     hits: np.ndarray
@@ -113,7 +115,7 @@ def held_out_table(
         fold = replace(source, ballots=rest)
         models = [
             fit(fold, **settings, seed=seed, tolerance=ROUGH)
-            for settings in (structure, {**structure, "num_directions": 0, "num_clusters": 1})
+            for settings in (structure, *_of_nobody(source, structure))
         ]
         if used.any():
             parts.append(_predict(models, ballots, given[:, used], asked[used], used))
@@ -129,6 +131,18 @@ def held_out_table(
         numbers,
         _Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)),
     )
+
+
+def _of_nobody(source: Source, structure: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models in which nobody differs.
+
+    Of items one, whose means have a prior of their own; of texts one for each ridge, as the ridge
+    of directions is not that of what everybody likes.
+    """
+    alike = {**structure, "num_directions": 0, "num_clusters": 1}
+    if source.vectors is None:
+        return [alike]
+    return [{**alike, "ridge": ridge} for ridge in sorted({*RIDGES, structure.get("ridge", 1.0)})]
 
 
 def _given_and_asked(
@@ -152,11 +166,12 @@ def _predict(
     asked: np.ndarray,
     used: np.ndarray,
 ) -> _Predicted:
-    """What the first model says after each n, and the last one of nobody in particular."""
+    """What the first model says after each n, and the others of nobody in particular."""
     people = _rows(ballots, used)
     questions = people.kept(asked)
     votes = questions.shares * questions.weight[..., None]
-    cases = [(models[0], one) for one in given] + [(models[1], given[0] & False)]
+    cases = [(models[0], one) for one in given]
+    cases += [(model, given[0] & False) for model in models[1:]]
     losses, hits = [], []
     for model, known in cases:
         person = model.infer_all(people.kept(known))
@@ -183,12 +198,14 @@ def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
 def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
     """A row for each number, of which 0 is the first."""
     who = np.arange(len(found.votes))
+    populations = found.losses[:, len(numbers) :]
+    population = populations[:, populations.sum(0).argmin()]
     return [
         HeldOut(
             number,
             bootstrap_ratio(found.losses[:, at], found.votes, who),
             bootstrap_ratio(found.hits[:, at], found.sided, who),
-            bootstrap_ratio(found.losses[:, -1] - found.losses[:, at], found.votes, who),
+            bootstrap_ratio(population - found.losses[:, at], found.votes, who),
             bootstrap_ratio(found.losses[:, 0] - found.losses[:, at], found.votes, who),
             len(who),
             int(found.votes.sum()),
