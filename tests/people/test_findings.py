@@ -9,12 +9,7 @@ from simulated_people import drawn
 from hidden_context import UserError, load_comparisons
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import read_ballots
-from hidden_context.people.findings import (
-    PeopleFindings,
-    compared_once,
-    find,
-    values_of_people,
-)
+from hidden_context.people.findings import PeopleFindings, find, values_of_people
 from hidden_context.people.fit import fit
 from hidden_context.people.held_out import folds_for, held_out_table
 from hidden_context.people.people import Clusters
@@ -126,13 +121,67 @@ def test_few_people_are_held_out_in_fewer_folds():
     assert "no table" in said
 
 
-def test_responses_that_were_compared_once_are_told_of(planted):
-    source, _, _ = planted
-    assert compared_once(source.ballots, None) == []
-    rows = [{"winner": f"a{k}", "loser": f"b{k}", "annotator": k % 2} for k in range(9)]
-    (said,) = compared_once(read_ballots(rows), None)
-    assert "18 of 18 responses were compared once" in said
-    assert compared_once(read_ballots(rows), "words") == []
+def null_rows(people: int, each: int, seed: int) -> list[dict[str, object]]:
+    """Votes by chance, ties among them, on texts that all differ."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "response_a": f"a {k}",
+            "response_b": f"b {k}",
+            "winner": str(rng.choice(["a", "b", "tie"])),
+            "annotator": k % people,
+        }
+        for k in range(people * each)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_votes_by_chance_on_responses_compared_once_cannot_tell(seed: int):
+    """Nothing is shared by two comparisons, so that n of a person's change no other prediction.
+
+    The loss is the same at every n whatever the gain over the population is, which is a worse model
+    of items of which nothing is known in these draws or a better one, by the draw.
+    """
+    ballots = read_ballots(null_rows(8, 8, seed))
+    how = {"num_directions": 2, "ridge": 1.0}
+    table = held_out_table(Source(ballots), structure=how, numbers=(0, 5), num_folds=4)
+    assert table[-1].learned.value == pytest.approx(0, abs=1e-4)
+    found = find(fit(Source(ballots), **how), ballots, source="null", held_out=table)
+    assert found.compared_once == 128
+    assert found.verdict == found.to_dict()["verdict"] == "cannot tell"
+    said = dict(answers(found))
+    assert "--vectors words" in said["Do people differ?"].split(":")[0]
+    assert "By how much?" not in said
+    assert "Who?" not in said
+    told = answer_about_people(found)
+    assert told.verdict == "cannot tell"
+    assert "--vectors words" in told.evidence
+    assert "yes" not in [each.verdict for each in told.findings]
+    alike = replace(found, held_out=(), people=fit(Source(ballots), num_directions=0))
+    assert alike.verdict == "not tried"
+    chosen = replace(alike, people=replace(alike.people, held_out={0: 1.1, 1: 1.1}))
+    assert chosen.verdict == answer_about_people(chosen).verdict == "cannot tell"
+
+
+def test_a_gain_that_is_there_when_nothing_is_known_is_no_difference_of_people(planted):
+    """The same gain at 0 and at 5 comparisons, whichever it is, is none of knowing the person."""
+    _, _, found = planted
+    nobody, five = found.held_out
+    assert five.learned.value == pytest.approx(five.gain.value - nobody.gain.value)
+    assert five.learned.low > 0
+    assert (nobody.learned.low, nobody.learned.high) == (0, 0)
+    same = replace(five, gain=Estimate(0.19, 0.1, 0.3), learned=Estimate(1e-9, 1e-10, 1e-8))
+    told = replace(found, held_out=(nobody, same))
+    assert told.verdict == "cannot tell"
+    assert not dict(answers(told))["Do people differ?"].startswith("Yes")
+
+
+@pytest.mark.parametrize(("ridge", "said"), [(10.0, "too low"), (0.3, "too high"), (1.0, None)])
+def test_a_share_at_an_end_of_the_ridges_is_told_as_such(planted, ridge: float, said: str | None):
+    _, _, found = planted
+    share = dict(answers(replace(found, people=replace(found.people, ridge=ridge))))["By how much?"]
+    assert ("that was tried" in share) == (said is not None)
+    assert said is None or said in share
 
 
 def test_one_person_is_told_with_what_is_not_known_of_her(planted):
@@ -157,15 +206,16 @@ def test_one_person_is_told_with_what_is_not_known_of_her(planted):
     ],
 )
 def test_the_page_begins_with_whether_people_differ(planted, low, high, verdict: str, said: str):
-    """By the interval of what is gained on held-out people."""
+    """By the interval of what knowing comparisons of held-out people adds."""
     _, _, found = planted
     nobody, five = found.held_out
-    gain = Estimate((low + high) / 2, low, high)
-    told = answer_about_people(replace(found, held_out=(nobody, replace(five, gain=gain))))
+    learned = Estimate((low + high) / 2, low, high)
+    told = answer_about_people(replace(found, held_out=(nobody, replace(five, learned=learned))))
     assert told.verdict == verdict
     assert told.sentence.startswith(said)
-    assert f"{abs(gain.value):.4f}" in told.evidence
-    assert [each.verdict for each in told.findings] == ["yes", "yes"]  # told apart; the groups
+    assert f"{abs(learned.value):.4f}" in told.evidence
+    apart = "yes" if verdict == "yes" else "cannot tell"
+    assert [each.verdict for each in told.findings] == [apart, "yes"]  # told apart; the groups
     (section, *_) = people_to_result(found).sections
     assert {each.section for each in told.findings} == {section.title}
 

@@ -112,7 +112,7 @@ def _comparisons(config: Config) -> Any:
 
 
 def _find(config: Config) -> None:
-    from hidden_context.people.findings import compared_once, find, values_of_people
+    from hidden_context.people.findings import find, values_of_people
     from hidden_context.people.held_out import folds_for, held_out_table
     from hidden_context.people.sentences import render
     from hidden_context.report.page import write_page
@@ -124,7 +124,6 @@ def _find(config: Config) -> None:
     source = _read(config, config.num_folds)
     ballots = source.ballots
     num_folds, said = folds_for(len(ballots), config.num_folds)
-    notes += compared_once(ballots, config.vectors)
     people = _fitted(source, config)
     notes += said if people.directions.shape[1] else []
     held_out = []

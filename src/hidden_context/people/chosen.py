@@ -96,10 +96,12 @@ def fit_people(
 def most_fits(source: Source, num_directions: int | None) -> int:
     """To choose what is not given; a fit to fewer people counts as one to all."""
     number = len(RIDGES_OF_ITEMS if source.vectors is None else RIDGES)
+    if source.vectors is not None and num_directions != 0:
+        number += len(RIDGES)
     if num_directions is None:
         most = min(source.most_directions, len(source.ballots) - 2)
         tried = {0, *(min(each, most) for each in DIRECTIONS)}
-        number += len(tried) + len(CLUSTERS) - 1
+        number += len(tried) * (1 if source.vectors is None else 2) + len(CLUSTERS) - 1
     return number * _number_of_parts(len(source.ballots))
 
 
@@ -130,11 +132,11 @@ def _choose(
     all.
     """
     split = cache(partial(_Split.of, source, seed, progress))
-    settings = dict(given)
+    settings, is_of_texts = dict(given), source.vectors is not None
     held_out: dict[str, Any] = {}
     if given["ridge"] is None:
         settings["ridge"] = DEFAULT
-        if source.vectors is not None:
+        if is_of_texts:
             without = {"num_directions": 0, "num_clusters": 1}
             of_ridges = split().losses("ridge", RIDGES, without)
             settings["ridge"] = min(of_ridges, key=lambda value: of_ridges[value].sum())
@@ -142,10 +144,11 @@ def _choose(
         settings["num_clusters"] = 1
     known: dict[Any, np.ndarray] = {}
     if given["num_directions"] is None:
-        tried = sorted({0, *(min(each, split().most_directions) for each in DIRECTIONS)})
-        losses = split().losses("num_directions", tried, settings)
+        losses = _by_directions(split(), settings, again=given["ridge"] is None and is_of_texts)
         settings["num_directions"], held_out["held_out"] = split().fewest(losses)
         known = {settings["ridge"]: losses[settings["num_directions"]]}
+    elif given["num_directions"] and given["ridge"] is None and is_of_texts:
+        settings["ridge"] = _ridge_again(split(), settings, {})
     if not settings["num_directions"]:
         return settings, held_out
     if given["ridge"] is None and source.vectors is None and _can_be_held_out(source):
@@ -156,6 +159,41 @@ def _choose(
         losses = split().losses("num_clusters", tried, settings, {1: known[settings["ridge"]]})
         settings["num_clusters"], held_out["held_out_clusters"] = split().fewest(losses)
     return settings, held_out
+
+
+def _by_directions(
+    split: "_Split", settings: dict[str, Any], *, again: bool
+) -> dict[int, np.ndarray]:
+    """Losses by number of directions; if `again`, at the ridge that is best with directions.
+
+    The ridge of texts was chosen where nobody differs, for what everybody likes. What people differ
+    in may be drawn less, or more: the ridge is chosen again with the directions that were found (or
+    one), and the numbers are tried again at it. That nobody differs keeps its own ridge. Sets the
+    ridge in `settings`, which is that of nobody if nothing is better than it.
+    """
+    tried = sorted({0, *(min(each, split.most_directions) for each in DIRECTIONS)})
+    losses, of_nobody = split.losses("num_directions", tried, settings), settings["ridge"]
+    if not again or split.most_directions < 1:
+        return losses
+    found = split.fewest(losses)[0] or 1
+    size = {**settings, "num_directions": found}
+    ridge = _ridge_again(split, size, {of_nobody: losses[found]})
+    if ridge == of_nobody:
+        return losses
+    anew = split.losses("num_directions", tried, {**settings, "ridge": ridge}, {0: losses[0]})
+    if split.fewest(anew)[0]:
+        settings["ridge"] = ridge
+    return anew
+
+
+def _ridge_again(
+    split: "_Split", settings: dict[str, Any], known: dict[float, np.ndarray]
+) -> float:
+    """The best ridge of weights of texts with directions, tried from the one at hand on."""
+    start = settings["ridge"]
+    order = sorted(RIDGES, key=lambda value: abs(np.log(value / start)))
+    losses = split.losses("ridge", order, settings, known)
+    return min(losses, key=lambda value: losses[value].sum())
 
 
 def _can_be_held_out(source: Source) -> bool:

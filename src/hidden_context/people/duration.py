@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from hidden_context.people.chosen import most_fits
+from hidden_context.people.chosen import RIDGES, most_fits
 from hidden_context.people.fit import started
 from hidden_context.people.marginal import Climb, Design
 from hidden_context.people.source import Source
@@ -23,4 +23,5 @@ def seconds_expected(source: Source, num_directions: int | None, num_folds: int)
     before = perf_counter()
     climb(state.packed())
     of_step = perf_counter() - before
-    return of_step * STEPS * (most_fits(source, num_directions) + 1 + 2 * num_folds)
+    of_fold = 2 if source.vectors is None else 2 + len(RIDGES)
+    return of_step * STEPS * (most_fits(source, num_directions) + 1 + of_fold * num_folds)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hidden_context.comparisons.row_notes import MOST_SHOWN, alike
 from hidden_context.comparisons.survey import is_empty
 from hidden_context.errors import UserError
 from hidden_context.people.ballots import Ballots
+from hidden_context.people.chosen import NEGLIGIBLE, RIDGES, RIDGES_OF_ITEMS
 from hidden_context.people.held_out import HeldOut
 from hidden_context.people.people import People
 from hidden_context.people.person import Person
@@ -80,7 +81,48 @@ class PeopleFindings:
     """Value of a column for each person."""
     column: str = ""
     agreement: Agreement | None = None
+    compared_once: int = 0
+    """Items that were compared once, where each has utilities of its own; of texts read by their
+    vectors 0."""
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def is_of_items_compared_once(self) -> bool:
+        """Whether most items were: what somebody says of one then tells nothing of the others."""
+        return 2 * self.compared_once > len(self.people.items)
+
+    @property
+    def verdict(self) -> Literal["yes", "no", "cannot tell", "not tried"]:
+        """Whether people differ, by what held-out people tell.
+
+        "yes" where knowing comparisons of a person adds to what is predicted of her, and more is
+        predicted than by a population in which nobody differs: the latter alone holds where nothing
+        is known of her, too, if the population is the worse model of items that were rarely
+        compared. "no" where either makes predictions worse, or no direction was chosen.
+        """
+        if not self.people.directions.shape[1]:
+            if not self.people.held_out:
+                return "not tried"
+            return "cannot tell" if self.is_of_items_compared_once else "no"
+        if not self.held_out:
+            return "not tried"
+        last = self.held_out[-1]
+        if self.is_of_items_compared_once:
+            return "cannot tell"
+        if "below" in (last.learned.against(-NEGLIGIBLE), last.gain.against(0)):
+            return "no"
+        both = last.learned.against(NEGLIGIBLE) == last.gain.against(0) == "above"
+        return "yes" if both else "cannot tell"
+
+    @property
+    def ridge_at_end(self) -> Literal["strongest", "weakest", ""]:
+        """Whether the ridge of the fit is the last of those tried, or the first."""
+        tried = RIDGES_OF_ITEMS if self.people.texts is None else RIDGES
+        if not self.people.directions.shape[1]:
+            return ""
+        if self.people.ridge == max(tried):
+            return "strongest"
+        return "weakest" if self.people.ridge == min(tried) else ""
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, by names that JSON can hold."""
@@ -94,6 +136,10 @@ class PeopleFindings:
             "clusters": self.people.clusters.shares.tolist(),
             "loss_by_directions": dict(self.people.held_out),
             "loss_by_clusters": dict(self.people.held_out_clusters),
+            "verdict": self.verdict,
+            "num_items_compared_once": self.compared_once,
+            "ridge": self.people.ridge,
+            "ridge_at_end": self.ridge_at_end,
             "disagreement": self.disagreement,
             "axes": [
                 {
@@ -170,6 +216,7 @@ def find(
         colors,
         column,
         agreement,
+        0 if people.texts is not None else _compared_once(ballots),
         tuple(notes),
     )
 
@@ -221,19 +268,11 @@ def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> 
     )
 
 
-def compared_once(ballots: Ballots, vectors: str | None) -> list[str]:
-    """What is to be said where most items are in one comparison, which tells nothing of tastes."""
-    if vectors is not None:
-        return []
+def _compared_once(ballots: Ballots) -> int:
+    """Items in one comparison, which tells nothing of tastes."""
     seen = ballots.weight > 0
     numbers = np.concatenate([of[seen] for of in (ballots.first, ballots.second)])
-    once = int((np.bincount(numbers, minlength=len(ballots.items)) == 1).sum())
-    if 2 * once <= len(ballots.items):
-        return []
-    return [
-        f"{once} of {len(ballots.items)} responses were compared once, so that next to nothing is "
-        "known of each: with --vectors words (or a reward model) utilities follow from their texts."
-    ]
+    return int((np.bincount(numbers, minlength=len(ballots.items)) == 1).sum())
 
 
 def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, str], list[str]]:

@@ -10,6 +10,7 @@ from hidden_context.errors import UserError
 from hidden_context.measures.bootstrap import bootstrap_ratio
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
+from hidden_context.people.chosen import RIDGES
 from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
 from hidden_context.people.source import Source
@@ -41,14 +42,18 @@ class HeldOut:
     accuracy: Estimate
     """Share of the votes for one side that the more probable side gets; an even one is half."""
     gain: Estimate
-    """Nats per vote less than the model in which nobody differs but in habits of ties."""
+    """Nats per vote less than the model in which nobody differs but in habits of ties. Of texts its
+    ridge is whichever is best on these very votes, so that it is no worse model than it can be."""
+    learned: Estimate
+    """Nats per vote less than the same model of which no comparison of hers is known: what knowing
+    this number of them adds, paired over people."""
     num_people: int
     num_votes: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Predicted:
-    """Sums over the votes of each person, shape `(V, numbers + 1)`; the last is the population."""
+    """Sums over the votes of each person, shape `(V, numbers + P)`; the last P are populations."""
 
     losses: np.ndarray
     hits: np.ndarray
@@ -76,7 +81,8 @@ def held_out_table(
         by_prompt: Whether prompts are held out as well: what is predicted is of prompts of which
             nobody's comparisons, and none of the person's own, were seen. Each fold of people goes
             with one of prompts.
-        numbers: n. Those are left out that more than half of the people have not made.
+        numbers: n; 0 is always among them. Those are left out that more than half of the people
+            have not made.
         num_folds: Of people, and of prompts.
         seed: Of folds and orders.
         progress: Show how far it is.
@@ -89,7 +95,7 @@ def held_out_table(
         raise UserError(f"{len(ballots)} people are too few for {num_folds} folds of people.")
     person_fold = rng.permutation(np.arange(len(ballots)) % num_folds)
     counts = (ballots.weight > 0).sum(1)
-    numbers = [number for number in numbers if np.mean(counts > number) >= 0.5]
+    numbers = [n for n in sorted({0, *numbers}) if not n or np.mean(counts > n) >= 0.5]
     prompt_fold = np.zeros(ballots.first.shape, int) - 1
     if by_prompt:
         if ballots.prompts is None or ballots.prompts.max() < num_folds:
@@ -109,7 +115,7 @@ def held_out_table(
         fold = replace(source, ballots=rest)
         models = [
             fit(fold, **settings, seed=seed, tolerance=ROUGH)
-            for settings in (structure, {**structure, "num_directions": 0, "num_clusters": 1})
+            for settings in (structure, *_of_nobody(source, structure))
         ]
         if used.any():
             parts.append(_predict(models, ballots, given[:, used], asked[used], used))
@@ -125,6 +131,18 @@ def held_out_table(
         numbers,
         _Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)),
     )
+
+
+def _of_nobody(source: Source, structure: dict[str, Any]) -> list[dict[str, Any]]:
+    """Models in which nobody differs.
+
+    Of items one, whose means have a prior of their own; of texts one for each ridge, as the ridge
+    of directions is not that of what everybody likes.
+    """
+    alike = {**structure, "num_directions": 0, "num_clusters": 1}
+    if source.vectors is None:
+        return [alike]
+    return [{**alike, "ridge": ridge} for ridge in sorted({*RIDGES, structure.get("ridge", 1.0)})]
 
 
 def _given_and_asked(
@@ -148,11 +166,12 @@ def _predict(
     asked: np.ndarray,
     used: np.ndarray,
 ) -> _Predicted:
-    """What the first model says after each n, and the last one of nobody in particular."""
+    """What the first model says after each n, and the others of nobody in particular."""
     people = _rows(ballots, used)
     questions = people.kept(asked)
     votes = questions.shares * questions.weight[..., None]
-    cases = [(models[0], one) for one in given] + [(models[1], given[0] & False)]
+    cases = [(models[0], one) for one in given]
+    cases += [(model, given[0] & False) for model in models[1:]]
     losses, hits = [], []
     for model, known in cases:
         person = model.infer_all(people.kept(known))
@@ -177,13 +196,17 @@ def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
 
 
 def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
+    """A row for each number, of which 0 is the first."""
     who = np.arange(len(found.votes))
+    populations = found.losses[:, len(numbers) :]
+    population = populations[:, populations.sum(0).argmin()]
     return [
         HeldOut(
             number,
             bootstrap_ratio(found.losses[:, at], found.votes, who),
             bootstrap_ratio(found.hits[:, at], found.sided, who),
-            bootstrap_ratio(found.losses[:, -1] - found.losses[:, at], found.votes, who),
+            bootstrap_ratio(population - found.losses[:, at], found.votes, who),
+            bootstrap_ratio(found.losses[:, 0] - found.losses[:, at], found.votes, who),
             len(who),
             int(found.votes.sum()),
         )

@@ -32,7 +32,7 @@ def answers(found: PeopleFindings) -> list[tuple[str, str]]:
         f"{int(np.median(found.counts))} each) of {len(people.items)} {what}."
     )
     lines = [("What was read?", read), ("Do people differ?", _differ(found))]
-    if size:
+    if size and found.verdict in ("yes", "not tried"):
         lines += [("By how much?", _how_much(found)), ("Along what?", _along(found))]
         lines.append(("Who?", _who(found)))
     if len(people.thresholds) > 1:
@@ -52,30 +52,48 @@ def answers(found: PeopleFindings) -> list[tuple[str, str]]:
 def _differ(found: PeopleFindings) -> str:
     people = found.people
     size, clusters = people.directions.shape[1], len(people.clusters)
+    if found.verdict == "cannot tell" and found.is_of_items_compared_once:
+        return once_compared(found)
     if not size:
         return _do_not_differ(people)
     where = f"in {size} direction{'s' * (size > 1)}"
     if clusters > 1:
-        shares = ", ".join(f"{share:.2f}" for share in sorted(people.clusters.shares)[::-1])
-        where += f", and in {clusters} clusters (shares {shares})"
+        where += f", and in {clusters} clusters"
+        if found.verdict != "cannot tell":
+            shares = sorted(people.clusters.shares)[::-1]
+            where += f" (shares {', '.join(f'{share:.2f}' for share in shares)})"
     if not found.held_out:
         return (
             f"The model lets them differ {where}; on people held out this was not tested here "
             "(no folds)."
         )
-    last = found.held_out[-1]
-    verdict = last.gain.against(0)
     start = {
-        "above": f"Yes, {where}.",
-        "below": f"Not so that few of a person's comparisons would help: the model, {where}, "
-        "predicts worse.",
-        "cannot tell": f"These people cannot tell: the model lets them differ {where}, and the "
-        "interval of what that gains holds 0.",
-    }[verdict]
+        "yes": f"Yes, {where}.",
+        "no": "Not so that few of a person's comparisons would help: the model, "
+        f"{where}, predicts worse.",
+        "cannot tell": f"These people cannot tell: the model lets them differ {where}, and nothing "
+        "shows that this helps to predict somebody.",
+    }[found.verdict]
+    return f"{start} {what_is_learned(found)}"
+
+
+def once_compared(found: PeopleFindings) -> str:
+    """Why people whose responses were compared once cannot tell, and what to do first."""
     return (
-        f"{start} With {last.number} of a person's comparisons known, her others are predicted "
-        f"{last.gain.value:+.4f} nats a vote better than by the population (95 % interval over "
-        f"{last.num_people} people {last.gain.low:.4f} to {last.gain.high:.4f})."
+        "These comparisons cannot tell; add --vectors words (or a reward model), so that utilities "
+        f"follow from texts: {found.compared_once} of {len(found.people.items)} responses were "
+        "compared once, and what somebody says of one tells nothing of the others."
+    )
+
+
+def what_is_learned(found: PeopleFindings) -> str:
+    """By how much n comparisons of a person help, against none of hers, and the population."""
+    last = found.held_out[-1]
+    return (
+        f"Knowing {last.number} of a person's comparisons lowers the loss of her others by "
+        f"{last.learned.signed(4)} nats a vote against knowing none, and by {last.gain.signed(4)} "
+        f"against a population in which nobody differs (95 % intervals over {last.num_people} "
+        "people)."
     )
 
 
@@ -92,10 +110,19 @@ def _do_not_differ(people: People) -> str:
 
 def _how_much(found: PeopleFindings) -> str:
     share = found.disagreement
-    return (
+    said = (
         f"Of the variance of a verdict on the pairs that were compared, {share:.2f} is "
-        f"disagreement between people, and {1 - share:.2f} noise within a person."
+        f"disagreement between people, and {1 - share:.2f} noise within a person (as fitted, "
+        "without an interval)."
     )
+    caution = {
+        "strongest": "people are drawn together, and the share may be too low.",
+        "weakest": "people are hardly drawn together, and the share may be too high.",
+    }.get(found.ridge_at_end)
+    if caution is None:
+        return said
+    end = found.ridge_at_end
+    return f"{said} The ridge, {found.people.ridge:g}, is the {end} that was tried: {caution}"
 
 
 def _along(found: PeopleFindings) -> str:
@@ -134,20 +161,29 @@ def _groups(found: PeopleFindings) -> str:
     )
 
 
-def held_out_rows(found: PeopleFindings) -> list[tuple[str, str, str, str]]:
-    """n, loss, accuracy and gain, with intervals."""
+def held_out_rows(found: PeopleFindings) -> list[tuple[str, ...]]:
+    """n, loss, accuracy, what is learned and gain, with intervals."""
     return [
         (
             str(row.number),
             str(row.loss),
             str(row.accuracy),
-            f"{row.gain.value:.4f} ({row.gain.low:.4f} to {row.gain.high:.4f})",
+            *(
+                f"{of.value:z.4f} ({of.low:z.4f} to {of.high:z.4f})"
+                for of in (row.learned, row.gain)
+            ),
         )
         for row in found.held_out
     ]
 
 
-HELD_OUT = ("n known", "loss, nats a vote", "accuracy", "better than the population by")
+HELD_OUT = (
+    "n known",
+    "loss, nats a vote",
+    "accuracy",
+    "better than knowing none by",
+    "better than the population by",
+)
 
 
 def render(found: PeopleFindings) -> str:

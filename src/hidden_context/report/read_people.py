@@ -10,8 +10,15 @@ from hidden_context.audits.sentences import LARGEST_P
 from hidden_context.figures.style import BLUE, GREEN, GREY, INK, OCHRE, ORANGE, PURPLE, SKY
 from hidden_context.people.findings import Axis, PeopleFindings
 from hidden_context.people.held_out import HeldOut
-from hidden_context.people.sentences import HELD_OUT, Z, answers, held_out_rows, shown
-from hidden_context.report.answers import verdict_above
+from hidden_context.people.sentences import (
+    HELD_OUT,
+    Z,
+    answers,
+    held_out_rows,
+    once_compared,
+    shown,
+    what_is_learned,
+)
 from hidden_context.report.results import (
     Answer,
     Finding,
@@ -20,7 +27,7 @@ from hidden_context.report.results import (
     Section,
     Table,
 )
-from hidden_context.report.tables import decimal, with_interval
+from hidden_context.report.tables import decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,17 +62,32 @@ def answer_about_people(found: PeopleFindings) -> Answer:
     if found.axes:
         known = int((np.abs(found.axes[0].position) > Z * found.axes[0].std).sum())
         text = f"Of {known} of {len(found.counts)} people the interval on axis 1 leaves the middle."
-        findings.append(
-            Finding(
-                "Can single people be told apart?", "yes" if known else "cannot tell", text, WHO
-            )
-        )
+        differ = found.verdict in ("yes", "not tried")
+        verdict = "yes" if known and differ else "cannot tell"
+        if not differ:
+            text += " Held-out people do not bear out that people differ on it."
+        findings.append(Finding("Can single people be told apart?", verdict, text, WHO))
     if found.agreement is not None:
         p = found.agreement.p_value
         index = found.agreement.adjusted_rand
         text = f"Clusters of people agree with them: adjusted Rand index {index:.2f}, p = {p:.3f}."
         question = f"Are they the groups of {found.column}?"
         findings.append(Finding(question, "yes" if p <= LARGEST_P else "cannot tell", text, WHO))
+    if found.verdict == "cannot tell" and found.is_of_items_compared_once:
+        return Answer(
+            "cannot tell",
+            "These comparisons cannot tell whether people differ: most responses were compared "
+            "once.",
+            once_compared(found),
+            tuple(findings),
+        )
+    if found.verdict == "not tried":
+        return Answer(
+            "cannot tell",
+            "Whether people differ was not tried on held-out people.",
+            "The number of directions was given.",
+            tuple(findings),
+        )
     if not found.people.directions.shape[1]:
         return Answer(
             "no",
@@ -73,29 +95,20 @@ def answer_about_people(found: PeopleFindings) -> Answer:
             f"Of {len(found.counts)} people, each held out once.",
             tuple(findings),
         )
-    if not found.held_out:
-        return Answer(
-            "cannot tell",
-            "Whether people differ was not tried on held-out people.",
-            "The number of directions was given.",
-            tuple(findings),
-        )
     last = found.held_out[-1]
-    verdict = verdict_above(last.gain, 0.0)
     sentence = {
         "yes": f"People differ: {last.number} comparisons of somebody tell what she would say of "
-        "others better than what people say on average does.",
+        "others, better than what people say on average does.",
         "no": "Nothing shows that people differ: what they say on average tells more of somebody "
         f"than {last.number} comparisons of hers do.",
-        "cannot tell": "These data cannot tell whether people differ, because "
-        f"{last.number} comparisons of somebody predict her others neither better nor worse than "
-        "what people say on average.",
-    }[verdict]
+        "cannot tell": "These data cannot tell whether people differ, because nothing shows that "
+        f"{last.number} comparisons of somebody help to predict her others.",
+    }[found.verdict]
     evidence = (
-        f"Of {last.num_people} people, each held out once, {last.num_votes} votes are predicted by "
-        f"{with_interval(last.gain, 4)} nats per vote better."
+        f"{last.num_people} people, each held out once, {last.num_votes} votes. "
+        f"{what_is_learned(found)}"
     )
-    return Answer(verdict, sentence, evidence, tuple(findings))
+    return Answer(found.verdict, sentence, evidence, tuple(findings))
 
 
 def _map(found: PeopleFindings) -> Section | None:
