@@ -17,6 +17,7 @@ from hidden_context.llm.backbone import (
     load_config,
     load_tokenizer,
     longest_text,
+    opening,
     unwrapped,
 )
 
@@ -164,3 +165,12 @@ def test_a_model_comes_back_from_a_pickle_and_a_copy(architecture: str, adapters
         found = again(text, torch.ones_like(text)).logits
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
         assert type(unwrapped(again)) is type(unwrapped(model))
+
+
+def test_a_panic_of_the_tokenizers_is_an_error_and_an_interrupt_is_none():
+    panic = type("PanicException", (BaseException,), {})
+    refused = pytest.raises(UserError, match="tokenizer gpt2 cannot be loaded: slice index")
+    with refused, opening("tokenizer", "gpt2"):
+        raise panic("slice index starts at 2 but ends at 0")
+    with pytest.raises(KeyboardInterrupt), opening("tokenizer", "gpt2"):
+        raise KeyboardInterrupt

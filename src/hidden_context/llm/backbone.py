@@ -122,6 +122,10 @@ MEMORY = re.compile(r"out of memory|can(no|')t allocate memory|not enough memory
 """How libraries and the system say that there is too little."""
 
 
+PANIC = "PanicException"
+"""What tokenizers raises where it is at its wits' end; no `Exception`."""
+
+
 @contextmanager
 def opening(what: str, name: str) -> Iterator[None]:
     """Read from a folder or the hub, quietly; a name without a slash, such as gpt2, may be either.
@@ -137,7 +141,9 @@ def opening(what: str, name: str) -> Iterator[None]:
             yield
     except UserError:
         raise
-    except Exception as error:  # whatever the libraries make of a damaged file
+    except BaseException as error:  # whatever the libraries make of a damaged file
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or MEMORY.search(reason):
             reason = f"it needs more memory than there is ({reason}); take a smaller dtype or model"
