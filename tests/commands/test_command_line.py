@@ -520,3 +520,14 @@ def test_a_mistaken_flag_of_a_command_ends_with_one_line(
 ) -> None:
     assert cli.main([command, "--no-such-flag=1"]) == 2
     assert re.fullmatch(r"error: .+\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["/", "a/b", "..", " "])
+def test_a_name_of_a_model_that_no_file_can_have_is_refused(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    flags = [f"--input={tmp_path / 'in.jsonl'}", f"--output={tmp_path / 'out.jsonl'}"]
+    flags += [f"--reward_model_checkpoints={tmp_path}", f"--reward_model_names={name}"]
+    assert cli.main(["score", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--reward_model_names" in line

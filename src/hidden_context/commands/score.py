@@ -132,6 +132,12 @@ def _check_names(config: Config) -> None:
         )
     if len(set(names)) < len(names):
         raise UserError(f"--reward_model_names {' '.join(names)} are not distinct.")
+    for name in names:
+        if not name.strip() or Path(name).name != name or name == ".." or "\0" in name:
+            raise UserError(
+                f"--reward_model_names {name!r}: it stands in names of columns and files; give one "
+                "without a slash, such as rm."
+            )
 
 
 main = command("score", Config, run)
