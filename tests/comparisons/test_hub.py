@@ -16,6 +16,7 @@ from tiny_models import tiny_model
 
 from hidden_context.comparisons import kept_rows, row_files
 from hidden_context.comparisons.comparisons import load_comparisons
+from hidden_context.comparisons.splits import Split
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
@@ -318,7 +319,7 @@ def test_rows_that_cannot_be_kept_name_the_folder(tmp_path: Path, monkeypatch: p
 def test_a_small_streamed_file_is_not_held_either(tmp_path: Path):
     write_jsonl(tmp_path / "rows.jsonl", ROWS)
     rows = row_files.stream_rows(
-        [tmp_path / "rows.jsonl"], "train[:4]", tmp_path, lambda given: given
+        [tmp_path / "rows.jsonl"], Split.parse("train[:4]"), tmp_path, lambda given: given
     )
     assert isinstance(rows, Streamed)
     assert list(rows) == list(rows) == ROWS[:4]

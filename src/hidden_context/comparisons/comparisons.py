@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from html import escape
 from itertools import islice
@@ -12,25 +12,18 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from hidden_context.comparisons.hub import keep_stream, split_of
-from hidden_context.comparisons.in_memory import library_of, rows_in_memory
-from hidden_context.comparisons.objectives import (
-    Subset,
-    as_many_as_needed,
-    select_objective,
-    take_stratified,
-)
+from hidden_context.comparisons.account import Account, ColumnsRead
+from hidden_context.comparisons.in_memory import IN_MEMORY, rows_in_memory
+from hidden_context.comparisons.objectives import Subset, take_stratified
 from hidden_context.comparisons.pairs import Pair, pairs_of
 from hidden_context.comparisons.people_columns import name_in
 from hidden_context.comparisons.schema import (
-    ColumnsRead,
     Comparison,
     outcomes_of,
     prompt_key,
     read_comparisons,
 )
 from hidden_context.comparisons.sources import load_rows
-from hidden_context.comparisons.splits import sliced, split_name
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
 from hidden_context.comparisons.texts import in_turns, numbers_of
 from hidden_context.errors import UserError
@@ -39,78 +32,8 @@ from hidden_context.likelihood.outcomes import Outcomes
 if TYPE_CHECKING:
     import pandas as pd
 
-IN_MEMORY = "rows in memory"
 MOST_FILES = 3
 """Of a split, named in an account."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """What was read of a data set, and what was not."""
-
-    source: str
-    columns: ColumnsRead
-    num_rows: int
-    num_rankings: int
-    """Rows with more than two responses."""
-    num_pairs: int
-    """A ranking of K is K(K - 1)/2 pairs."""
-    num_ties: int
-    """Rows with votes for a tie."""
-    num_equal: int
-    """Pairs of equal texts, of which no model can prefer one."""
-    num_prompts: int
-    num_annotators: int = 0
-    num_without_annotator: int = 0
-    """Rows, where others have one."""
-
-    def lines(self) -> dict[str, str]:
-        """In words, by what each line is about."""
-        columns = {
-            role: ", ".join(names) or "no column" for role, names in self.columns.by_role.items()
-        }
-        if self.columns.puts_prompt_before:
-            columns["responses"] += " (the prompt is put before them)"
-        if self.columns.num_without_prompt:
-            columns["prompt"] += f" (empty in {self.columns.num_without_prompt} rows)"
-        if self.num_annotators:
-            columns["annotator"] += f" ({self._people()})"
-        if not self.columns.by_role["outcome"]:
-            columns["outcome"] = "the chosen response is the better one"
-        return {
-            "source": " + ".join(self.columns.places) or self.source,
-            "rows": f"{self.num_rows} ({self.num_rankings} rankings, {self.num_ties} with ties), "
-            f"{self.num_prompts} prompts",
-            "pairs": f"{self.num_pairs} ({self.num_equal} of equal texts)",
-            **columns,
-            "carried along, not read": self._carried(),
-            **{
-                name: ", ".join(columns)
-                for name, columns in {
-                    "ignored, as asked": self.columns.ignored,
-                    "without a value": self.columns.empty,
-                }.items()
-                if columns
-            },
-            **({"to be known": "; ".join(self.columns.notes)} if self.columns.notes else {}),
-        }
-
-    def _people(self) -> str:
-        without = self.num_without_annotator
-        return f"{self.num_annotators} people" + (
-            f", {without} rows without one" if without else ""
-        )
-
-    def _carried(self) -> str:
-        carried = ", ".join(name or "''" for name in self.columns.carried) or "no column"
-        if self.columns.num_against_scores:
-            scores = " and ".join(self.columns.scores)
-            carried += f" (by {scores} the other response is better in "
-            carried += f"{self.columns.num_against_scores} rows)"
-        return carried
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name}: {value}" for name, value in self.lines().items())
 
 
 class Comparisons(Streamed[Comparison]):
@@ -182,7 +105,7 @@ class Comparisons(Streamed[Comparison]):
             for part, weight in zip(parts, weights, strict=True)
         ]
         source = " + ".join(part.source for part in parts)
-        columns = _columns_of_all([part.columns for part in parts])
+        columns = ColumnsRead.of_all([part.columns for part in parts])
         places = [part.columns.places or (part.source,) for part in parts]
         return cls(chained(weighted), source, replace(columns, places=sum(places, ())))
 
@@ -320,27 +243,6 @@ def _weighted(weight: float, comparison: Comparison) -> Comparison:
     return replace(comparison, weight=weight * comparison.weight)
 
 
-def _columns_of_all(columns: Sequence[ColumnsRead]) -> ColumnsRead:
-    """Which columns of any part were read as what; and which of one part were not."""
-    by_role: dict[str, tuple[str, ...]] = {}
-    for part in columns:
-        for role, names in part.by_role.items():
-            by_role[role] = tuple(dict.fromkeys((*by_role.get(role, ()), *names)))
-    carried = tuple(dict.fromkeys(name for part in columns for name in part.carried))
-    puts_before = any(part.puts_prompt_before for part in columns)
-    return ColumnsRead(
-        by_role,
-        carried,
-        puts_before,
-        empty=tuple(dict.fromkeys(name for part in columns for name in part.empty)),
-        ignored=tuple(dict.fromkeys(name for part in columns for name in part.ignored)),
-        num_without_prompt=sum(part.num_without_prompt for part in columns),
-        scores=tuple(dict.fromkeys(name for part in columns for name in part.scores)),
-        num_against_scores=sum(part.num_against_scores for part in columns),
-        notes=tuple(dict.fromkeys(note for part in columns for note in part.notes)),
-    )
-
-
 def load_comparisons(
     source: Any,
     *,
@@ -370,8 +272,8 @@ def load_comparisons(
         UserError: The data cannot be found or read; the message says what to do.
     """
     place = ""
+    how: Any = {"streaming": streaming, "size": size}
     if isinstance(source, str | Path):
-        how: Any = {"streaming": streaming, "size": size}
         files: list[Path] = []
         name = str(source)
         rows = load_rows(name, subset, split, dataset_config, files_read=files, **how)
@@ -381,15 +283,7 @@ def load_comparisons(
         raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
         name = IN_MEMORY
-        split_name(split)  # checks it
-        if type(source).__name__.startswith("Iterable") and library_of(source) == "datasets":
-            needed = partial(as_many_as_needed, subset=subset, size=size)
-            rows = keep_stream(split_of(source, split, "the data set"), split, name, needed)
-        elif streaming:
-            raise UserError("streaming is asked for, but the data are in memory.")
-        else:
-            rows = sliced(rows_in_memory(source, split), split, name)
-        rows = select_objective(rows, subset, name)
+        rows = rows_in_memory(source, split, subset, **how)
     taken = take_stratified(rows, size)
     read = Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
     read.columns = replace(read.columns, places=(f"{name}, {place}",) if place else ())

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from hidden_context.comparisons.kept_rows import kept
 from hidden_context.comparisons.row_files import named_classes
-from hidden_context.comparisons.splits import is_relative, limits_of, split_name
+from hidden_context.comparisons.splits import Split
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.hub import asked_once
@@ -57,38 +57,39 @@ def stream_hub_rows(
     """
     import datasets
 
+    chosen = Split.parse(split)
     with _explaining(name, split, dataset_config):
         options = _given(name=dataset_config, data_dir=data_dir)
-        stream = datasets.load_dataset(name, **options, split=split_name(split), streaming=True)
-    rows = rows_of_stream(stream, split, name, needed)
+        stream = datasets.load_dataset(name, **options, split=chosen.name, streaming=True)
+    rows = rows_of_stream(stream, chosen, name, needed)
 
     def explained() -> Iterator[Mapping[str, Any]]:
         with _explaining(name, split, dataset_config):
             yield from rows
 
-    return _all_of(explained(), split, name)
+    return _all_of(explained(), chosen, name)
 
 
 def rows_of_stream(
-    stream: Any, split: str, source: str, needed: Needed
+    stream: Any, split: Split, source: str, needed: Needed
 ) -> Iterable[Mapping[str, Any]]:
     """Those rows of an `IterableDataset` that a slice takes and that are needed.
 
     Raises:
         UserError: The slice depends on a number of rows that the data set does not tell.
     """
-    known = (stream.info.splits or {}).get(split_name(split))
+    known = (stream.info.splits or {}).get(split.name)
     count = getattr(known, "num_examples", None) or None  # 0 where it was not counted
-    start, stop = limits_of(split, count if is_relative(split) else None, source)
+    start, stop = split.limits_of(count if split.is_relative else None, source)
     return needed(islice(_plain_rows(stream), start, stop))
 
 
-def keep_stream(stream: Any, split: str, source: str, needed: Needed) -> Streamed[Any]:
+def keep_stream(stream: Any, split: Split, source: str, needed: Needed) -> Streamed[Any]:
     """The rows of an `IterableDataset` of a program; see `rows_of_stream` and `kept`."""
     return _all_of(rows_of_stream(stream, split, source, needed), split, source)
 
 
-def _all_of(rows: Iterable[Mapping[str, Any]], split: str, source: str) -> Streamed[Any]:
+def _all_of(rows: Iterable[Mapping[str, Any]], split: Split, source: str) -> Streamed[Any]:
     kept_rows = kept(rows)
     if not len(kept_rows):
         raise UserError(f"{source}: split {split} takes none of its rows.")
@@ -165,7 +166,7 @@ def is_one_split(path: Path) -> bool:
     return path.is_file() or (path / "state.json").is_file() or is_damaged
 
 
-def saved_rows(folder: Path, split: str) -> Streamed[Mapping[str, Any]]:
+def saved_rows(folder: Path, split: Split) -> Streamed[Mapping[str, Any]]:
     """The rows of a split of a folder that `is_saved`, mapped from its files.
 
     Raises:
@@ -186,7 +187,7 @@ def saved_rows(folder: Path, split: str) -> Streamed[Mapping[str, Any]]:
     return rows_of_dataset(dataset)
 
 
-def split_of(data: Any, split: str, source: object) -> Any:
+def split_of(data: Any, split: Split, source: object) -> Any:
     """The split of a DatasetDict; a Dataset is its own.
 
     Raises:
@@ -194,10 +195,9 @@ def split_of(data: Any, split: str, source: object) -> Any:
     """
     if not isinstance(data, Mapping):
         return data
-    name = split_name(split)
-    if name not in data:
-        raise UserError(f"{source} has no split {name!r} (it has {', '.join(data)}).")
-    return data[name]
+    if split.name not in data:
+        raise UserError(f"{source} has no split {split.name!r} (it has {', '.join(data)}).")
+    return data[split.name]
 
 
 def rows_of_dataset(dataset: Any) -> Streamed[Mapping[str, Any]]:

@@ -1,10 +1,13 @@
 """Rows that a program has: a list, a table of pandas, or a data set of `datasets`."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.comparisons.hub import rows_of_dataset, split_of
+from hidden_context.comparisons.hub import keep_stream, rows_of_dataset, split_of
+from hidden_context.comparisons.objectives import Subset, as_many_as_needed, select_objective
 from hidden_context.comparisons.row_files import Rows
+from hidden_context.comparisons.splits import Split
 from hidden_context.errors import UserError
 from hidden_context.records import as_plain
 
@@ -15,24 +18,43 @@ if TYPE_CHECKING:
 OF_NOTHING = ("NAType", "NaTType")
 """Types of what pandas writes where a cell is empty, beside NaN."""
 OF_JSON = frozenset((str, int, float, bool, type(None)))
+IN_MEMORY = "rows in memory"
+DATA_SET = "the data set"
+"""How messages call them."""
 
 
-def library_of(source: Any) -> str:
+def rows_in_memory(
+    source: Any, split: str, subset: Subset, *, size: int = 0, streaming: bool = False
+) -> Rows:
+    """The rows of one split that a program has, judged by one objective or by both.
+
+    Those of a stream are kept on the disk, see `kept`, up to the last that `size` needs.
+
+    Raises:
+        UserError: It cannot be read or selected from, or is no stream where one is asked for.
+    """
+    chosen = Split.parse(split)
+    if _library_of(source) == "datasets" and type(source).__name__.startswith("Iterable"):
+        needed = partial(as_many_as_needed, subset=subset, size=size)
+        rows = keep_stream(split_of(source, chosen, DATA_SET), chosen, IN_MEMORY, needed)
+    elif streaming:
+        raise UserError("streaming is asked for, but the data are in memory.")
+    else:
+        rows = chosen.taken(_all_rows(source, chosen), IN_MEMORY)
+    return select_objective(rows, subset, IN_MEMORY)
+
+
+def _library_of(source: Any) -> str:
     """The package that a value's class is of."""
     return type(source).__module__.partition(".")[0]
 
 
-def rows_in_memory(source: Any, split: str) -> Rows:
-    """The rows of a list, a table of pandas, or a split of `datasets`.
-
-    Raises:
-        UserError: It is something else.
-    """
-    library = library_of(source)
+def _all_rows(source: Any, split: Split) -> Rows:
+    library = _library_of(source)
     if library == "pandas" and hasattr(source, "to_dict") and hasattr(source, "columns"):
         return _rows_of_frame(source)
     if library == "datasets":
-        return rows_of_dataset(split_of(source, split, "the data set"))
+        return rows_of_dataset(split_of(source, split, DATA_SET))
     if isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
         return [_plain(row) for row in source]
     raise UserError(

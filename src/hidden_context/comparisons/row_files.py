@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
 from hidden_context.comparisons.csv_cells import cells_of_lines, check_names
-from hidden_context.comparisons.splits import SUFFIXES, is_relative, limits_of, suffix_of
+from hidden_context.comparisons.splits import SUFFIXES, Split, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.records import (
@@ -93,7 +93,7 @@ def _check_whole(path: Path, count: int) -> None:
 
 def stream_rows(
     files: Sequence[Path],
-    split: str,
+    split: Split,
     source: Path,
     needed: Callable[[Iterable[Row]], Iterable[Row]],
 ) -> Rows:
@@ -110,8 +110,8 @@ def stream_rows(
     def iterate() -> Iterator[Row]:
         return (row for reader in readers for row in reader())
 
-    count = sum(1 for _ in iterate()) if is_relative(split) else None
-    start, stop = limits_of(split, count, source)
+    count = sum(1 for _ in iterate()) if split.is_relative else None
+    start, stop = split.limits_of(count, source)
     number = sum(1 for _ in needed(islice(iterate(), start, stop)))
     if not number:
         raise UserError(f"{source}: split {split} takes none of its rows.")

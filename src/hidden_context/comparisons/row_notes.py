@@ -4,9 +4,10 @@ import json
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,14 @@ MANY = 10
 class ReadRow:
     """What was read of one row."""
 
+    row: Mapping[str, Any]
+    """As it was found, with all its columns."""
     responses: Sequence[Text]
+    texts: Sequence[Text]
+    """Whole ones, where the row holds them so; see `texts_and_prompt`."""
     prompt: Text | None
+    is_plain: bool
+    """Whether all that was said is plain text."""
     observed: Observed
     weight: float
     annotator: str | None

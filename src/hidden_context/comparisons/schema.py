@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hidden_context.comparisons.account import ColumnsRead
 from hidden_context.comparisons.carried_scores import scores_differ, scores_of
 from hidden_context.comparisons.columns import (
     CHOSEN_REJECTED,
@@ -35,7 +36,7 @@ from hidden_context.comparisons.people_columns import (
 from hidden_context.comparisons.refused_columns import comments, refuse_other_turn
 from hidden_context.comparisons.repeated_prompts import RepeatedPrompts
 from hidden_context.comparisons.row_notes import ReadRow, RowNotes
-from hidden_context.comparisons.streamed import mapped
+from hidden_context.comparisons.streamed import enumerated, mapped
 from hidden_context.comparisons.survey import Column, read_as_said, require_read, survey
 from hidden_context.comparisons.texts import LAST_TURN, Text, joined
 from hidden_context.comparisons.verdicts import TIE, better_of
@@ -92,33 +93,6 @@ class Comparison:
         return self.texts[-1]
 
 
-@dataclass(frozen=True)
-class ColumnsRead:
-    """Which columns of a data set were read as what."""
-
-    by_role: Mapping[str, tuple[str, ...]]
-    """responses, outcome (none where `chosen` says it), prompt, weight, annotator (the first of
-    them that a row fills counts), group, objective."""
-    carried: tuple[str, ...]
-    """Carried along and not read."""
-    puts_prompt_before: bool
-    """Whether the prompt was put before the responses."""
-    empty: tuple[str, ...] = ()
-    """Without a value in any row."""
-    ignored: tuple[str, ...] = ()
-    """Not read because it was asked for."""
-    num_without_prompt: int = 0
-    """Rows whose prompt is empty, where others have one."""
-    scores: tuple[str, ...] = ()
-    """Of those carried: a score of each of two responses."""
-    num_against_scores: int = 0
-    """Rows in which the response with the lower of these scores is the better one."""
-    places: tuple[str, ...] = ()
-    """The source with its split and files, of each source that has splits."""
-    notes: tuple[str, ...] = ()
-    """What else is to be known of the rows, each a sentence without its full stop."""
-
-
 def read_comparisons(
     rows: Collection[Mapping[str, Any]], source: str, *, ignored: Collection[str] = ()
 ) -> tuple[Collection[Comparison], ColumnsRead]:
@@ -138,34 +112,34 @@ def read_comparisons(
     present, empty = survey(rows, ignored)
     is_scored = _are_scored(rows, present, source)
     layout = layout_of(present, empty, source, is_scored=is_scored)
-    checked = _checked(mapped(partial(_without, ignored), rows), layout, present, source)
+    required = (*layout.required, *((WEIGHT,) if WEIGHT in present else ()))
 
-    def comparison(row: Mapping[str, Any]) -> Comparison:
-        seen = _without(ignored, row)
-        responses, observed = layout.read(seen, source)
-        texts, prompt, is_plain = texts_and_prompt(seen, responses, layout.prompt, source)
-        is_joined = is_plain and checked.puts_before and bool(prompt)
-        if is_joined:
-            texts = [joined(prompt or "", text) for text in texts]
-        order, outcome = _in_order(observed, checked.num_grades)
-        if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
-            order, outcome = (0, 1), replace(outcome, shares=outcome.shares[::-1])
-        return Comparison(
-            texts=tuple(texts[index] for index in order),
+    def read_row(numbered_row: tuple[int, Mapping[str, Any]]) -> ReadRow:
+        row_number, row = numbered_row
+        place, seen = f"{source}, row {row_number}", _without(ignored, row)
+        require_read(seen, required, present, place)
+        responses, observed = layout.read(seen, place)
+        refuse_other_turn(seen, responses, place)
+        texts, prompt, is_plain = texts_and_prompt(seen, responses, layout.prompt, place)
+        return ReadRow(
             row=row,
-            outcome=outcome,
-            weight=_weight(row, source) if WEIGHT in present else 1.0,
-            annotator=annotator_of(seen, source),
-            group=group_of(seen, source),
+            responses=responses,
+            texts=texts,
             prompt=prompt,
-            is_joined=is_joined,
-            order=order,
+            is_plain=is_plain,
+            observed=observed,
+            weight=number(seen, WEIGHT, place) if WEIGHT in seen else 1.0,
+            annotator=annotator_of(seen, place),
+            group=group_of(seen, place),
         )
 
-    read = _columns_read(present, layout, checked)
+    read = mapped(read_row, enumerated(rows))
+    checked = _checked(read, layout, present, source)
+    columns = _columns_read(present, layout, checked)
     if checked.num_alone and not is_scored:
-        _refuse_unread_texts(present, read, layout.prompt.repeated, source)
-    return mapped(comparison, rows), replace(read, empty=empty, ignored=tuple(ignored))
+        _refuse_unread_texts(present, columns, layout.prompt.repeated, source)
+    comparisons = mapped(partial(_comparison, layout, checked), read)
+    return comparisons, replace(columns, empty=empty, ignored=tuple(ignored))
 
 
 def _are_scored(rows: Collection[Mapping[str, Any]], present: Collection[str], source: str) -> bool:
@@ -210,32 +184,24 @@ class _Checked:
 
 
 def _checked(
-    rows: Collection[Mapping[str, Any]],
-    layout: Layout,
-    present: Mapping[str, Column],
-    source: str,
+    rows: Collection[ReadRow], layout: Layout, present: Mapping[str, Column], source: str
 ) -> _Checked:
-    required = (*layout.required, *((WEIGHT,) if WEIGHT in present else ()))
     scores = scores_of(present, layout.names)
     outcome = "/".join(layout.outcome)  # nothing, where chosen says it
     is_chosen = layout.responses == CHOSEN_REJECTED
     checked = _Checked(scores=scores, notes=RowNotes(outcome if is_chosen else None))
     prompts = RepeatedPrompts()
-    for row_number, row in enumerate(rows, start=1):
-        place = f"{source}, row {row_number}"
-        require_read(row, required, present, place)
-        responses, observed = layout.read(row, place)
-        refuse_other_turn(row, responses, place)
-        _, prompt, _ = texts_and_prompt(row, responses, layout.prompt, place)
-        people = annotator_of(row, place), group_of(row, place)
-        checked.notes.add(ReadRow(responses, prompt, observed, _weight(row, place), *people))
-        checked.num_grades = max([checked.num_grades, *map(abs, observed.votes or ())])
-        checked.num_without_prompt += not prompt
-        checked.num_against_scores += scores_differ(row, scores, observed.votes)
+    for row_number, read in enumerate(rows, start=1):
+        checked.notes.add(read)
+        checked.num_grades = max([checked.num_grades, *map(abs, read.observed.votes or ())])
+        checked.num_without_prompt += not read.prompt
+        checked.num_against_scores += scores_differ(read.row, scores, read.observed.votes)
+        responses: Any = read.responses
+        prompt: Any = read.prompt
         checked.num_alone += not all(map(_shows_what_was_asked, responses))
         if prompt and all(isinstance(response, str) for response in responses):
             has_turns = not isinstance(prompt, str)
-            asked = str(prompt[-1]["content"]) if has_turns else prompt  # pyrefly: ignore
+            asked = str(prompt[-1]["content"]) if has_turns else prompt
             prompts.add(responses, asked, row_number, has_turns=has_turns)
     checked.puts_before = prompts.puts_before(layout.responses, source)
     if 2 * checked.num_against_scores > len(rows):
@@ -253,6 +219,28 @@ def _checked(
     if checked.num_alone and not layout.prompt.read_columns:
         checked.sentences += ("no column says what was asked: responses are compared without it",)
     return checked
+
+
+def _comparison(layout: Layout, checked: _Checked, read: ReadRow) -> Comparison:
+    """A row, by what all rows say together."""
+    texts = read.texts
+    is_joined = read.is_plain and checked.puts_before and bool(read.prompt)
+    if is_joined:
+        texts = [joined(read.prompt or "", text) for text in texts]
+    order, outcome = _in_order(read.observed, checked.num_grades)
+    if order == (1, 0) and layout.responses == CHOSEN_REJECTED:
+        order, outcome = (0, 1), replace(outcome, shares=outcome.shares[::-1])
+    return Comparison(
+        texts=tuple(texts[index] for index in order),
+        row=read.row,
+        outcome=outcome,
+        weight=read.weight,
+        annotator=read.annotator,
+        group=read.group,
+        prompt=read.prompt,
+        is_joined=is_joined,
+        order=order,
+    )
 
 
 def _shows_what_was_asked(response: Any) -> bool:
@@ -370,10 +358,6 @@ def prompt_key(comparison: Comparison) -> str:
     if not any(isinstance(turn, Mapping) and turn["role"] == "user" for turn in turns):
         turns = sorted(json.dumps(text, default=dict) for text in comparison.texts)
     return json.dumps(turns, default=dict)
-
-
-def _weight(row: Mapping[str, Any], place: str) -> float:
-    return number(row, WEIGHT, place) if WEIGHT in row else 1.0
 
 
 def _in_order(observed: Observed, num_grades: int) -> tuple[tuple[int, ...], Outcome]:

@@ -15,14 +15,14 @@ from hidden_context.comparisons.hub import (
 )
 from hidden_context.comparisons.objectives import Subset, as_many_as_needed, select_objective
 from hidden_context.comparisons.row_files import Row, Rows, read_rows, stream_rows
-from hidden_context.comparisons.splits import files_of_split, sliced, split_name
+from hidden_context.comparisons.splits import Split, files_of_split
 from hidden_context.comparisons.streamed import chained, mapped
 from hidden_context.errors import UserError
 
 Part: TypeAlias = tuple[str | None, Rows]
 """The objective by which all rows were judged, or None if they say it; the rows."""
 
-ReadFiles: TypeAlias = Callable[[Sequence[Path], str, Path], Rows]
+ReadFiles: TypeAlias = Callable[[Sequence[Path], Split, Path], Rows]
 """Of the files of a split, the split or its slice, and what to call them in messages."""
 
 HH_RLHF_FOLDERS = {"helpful": "helpful-base", "harmless": "harmless-base"}
@@ -68,15 +68,14 @@ def load_rows(
         )
     if is_local and path.is_dir():
 
-        def read_noted(files: Sequence[Path], split: str, source: Path) -> Rows:
+        def read_noted(files: Sequence[Path], split: Split, source: Path) -> Rows:
             if files_read is not None:
                 files_read.extend(file.relative_to(path) for file in files)
             return read(files, split, source)
 
-        parts = _parts_of_folder(path, subset, split, read_noted)
+        parts = _parts_of_folder(path, subset, Split.parse(split), read_noted)
     elif is_local:
-        split_name(split)  # checks it
-        parts = [(None, read([path], split, path))]
+        parts = [(None, read([path], Split.parse(split), path))]
     else:
         hub = partial(stream_hub_rows, needed=needed) if streaming else hub_rows
         parts = _parts_on_hub(data_path, subset, split, dataset_config, hub)
@@ -88,11 +87,11 @@ def load_rows(
     return rows if is_selected else select_objective(rows, subset, data_path)
 
 
-def _whole_files(files: Sequence[Path], split: str, source: Path) -> Rows:
-    return sliced(chained(map(read_rows, files)), split, source)
+def _whole_files(files: Sequence[Path], split: Split, source: Path) -> Rows:
+    return split.taken(chained(map(read_rows, files)), source)
 
 
-def _parts_of_folder(folder: Path, subset: Subset, split: str, read: ReadFiles) -> list[Part]:
+def _parts_of_folder(folder: Path, subset: Subset, split: Split, read: ReadFiles) -> list[Part]:
     of_objective = {
         objective: folder / name
         for objective, hh_name in HH_RLHF_FOLDERS.items()
@@ -115,11 +114,10 @@ def _parts_of_folder(folder: Path, subset: Subset, split: str, read: ReadFiles) 
     return [(None, _rows_of_folder(whole, split, read))]
 
 
-def _rows_of_folder(folder: Path, split: str, read: ReadFiles) -> Rows:
-    name = split_name(split)
+def _rows_of_folder(folder: Path, split: Split, read: ReadFiles) -> Rows:
     if is_saved(folder):
-        return sliced(saved_rows(folder, split), split, folder)
-    return read(files_of_split(folder, name), split, folder)
+        return split.taken(saved_rows(folder, split), folder)
+    return read(files_of_split(folder, split.name), split, folder)
 
 
 def _parts_on_hub(

@@ -4,6 +4,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,65 +26,73 @@ def suffix_of(file: Path) -> str | None:
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
-def split_name(split: str) -> str:
-    """The name of a split that may be sliced: `train` of `train[:1%]`.
+@dataclass(frozen=True)
+class Split:
+    """A split, or a slice of one, as `datasets` writes it: `train`, `train[:1%]`."""
 
-    Raises:
-        UserError: It names several splits, or none.
-    """
-    name = split.partition("[")[0] if isinstance(split, str) else ""
-    if not name or "+" in split:
-        raise UserError(f"split is {split!r}; give one name, such as train or train[:1%].")
-    return name
+    name: str
+    limits: str = ""
+    """What the slice takes, up to its closing bracket; nothing without one."""
 
+    @classmethod
+    def parse(cls, split: str) -> "Split":
+        """Of what a user wrote.
 
-def sliced(rows: Collection[T], split: str, source: object) -> Collection[T]:
-    """The rows that a slice takes, as `datasets` reads it; all rows without one.
+        Raises:
+            UserError: It names several splits, or none.
+        """
+        name, bracket, limits = split.partition("[") if isinstance(split, str) else ("", "", "")
+        if not name or "+" in split:
+            raise UserError(f"split is {split!r}; give one name, such as train or train[:1%].")
+        return cls(name, bracket + limits)
 
-    Raises:
-        UserError: It cannot be read, or takes no row.
-    """
-    start, stop = limits_of(split, len(rows), source)
-    return between(rows, start, stop)
+    def __str__(self) -> str:
+        return self.name + self.limits
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether what the slice takes depends on how many rows there are."""
+        return "%" in self.limits or "-" in self.limits
 
-def is_relative(split: str) -> bool:
-    """Whether what a slice takes depends on how many rows there are."""
-    limits = split.partition("[")[2]
-    return "%" in limits or "-" in limits
+    def limits_of(self, count: int | None, source: object) -> tuple[int, int]:
+        """The first row that is taken, from 0, and where they end.
 
+        `count` is how many rows there are; None if that is not known: the end may lie beyond them
+        then.
 
-def limits_of(split: str, count: int | None, source: object) -> tuple[int, int]:
-    """The first row that a split or slice takes, from 0, and where it ends.
+        Raises:
+            UserError: The slice cannot be read, takes no row, or needs a count that is not known.
+        """
+        if count is None and self.is_relative:
+            raise UserError(
+                f"split is {str(self)!r}, but {source} does not say how many rows it has, and a "
+                "stream does not know before its end; count from the start, as in train[:1000], "
+                "or read it without streaming."
+            )
+        known = sys.maxsize if count is None else count
+        if not self.limits:
+            return 0, known
+        import datasets
 
-    `count` is how many rows there are; None if that is not known: the end may lie beyond them then.
+        try:
+            read = datasets.ReadInstruction.from_spec(f"all{self.limits}")
+            (taken,) = read.to_absolute({"all": known})
+        except (ValueError, AssertionError) as error:
+            raise UserError(
+                f"split is {str(self)!r}; a slice is written as in train[:100], train[10%:20%]."
+            ) from error
+        if taken.from_ >= taken.to:
+            of = "rows" if count is None else f"{count} rows"
+            raise UserError(f"{source}: split {self} takes none of {of}.")
+        return taken.from_, taken.to
 
-    Raises:
-        UserError: The slice cannot be read, takes no row, or needs a count that is not known.
-    """
-    _, bracket, limits = split.partition("[")
-    if count is None and is_relative(split):
-        raise UserError(
-            f"split is {split!r}, but {source} does not say how many rows it has, and a stream "
-            "does not know before its end; count from the start, as in train[:1000], or read it "
-            "without streaming."
-        )
-    known = sys.maxsize if count is None else count
-    if not bracket:
-        return 0, known
-    import datasets
+    def taken(self, rows: Collection[T], source: object) -> Collection[T]:
+        """The rows that are taken.
 
-    try:
-        read = datasets.ReadInstruction.from_spec(f"all[{limits}")
-        (taken,) = read.to_absolute({"all": known})
-    except (ValueError, AssertionError) as error:
-        raise UserError(
-            f"split is {split!r}; a slice is written as in train[:100], train[10%:20%]."
-        ) from error
-    if taken.from_ >= taken.to:
-        of = "rows" if count is None else f"{count} rows"
-        raise UserError(f"{source}: split {split} takes none of {of}.")
-    return taken.from_, taken.to
+        Raises:
+            UserError: See `limits_of`.
+        """
+        return between(rows, *self.limits_of(len(rows), source))
 
 
 def files_of_split(folder: Path, name: str) -> list[Path]:

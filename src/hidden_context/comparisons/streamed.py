@@ -35,6 +35,13 @@ def mapped(function: Callable[[T], S], rows: Collection[T]) -> Collection[S]:
     return [function(row) for row in rows]
 
 
+def enumerated(rows: Collection[T]) -> Collection[tuple[int, T]]:
+    """Each row with its number, from 1: a list of a list, streamed if `rows` are."""
+    if isinstance(rows, Streamed):
+        return Streamed(lambda: enumerate(rows, start=1), len(rows))
+    return list(enumerate(rows, start=1))
+
+
 def selected(rows: Collection[T], keep: Collection[bool]) -> Collection[T]:
     """The rows to keep, in order: a list of a list, streamed if `rows` are."""
     if isinstance(rows, Streamed):

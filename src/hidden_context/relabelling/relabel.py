@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.splits import split_name
+from hidden_context.comparisons.splits import Split
 from hidden_context.errors import UserError
 from hidden_context.records import as_plain, read_record, write_json, write_jsonl
 from hidden_context.relabelling.answers import JOURNAL, Answers, only_run_in
@@ -66,7 +66,7 @@ def relabel(
         UserError: The judge cannot be asked, or gave no verdict; `out` holds other labels, or
             another process has it. What was answered is kept.
     """
-    out, name = Path(out), split_name(split)
+    out, name = Path(out), Split.parse(split).name
     choices = Choices(objective, votes, seed, ask_again)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder.")
