@@ -11,7 +11,7 @@ import pytest
 
 from hidden_context.audits import audit as audit_module
 from hidden_context.audits import crossfit, group_heads, planned_stages
-from hidden_context.audits.work import UNSEEN, Fit, Stage, Work, fit_plain, measured
+from hidden_context.audits.work import FIT, UNSEEN, Fit, Stage, Work, measured
 from hidden_context.comparisons.comparisons import Comparisons
 
 WORDS = ("bread", "flour", "water", "salt", "yeast", "dough")
@@ -120,7 +120,7 @@ def test_sets_of_the_same_stages_are_told_apart(capsys):
     with work.going_on():
         for name in ("a", "b"):
             work.of_set(name)
-            work.stage(fit_plain("base"))
+            work.stage(FIT.format("base"))
     assert capsys.readouterr().err == "step 1 of 2: a: fit base\nstep 2 of 2: b: fit base\n"
 
 

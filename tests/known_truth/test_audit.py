@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from simulated_pairs import LOG_STD, MEAN, simulated_pairs
 
-from hidden_context.audits.audit import Plan, fit_families
+from hidden_context.audits.audit import fit_families
 from hidden_context.audits.family_fit import fit_family
 from hidden_context.audits.folds import make_partitions
 from hidden_context.audits.group_heads import between_labels
+from hidden_context.audits.plan import Plan
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.measures.evaluate import evaluate

@@ -1,7 +1,7 @@
 """`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hidden_context.audits.heads import Pairs
 from hidden_context.audits.jailbreaks import jailbreak_scores, read_jailbreaks
 from hidden_context.audits.lapse import fit_again, lapse_of
 from hidden_context.audits.null_fits import FEWEST_DRAWS, are_votes, null_figures
+from hidden_context.audits.plan import Plan
 from hidden_context.audits.planned_stages import planned_stages
 from hidden_context.audits.prepared_set import PreparedSet, prepare
 from hidden_context.audits.refits import with_refitted_intervals
@@ -30,18 +31,17 @@ from hidden_context.audits.result import (
 from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
 from hidden_context.audits.work import (
+    FIT,
+    FIT_TO_AS_MANY,
     LAPSE,
+    MEASURE,
     TIES,
-    UNSEEN,
     Work,
-    fit_plain,
-    fit_to_as_many,
-    measure,
     measured,
 )
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
-from hidden_context.distributions import Family, make_family
+from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Ties
 from hidden_context.measures.evaluate import MEASURES, evaluate
@@ -60,29 +60,6 @@ NOT_RECORDED = ("data", "progress", "shard")
 """Arguments of `audit` that are not options, or on which no result depends."""
 AUDIT_MEASURES = tuple(name for name in MEASURES if name != "entropy")
 """Entropy is quadratic in the responses of a prompt."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a set is audited, and where its scores are written."""
-
-    families: tuple[Family, ...]
-    """The scalar one first."""
-    num_folds: int
-    num_seeds: int
-    num_null_draws: int
-    ties: Ties
-    seed: int
-    progress: bool = False
-    work: Work = UNSEEN
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """Options of `audit`, as its record holds them."""
-
-    @property
-    def out(self) -> Path | None:
-        """Folder that receives what is written, if there is one."""
-        out = self.config.get("out")
-        return None if out is None else Path(out)
 
 
 def audit(
@@ -179,9 +156,7 @@ def _audited(
     return result
 
 
-def fit_families(
-    pairs: Pairs, plan: Plan, *, stage: Callable[[str], str] = fit_plain
-) -> dict[str, FamilyFit]:
+def fit_families(pairs: Pairs, plan: Plan, *, stage: str = FIT) -> dict[str, FamilyFit]:
     """Cross-fit every family in the same folds; `stage` says what that is called.
 
     Raises:
@@ -192,7 +167,7 @@ def fit_families(
     )
     fits = {}
     for family in plan.families:
-        plan.work.stage(stage(family.name))
+        plan.work.stage(stage.format(family.name))
         fits[family.name] = fit_family(family, pairs, partitions, ties=plan.ties, work=plan.work)
     return fits
 
@@ -284,7 +259,7 @@ def _evaluate(
     if prepared.jailbreaks is not None:
         broken, without_length = jailbreak_scores(fit.fitted, prepared.jailbreaks)
     name, size = fit.fitted.family.name, len(prepared.pairs)
-    plan.work.stage(measure(name))
+    plan.work.stage(MEASURE.format(name))
     with plan.work.fit(measured(name), size, 1):
         evaluation = evaluate(
             fit.scores,
@@ -325,7 +300,7 @@ def _with_matched(
             evaluation.family.name: evaluation.explained_variance for evaluation in evaluations
         }
     else:
-        fits = fit_families(pairs.selected(rows), plan, stage=fit_to_as_many)
+        fits = fit_families(pairs.selected(rows), plan, stage=FIT_TO_AS_MANY)
         by_family = {
             name: evaluate(fit.scores, measures=("explained_variance",)).explained_variance
             for name, fit in fits.items()

@@ -24,7 +24,7 @@ from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.refits import SMALLEST
 from hidden_context.audits.scalar_heads import MOST_AT_ONCE
 from hidden_context.audits.vectors import blocks
-from hidden_context.audits.work import UNSEEN, Work, fit_for_correction
+from hidden_context.audits.work import FIT_FOR_CORRECTION, UNSEEN, Work
 from hidden_context.likelihood.outcomes import log_prob_of_grade
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import trainings_of
@@ -64,7 +64,7 @@ def corrected(
     pairs = fitted.pairs
     if len(pairs) > MOST_AT_ONCE:
         return {}
-    work.stage(fit_for_correction(fitted.family.name))
+    work.stage(FIT_FOR_CORRECTION.format(fitted.family.name))
     drawn = laplace_draws(fitted, num_votes=float(num_votes.mean()), seed=seed)
     shares = np.concatenate(
         [

@@ -15,7 +15,7 @@ from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.result import FEWEST_PROMPTS, BetweenGroups
 from hidden_context.audits.scalar_heads import MOST_AT_ONCE
 from hidden_context.audits.vectors import TextVectors
-from hidden_context.audits.work import UNSEEN, Work, fit_labelled
+from hidden_context.audits.work import FIT_LABELLED, UNSEEN, Work
 from hidden_context.measures.between_groups import between_groups
 from hidden_context.measures.clustered import clustered_ratio
 from hidden_context.measures.estimate import Estimate
@@ -101,9 +101,9 @@ def between_labels(
     over, shufflings = shuffled(labels, pairs.prompt, people, seed=seed)
     vectors = LabelledVectors(pairs.vectors, num_labels)
     clusters = [pairs.prompt] if annotator is None else [pairs.prompt, annotator]
-    work.stage(fit_labelled(scalar.fitted.family.name))
+    work.stage(FIT_LABELLED.format(scalar.fitted.family.name))
     gain, *shuffled_gains = gains(scalar, [labels, *shufflings], vectors, clusters, work)
-    work.stage(fit_labelled(fit.fitted.family.name))
+    work.stage(FIT_LABELLED.format(fit.fitted.family.name))
     shares = []
     for of in (labels, *shufflings[:1]):
         fitted = cross_fit(

@@ -14,7 +14,7 @@ from hidden_context.audits.heads import Pairs, with_learned
 from hidden_context.audits.out_of_fold import out_of_fold
 from hidden_context.audits.result import FITTED_GAIN
 from hidden_context.audits.scalar_heads import laplace_draws
-from hidden_context.audits.work import UNSEEN, Work, fit_to_drawn
+from hidden_context.audits.work import FIT_TO_DRAWN, UNSEEN, Work
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, log_prob_of_grade
 from hidden_context.measures.parametric_bootstrap import (
@@ -62,7 +62,7 @@ def null_figures(
     tuned: dict[str, CrossFit] = {}
     figures = {}
     for name, fit in fits.items():
-        work.stage(fit_to_drawn(name))
+        work.stage(FIT_TO_DRAWN.format(name))
         tuned[name] = tuned_by(fit, to_choose_by, work=work)
         again = refit(replace(tuned[name], pairs=pairs), shares=shares, work=work)
         of_sets = out_of_fold(again, chosen=chosen, shares=shares)

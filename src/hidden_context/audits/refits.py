@@ -9,7 +9,7 @@ from hidden_context.audits.crossfit import refit
 from hidden_context.audits.family_fit import MOST_ON_A_CURVE, FamilyFit
 from hidden_context.audits.folds import sample_of_prompts
 from hidden_context.audits.out_of_fold import out_of_fold
-from hidden_context.audits.work import UNSEEN, Work, fit_to_resampled
+from hidden_context.audits.work import FIT_TO_RESAMPLED, UNSEEN, Work
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluate import trainings_of
 from hidden_context.measures.explained_variance import by_prompt_weights
@@ -40,7 +40,7 @@ def with_refitted_intervals(
     of_prompts, prompt = _drawn(pairs.prompt, rng)
     by_people = annotator is not None and bool((annotator >= 0).all())
     of_units, unit = _drawn(annotator, rng) if by_people else (of_prompts, prompt)
-    work.stage(fit_to_resampled(fit.fitted.family.name))
+    work.stage(FIT_TO_RESAMPLED.format(fit.fitted.family.name))
     again = refit(fit.fitted, multiples=of_units[:, unit], work=work)
     chosen = sample_of_prompts(pairs.prompt, MOST_ON_A_CURVE)
     scores = out_of_fold(again, chosen=chosen)

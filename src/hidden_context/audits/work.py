@@ -22,51 +22,22 @@ def measured(family: str) -> str:
     return f"{MEASURING}{'a scalar family' if family == 'base' else 'a distribution'}"
 
 
-def measure(family: str) -> str:
-    """What a stage is called."""
-    return f"measure {family}"
-
-
-LAPSE = "fit base with some answers given without a look"
-TIES = "fit base with thresholds for ties"
-
-
-def fit_plain(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family}"
-
-
-def fit_to_drawn(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family} to answers drawn from the scalar family"
-
-
-FIT_TO_ALL = "fit every family to all votes, and to answers drawn from the scalar family"
-
-
 def fitted_to_all(family: str) -> str:
     """The kind of work that such a fit is."""
     return f"{MEASURING}how well {family} fits all votes"
 
 
-def fit_for_correction(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family} to answers drawn from it, for the correction of r²"
-
-
-def fit_to_resampled(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family} to resampled data, for the intervals of r²"
-
-
-def fit_to_as_many(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family} to as many comparisons as the smallest set has"
-
-
-def fit_labelled(family: str) -> str:
-    """What a stage is called."""
-    return f"fit {family} with who judged, true and shuffled"
+FIT = "fit {}"
+MEASURE = "measure {}"
+LAPSE = "fit base with some answers given without a look"
+TIES = "fit base with thresholds for ties"
+FIT_TO_DRAWN = "fit {} to answers drawn from the scalar family"
+FIT_TO_ALL = "fit every family to all votes, and to answers drawn from the scalar family"
+FIT_FOR_CORRECTION = "fit {} to answers drawn from it, for the correction of r²"
+FIT_TO_RESAMPLED = "fit {} to resampled data, for the intervals of r²"
+FIT_TO_AS_MANY = "fit {} to as many comparisons as the smallest set has"
+FIT_LABELLED = "fit {} with who judged, true and shuffled"
+"""What stages are called; for {} the name of a family."""
 
 
 @dataclass(frozen=True)
