@@ -11,7 +11,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from hidden_context.commands.command_line import field_help
+from hidden_context.commands.flags import field_help
 from hidden_context.commands.train import Config
 from hidden_context.llm.trainer_arguments import REFUSED, help_of_passed, passed_on
 

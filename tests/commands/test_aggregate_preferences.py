@@ -12,7 +12,7 @@ import pytest
 from hidden_context.aggregation import RULES
 from hidden_context.aggregation.compared_choices import choices_from_comparisons
 from hidden_context.commands.aggregate import Config, main
-from hidden_context.commands.command_line import field_help
+from hidden_context.commands.flags import field_help
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.distributions import Normal
 from hidden_context.records import meta_path, write_json, write_jsonl

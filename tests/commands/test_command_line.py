@@ -18,7 +18,8 @@ import pytest
 
 from hidden_context import __version__
 from hidden_context.commands import cli
-from hidden_context.commands.command_line import field_help, nearest_name, parse, run_command
+from hidden_context.commands.command_line import parse, run_command
+from hidden_context.commands.flags import field_help, nearest_name
 from hidden_context.errors import UserError
 
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, Self
 
-from hidden_context.commands.command_line import command, parser_of
+from hidden_context.commands.command_line import command
+from hidden_context.commands.flags import parser_of
 
 
 @dataclass(frozen=True)

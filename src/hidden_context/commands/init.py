@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from hidden_context.commands.command_line import command, field_help, nearest_name
+from hidden_context.commands.command_line import command
+from hidden_context.commands.flags import field_help, nearest_name
 from hidden_context.commands.printing import Printing, say
 from hidden_context.errors import UserError
 from hidden_context.records import atomic_write
