@@ -28,7 +28,8 @@ from workload import CPU, PAD, Machine, Pair, make_model, make_pairs, make_token
 from hidden_context.distributions import make_family
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.llm.backbone import padded, quietly
-from hidden_context.llm.trainer import Observation, PreferenceTrainer
+from hidden_context.llm.observations import Observation
+from hidden_context.llm.trainer import PreferenceTrainer
 
 OURS = "hidden-context"
 TRL = "TRL"

@@ -24,14 +24,10 @@ from hidden_context.likelihood.outcomes import (
 )
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import load_backbone, load_tokenizer, quietly
+from hidden_context.llm.observations import Observation
 from hidden_context.llm.packing import Batching
-from hidden_context.llm.trainer import (
-    Observation,
-    PreferenceTrainer,
-    collate,
-    evaluation_metrics,
-    pairs_of_rankings,
-)
+from hidden_context.llm.trainer import PreferenceTrainer, collate
+from hidden_context.llm.training_metrics import evaluation_metrics, pairs_of_rankings
 
 WORDS = ["bread", "flour", "water", "salt", "yeast", "dough", "rise", "bake"]
 

@@ -13,7 +13,18 @@ from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights, with_num_grades
 from hidden_context.llm.token_cache import tokenize_once
 from hidden_context.llm.tokens import Overlong, numbered
-from hidden_context.llm.trainer import Observation
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the model learns from: two texts or more, best first."""
+
+    texts: tuple[np.ndarray, ...]
+    """Token ids of each text."""
+    shares: tuple[float, ...] = (0.0, 0.0, 1.0)
+    """Share of each grade; see `hidden_context.likelihood.outcomes`."""
+    weight: float = 1.0
+    """1 on average over a data set."""
 
 
 @dataclass(frozen=True)

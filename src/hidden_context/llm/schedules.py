@@ -73,3 +73,12 @@ def check_schedule(name: str, options: Mapping[str, Any], *, learning_rate: floa
             f"lr_scheduler_type {name} cannot be made with lr_scheduler_kwargs {dict(options)} "
             f"({error}){needed}."
         ) from error
+
+
+def multiple_at(
+    schedule: Callable[[float], float], warm_up: int, num_steps: int, step: int
+) -> float:
+    """Multiple of the peak learning rate: linear from 0 in `warm_up` steps, then the schedule's."""
+    if step < warm_up:
+        return step / warm_up
+    return schedule((step - warm_up) / max(1, num_steps - warm_up))

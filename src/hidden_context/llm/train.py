@@ -38,8 +38,9 @@ from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.schedules import SCHEDULES, check_schedule
 from hidden_context.llm.shared_prefix import separate_prefixes
-from hidden_context.llm.trainer import LEARNED, PreferenceTrainer, final_metrics
+from hidden_context.llm.trainer import LEARNED, PreferenceTrainer
 from hidden_context.llm.trainer_arguments import training_arguments
+from hidden_context.llm.training_metrics import final_metrics
 from hidden_context.llm.training_settings import DEFAULTS, FREE_TO_CHANGE, TrainingSettings
 from hidden_context.published.run_names import LAST
 from hidden_context.records import CHECKPOINT_RECORD, read_object, write_json

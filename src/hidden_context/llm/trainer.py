@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,6 @@ from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import TrainOutput
 
 from hidden_context.device import for_loss
-from hidden_context.distributions import Family
 from hidden_context.errors import UserError
 from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.loss import (
@@ -25,15 +23,16 @@ from hidden_context.likelihood.loss import (
     loss_of_observations,
     preference_loss,
 )
-from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
+from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.llm.across_processes import own_share, regularizer_of_all
 from hidden_context.llm.backbone import quietly, unwrapped
 from hidden_context.llm.batching import choose_batching, model_inputs
 from hidden_context.llm.best_model import StopEarly, check_judged
+from hidden_context.llm.observations import Observation
 from hidden_context.llm.packing import Batching
-from hidden_context.measures.evaluate import comparison_metrics
+from hidden_context.llm.schedules import multiple_at
+from hidden_context.llm.training_metrics import evaluation_metrics
 from hidden_context.records import brief, read_json, write_json
-from hidden_context.scores.scores import Scores
 
 NUM_TRIED = 256
 """Observations from which those are taken that a batching is tried on."""
@@ -43,18 +42,6 @@ WINDOW = "loss_window_{rank}.json"
 """File in a saved step that holds, for a process, the losses that were not logged yet."""
 NOT_THERE = float("nan")
 """Raw output of a response that a ranking does not have, where others have more."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What the model learns from: two texts or more, best first."""
-
-    texts: tuple[np.ndarray, ...]
-    """Token ids of each text."""
-    shares: tuple[float, ...] = (0.0, 0.0, 1.0)
-    """Share of each grade; see `hidden_context.likelihood.outcomes`."""
-    weight: float = 1.0
-    """1 on average over a data set."""
 
 
 class PreferenceTrainer(Trainer):
@@ -423,15 +410,6 @@ def squared_sum_of_means(mean: torch.Tensor, sizes: Sequence[int]) -> torch.Tens
     return (sums**2).mean()
 
 
-def multiple_at(
-    schedule: Callable[[float], float], warm_up: int, num_steps: int, step: int
-) -> float:
-    """Multiple of the peak learning rate: linear from 0 in `warm_up` steps, then the schedule's."""
-    if step < warm_up:
-        return step / warm_up
-    return schedule((step - warm_up) / max(1, num_steps - warm_up))
-
-
 def collate(
     observations: Sequence[Observation],
     batching: Batching,
@@ -451,56 +429,3 @@ def collate(
         weight = torch.tensor([observation.weight for observation in observations])
         inputs["outcomes"] = (shares, weight)
     return inputs
-
-
-def evaluation_metrics(
-    family: Family, outcome_model: OutcomeModel, prediction: EvalPrediction
-) -> dict[str, float]:
-    """Metrics over all observations, rankings as all their pairs.
-
-    Predicted are raw outputs, `(n, texts, num_outputs)`, not a number where a ranking has fewer
-    texts; labels are shares and weights, or zeros: see `prediction_step`.
-    """
-    raw, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-    outcomes = None if labels.ndim == 1 else Outcomes(labels[:, :-1], labels[:, -1])
-    if raw.shape[1] > 2:
-        raw, outcomes = pairs_of_rankings(raw, outcomes)
-    return comparison_metrics(
-        Scores.of_pairs(family, raw, outcomes=outcomes, outcome_model=outcome_model)
-    )
-
-
-def pairs_of_rankings(raw: np.ndarray, outcomes: Outcomes | None) -> tuple[np.ndarray, Outcomes]:
-    """All pairs of n rankings of K texts, each of weight 2/K, as comparisons.
-
-    Args:
-        raw: Shape `(n, texts, num_outputs)`, not a number where a ranking has fewer.
-        outcomes: Of the n observations.
-
-    Returns:
-        Raw outputs, shape `(pairs, 2, num_outputs)`, and their outcomes.
-    """
-    if outcomes is None:
-        outcomes = Outcomes(np.tile([0.0, 0.0, 1.0], (len(raw), 1)), np.ones(len(raw)))
-    first, second = np.triu_indices(raw.shape[1], k=1)
-    pairs = np.stack([raw[:, first], raw[:, second]], axis=2)
-    there = ~np.isnan(pairs).any((2, 3))
-    ranking = np.nonzero(there)[0]
-    num_texts = (~np.isnan(raw[..., 0])).sum(1)
-    weight = (outcomes.weight * 2 / num_texts)[ranking]
-    return pairs[there], Outcomes(outcomes.shares[ranking], weight * len(weight) / weight.sum())
-
-
-def final_metrics(trainer: Trainer) -> dict[str, float]:
-    """Evaluation of the final model, on all sets, where it was logged already or else now."""
-    step = trainer.state.global_step
-    if trainer.args.load_best_model_at_end and trainer.state.best_global_step:
-        step = trainer.state.best_global_step
-    logged = {
-        name: value
-        for entry in trainer.state.log_history
-        if entry["step"] == step
-        for name, value in entry.items()
-        if name.startswith("eval_")
-    }
-    return logged or trainer.evaluate()
