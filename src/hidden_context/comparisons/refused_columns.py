@@ -146,12 +146,14 @@ def refuse_other_turn(row: Row, responses: Sequence[Any], place: str) -> None:
     In arenas `turn` is how many there are.
     """
     judged = whole_number(row.get("turn"))
+    if judged is None:
+        return
     turns = [
         sum(isinstance(turn, Mapping) and turn["role"] == "user" for turn in response)
         for response in responses
         if not isinstance(response, str)
     ]
-    if judged is not None and turns and 0 < judged < min(turns):
+    if turns and 0 < judged < min(turns):
         raise UserError(
             f"{place}: turn is {judged}, but the conversations have {min(turns)} turns of the "
             "user; if the answer to an earlier one was judged, end them with it, else name it in "
