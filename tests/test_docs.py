@@ -249,6 +249,18 @@ def test_links_between_documents_lead_somewhere():
             assert (document.parent / target).exists(), f"{document}: {target}"
 
 
+def test_the_tests_that_documents_name_exist():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for named in re.findall(r"`(tests/[\w/.]+)", document.read_text()):
+            assert (ROOT / named).exists(), f"{document}: {named}"
+
+
+def test_the_readme_says_how_many_flags_of_trl_are_taken():
+    page = (ROOT / "docs" / "trl-flags.md").read_text()
+    (found,) = re.findall(r"Of (\d+) flags of `trl reward`, (\d+) are taken", page)
+    assert "hidden-context train` takes {1} of {0} (".format(*found) in README
+
+
 def test_the_file_tree_of_the_contributors_is_the_one_there_is():
     (tree,) = re.findall(
         r"```\n(src/hidden_context/.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S

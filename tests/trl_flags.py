@@ -25,7 +25,7 @@ settings of `hc.train(...)` and keys of the file of `--config`.
 
 Of {total} flags of `trl reward`, {taken} are taken ({other} of them are another name of one of \
 ours), and {refused} are refused, each with the reason. A refused flag may be given where it says \
-what is so anyway, as in `--push_to_hub false`.
+what is so anyway, as in `--torch_compile false`.
 
 Ours keep the names and defaults of the published code, so that a run with TRL's flags alone \
 differs from TRL's: see the last column. `hidden-context train` has {ours} flags that TRL has not.

@@ -27,6 +27,8 @@ class Hub:
         self.large: dict[str, bytes] = {}
         """Content of large files by their digest."""
         self.address = ""
+        self.commits: list[str] = []
+        """Repository of each commit."""
 
     def names(self, repository: str) -> list[str]:
         return [name.removeprefix(f"{repository}/") for name in self.files if repository in name]
@@ -38,6 +40,7 @@ class Hub:
         return {"type": "file", "path": path, "size": len(content), "oid": digest}
 
     def commit(self, repository: str, lines: list[dict[str, Any]]) -> None:
+        self.commits.append(repository)
         for line in lines:
             value = line["value"]
             if line["key"] == "file":

@@ -257,6 +257,9 @@ def test_only_a_name_that_is_near_is_given() -> None:
     assert nearest_name("--report_to", ["--eval_first_step", "--report"]) == "--report"
     assert nearest_name("--report_to", ["--eval_first_step"]) is None
     assert nearest_name("zzz", ["train"]) is None
+    steps = ["gradient_accumulation_steps", "eval_steps", "max_steps"]
+    assert nearest_name("steps", steps) == "max_steps"
+    assert nearest_name("steps", steps[:2]) is None
     assert "unknown flag --zzz; see train --help" in refusal(["--model_name=gpt2", "--zzz=1"])
 
 

@@ -94,7 +94,9 @@ def test_the_same_settings_are_made_in_a_program():
     ("flags", "message"),
     [
         (["--label_smoothing_factor", "0.1"], "label_smoothing_factor is not taken: there are no"),
-        (["--push_to_hub"], "push_to_hub is not taken: the Trainer would upload its saved steps"),
+        (["--hub_strategy=every_save"], "hub_strategy is not taken: a checkpoint is uploaded once"),
+        (["--hub_always_push"], "hub_always_push is not taken: a checkpoint is uploaded once"),
+        (["--hub_model_id=me/rm"], "hub_model_id changes nothing without push_to_hub"),
         (["--torch_compile=true"], "torch_compile is not taken: batches of shared prefixes"),
         (["--trust_remote_code"], "trust_remote_code is not taken: no code of a model is run"),
         (["--max_stebs=3"], "unknown flag --max_stebs; did you mean --max_steps?"),
@@ -109,9 +111,33 @@ def test_a_flag_that_cannot_be_is_refused_with_the_reason(flags: list[str], mess
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("batch_size", "per_device_train_batch_size"),
+        ("eval_batch_size", "per_device_eval_batch_size"),
+        ("epochs", "num_train_epochs"),
+        ("steps", "max_steps"),
+        ("lora_rank", "lora_r"),
+        ("model", "model_name"),
+        ("data", "data_path"),
+        ("dataset", "dataset_name"),
+        ("output", "output_dir"),
+        ("wieght_decay", "weight_decay"),
+        ("warmup", "warmup_steps"),
+        ("lr", None),
+        ("size", None),
+        ("temperature", None),
+    ],
+)
+def test_what_other_tools_call_a_flag_is_understood_or_not_guessed(given: str, meant: str | None):
+    told = f"did you mean --{meant}?" if meant else "see hidden-context train --help."
+    assert refusal(f"--{given}=1") == f"unknown flag --{given}; {told}"
+
+
+@pytest.mark.parametrize(
     "flag",
     [
-        "--push_to_hub=false",
+        "--hub_strategy=end",
         "--do_train",
         "--lora_task_type=SEQ_CLS",
         "--remove_unused_columns=False",

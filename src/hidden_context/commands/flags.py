@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import os
 import textwrap
 import typing
 from collections.abc import Iterable, Sequence
@@ -171,10 +172,20 @@ def _bool(text: str) -> bool:
 
 
 def nearest_name(given: str, known: Iterable[str]) -> str | None:
-    """The known name most like the given one; none if none is like it, or begins with it."""
-    known = list(known)
-    begin = [name for name in known if len(given.lstrip("-")) > 2 and name.startswith(given)]
-    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=LIKE) or begin), None)
+    """The known name that begins or ends with the given one, or is like it; else none.
+
+    Of those that begin with it, whole words and short names come first; of those that are like it,
+    the one that begins as it does. A single word that ends several names (steps) names none.
+    """
+    names, word = {name.lstrip("-"): name for name in known}, given.lstrip("-")
+    begin = [name for name in names if len(word) > 2 and name.startswith(word)]
+    begin.sort(key=lambda name: (not f"{name}_".startswith(f"{word}_"), len(name)))
+    end = [name for name in names if name.endswith(f"_{word}")]
+    if len(end) > 1 and "_" not in word:
+        end = []
+    like = difflib.get_close_matches(word, names, cutoff=LIKE)
+    like.sort(key=lambda name: -len(os.path.commonprefix([name, word])))  # noqa: RUF071
+    return next((names[name] for name in begin + end + like), None)
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str], prog: str | None) -> str:

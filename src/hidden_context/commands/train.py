@@ -84,6 +84,7 @@ def run(config: Config) -> None:
     if config.local_rank >= 0:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     from hidden_context.commands.training_data import training_and_evaluation
+    from hidden_context.llm.hub import push_trained
     from hidden_context.llm.train import train_to
     from hidden_context.progress import is_terminal
 
@@ -105,6 +106,8 @@ def run(config: Config) -> None:
         if record.get("metrics") and not shows_progress():  # else they were printed as logged
             tell(lambda: ", ".join(f"{name} {of}" for name, of in record["metrics"].items()))
         print(f"saved {folder}")
+        if address := push_trained(folder, config):
+            print(f"uploaded {address}")
         say_next("evaluate --reward_model_checkpoint {}", folder)
 
 

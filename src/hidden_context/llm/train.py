@@ -30,6 +30,7 @@ from hidden_context.llm.best_model import EVENTS, write_events_to
 from hidden_context.llm.checkpoint import refusing_full_disks, save_record
 from hidden_context.llm.checkpoint_files import complete_checkpoint
 from hidden_context.llm.checkpoint_marks import marks_of
+from hidden_context.llm.hub import check_push, push_trained
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.new_model import check_revision, new_model, to_train, tokenizer_to_train
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
@@ -84,8 +85,8 @@ def train(
             `transformers.TrainingArguments`, or refused with the reason.
 
     Raises:
-        UserError: The data or settings cannot be used, `output_dir` is there already, or the loss
-            is not finite.
+        UserError: The data or settings cannot be used, `output_dir` is there already, the loss is
+            not finite, or the checkpoint, which is saved, cannot be uploaded as wished.
     """
     family = make_family(family) if isinstance(family, str) else family
     given = TrainingSettings.of(settings)
@@ -101,6 +102,7 @@ def train(
         config=config,
         progress=progress,
     )
+    push_trained(Path(output_dir), given)
     return RewardModel.from_pretrained(output_dir, tokenizer_name=given.tokenizer_name)
 
 
@@ -130,6 +132,7 @@ def train_to(
     steps_folder = folder.with_name(folder.name.removesuffix(LAST) + STEPS)
     config = json.loads(json.dumps(config, default=str))
     _check_centring(family, settings)
+    check_push(folder, settings)
     if settings.resume_from_checkpoint and _is_finished(folder, steps_folder, config):
         return
     resume_from = last_step(folder, steps_folder, config, resume=settings.resume_from_checkpoint)

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 OWN = {"output_dir", "local_rank"}
 """The Trainer's fields that are a command's or a function's own."""
-_PUSH = (
-    "the Trainer would upload its saved steps, which lack the record of the family; upload the "
-    "finished checkpoint, as export does (push_to_hub)"
-)
+_PUSH = "a checkpoint is uploaded once, when it is finished, to the main branch of hub_model_id"
 _OURS = "the data, the loss and the measures are this project's"
 _BATCHES = "a batch of comparisons is not one tensor of tokens"
 _SCRIPT = "the Trainer itself does not read it: say what to train and evaluate on"
@@ -54,11 +51,8 @@ REFUSED: Mapping[str, str] = {
     "fsdp_config": "FSDP was not tried; give deepspeed, or train adapters",
     "group_by_length": "batching=grouped groups the texts of a batch by length",
     "hub_always_push": _PUSH,
-    "hub_model_id": _PUSH,
-    "hub_private_repo": _PUSH,
     "hub_revision": _PUSH,
     "hub_strategy": _PUSH,
-    "hub_token": _PUSH,
     "ignore_data_skip": _AS_UNBROKEN,
     "ignore_bias_buffers": "buffers are not broadcast unless ddp_broadcast_buffers says so",
     "include_for_metrics": _OURS,
@@ -77,7 +71,6 @@ REFUSED: Mapping[str, str] = {
     "pad_to_multiple_of": "padding is masked, or there is none; it would gain nothing",
     "pad_token": "padding is masked; whatever token it is changes no score",
     "parallelism_config": "tensor and context parallelism are not built in",
-    "push_to_hub": _PUSH,
     "remove_unused_columns": "comparisons are read before training; there are no columns",
     "restore_callback_states_from_checkpoint": "a resumed run continues as an unbroken one anyway",
     "save_on_each_node": "a checkpoint is written once, by the first process",
@@ -99,6 +92,7 @@ Beside those of the installed transformers: older ones, and TRL's.
 """
 AS_IT_IS: Mapping[str, Any] = {
     "do_train": True,
+    "hub_strategy": "end",
     "lora_task_type": "SEQ_CLS",
     "remove_unused_columns": False,
 }
@@ -325,10 +319,10 @@ def _settings_given(settings: "TrainingSettings", defaults: Mapping[str, Any]) -
     import torch
     from transformers import TrainingArguments
 
-    from hidden_context.llm.training_settings import FIELDS
+    from hidden_context.llm.training_settings import FIELDS, OF_UPLOAD
 
     shared = {*FIELDS} & {field.name for field in fields(TrainingArguments)}
-    shared -= {"resume_from_checkpoint"}
+    shared -= {"resume_from_checkpoint", *OF_UPLOAD}
     given: dict[str, Any] = {name: getattr(settings, name) for name in shared}
     given |= {"save_total_limit": 2, "report_to": "none"} | dict(defaults)
     given |= {"dataloader_pin_memory": torch.cuda.is_available()}

@@ -26,11 +26,13 @@ ABOVE_ZERO = (
     "lora_alpha",
 )
 NOT_BELOW_ZERO = ("lora_dropout", "center_rewards_coefficient", "early_stopping_threshold")
+OF_UPLOAD = ("push_to_hub", "hub_model_id", "hub_private_repo", "hub_token")
 FREE_TO_CHANGE = {
     "resume_from_checkpoint",
     "per_device_eval_batch_size",
     "logging_steps",
     "streaming",
+    *OF_UPLOAD,
 }
 """Settings that may differ when a run is resumed; the losses do not depend on them."""
 
@@ -157,6 +159,14 @@ class TrainingSettings:
     """Steps between logged losses."""
     seed: int = 0
     """Seed of the head's weights, the order of the data and dropout."""
+    push_to_hub: bool = False
+    """Upload the finished checkpoint to the Hugging Face hub, once."""
+    hub_model_id: str | None = None
+    """Repository to upload to, OWNER/NAME; if not given, the name of output_dir."""
+    hub_private_repo: bool | None = None
+    """Whether a repository that is made for it is private; if not given, as the account says."""
+    hub_token: str | None = field(default=None, repr=False)
+    """Token to upload with; if not given, that of HF_TOKEN or hf auth login. It is not recorded."""
     trainer: Mapping[str, Any] = field(
         default_factory=dict,
         metadata={
@@ -184,8 +194,9 @@ class TrainingSettings:
         return cls(**own)
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings by name, what is passed on among them."""
+        """All settings by name, what is passed on among them; but no token, which is a secret."""
         own = asdict(self)
+        del own["hub_token"]
         passed = own.pop("trainer")
         return {**own, **passed}
 
@@ -207,6 +218,9 @@ class TrainingSettings:
 
             object.__setattr__(self, "trainer", checked(self.trainer))
             check_together(self)
+        for name in OF_UPLOAD:
+            if getattr(self, name) not in (None, False) and not self.push_to_hub:
+                raise UserError(f"{name} changes nothing without push_to_hub.")
         if self.davidson is not None and self.ties != "davidson":
             raise UserError("davidson is the number of ties=davidson; give that too.")
         if isinstance(self.lr_scheduler_kwargs, str):
