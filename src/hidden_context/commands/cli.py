@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from hidden_context import __version__
-from hidden_context.commands.command_line import nearest_name, with_exit_status
+from hidden_context.commands.command_line import with_exit_status
+from hidden_context.misspelt import nearest_name
 
 COMMANDS = {
     "demo": "train and compare reward models on generated data with known hidden context",

@@ -7,11 +7,11 @@ imported (docs/decisions/0004-argparse.md).
 import argparse
 import ast
 import dataclasses
-import difflib
 import inspect
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -29,6 +29,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from hidden_context.commands.fetched import WITHOUT_NETWORK
 from hidden_context.commands.printing import Printing, printed
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 from hidden_context.shards import UnmergedError
 
 ConfigT = TypeVar("ConfigT")
@@ -38,10 +39,10 @@ ALL = "all"
 """`--help all` shows what is passed on to libraries too, for which they are imported."""
 REQUIRED = "the following arguments are required:"
 """How argparse begins."""
-NEEDED = (" data", "--data_path", "--input", "reward_model_checkpoint", " checkpoint", " votes")
-"""What somebody lacks who has no data yet, or no model."""
-LIKE = 0.7
-"""How much of a name must be like another (difflib's ratio) to be what was meant."""
+SHOWN_BY_DEMO = ("audit", "evaluate", "score", "summarize", "report", "serve", "export", "merge")
+"""Commands for which the demo makes data or models."""
+FREE = r"(?<![\w'\"/.\=-])"
+"""What is no part of a path, a quotation or another name."""
 
 
 def command(
@@ -72,14 +73,16 @@ def run_command(
         config, printing = parse_with_printing(config_class, given, prog=prog)
         with (
             _only_of_first_process() as is_first,
-            printed(printing, is_heard=is_first),
-            _shown(quiet=printing.quiet),
+            printed(printing, [*(prog or "").split()[1:], *given], is_heard=is_first),
+            _shown(config_class, quiet=printing.quiet),
         ):
             try:
                 return run(config)
             except UnmergedError as unmerged:
                 print(unmerged)
                 return None
+            except UserError as error:
+                raise UserError(as_typed(str(error), config_class)) from error
 
     return with_exit_status(parse_and_run)
 
@@ -97,12 +100,19 @@ def with_exit_status(run: Callable[[], int | None]) -> int:
     except _ClosedPipeError:
         return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
-        _say(f"error: {' '.join(str(error).split())}")
+        _say(f"error: {' '.join(_in_words(error).split())}")
         return 2
     except KeyboardInterrupt as interrupt:
         stopped_by = interrupt.signal if isinstance(interrupt, _StopError) else signal.SIGINT
         _say("interrupted" if stopped_by is signal.SIGINT else f"stopped by {stopped_by.name}")
         return 128 + stopped_by
+
+
+def _in_words(error: Exception) -> str:
+    """Which file it was, and why; of an error of the system without its number."""
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
 
 
 class _ClosedPipeError(Exception):
@@ -209,11 +219,12 @@ def _only_of_first_process() -> Iterator[bool]:
 
 
 @contextmanager
-def _shown(*, quiet: bool) -> Iterator[None]:
+def _shown(config_class: type, *, quiet: bool) -> Iterator[None]:
     """Print the log of the library on stdout and its warnings on stderr, a line for each."""
 
     def show(message: Any, *_: Any, **__: Any) -> None:
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        text = as_typed(" ".join(str(message).split()), config_class)
+        print(f"warning: {text}", file=sys.stderr)
 
     logger, printer = logging.getLogger("hidden_context"), logging.Handler()
     printer.emit = lambda record: print(record.getMessage())
@@ -283,6 +294,24 @@ def parse_with_printing(
         passed = {name: settings.pop(name) for name in names & settings.keys()}
         settings[_field_of_further(config_class).name] = passed
     return config_class(**settings), printing
+
+
+def as_typed(message: str, config_class: type) -> str:
+    """A message of the library, with its parameters called as they are typed: `by` is --by.
+
+    A name of one word is taken for a parameter in backticks, before =, and where the message begins
+    with it and its value; one with an underscore everywhere but within quotes and paths.
+    """
+    fields = (
+        each for each in dataclasses.fields(config_class) if "positional" not in each.metadata
+    )
+    for name in {name for field in fields for name in _names_of(field)}:
+        message = message.replace(f"`{name}`", f"--{name}")
+        shown = rf"^{name}(?= \S+ must | is )|{FREE}{name}(?==)"
+        if "_" in name:
+            shown += rf"|{FREE}{name}(?![\w'\"/\-]|\.\w)"
+        message = re.sub(shown, f"--{name}", message)
+    return message
 
 
 def refuse_given(config: Any, names: Iterable[str], why: str) -> None:
@@ -378,10 +407,17 @@ class _Parser(argparse.ArgumentParser):
             raise
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith(REQUIRED) and any(each in message for each in NEEDED):
-            message += f"; give your own, {WITHOUT_NETWORK.rstrip('.')}"
+        if message.startswith(REQUIRED):
+            message = self._missing(message.removeprefix(REQUIRED).strip().split(", "))
         see = " See" if message.endswith("?") else "; see"
         raise UserError(f"{message.removeprefix('argument ')}{see} {self.prog} --help.")
+
+    def _missing(self, names: Sequence[str]) -> str:
+        """What to give for each, and where there is some to try."""
+        said = {"/".join(each.option_strings) or each.dest: each.help for each in self._actions}
+        what = [f"{name} ({str(said[name]).rstrip('.').replace('%%', '%')})" for name in names]
+        own = f"; give your own, {WITHOUT_NETWORK.rstrip('.')}"
+        return f"missing: {', '.join(what)}{own if self.prog.split()[-1] in SHOWN_BY_DEMO else ''}"
 
 
 def _parser_for(
@@ -475,13 +511,6 @@ def _with_true(tokens: Sequence[str], names: Iterable[str]) -> list[str]:
     ]
 
 
-def nearest_name(given: str, known: Iterable[str]) -> str | None:
-    """The known name most like the given one; none if none is like it, or begins with it."""
-    known = list(known)
-    begin = [name for name in known if len(given.lstrip("-")) > 2 and name.startswith(given)]
-    return next(iter(difflib.get_close_matches(given, known, n=1, cutoff=LIKE) or begin), None)
-
-
 def _unknown_name(kind: str, given: str, known: Iterable[str], prog: str | None) -> str:
     nearest = nearest_name(given, known)
     what_to_do = f"did you mean {nearest}?" if nearest else f"see {prog} --help."
@@ -496,6 +525,11 @@ def _file_as_flags(path: Path, config_class: type, prog: str | None) -> list[str
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"--config {path} is not a text in UTF-8: {error}.") from error
+    except OSError as error:
+        name = (prog or "").split()[-1:]
+        raise UserError(
+            f"--config {_in_words(error)} hidden-context {' '.join(['init', *name])} writes one."
+        ) from error
     settings = parse_value(text, f"--config {path}") or {}
     if not isinstance(settings, dict):
         raise UserError(

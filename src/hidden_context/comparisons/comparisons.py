@@ -87,7 +87,7 @@ class Account:
             **{
                 name: ", ".join(columns)
                 for name, columns in {
-                    "ignored, as asked": self.columns.ignored,
+                    "ignored (ignore_columns)": self.columns.ignored,
                     "without a value": self.columns.empty,
                 }.items()
                 if columns
@@ -172,7 +172,7 @@ class Comparisons(Streamed[Comparison]):
             if number != grades[0]:
                 raise UserError(
                     f"{parts[0].source} tells {grades[0]} strength(s) of preference apart, "
-                    f"{part.source} {number}; what is much better in one cannot be told in the "
+                    f"{part.source} {number}; what is much better in one is only better in the "
                     "other, so leave out the strengths, or train on each alone."
                 )
         weighted = [
@@ -386,7 +386,9 @@ def load_comparisons(
             needed = partial(as_many_as_needed, subset=subset, size=size)
             rows = keep_stream(split_of(source, split, "the data set"), split, name, needed)
         elif streaming:
-            raise UserError("streaming is asked for, but the data are in memory.")
+            raise UserError(
+                "streaming is for files and the hub, but the data are in memory; leave it out."
+            )
         else:
             rows = sliced(rows_in_memory(source, split), split, name)
         rows = select_objective(rows, subset, name)
