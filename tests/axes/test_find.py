@@ -219,7 +219,10 @@ def test_values_whose_names_are_alike_are_said_with_the_annotator_who_has_severa
     read = design(rows, "country")
     assert (read.where, len(read.contexts)) == ("annotator", 3)
     alike, several = read.notes
-    assert alike == "values of country whose names are alike count as different: 'Even.' and 'even'"
+    assert (
+        alike
+        == "values of country whose names are alike are read as different ones: 'Even.' and 'even'"
+    )
     assert several.startswith(
         "1 of 10 annotators have several values of country, such as 'p2' ('even' and 'Even.'), so "
     )

@@ -289,8 +289,11 @@ def test_scores_of_other_work_are_refused(work: Path, tmp_path: Path, run: Run) 
     ("arguments", "message"),
     [
         (["arena", "rm"], "benchmark: invalid choice: 'arena' (choose from"),
-        ([], "the following arguments are required: benchmark, reward_model_checkpoints"),
-        (["judgebench"], "the following arguments are required: reward_model_checkpoints"),
+        (
+            [],
+            "missing: benchmark (rewardbench, rewardbench2, rm-bench or judgebench), reward_model_",
+        ),
+        (["judgebench"], "missing: reward_model_checkpoints (Folders"),
         (["judgebench", "rm", "--data_path=nowhere.jsonl"], "nowhere.jsonl"),
         (["judgebench", "rm", "--prior_sets_path=x"], "judgebench has no older test sets"),
         (["judgebench", "rm", "rm"], "checkpoints are called rm rm; give distinct --names"),

@@ -19,8 +19,9 @@ import pytest
 from hidden_context import __version__
 from hidden_context.commands import cli
 from hidden_context.commands.command_line import parse, run_command
-from hidden_context.commands.flags import field_help, nearest_name
+from hidden_context.commands.flags import field_help
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 
 
 @dataclass(frozen=True)

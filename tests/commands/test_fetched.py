@@ -1,5 +1,6 @@
 """What is said of names on the hub before anything is read, and how a command ends without one."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -106,11 +107,28 @@ def test_every_command_that_fetches_ends_so(
     assert "none was given" not in out.splitlines()[-1] or arguments[0] == "evaluate"
 
 
-@pytest.mark.parametrize("command", ["audit", "axes", "people", "items", "score", "evaluate"])
-def test_without_data_or_a_model_the_demo_is_named(command: str, run: Run):
+@pytest.mark.parametrize(
+    ("command", "is_shown"),
+    [
+        ("audit", True),
+        ("score", True),
+        ("evaluate", True),
+        ("axes", False),
+        ("people", False),
+        ("items", False),
+        ("aggregate", False),
+        ("relabel", False),
+    ],
+)
+def test_what_is_missing_is_described_and_the_demo_named_where_it_makes_such(
+    command: str, is_shown: bool, run: Run
+):
     status, _, error = run(command)
     assert status == 2
-    assert "give your own, or try hidden-context demo" in error
+    assert error.startswith("error: missing: ")
+    assert re.search(r" \((Hub name|File of|Folder|Comparisons, counts)", error)
+    assert ("give your own, or try hidden-context demo" in error) == is_shown
+    assert error.endswith(f"see hidden-context {command} --help.")
 
 
 def test_what_is_here_is_not_announced(run: Run, no_hub: str, tmp_path: Path):

@@ -1,13 +1,11 @@
-"""What every command prints with --quiet and --json, on a terminal, and elsewhere."""
+"""What every command prints with --quiet and --json, and what it names as useful next."""
 
 import hashlib
-import io
 import json
 import os
 import re
-import sys
+import shlex
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from hidden_context.commands import printing
 from hidden_context.commands.cli import COMMANDS, main
 from hidden_context.commands.command_line import parse, parse_with_printing, run_command
 from hidden_context.commands.doctor import Config as Doctor
+from hidden_context.commands.fetched import FIELDS
 from hidden_context.commands.printing import Printing
 from hidden_context.published import download
 from hidden_context.records import write_jsonl
@@ -36,6 +35,13 @@ WITHOUT_NUMBERS = {
     "completion": "a script",
 }
 """What commands print whose result is no number."""
+WITHOUT_NEXT = {
+    "serve": "it answers until a signal",
+    "completion": "its script is evaluated whenever a shell starts",
+}
+"""Commands after which none is named as useful next."""
+READ = {"votes", "input", "paths", "data_dir", *FIELDS}
+"""Settings of commands that name what is there already."""
 FILES = r"(fetched|wrote|saved|look at|figure, metrics|\d+ s; files and log|labels|answers) ?.*"
 """How lines begin that are left beside the document with --quiet: those of written files."""
 SIDES = [
@@ -82,7 +88,14 @@ def all_scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, S
         "doctor": ["doctor"],
     }
     with scenes(folder / "killed") as made:
-        yield made | {name: Scene(name, inputs, given) for name, given in quick.items()}
+        trained = made["evaluate"].inputs
+        writing = {
+            "merge": ["merge", "out", "--out=merged"],
+            "export": ["export", "out", "--out=exported"],
+            "init": ["init", "train"],
+        }
+        made |= {name: Scene(name, inputs, given) for name, given in quick.items()}
+        yield made | {name: Scene(name, trained, given) for name, given in writing.items()}
 
 
 @pytest.fixture
@@ -179,18 +192,56 @@ def test_a_command_without_json_prints_no_number(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    given = {
-        "report": all_scenes["report"].arguments,
-        "merge": ["merge", "out", "--out=merged"],
-        "export": ["export", "out", "--out=exported"],
-        "init": ["init", "train"],
-    }[name]
-    scene = all_scenes["report" if name == "report" else "evaluate"]
+    scene = all_scenes[name]
+    given = scene.arguments
     monkeypatch.chdir(make_room(scene, tmp_path / "room"))
     assert main([*given, "--json"]) == 2
     assert "unknown flag --json" in capsys.readouterr().err
     assert main([flag for flag in given if not flag.startswith("--figures")]) == 0
-    assert not re.search(r"\d", capsys.readouterr().out)
+    assert not re.search(r"\d", capsys.readouterr().out.partition("next: ")[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "demo" else [])
+        for name in COMMANDS
+        if name not in WITHOUT_NEXT
+    ],
+)
+def test_every_command_ends_with_one_that_is_useful_next_and_can_be_run(
+    name: str, in_room: Callable[..., tuple[int, str, str]]
+):
+    status, out, err = in_room(name)
+    assert status == 0, err
+    (line,) = [line for line in f"{out}\n{err}".splitlines() if line.startswith("next: ")]
+    assert line in (*out.splitlines()[-1:], *err.splitlines()[-1:])
+    _, program, command, *given = shlex.split(line)
+    assert program == "hidden-context"
+    config = parse(config_class(command), given)
+    values = {field: getattr(config, field) for field in READ if hasattr(config, field)}
+    for value in values.values():
+        for file in value if isinstance(value, tuple) else (value,):
+            assert str(file) not in given or Path(file).exists()
+
+
+def test_what_is_useful_next_reads_the_same_rows_and_is_said_in_words_alone(
+    capsys: pytest.CaptureFixture[str],
+):
+    config = parse(config_class("axes"), ["my data.csv", "--split=test", "--ignore-columns", "a b"])
+    for quiet, json_too in ((False, False), (True, False), (False, True)):
+        with printing.printed(Printing(quiet, json_too), ["axes", "my data.csv", "--dry-run"]):
+            printing.say_next("people {}", config.data, like=config)
+            printing.say_again("--out", "{}", without="dry_run")
+        printed = "".join(capsys.readouterr()).splitlines()
+        assert (
+            printed == []
+            if quiet or json_too
+            else [
+                "next: hidden-context people 'my data.csv' --split test --ignore_columns 'a b'",
+                "next: hidden-context axes 'my data.csv' --out '{}'",
+            ]
+        )
 
 
 def test_what_is_said_on_the_way_goes_beside_the_document(
@@ -203,6 +254,7 @@ def test_what_is_said_on_the_way_goes_beside_the_document(
         document["accuracy"]["by quantile:0.01"]["value"], abs=1
     )
     assert document["counts"]["comparisons"] == 32
+    assert "no better than a coin" in document["not_learned"]
     for said in ("source: ", "scoring: ", "wrote "):
         assert said in err
     assert "next:" not in out + err
@@ -272,94 +324,3 @@ def test_quiet_tells_libraries_too_while_it_lasts(monkeypatch: pytest.MonkeyPatc
 def said_and_shown(_: Doctor) -> None:
     printing.say("said")
     printing.show(lambda: {"shown": 1})
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    encoding = "utf-8"  # pyrefly: ignore (read-only in the parent)
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What doctor and aggregate print on one."""
-
-    def shown(*arguments: str, **environment: str) -> str:
-        environment = {"TERM": "xterm-256color", "COLUMNS": "100", "NO_COLOR": "", **environment}
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        stream = Terminal()
-        with redirect_stdout(stream):
-            assert main([*arguments]) in (0, 1)
-        return stream.getvalue()
-
-    return shown
-
-
-def plain_text(shown: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
-
-
-def test_a_terminal_is_shown_tables_by_rich_and_every_word_that_is_plain_elsewhere(
-    terminal: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    write_jsonl(tmp_path / "ranked.jsonl", RANKED)
-    given = ["aggregate", f"--input={tmp_path / 'ranked.jsonl'}", "--rules", "borda", "copeland"]
-    assert main(given) == 0
-    plain = capsys.readouterr().out
-    shown = terminal(*given)
-    assert "─" in shown
-    assert "─" not in plain
-    assert terminal(*given, TERM="dumb") == plain
-    assert "\x1b[1m" in shown  # headers
-    without_colour = terminal(*given, NO_COLOR="1")
-    assert plain_text(shown) == plain_text(without_colour)
-    words = re.compile(r"[\w.*:]+")
-    assert words.findall(plain_text(shown)) == words.findall(plain)
-    narrow = plain_text(terminal(*given, COLUMNS="30"))
-    assert "…" not in narrow  # what does not fit is folded
-    letters = [re.sub(r"\W", "", text) for text in (narrow, plain)]
-    assert sorted(letters[0]) == sorted(letters[1])
-
-
-def test_colour_repeats_what_a_word_says(
-    terminal: Callable[..., str], capsys: pytest.CaptureFixture[str]
-):
-    status = main(["doctor"])
-    plain = capsys.readouterr().out
-    shown = terminal("doctor")
-    assert status in (0, 1)
-    assert "\x1b[1;32mok\x1b[0m " in shown
-    assert plain_text(shown) == plain
-    assert terminal("doctor", NO_COLOR="1") == plain
-
-
-@pytest.mark.parametrize(
-    ("line", "coloured"),
-    [
-        ("      Yes: it is surer", "Yes"),
-        ("      Yes, towards the first", "Yes"),
-        ("    No, the reverse: it is", "No"),
-        ("      Cannot tell from these data: so", "Cannot tell from these data"),
-        ("lower, x: .1 < .2 holds in this run", "holds"),
-        ("lower, x: .2 < .1 does NOT hold in this run", "does NOT hold"),
-        ("No test, for there are few", None),
-        ("Notes: Yes", None),
-        ("okay   then", None),
-    ],
-)
-def test_only_a_verdict_is_coloured(
-    line: str, coloured: str | None, monkeypatch: pytest.MonkeyPatch
-):
-    from hidden_context.commands.terminal import for_stdout
-
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stdout", Terminal())
-    shown = for_stdout(lambda: line)
-    assert plain_text(shown) == line
-    found = re.findall(r"\x1b\[[0-9;]+m(.*?)\x1b\[0m", shown)
-    assert found == ([] if coloured is None else [coloured])

@@ -177,7 +177,7 @@ def test_rankings_are_trained_whole_and_scored_as_all_their_pairs(
         assert status == 0, error
         rows = read_jsonl(scores)
         assert len(rows) == sum(size * (size - 1) // 2 for size in [2 + i % 3 for i in range(16)])
-        assert f"rankings count as all their pairs: {len(rows)} from 16 rows" in printed
+        assert f"of each ranking all pairs are scored: {len(rows)} from 16 rows" in printed
         record, metrics = read_json(out / "hidden_context.json"), read_json(meta_path(scores))
         assert metrics["metrics"]["nll"] == pytest.approx(record["metrics"]["eval_nll"], rel=1e-4)
 

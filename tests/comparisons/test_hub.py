@@ -305,7 +305,9 @@ def test_an_iterable_data_set_of_a_program_is_gone_through_once(
     assert list((tmp_path / "rows").iterdir()) == []  # the file has no name
     with pytest.raises(UserError, match="does not say how many rows it has"):
         load_comparisons(stream, split="train[:50%]")
-    with pytest.raises(UserError, match="streaming is asked for, but the data are in memory"):
+    with pytest.raises(
+        UserError, match="streaming is for files and the hub, but the data are in memory"
+    ):
         load_comparisons(ROWS, streaming=True)
 
 

@@ -220,7 +220,7 @@ def test_columns_are_ignored_only_by_name_and_carried_along():
     assert data[0].chosen == "Paris"
     assert data[0].row == row
     account = str(data)
-    assert "ignored, as asked: task, margin" in account
+    assert "ignored (ignore_columns): task, margin" in account
     assert "carried along, not read: id" in account
     with pytest.raises(UserError, match="no column 'tusk'; columns present: chosen"):
         load_comparisons([row], ignore_columns=["tusk"])

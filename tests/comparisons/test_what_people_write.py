@@ -176,7 +176,7 @@ def test_annotators_are_counted_and_those_whose_names_are_alike_are_named():
     lines = data.account.lines()
     assert lines["annotator"] == "rater (4 people, 1 rows without one)"
     assert (
-        "annotators whose names are alike count as different: '01' and '1'; 'R01' and 'r01'"
+        "annotators whose names are alike are read as different ones: '01' and '1'; 'R01' and 'r01'"
         in (lines["to be known"])
     )
 
@@ -194,7 +194,7 @@ def test_annotators_are_counted_and_those_whose_names_are_alike_are_named():
 )
 def test_names_are_alike_whatever_their_unicode_form(one: str, other: str, shown: str | None):
     told = said(*(PLAIN | {"annotator": name} for name in (one, other, "c")))
-    expected = f"annotators whose names are alike count as different: {shown}"
+    expected = f"annotators whose names are alike are read as different ones: {shown}"
     assert (expected in told) if shown else ("alike" not in told)
 
 

@@ -106,7 +106,7 @@ def test_of_people_who_do_not_differ_it_is_said_what_was_compared(planted):
     source, _, found = planted
     alike = replace(found.people, directions=found.people.directions[:, :0])
     alike = replace(alike, clusters=Clusters.one(0), item_covariance=None)
-    for held_out, said in (({0: 0.6, 1: 0.59}, "0.600 nats"), ({}, "was not asked")):
+    for held_out, said in (({0: 0.6, 1: 0.59}, "0.600 nats"), ({}, "was not tested")):
         answer = answers(find(replace(alike, held_out=held_out), source.ballots, source=""))
         assert said in dict(answer)["Do people differ?"]
 
@@ -227,7 +227,7 @@ def test_what_a_column_says_of_people_is_read_as_names_are():
     values, notes = values_of_people(load_comparisons(rows), "at")
     assert values == {"x": "Japan", "y": "1", "z": "not said"}
     assert notes == [
-        "Values of at whose names are alike count as different: 'Japan' and 'japan'.",
+        "Values of at whose names are alike are read as different ones: 'Japan' and 'japan'.",
         "Of 1 people at says several things (of 'x': 'Japan' and 'japan'); the most frequent "
         "counts.",
     ]

@@ -30,7 +30,7 @@ def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> 
     return evaluation_of(
         "mean_and_variance",
         fields.pop("trained_on", "both"),
-        log_likelihood=Estimate(nats, nats - 0.1, nats + 0.1),
+        log_likelihood=Estimate(nats, nats - 0.05, nats + 0.05),
         against_base=Estimate(*gain),
         **fields,
     )

@@ -105,7 +105,7 @@ def audit(
         out: Folder that receives audit.json and the scored rows; if None, nothing is written.
         shard: The share of the texts that this process reads, if several audit the same data with
             one `cache_dir`; one of them has the result.
-        progress: Show how far it is, and the time left.
+        progress: Show how far it is, and the time left; without it nothing but warnings is printed.
 
     Raises:
         UserError: An option cannot be, or the data are too few or say nothing.

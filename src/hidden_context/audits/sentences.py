@@ -13,6 +13,7 @@ from hidden_context.audits.result import (
 )
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.learned_enough import not_learned
 from hidden_context.measures.length import LengthMeasures
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap, detectable_gains
 from hidden_context.measures.undecided import Undecided
@@ -25,7 +26,7 @@ FEWEST_SHUFFLINGS = 19
 
 
 def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
-    """Questions and answers; what was not measured is not asked."""
+    """Questions and answers; there is none of what was not measured."""
     scalar, *others = audited.evaluations
     answers = [("Can these vectors predict who wins?", _predicts(scalar, audited.counts))]
     detectable = _detectable(others)
@@ -55,8 +56,9 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
         answers.append(
             (
                 "Does who judged explain it?",
-                f"Not asked: no two of the {audited.counts['labels']} who judged did so on "
-                f"{FEWEST_PROMPTS} prompts or more. `axes` and `people` need fewer.",
+                f"This was not tested: of the {audited.counts['labels']} who judged, fewer than "
+                f"two did so on {FEWEST_PROMPTS} prompts or more. The commands axes and people "
+                "need fewer.",
             )
         )
     return tuple(answers)
@@ -205,7 +207,8 @@ def _r2(evaluation: Evaluation, others: Sequence[Evaluation]) -> str:
         )
     if evaluation is not next(each for each in others if each.explained_variance):
         text += " Families have scales of their own: their r² do not compare with one another."
-    return text
+    unlearned = "" if is_beyond_noise(evaluation) else not_learned(evaluation)
+    return f"{text} {unlearned}".rstrip()
 
 
 def _on_scales(r2: Mapping[str, Estimate]) -> str:

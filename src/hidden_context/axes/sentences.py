@@ -27,8 +27,8 @@ def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
         answer = f"Of {tested} features, {len(found.axes)}: {names}.{rest}"
     else:
         answer = (
-            f"In none of {tested} features that can be told.{rest} That is no proof that they do "
-            "not differ: there may be too few votes, or no feature for it."
+            f"In none of the {tested} features tested.{rest} That is no proof that they do not "
+            "differ: there may be too few votes, or no feature for it."
         )
     yield f"What do {who} differ in?", answer
     for number, axis in enumerate(found.axes, 1):

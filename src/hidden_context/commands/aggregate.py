@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show
+from hidden_context.commands.printing import say, say_next, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
     from hidden_context.aggregation.choices import Choices
+    from hidden_context.comparisons.comparisons import Comparisons
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,29 @@ def run(config: Config) -> None:
     from hidden_context.aggregation.text import as_json, render
 
     _check(config)
-    choices, account = _read(config)
+    choices, comparisons = _read(config)
     if not choices.kept:
         left_out = ", ".join(f"{number} {why}" for why, number in choices.left_out.items())
         raise UserError(f"{config.input} has no prompt to choose for; left out: {left_out}.")
     decisions = [decide(choice, config.rules) for choice in choices.kept]
     counts = disagreements(decisions, config.rules)
     examples = most_different(decisions, config.show)
-    if account:
-        say(account, beside=True)  # what is printed is the result alone
+    if comparisons is not None:
+        say(comparisons.account, beside=True)  # what is printed is the result alone
     show(
         lambda: as_json(choices, counts, examples, config.rules),
         lambda: render(str(config.input), choices, counts, examples, config.rules),
     )
+    _say_next(config, comparisons)
+
+
+def _say_next(config: Config, comparisons: "Comparisons | None") -> None:
+    if comparisons is None:
+        return say_next("report {} --out report.html", config.input, beside=True)
+    if config.group is not None:
+        return say_next("axes {} --by {}", config.input, config.group, like=config, beside=True)
+    who = "people" if comparisons.account.num_annotators else "audit"
+    return say_next(f"{who} {{}}", config.input, like=config, beside=True)
 
 
 def _check(config: Config) -> None:
@@ -77,8 +88,8 @@ def _check(config: Config) -> None:
         raise UserError(f"--reference is {config.reference}; responses are numbered from 1.")
 
 
-def _read(config: Config) -> "tuple[Choices, object]":
-    """The choices, and what was read of a file of comparisons."""
+def _read(config: Config) -> "tuple[Choices, Comparisons | None]":
+    """The choices, and the comparisons that they are of, unless they are of scores."""
     from hidden_context.aggregation.compared_choices import choices_from_comparisons
     from hidden_context.aggregation.scored_choices import choices_from_scores
     from hidden_context.comparisons.comparisons import Comparisons
@@ -88,7 +99,7 @@ def _read(config: Config) -> "tuple[Choices, object]":
     if config.column is not None:
         reference = None if config.reference is None else config.reference - 1
         scores = load_scores(config.input, config.column)
-        return choices_from_scores(scores, reference=reference), ""
+        return choices_from_scores(scores, reference=reference), None
     scored = columns_of(config.input)
     if scored:
         raise UserError(
@@ -100,7 +111,7 @@ def _read(config: Config) -> "tuple[Choices, object]":
     choices = choices_from_comparisons(
         comparisons, group=config.group, keep_incomplete=config.incomplete == "keep"
     )
-    return choices, comparisons.account
+    return choices, comparisons
 
 
 main = command("aggregate", Config, run)

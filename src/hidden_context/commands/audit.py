@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from hidden_context.commands.command_line import command, refuse_given
 from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.commands.judged import hold_judges
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def run(config: Config) -> None:
     apart = (*OF_DATA, *OF_JUDGES)
     options = {name: value for name, value in vars(config).items() if name not in apart}
     model, shard = options.pop("model_name"), shard_of(options.pop("shard"))
-    result = audit(_load(config), model=model, shard=shard, progress=shows_progress(), **options)
+    sets = _load(config)
+    result = audit(sets, model=model, shard=shard, progress=shows_progress(), **options)
     for audited in result.sets:
         say(f"{audited.name}: {_counted(audited.counts)}")
     say("")
@@ -101,6 +102,7 @@ def run(config: Config) -> None:
     title = f"Audit of {', '.join(audited.name for audited in result.sets)}"
     page = write_page([record], config.out / "report.html", title=title)
     print(f"\nwrote {record}; look at {page}")
+    _say_next(config, sets)
     return None
 
 
@@ -130,6 +132,14 @@ def _load(config: Config) -> "dict[str, Comparisons]":
             )
             say(f"{sets[name].account}\n")
     return sets
+
+
+def _say_next(config: Config, sets: "Mapping[str, Comparisons]") -> None:
+    """Who differs, where it is known who judged; else a model of the data."""
+    if any(each.account.num_annotators for each in sets.values()):
+        return say_next("people {}", config.data[0], like=config)
+    train = "train --data_path {} --reward_model_type mean_and_variance"
+    return say_next(train, config.data[0], like=config)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def run(config: Config) -> None:
     from hidden_context.relabelling.judge import Judge
     from hidden_context.report.page import write_page
 
+    if config.show < 0:
+        raise UserError(f"--show is {config.show}; give 0 or more.")
     if config.out is not None and config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder.")
     say_what_is_fetched(config)
@@ -84,10 +86,13 @@ def run(config: Config) -> None:
         judge = Judge(model=config.judge, base_url=config.base_url, api_key_env=config.api_key_env)
         found = name_axes(found, judge)
     show(found.to_dict, lambda: _text(found))
-    if config.out is not None:
-        record = found.save(config.out)
-        page = write_page([record], config.out / "report.html")
-        print(f"\nwrote {record}; look at {page}")
+    if config.out is None:
+        return say_again("--out", "axes_output", beside=True)
+    record = found.save(config.out)
+    page = write_page([record], config.out / "report.html")
+    print(f"\nwrote {record}; look at {page}")
+    who = "people" if comparisons.account.num_annotators else "audit"
+    return say_next(f"{who} {{}}", config.data, like=config, beside=True)
 
 
 def _text(found: "Axes") -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, show, shows_progress
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import ScoringFlags
 from hidden_context.errors import UserError
 
@@ -83,6 +83,8 @@ def run(config: Config) -> None:
         lambda: {"output": config.output, **read_object(meta_path(config.output))},
         lambda: ranked,
     )
+    risk = [f"--risk {each}" for each in config.risk]
+    say_next(" ".join(["serve {}", *risk]), names[0])
 
 
 def _head(config: Config) -> tuple[tuple[Any, Any] | None, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from hidden_context import __version__
 from hidden_context.commands.exit_status import with_exit_status
-from hidden_context.commands.flags import nearest_name
+from hidden_context.misspelt import nearest_name
 
 COMMANDS = {
     "demo": "train and compare reward models on generated data with known hidden context",

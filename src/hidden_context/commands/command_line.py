@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import sys
 import typing
 import warnings
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hidden_context.commands.exit_status import with_exit_status
+from hidden_context.commands.exit_status import in_words, with_exit_status
 from hidden_context.commands.flags import (
     ALL,
     FlagParser,
@@ -33,6 +34,8 @@ from hidden_context.shards import UnmergedError
 ConfigT = TypeVar("ConfigT")
 
 CONFIG_FLAG = "--config"
+FREE = r"(?<![\w'\"/.\=-])"
+"""What is no part of a path, a quotation or another name."""
 
 
 def command(
@@ -63,14 +66,16 @@ def run_command(
         config, printing = parse_with_printing(config_class, given, prog=prog)
         with (
             _only_of_first_process() as is_first,
-            printed(printing, is_heard=is_first),
-            _shown(quiet=printing.quiet),
+            printed(printing, [*(prog or "").split()[1:], *given], is_heard=is_first),
+            _shown(config_class, quiet=printing.quiet),
         ):
             try:
                 return run(config)
             except UnmergedError as unmerged:
                 print(unmerged)
                 return None
+            except UserError as error:
+                raise UserError(as_typed(str(error), config_class)) from error
 
     return with_exit_status(parse_and_run)
 
@@ -89,11 +94,12 @@ def _only_of_first_process() -> Iterator[bool]:
 
 
 @contextmanager
-def _shown(*, quiet: bool) -> Iterator[None]:
+def _shown(config_class: type, *, quiet: bool) -> Iterator[None]:
     """Print the log of the library on stdout and its warnings on stderr, a line for each."""
 
     def show(message: Any, *_: Any, **__: Any) -> None:
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        text = as_typed(" ".join(str(message).split()), config_class)
+        print(f"warning: {text}", file=sys.stderr)
 
     logger, printer = logging.getLogger("hidden_context"), logging.Handler()
     printer.emit = lambda record: print(record.getMessage())
@@ -165,6 +171,24 @@ def parse_with_printing(
     return config_class(**settings), printing
 
 
+def as_typed(message: str, config_class: type) -> str:
+    """A message of the library, with its parameters called as they are typed: `by` is --by.
+
+    A name of one word is taken for a parameter in backticks, before =, and where the message begins
+    with it and its value; one with an underscore everywhere but within quotes and paths.
+    """
+    fields = (
+        each for each in dataclasses.fields(config_class) if "positional" not in each.metadata
+    )
+    for name in {name for field in fields for name in names_of(field)}:
+        message = message.replace(f"`{name}`", f"--{name}")
+        shown = rf"^{name}(?= \S+ must | is )|{FREE}{name}(?==)"
+        if "_" in name:
+            shown += rf"|{FREE}{name}(?![\w'\"/\-]|\.\w)"
+        message = re.sub(shown, f"--{name}", message)
+    return message
+
+
 def refuse_given(config: Any, names: Iterable[str], why: str) -> None:
     """Refuse settings of a configuration that are not their defaults, where they say nothing."""
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
@@ -222,6 +246,11 @@ def _file_as_flags(path: Path, config_class: type, prog: str | None) -> list[str
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"--config {path} is not a text in UTF-8: {error}.") from error
+    except OSError as error:
+        name = (prog or "").split()[-1:]
+        raise UserError(
+            f"--config {in_words(error)} hidden-context {' '.join(['init', *name])} writes one."
+        ) from error
     settings = parse_value(text, f"--config {path}") or {}
     if not isinstance(settings, dict):
         raise UserError(

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.flags import parser_of
@@ -69,11 +69,15 @@ def run(config: Config) -> None:
     """Print the script."""
     import shtab
 
-    print(shtab.complete(whole_parser(), shell=config.shell))
+    if config.shell == "bash":  # it falls back on files where nothing else fits, after lists too
+        script = shtab.complete(whole_parser(), shell="bash")
+        print(script.replace("complete -o bashdefault ", "complete -o bashdefault -o default "))
+    else:
+        print(shtab.complete(whole_parser(text=shtab.FILE), shell=config.shell))
 
 
-def whole_parser() -> argparse.ArgumentParser:
-    """All commands and their own flags."""
+def whole_parser(text: Any = None) -> argparse.ArgumentParser:
+    """All commands and their own flags; `text` says how a text without choices is completed."""
     from hidden_context.commands.cli import COMMANDS
 
     parser = argparse.ArgumentParser(prog="hidden-context")
@@ -81,6 +85,9 @@ def whole_parser() -> argparse.ArgumentParser:
     for name, what in COMMANDS.items():
         module = import_module(f"hidden_context.commands.{name.replace('-', '_')}")
         flags = parser_of(module.Config, prog=f"hidden-context {name}")
+        for action in flags._actions:
+            if text is not None and action.type in (str, Path) and action.choices is None:
+                vars(action)["complete"] = text
         commands.add_parser(name, help=what, parents=[flags], add_help=False)
     return parser
 

@@ -60,9 +60,8 @@ def run(config: Config) -> None:
         )
         write_page(chapter, page, title="Demo: two judges whose objectives conflict")
     print(f"\n{time.monotonic() - started:.0f} s; files and log are in {config.out_dir}")
-    data = config.data_dir / DATA_NAME / "both"
-    printing.say(f"as on your own data: hidden-context audit {data}")
     print(f"look at it: {page}")
+    printing.say_next("audit {}", config.data_dir / DATA_NAME / "both")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from hidden_context import __version__
 from hidden_context.commands.command_line import command
 from hidden_context.commands.completion import Completion
-from hidden_context.commands.printing import show
+from hidden_context.commands.printing import say_next, show
 
 NAME = "hidden-context"
 NEEDED_FOR = {
@@ -66,7 +66,10 @@ def run(config: Config) -> int:
         },
         lambda: "\n".join(_lines(packages, devices, completion)),
     )
-    return int(any(each.is_missing for each in packages if not each.extra))
+    lacking = any(each.is_missing for each in packages if not each.extra)
+    if not lacking:
+        say_next("demo")
+    return int(lacking)
 
 
 def _lines(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say_next, show, shows_progress
+from hidden_context.commands.printing import say_again, say_next, show, shows_progress
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Config:
     """Requests per file, with growing pauses in between, before it counts as failed."""
 
 
+RELABELED = "relabeled-hh-rlhf"
+"""The one of these that is data alone, without scores."""
+
+
 def run(config: Config) -> int:
     """Fetch what is missing and print what became of it; 1 if a file could not be had, else 0."""
     from hidden_context.published.download import download
@@ -42,8 +46,12 @@ def run(config: Config) -> int:
             f"failed {len(done.failures)}, not tried {done.not_tried}"
         ),
     )
-    if not done.failures:
-        say_next("summarize {}", config.to, beside=True)
+    if done.failures:
+        say_again(beside=True)
+    elif set(config.names) <= {RELABELED}:
+        say_next("audit {}", config.to / RELABELED.replace("-", "_"), beside=True)
+    else:
+        say_next("summarize --data_dir {}", config.to, beside=True)
     return 1 if done.failures else 0
 
 

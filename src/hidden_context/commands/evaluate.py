@@ -11,6 +11,7 @@ from hidden_context.commands.command_line import command
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 
 if TYPE_CHECKING:
     from hidden_context.measures.estimate import Rate
@@ -84,9 +85,11 @@ def run(config: Config) -> None:
     _say_counts(scores)
     accuracy = _accuracy_by_rule(scores, risks)
     counts = scores.record["counts"]
+    measured = {"counts": counts, "metrics": metrics, "accuracy": accuracy}
+    unlearned = _not_learned(scores) if "r2" in metrics else ""
     show(
-        lambda: {"output": output, "counts": counts, "metrics": metrics, "accuracy": accuracy},
-        lambda: _in_words(metrics, accuracy),
+        lambda: {"output": output, **measured, "not_learned": unlearned or None},
+        lambda: "\n".join([_in_words(metrics, accuracy), *filter(None, [unlearned])]),
     )
     print(f"wrote {output}")
     say_next("report {} --out report.html", output)
@@ -99,7 +102,9 @@ def _say_counts(scores: "Scores") -> None:
         f"{counts['overlong_texts']} over-long texts, {counts['left_out']} comparisons left out"
     )
     if len(scores) > counts["comparisons"]:
-        say(f"rankings count as all their pairs: {len(scores)} from {counts['comparisons']} rows")
+        say(
+            f"of each ranking all pairs are scored: {len(scores)} from {counts['comparisons']} rows"
+        )
 
 
 def _accuracy_by_rule(scores: "Scores", risks: "Sequence[Risk]") -> "dict[str, Rate]":
@@ -129,10 +134,22 @@ def _in_words(metrics: "Mapping[str, float]", accuracy: "Mapping[str, Rate]") ->
     return "\n".join([*lines, *(f"accuracy {by}: {of.value:.4f}" for by, of in accuracy.items())])
 
 
+def _not_learned(scores: "Scores") -> str:
+    """Why its r² says nothing of hidden context; nothing if it may."""
+    from hidden_context.measures.evaluate import evaluate
+    from hidden_context.measures.learned_enough import not_learned
+
+    return not_learned(evaluate(scores, measures=("accuracy", "likelihood"), risks=()))
+
+
 def _output(config: Config) -> Path:
     folder = Path(config.reward_model_checkpoint)
     if config.output is None and not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; if it is on the hub, give --output.")
+        raise UserError(
+            f"--reward_model_checkpoint {folder}: there is no such folder here."
+            f"{nearest_path(folder)} If it is on the hub, say with --output which file receives "
+            "the scores."
+        )
     return config.output or folder / f"eval_results_{config.data_subset}.jsonl"
 
 

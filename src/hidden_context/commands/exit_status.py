@@ -24,12 +24,19 @@ def with_exit_status(run: Callable[[], int | None]) -> int:
     except _ClosedPipeError:
         return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
-        _say(f"error: {' '.join(str(error).split())}")
+        _say(f"error: {' '.join(in_words(error).split())}")
         return 2
     except KeyboardInterrupt as interrupt:
         stopped_by = interrupt.signal if isinstance(interrupt, _StopError) else signal.SIGINT
         _say("interrupted" if stopped_by is signal.SIGINT else f"stopped by {stopped_by.name}")
         return 128 + stopped_by
+
+
+def in_words(error: Exception) -> str:
+    """Which file it was, and why; of an error of the system without its number."""
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
 
 
 class _ClosedPipeError(Exception):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.printing import say_next
 from hidden_context.commands.written_model import WrittenModel
 
 
@@ -28,6 +29,7 @@ def run(config: Config) -> None:
         f"saved {config.out}: {what} of {model.family.name}, as AutoModelForSequenceClassification"
     )
     config.push()
+    say_next("benchmark rewardbench2 {}", *config.checkpoint)
 
 
 main = command("export", Config, run)

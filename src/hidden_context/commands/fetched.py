@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hidden_context.commands.printing import say
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 
 if TYPE_CHECKING:
     from hidden_context.hub import Kind
@@ -74,7 +75,8 @@ def say_what_is_fetched(config: Any) -> None:
     if reason is not None and lacking:
         own = " and ".join(dict.fromkeys(each.how for each in lacking))
         names = [each.name for each in lacking]
-        raise UserError(f"{not_at_hand(names, reason)}; give {own}, {WITHOUT_NETWORK}")
+        meant = "".join(map(nearest_path, names))
+        raise UserError(f"{not_at_hand(names, reason)}; give {own}, {WITHOUT_NETWORK}{meant}")
 
 
 def _fetched(config: Any) -> Iterator[Fetched]:

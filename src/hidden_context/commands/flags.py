@@ -7,9 +7,7 @@ imported (docs/decisions/0004-argparse.md).
 import argparse
 import ast
 import dataclasses
-import difflib
 import inspect
-import os
 import textwrap
 import typing
 from collections.abc import Iterable, Sequence
@@ -20,15 +18,14 @@ from typing import Any, Literal, NamedTuple, NoReturn
 from hidden_context.commands.fetched import WITHOUT_NETWORK
 from hidden_context.commands.printing import Printing
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 
 ALL = "all"
 """`--help all` shows what is passed on to libraries too, for which they are imported."""
 REQUIRED = "the following arguments are required:"
 """How argparse begins."""
-NEEDED = (" data", "--data_path", "--input", "reward_model_checkpoint", " checkpoint", " votes")
-"""What somebody lacks who has no data yet, or no model."""
-LIKE = 0.7
-"""How much of a name must be like another (difflib's ratio) to be what was meant."""
+SHOWN_BY_DEMO = ("audit", "evaluate", "score", "summarize", "report", "serve", "export", "merge")
+"""Commands for which the demo makes data or models."""
 
 
 class FurtherFlag(NamedTuple):
@@ -138,10 +135,17 @@ class FlagParser(argparse.ArgumentParser):
             raise
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith(REQUIRED) and any(each in message for each in NEEDED):
-            message += f"; give your own, {WITHOUT_NETWORK.rstrip('.')}"
+        if message.startswith(REQUIRED):
+            message = self._missing(message.removeprefix(REQUIRED).strip().split(", "))
         see = " See" if message.endswith("?") else "; see"
         raise UserError(f"{message.removeprefix('argument ')}{see} {self.prog} --help.")
+
+    def _missing(self, names: Sequence[str]) -> str:
+        """What to give for each, and where there is some to try."""
+        said = {"/".join(each.option_strings) or each.dest: each.help for each in self._actions}
+        what = [f"{name} ({str(said[name]).rstrip('.').replace('%%', '%')})" for name in names]
+        own = f"; give your own, {WITHOUT_NETWORK.rstrip('.')}"
+        return f"missing: {', '.join(what)}{own if self.prog.split()[-1] in SHOWN_BY_DEMO else ''}"
 
 
 def _help(sentence: str, default: Any) -> str:
@@ -169,23 +173,6 @@ def _bool(text: str) -> bool:
     if value is None:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return value
-
-
-def nearest_name(given: str, known: Iterable[str]) -> str | None:
-    """The known name that begins or ends with the given one, or is like it; else none.
-
-    Of those that begin with it, whole words and short names come first; of those that are like it,
-    the one that begins as it does. A single word that ends several names (steps) names none.
-    """
-    names, word = {name.lstrip("-"): name for name in known}, given.lstrip("-")
-    begin = [name for name in names if len(word) > 2 and name.startswith(word)]
-    begin.sort(key=lambda name: (not f"{name}_".startswith(f"{word}_"), len(name)))
-    end = [name for name in names if name.endswith(f"_{word}")]
-    if len(end) > 1 and "_" not in word:
-        end = []
-    like = difflib.get_close_matches(word, names, cutoff=LIKE)
-    like.sort(key=lambda name: -len(os.path.commonprefix([name, word])))  # noqa: RUF071
-    return next((names[name] for name in begin + end + like), None)
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str], prog: str | None) -> str:

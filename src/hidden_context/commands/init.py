@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.flags import field_help, nearest_name
-from hidden_context.commands.printing import Printing, say
+from hidden_context.commands.flags import field_help
+from hidden_context.commands.printing import Printing, say, say_next
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 from hidden_context.records import atomic_write
 
 WIDTH = 96
@@ -45,7 +46,13 @@ def run(config: Config) -> None:
     with atomic_write(out) as file:
         file.write(("\n".join(lines_of(name, config_class)) + "\n").encode())
     print(f"wrote {out}")
-    say(f"take the # off what you set, then: hidden-context {name} --config {out}")
+    say("take the # off what you set")
+    without_flags = [
+        each.name.upper()
+        for each in dataclasses.fields(config_class)
+        if each.metadata.get("positional")
+    ]
+    say_next(" ".join([name, *without_flags, "--config {}"]), out)
 
 
 def lines_of(name: str, config_class: type) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say, say_next, show
+from hidden_context.commands.printing import say, say_again, say_next, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ def run(config: Config) -> None:
     show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
     if read.comparisons.annotators is not None:
         say_next("people {}", config.votes, beside=True)
+    elif config.out is None:
+        say_again("--out", "items_output", beside=True)
+    else:
+        say_again(
+            "--family", "base" if config.family != "base" else "mean_and_variance", beside=True
+        )
 
 
 def _write(fit: "ItemFit", folder: Path, account: str) -> None:

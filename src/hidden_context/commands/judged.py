@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hidden_context.commands.command_line import refuse_given
-from hidden_context.commands.printing import say, show
+from hidden_context.commands.printing import say, say_next, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def hold_judges(
     title = f"{', '.join(judge.name for judge in result.judges)} against people"
     page = write_page([record], config.out / "report.html", title=title)
     print(f"\nwrote {record}; look at {page}")
+    who = "people" if comparisons.account.num_annotators else "audit"
+    say_next(f"{who} {{}}", *config.data, like=config)
 
 
 def _named(flag: str, given: tuple[str, ...]) -> dict[str, list[str]]:

@@ -153,7 +153,7 @@ def _find(config: Config) -> None:
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
     show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
-    say_next("axes {}", config.data)
+    say_next("axes {}", config.data, like=config)
 
 
 def _answer(people: "People", config: Config) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from shlex import quote
 from typing import Any
 
@@ -31,23 +32,30 @@ class _Command:
     """The command that runs."""
 
     printing: Printing = Printing()
+    given: Sequence[str] = ()
+    """Its name and what followed."""
     documents: list[Any] = field(default_factory=list)
     """What `show` was given; at most one."""
 
 
+HOW_ROWS_ARE_READ = ("split", "dataset_config", "streaming", "ignore_columns")
+"""Flags that several commands have, which say what of a data set is read, and how."""
 BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
 """Variables after which libraries that are not yet imported show no bars of their own."""
 _running: ContextVar[_Command] = ContextVar("running")
 
 
 @contextmanager
-def printed(printing: Printing, *, is_heard: bool = True) -> Iterator[None]:
+def printed(
+    printing: Printing, given: Sequence[str] = (), *, is_heard: bool = True
+) -> Iterator[None]:
     """Run a command that prints so: with `json`, the document is printed when all has gone well.
 
-    There is none where nothing was shown: of a process that has done its share while others have
-    not. Of a process that is not heard, because another speaks for it, stdout leads nowhere.
+    `given` are its name and what followed. There is no document where nothing was shown: of a
+    process that has done its share while others have not. Of a process that is not heard, because
+    another speaks for it, stdout leads nowhere.
     """
-    running, out = _Command(printing), sys.stdout
+    running, out = _Command(printing, given), sys.stdout
     before = _running.set(running)
     try:
         with (
@@ -84,11 +92,32 @@ def say(text: object, *, beside: bool = False) -> None:
         print(text, file=sys.stderr if beside else sys.stdout, flush=True)
 
 
-def say_next(command: str, *files: object, beside: bool = False) -> None:
-    """The command that is useful next, with what was written or read; see `say`. Not with JSON."""
+def say_next(command: str, *files: object, like: Any = None, beside: bool = False) -> None:
+    """The command that is useful next, with what was written or read; see `say`. Not with JSON.
+
+    It is told to read the rows as the command that runs did, where its configuration is `like`.
+    """
     if not _now().printing.json:
         named = command.format(*(quote(str(file)) for file in files))
-        say(f"next: hidden-context {named}", beside=beside)
+        flags = () if like is None else _how_rows_are_read(named.split()[0], like)
+        say(" ".join(["next: hidden-context", named, *flags]), beside=beside)
+
+
+def say_again(*flags: str, without: str = "", beside: bool = False) -> None:
+    """The command that runs, with further flags or without one, as the one that is useful next."""
+    given = [each for each in _now().given if each.replace("-", "_") != f"__{without}"]
+    say_next(" ".join(["{}"] * len([*given, *flags])), *given, *flags, beside=beside)
+
+
+def _how_rows_are_read(command: str, config: Any) -> Iterator[str]:
+    """Flags of another command that say what those of this one do, where they are no defaults."""
+    module = import_module(f"hidden_context.commands.{command.replace('-', '_')}")
+    defaults = {each.name: each.default for each in fields(module.Config)}
+    for name in HOW_ROWS_ARE_READ:
+        value = getattr(config, name, None)
+        if name in defaults and value not in (None, defaults[name]):
+            values = value if isinstance(value, tuple) else (value,)
+            yield " ".join([f"--{name}", *(quote(str(each)) for each in values)])
 
 
 def show(document: Callable[[], Any], words: Callable[[], object] | None = None) -> None:

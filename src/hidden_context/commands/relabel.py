@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say, say_next, show, shows_progress
+from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def run(config: Config) -> int:
             lambda: {**plan.to_dict(), "first_question": next(iter(first), None)},
             lambda: "\n\n".join([str(plan), *first]),
         )
+        say_again(without="dry_run")
         return 0
     result = relabel(
         comparisons,
@@ -141,6 +142,7 @@ def run(config: Config) -> int:
         print(f"wrote {file}")
     if result.stopped_by is not None:
         print(f"the budget was reached, {result.stopped_by}; the same command goes on")
+        say_again()
     elif result.files:
         say_next("audit {}", config.out)
     return 0 if result.is_complete else 1

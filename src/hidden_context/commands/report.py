@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from hidden_context.commands.command_line import command
-from hidden_context.commands.printing import say
+from hidden_context.commands.printing import say, say_again
 from hidden_context.errors import UserError
 
 
@@ -44,6 +44,15 @@ def run(config: Config) -> None:
         written = write_figures(panels_of(results), config.figures, STYLES[config.style])
         print(f"wrote {len(written)} figures to {config.figures}")
     print(f"wrote {config.out}")
+    _say_next(config)
+
+
+def _say_next(config: Config) -> None:
+    """Figures for a paper, until they are there."""
+    further = ["--style", "paper"] if config.style != "paper" else []
+    further += ["--figures", "figures"] if config.figures is None else []
+    if further:
+        say_again(*further)
 
 
 def _check(config: Config) -> None:

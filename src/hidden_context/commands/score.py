@@ -68,7 +68,11 @@ def run(config: Config) -> None:
         lambda: {"output": config.output, "counts": counts, "evaluations": evaluations},
         lambda: _in_words(evaluations, risks or (PAPER_RISK,)),
     )
-    say_next("report {} --out report.html", config.output)
+    if evaluations:
+        say_next("report {} --out report.html", config.output)
+    else:
+        best = "best-of --input {} --output best.jsonl --reward_model_checkpoints {}"
+        say_next(best, config.input, config.reward_model_checkpoints[0])
 
 
 def _score(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from hidden_context.commands.command_line import command
 from hidden_context.commands.printing import say_next, show, shows_progress
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 
 if TYPE_CHECKING:
     from hidden_context.scores.scores import Scores
@@ -104,7 +105,9 @@ def run(config: Config) -> None:
 
 def _check(config: Config) -> None:
     if not config.data_dir.is_dir():
-        raise UserError(f"--data_dir {config.data_dir} is not a folder.")
+        raise UserError(
+            f"--data_dir {config.data_dir} is not a folder.{nearest_path(config.data_dir)}"
+        )
     validation_dir = config.validation_dir
     if validation_dir is None:
         return

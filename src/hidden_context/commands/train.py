@@ -1,7 +1,7 @@
 """Train a language model as a reward model on preference data."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -108,7 +108,18 @@ def run(config: Config) -> None:
         print(f"saved {folder}")
         if address := push_trained(folder, config):
             print(f"uploaded {address}")
-        say_next("evaluate --reward_model_checkpoint {}", folder)
+        is_evaluated = any(name.startswith("eval_") for name in record.get("metrics") or ())
+        _say_next(config, folder, is_evaluated=is_evaluated)
+
+
+def _say_next(config: Config, folder: Path, *, is_evaluated: bool) -> None:
+    """Its scores of the held-out data, where a flag names them; else its rewards."""
+    if not is_evaluated or config.datasets or config.eval_datasets or config.test_size is not None:
+        return say_next("serve {}", folder)
+    of_data = None if config.eval_data_path else config.dataset_config
+    held_out = replace(config, split=config.eval_split or "test", dataset_config=of_data)
+    evaluate = "evaluate --reward_model_checkpoint {} --data_path {}"
+    return say_next(evaluate, folder, config.eval_data_path or config.data_path, like=held_out)
 
 
 def make_family_of(config: Config) -> Family:

@@ -94,7 +94,7 @@ class Account:
             **{
                 name: ", ".join(columns)
                 for name, columns in {
-                    "ignored, as asked": self.columns.ignored,
+                    "ignored (ignore_columns)": self.columns.ignored,
                     "without a value": self.columns.empty,
                 }.items()
                 if columns

@@ -95,7 +95,7 @@ class Comparisons(Streamed[Comparison]):
             if number != grades[0]:
                 raise UserError(
                     f"{parts[0].source} tells {grades[0]} strength(s) of preference apart, "
-                    f"{part.source} {number}; what is much better in one cannot be told in the "
+                    f"{part.source} {number}; what is much better in one is only better in the "
                     "other, so leave out the strengths, or train on each alone."
                 )
         weighted = [

@@ -38,7 +38,9 @@ def rows_in_memory(
         needed = partial(as_many_as_needed, subset=subset, size=size)
         rows = keep_stream(split_of(source, chosen, DATA_SET), chosen, IN_MEMORY, needed)
     elif streaming:
-        raise UserError("streaming is asked for, but the data are in memory.")
+        raise UserError(
+            "streaming is for files and the hub, but the data are in memory; leave it out."
+        )
     else:
         rows = chosen.taken(_all_rows(source, chosen), IN_MEMORY)
     return select_objective(rows, subset, IN_MEMORY)

@@ -16,6 +16,7 @@ from hidden_context.comparisons.csv_cells import cells_of_lines, check_names
 from hidden_context.comparisons.splits import SUFFIXES, Split, suffix_of
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 from hidden_context.records import (
     RepeatedKeyError,
     iterate_jsonl,
@@ -127,7 +128,8 @@ def reader_of(path: Path) -> Callable[[], Iterator[Row]]:
     if not path.is_file():
         is_there = os.path.lexists(path)
         what = "is not a file, or a link to nothing" if is_there else "does not exist"
-        raise UserError(f"{path} {what}; give a file of {', '.join(SUFFIXES)}.")
+        meant = "" if is_there else nearest_path(path)
+        raise UserError(f"{path} {what}; give a file of {', '.join(SUFFIXES)}.{meant}")
     suffix = suffix_of(path)
     if suffix is None:
         raise UserError(

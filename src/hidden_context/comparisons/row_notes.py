@@ -117,7 +117,7 @@ class RowNotes:
         if number:
             yield (
                 f"{number} prompts differ from another by white space, invisible characters or "
-                "their encoding alone, and count as different"
+                "their encoding alone, and are read as different ones"
             )
         for names, what in ((self._annotators, "annotators"), (self._groups, "groups")):
             yield from alike(names, what)
@@ -150,7 +150,7 @@ class RowNotes:
 
 
 def alike(names: Collection[str], what: str) -> Iterator[str]:
-    """Names that differ as people write one in several ways (`_spelt`), and count as several."""
+    """Names that differ as people write one in several ways (`_spelt`), and are read as several."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         spellings[_spelt(name)].append(name)
@@ -159,7 +159,7 @@ def alike(names: Collection[str], what: str) -> Iterator[str]:
         shown = "; ".join(
             " and ".join(map(_shown, same)) for same in islice(several, MOST_SHOWN)
         ) + ("; ..." if len(several) > MOST_SHOWN else "")
-        yield f"{what} whose names are alike count as different: {shown}"
+        yield f"{what} whose names are alike are read as different ones: {shown}"
 
 
 def _shown(name: str) -> str:

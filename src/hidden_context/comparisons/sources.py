@@ -18,6 +18,7 @@ from hidden_context.comparisons.row_files import Row, Rows, read_rows, stream_ro
 from hidden_context.comparisons.splits import Split, files_of_split
 from hidden_context.comparisons.streamed import chained, mapped
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 
 Part: TypeAlias = tuple[str | None, Rows]
 """The objective by which all rows were judged, or None if they say it; the rows."""
@@ -126,6 +127,7 @@ def _parts_on_hub(
     if not is_hub_name(name):
         raise UserError(
             f"{name} is neither a file nor a folder, nor a hub name such as Anthropic/hh-rlhf."
+            f"{nearest_path(name)}"
         )
     if name != "Anthropic/hh-rlhf" or dataset_config is not None:
         return [(None, read(name, split, dataset_config=dataset_config))]

@@ -59,7 +59,7 @@ class Uncertainty:
     def how(self) -> str:
         """In words."""
         if self.num_clusters is None:
-            return "95 %, sandwich; votes count as independent"
+            return "95 %, sandwich; votes are taken to be independent"
         return f"95 %, sandwich clustered by the {self.num_clusters} who compared"
 
 

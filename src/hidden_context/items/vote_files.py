@@ -24,6 +24,7 @@ from hidden_context.errors import UserError
 from hidden_context.items.orders import PREFLIB, WeakOrders, read_preflib
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.misspelt import nearest_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def _table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     if not path.is_file():
-        raise UserError(f"{path} is not a file; give a file of votes.")
+        raise UserError(f"{path} is not a file; give a file of votes.{nearest_path(path)}")
     if suffix_of(path) in (".csv", ".csv.gz"):
         lines = cells_of_csv(path)
         names = next(lines)

@@ -194,7 +194,10 @@ def _matched(
     """
     by_id = {_id(row.get(by)): row for row in given}
     if len(by_id) < len(given):
-        raise UserError(f"{file}: {by} is not different in every row, so rows are not told.")
+        raise UserError(
+            f"{file}: {by} is the same in several rows, so it does not say which is which; "
+            "make it different in each, or leave it out."
+        )
     seen: dict[str, bytes] = {}
     for number, each in enumerate(data, start=1):
         shown = sorted(zip(each.order, each.texts, strict=True), key=lambda both: both[0])

@@ -42,7 +42,7 @@ def _ceiling(judge: AuditedJudge) -> str:
     found = judge.measures
     text = f"It agrees with {found['agreement']} of the votes, ties half."
     if "judge_and_person" not in found:
-        return f"{text} No two people voted on one pair, so no ceiling can be told."
+        return f"{text} No two people voted on one pair, so how often people agree is not known."
     person, own = found["person_and_majority"], found["judge_and_majority"]
     gap = found["judge_and_person"]
     verdict = gap.verdict(
@@ -74,7 +74,9 @@ def _calibration(judge: AuditedJudge) -> str:
 def _splits(judge: AuditedJudge) -> str:
     found = judge.measures
     if "surer_where_agreed" not in found:
-        return "No pairs have votes that agree and votes that differ, so this cannot be told."
+        return (
+            "No pairs have votes that agree and votes that differ, so there is nothing to compare."
+        )
     gap = found["surer_where_agreed"]
     verdict = gap.verdict(
         "Yes: it is surer where two people agree",
@@ -159,7 +161,7 @@ def _sides(judge: AuditedJudge) -> Iterator[str]:
     if sides.people:
         named = [one for one in sides.people if _is_named(one)]
         yield (
-            f"Of {len(sides.people)} people, {len(named)} are told from a follower of all"
+            f"From {len(named)} of {len(sides.people)} people it differs from a follower of all"
             + (f" ({', '.join(map(_lean, named[:5]))})" if named else "")
             + "."
         )
@@ -216,7 +218,7 @@ def _borda(judge: AuditedJudge) -> str:
 def _choices(judge: AuditedJudge) -> Iterator[str]:
     for choice in judge.choices:
         gap = choice.judge_and_other_half
-        verdict = gap.verdict("better than", "worse than", "not told from")
+        verdict = gap.verdict("better than", "worse than", "neither surely better nor worse than")
         yield (
             f"By {choice.rule} its choice scores {choice.judge.value:.3f} with half of the people, "
             f"the choice of the other half {choice.other_half.value:.3f}, any response "

@@ -39,7 +39,7 @@ from hidden_context.measures.estimate import Estimate
 
 NO_MEAN = (
     "People agree with one another no more than by chance, so how strongly the judge follows them "
-    "cannot be told: it is held against their mean vote itself."
+    "is not known: it is held against their mean vote itself."
 )
 MOST_GROUPS = 20
 NUM_DRAWS = 10_000
@@ -204,7 +204,7 @@ def _factors_of_sharpest(of_people: np.ndarray, share: np.ndarray, side: np.ndar
         UserError: Groups never voted on the same pair.
     """
     if np.isnan(of_people).any():
-        raise UserError("Some groups never voted on the same pair, so sides cannot be told.")
+        raise UserError("Some groups never voted on the same pair, so its side is not known.")
     sine = np.sin(np.pi / 2 * np.clip(of_people, -MOST_AGREED, MOST_AGREED))
     own = np.clip(np.diag(sine), 1 - MOST_AGREED, MOST_AGREED)
     spectrum, vectors = np.linalg.eigh(np.clip(sine / np.sqrt(np.outer(own, own)), -1, 1))

@@ -21,6 +21,7 @@ from hidden_context.errors import UserError
 from hidden_context.hub import asked_once
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
+from hidden_context.misspelt import nearest_path
 
 ADAPTER_CONFIG = "adapter_config.json"
 """File that makes a folder of weights an adapter."""
@@ -134,7 +135,10 @@ def opening(what: str, name: str) -> Iterator[None]:
         UserError: The name is no folder here and cannot be one on the hub, or reading fails.
     """
     if not (Path(name).is_dir() or is_hub_name(name) or "/" not in name):
-        raise UserError(f"{what} {name} is neither a folder nor the name of a model on the hub.")
+        raise UserError(
+            f"{what} {name} is neither a folder nor the name of a model on the hub."
+            f"{nearest_path(name)}"
+        )
     on_hub = nullcontext() if Path(name).is_dir() else asked_once()
     try:
         with on_hub, quietly():

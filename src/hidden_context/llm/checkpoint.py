@@ -49,6 +49,7 @@ from hidden_context.llm.checkpoint_marks import (
     check_weights,
 )
 from hidden_context.llm.value_heads import HEAD_TENSORS, head_of_another_tool
+from hidden_context.misspelt import nearest_path
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import (
     CHECKPOINT_RECORD,
@@ -236,7 +237,10 @@ def _local_folder(name: str) -> Path:
     if folder.is_dir():
         return folder
     if not is_hub_name(name):
-        raise UserError(f"checkpoint {name} is neither a folder nor the name of a hub repository.")
+        raise UserError(
+            f"checkpoint {name} is neither a folder nor the name of a hub repository."
+            f"{nearest_path(name)}"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -244,7 +248,9 @@ def _local_folder(name: str) -> Path:
         return Path(snapshot_download(name))
     except (OSError, ValueError, HfHubHTTPError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"checkpoint {name}: no such folder, nor on the hub: {reason}") from error
+        raise UserError(
+            f"checkpoint {name}: no such folder, nor on the hub: {reason}{nearest_path(name)}"
+        ) from error
 
 
 def _family(

@@ -80,7 +80,8 @@ def train(
             where the run is finished already.
         eval_data: What to measure the model on, during training and at its end; several sets by
             name, whose measures are `eval_<name>_loss` and so on.
-        progress: Show a bar, and print losses as they are logged.
+        progress: Show a bar, and print losses as they are logged; without it nothing but warnings
+            is printed.
         settings: See `TrainingSettings`; those that it does not have are passed on to
             `transformers.TrainingArguments`, or refused with the reason.
 

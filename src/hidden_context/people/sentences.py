@@ -99,7 +99,7 @@ def what_is_learned(found: PeopleFindings) -> str:
 
 def _do_not_differ(people: People) -> str:
     if not people.held_out:
-        return "That was not asked: the model was given no direction in which they may (0)."
+        return "This was not tested: with num_directions 0 the model lets nobody differ."
     best = min(loss for size, loss in people.held_out.items() if size or len(people.held_out) == 1)
     return (
         "As far as held-out people tell, no: a model in which all have the same utilities predicts "

@@ -6,6 +6,7 @@ from hidden_context.audits.result import AuditedSet
 from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise, noise_test
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
+from hidden_context.measures.learned_enough import not_learned
 from hidden_context.measures.plots import data_set_of
 from hidden_context.report.results import Answer, Finding, Result, Verdict
 from hidden_context.report.tables import with_interval
@@ -38,7 +39,8 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
     who = f"{best.family.name}, trained on {data_set_of(best)},"
-    verdict = verdict_above(gain, 0.0)
+    unlearned = not_learned(best)
+    verdict = "cannot tell" if unlearned else verdict_above(gain, 0.0)
     sentence = {
         "yes": _split(best),
         "no": "Nothing shows that a single score would hide anything.",
@@ -50,6 +52,9 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
         "no": f"It predicts held-out votes better than {who} the best distribution ({number}).",
         "cannot tell": f"The gain of {who} the best one, is {number}.",
     }[verdict]
+    if unlearned:
+        sentence = "These models have not learned enough to tell whether a single score hides much."
+        evidence = f"{unlearned} {evidence}"
     return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
 
 
@@ -87,6 +92,8 @@ def _why_not(told: Evaluation) -> str:
     """What else the surest gain may be."""
     assert told.against_base is not None
     if told.against_base.against(0) != "above":
+        if not_learned(told):
+            return "what was learned predicts held-out votes no better than a coin"
         return "no distribution surely predicts held-out votes better"
     if noise_test(told) is not None and not is_beyond_noise(told):
         return "label noise alone may give such gains"
@@ -228,7 +235,14 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Findi
         listed = ", ".join(f"{name} {with_interval(r2[name])}" for name in r2)
         question = f"Do responses explain least where trained on {lowest}?"
         text = f"r² of {of_family[0].family.name}: {listed}."
-        found.append(Finding(question, "yes" if apart else "cannot tell", text, R2))
+        unlearned = [data_set_of(each) for each in of_family if not_learned(each)]
+        if unlearned:
+            text += (
+                f" Trained on {' and on '.join(unlearned)} it predicts these votes no better than "
+                "a coin, and has not learned enough for its r² to say anything."
+            )
+        sure = apart and not unlearned
+        found.append(Finding(question, "yes" if sure else "cannot tell", text, R2))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_path
 from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
 from hidden_context.scores.data_dir import EVAL_FILE, evaluations_in, jailbreak_files_in
@@ -60,7 +61,9 @@ def find_results(paths: Sequence[Path]) -> ResultFiles:
             _recognise(path, found)
             named.add(path.resolve())
         else:
-            raise UserError(f"{path} does not exist; give files or folders with results.")
+            raise UserError(
+                f"{path} does not exist; give files or folders with results.{nearest_path(path)}"
+            )
     parts = _parts_of(found) - named
     for files in (found.comparisons, found.responses):
         files[:] = [file for file in files if file.resolve() not in parts]

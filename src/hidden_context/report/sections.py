@@ -7,6 +7,7 @@ import numpy as np
 
 from hidden_context.measures import plots
 from hidden_context.measures.evaluation import Evaluation, Histogram
+from hidden_context.measures.learned_enough import not_learned
 from hidden_context.report.answers import PREDICTIONS, R2, RISK, answer_to
 from hidden_context.report.results import Panel, Result, Section
 
@@ -125,6 +126,7 @@ def _about_explained_variance(
     sets_and_families = list(map(plots.data_set_of, some)), [each.family.name for each in some]
     if plots.published(*sets_and_families) and not truth:
         text += " Dashes: as published for Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."
+    text += "".join(f" {said}" for each in some if (said := not_learned(each)))
     rules = {each.stopping_rule for each in some}
     if len(rules) == 1 and "" not in rules:
         text += f" Training: {rules.pop()}."

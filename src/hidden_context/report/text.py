@@ -7,6 +7,7 @@ from hidden_context.measures.ensembles import Ensemble
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.explained_variance import SCALES
+from hidden_context.measures.learned_enough import not_learned
 from hidden_context.measures.likelihood_ratio import verdict
 from hidden_context.measures.models import LevelChoice
 from hidden_context.text_tables import NO_VALUE, text_table
@@ -51,6 +52,11 @@ def render(
         sections.append(_section(title, rows, style, headers))
         if len({family for family, *_ in rows}) > 1:
             sections.append(OF_FAMILIES)
+        sections += [
+            f"Trained on {each.trained_on}: {said}"
+            for each in evaluations
+            if each.explained_variance and (said := not_learned(each))
+        ]
     shown = list(dict.fromkeys(["mean", *risks]))
     headers = ["family", "trained on"]
     headers += [name for risk in shown for name in (risk, "tie-corrected")]
