@@ -70,7 +70,7 @@ def against_followers(share: float, group: int, *, is_law_known: bool) -> float:
 
     def least(at: np.ndarray) -> float:
         strengths = np.exp(at[:2]) / max(1.0, np.exp(at[:2]).sum())
-        probs = copied if is_law_known else law(*np.exp(at[2:4]), np.tanh(at[4]))
+        probs = copied if is_law_known else law(np.exp(at[2]), np.exp(at[3]), np.tanh(at[4]))
         mean = np.array([share, 1 - share]) @ (2 * probs - 1)
         said = (1 + strengths @ np.stack([mean, np.sign(mean)])) / 2
         return divergence(copy, seen(probs, share, said))

@@ -1,7 +1,5 @@
 """What is learned of a person is her habit of ties, or her taste."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from simulated_people import drawn
@@ -19,11 +17,11 @@ def habits(seed: int) -> Ballots:
     rng = np.random.default_rng(seed)
     utilities = np.tile(rng.normal(size=6), (40, 1))
     often, never = (drawn(utilities, 30, rng, threshold) for threshold in (2.0, 0.0))
-    joined = {
-        name: np.concatenate([getattr(of, name) for of in (often, never)])
+    first, second, shares, weight = (
+        np.concatenate([getattr(of, name) for of in (often, never)])
         for name in ("first", "second", "shares", "weight")
-    }
-    return replace(often, **joined, people=tuple(range(80)))
+    )
+    return Ballots(first, second, shares, weight, often.items, tuple(range(80)))
 
 
 def test_habits_of_ties_are_no_taste():
