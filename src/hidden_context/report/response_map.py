@@ -10,7 +10,7 @@ from hidden_context.report.examples import AGREED, CONTESTED, Example, Kind
 from hidden_context.report.tables import decimal
 from hidden_context.scores.scores import Scores
 
-WIDTH, HEIGHT, LEFT, BOTTOM, MARGIN = 480, 300, 44, 40, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, MARGIN = 480, 300, 54, 40, 14
 MARKS = {CONTESTED: "contested", AGREED: "agreed"}
 """Classes of the kinds of examples that are marked."""
 MOST = 800
