@@ -201,4 +201,4 @@ def test_the_answer_says_on_how_many_pairs_the_judges_truly_split(
         against_base=Estimate(0.1, 0.05, 0.2),
     )
     answer = answer_to(dataclasses.replace(result, evaluations=(best,)))
-    assert f"In truth judges split on {share:.3f} of these pairs." in answer.evidence
+    assert f"judges prefer opposite responses on {share:.3f} of these pairs" in answer.evidence

@@ -25,7 +25,10 @@ def answer_to(result: Result) -> Answer:
     known = None if answer.about is None else result.truth.get(data_set_of(answer.about))
     if known is None:
         return answer
-    share = f" In truth judges split on {known.share_split:.3f} of these pairs."
+    share = (
+        f" In truth judges prefer opposite responses on {known.share_split:.3f} of these pairs, "
+        "whether or not that leaves open who wins."
+    )
     return replace(answer, evidence=answer.evidence + share)
 
 
