@@ -64,6 +64,11 @@ class Family(ABC, Generic[UtilityT]):
         return self.decode(np.arange(float(self.num_outputs))[None]).is_scalar
 
     @property
+    def has_density(self) -> bool:
+        """Whether its utilities have a density, and not all probability at a few points."""
+        return self.decode(np.arange(float(self.num_outputs))[None]).atoms is None
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """A name for each output of the head, as other tools show it; `mean` where one is that."""
         names = [f"output_{number}" for number in range(self.num_outputs)]
