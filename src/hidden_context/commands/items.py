@@ -55,13 +55,13 @@ def run(config: Config) -> None:
         seed=config.seed,
     )
     if config.out is not None:
-        _write(fit, config.out, str(read))
-    show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
+        _write(fit, config.out, read.lines())
+    show(lambda: as_json(fit, read.lines()), lambda: render(fit, config.show))
     if read.comparisons.annotators is not None:
         say_next("people {}", config.votes, beside=True)
 
 
-def _write(fit: "ItemFit", folder: Path, account: str) -> None:
+def _write(fit: "ItemFit", folder: Path, account: dict[str, str]) -> None:
     """Tables, everything as JSON, and the figures."""
     from hidden_context.figures.style import STYLES, in_style
     from hidden_context.items.text import as_json
