@@ -25,6 +25,7 @@ FILES = {
     "tea,milk,1,0,0\nmilk,tea,0,1,0\nmilk,rum,0,0,1\n",
     "counts.csv": "first,second,wins,losses,ties\ntea,milk,2,0,0\nrum,milk,0,0,1\n",
     "names.csv": "left,right,winner\ntea,milk,tea\nmilk,tea,right\nrum,milk,tie\n",
+    "won.csv": "winner,loser,weight\ntea,milk,2\nmilk,rum,.5\nrum,milk,.5\n",
     "wins.csv": "row,tea,milk,rum\ntea,7,2,0\nmilk,0,0,0.5\nrum,0,0.5,0\n",
 }
 
@@ -163,6 +164,23 @@ def test_the_account_has_the_lines_of_that_of_preference_data(tmp_path: Path):
     assert "in all 10 rows the first of the two items is better" in str(read_vote_file(path))
 
 
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "item_a,item_b,winner,annotator,rater\nx,y,x,p,q\n",
+            "column 'rater' may also say who judged, and is not read",
+        ),
+        (
+            "item_a,item_b,wins,losses\nx,y,60,40\nx,z,55,45\ny,z,10,90\n",
+            "each row has 100 votes; if they are percents, they make too much of a row",
+        ),
+    ],
+)
+def test_what_else_is_to_be_known_of_votes_is_said(text: str, note: str, tmp_path: Path):
+    assert f"to be known: {note}" in table_of(tmp_path / "v.csv", text)[1]
+
+
 def test_texts_as_items_have_groups_ballots_and_the_account_of_their_data(tmp_path: Path):
     path = tmp_path / "v.jsonl"
     path.write_text(json.dumps({"responses": ["x", "y", "z"], "ranks": [1, 2, 3], "group": "g"}))
@@ -206,6 +224,10 @@ def test_the_last_vote_of_a_person_on_polis_is_the_latest(tmp_path: Path):
         ("item_a,item_b,winner,votes\nx,y,x,5\n", "'votes' seems to say .* or leave it out"),
         ("item_a,item_b,winner,Weight\nx,y,x,5\n", "rename 'Weight' to 'weight', or leave it out"),
         ("item_a,item_b,winner,wieght\nx,y,x,5\n", "did you mean 'weight'. Rename it, or leave it"),
+        ("winner,loser,votes\nx,y,3\n", "'votes' seems to say something of the outcome"),
+        ("item_a,item_b,winer\nx,y,x\n", "did you mean 'winner'. Rename it, or leave it out"),
+        ("item_a,item_b,winner,tie\nx,y,,1\nx,y,x,0\n", "'tie' says something of the outcome besi"),
+        ("item_a,item_b,winner\nItem_A,Item_B,winner\n", "row 1: the names of the columns again"),
         ("ranking,weight\nx > y,5\n", "'weight' is not read of rankings; write a row for each"),
         ("ranking,count\nx > y,5\n", "'count' seems to say something of the outcome"),
         ("item_a,item_b,winner,weight\nx,y,x,\n", "row 1: weight is ''; give a number"),

@@ -28,6 +28,8 @@ class VoteFile:
     """Which columns were read as what; none of a file that has no columns."""
     unread: tuple[str, ...] = ()
     """Columns that nothing reads."""
+    further_notes: tuple[str, ...] = ()
+    """What is to be known of the columns, each a sentence without its full stop."""
     of_texts: Account | None = None
     """Of preference data, whose texts are the items."""
 
@@ -74,14 +76,18 @@ class VoteFile:
 
     def _notes(self) -> Iterator[str]:
         """What else is to be known, each a sentence without its full stop."""
+        yield from self.further_notes
         votes = self.comparisons
         named = {"items": votes.names, "annotators": votes.annotators, "groups": votes.groups}
         for what, names in named.items():
             yield from names_to_be_known({str(name) for name in names or () if name}, what)
         leads = _leads(votes)
         for sign, side in ((1, "first"), (-1, "second")):
-            if votes.ballots is None and len(leads) >= MANY and (np.sign(leads) == sign).all():
+            is_alike = len(leads) >= MANY and (np.sign(leads) == sign).all()
+            if is_alike and votes.ballots is None and self.columns.get("outcome"):
                 yield f"in all {len(leads):,} rows the {side} of the two items is better"
+        if votes.ballots is None and len(leads) > 2 and (votes.outcomes.weight == 100).all():
+            yield "each row has 100 votes; if they are percents, they make too much of a row"
         if votes.ballots is None:
             yield from _repeats(votes, leads)
 

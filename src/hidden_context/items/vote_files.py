@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hidden_context.comparisons.columns import RESPONSE_COLUMNS
+from hidden_context.comparisons.columns import READ_COLUMNS, RESPONSE_COLUMNS
 from hidden_context.comparisons.comparisons import load_comparisons
 from hidden_context.comparisons.misspelt_columns import refuse_misspelt
 from hidden_context.comparisons.outcome_columns import WINNER_MODELS
@@ -36,9 +36,13 @@ PAIRS = (
     ("first", "second"),
 )
 """Columns of two items, of which `winner` (or wins, losses, ties) is the outcome."""
+WON = ("winner", "loser")
+"""Columns of two items of which the first won."""
 OUTCOMES = (("winner",), ("wins", "losses"), ("wins", "votes"), WINNER_MODELS)
 """What says which of two items won."""
 COUNTS = ("wins", "losses", "ties", "votes")
+OF_OUTCOMES = ("tie", "probability", "soft_label", "label", "overall_preference", "outcome")
+"""Columns that say of two responses what was observed, and of two items are not read."""
 ANNOTATORS = (*ANNOTATOR_COLUMNS, "judge", "voter-id")
 GROUPS = (*GROUP_COLUMNS, "group-id")
 WEIGHT = "weight"
@@ -60,7 +64,11 @@ def read_vote_file(path: Path | str) -> VoteFile:
     outcomes = [names for names in OUTCOMES if columns.issuperset(names)]
     if pair and outcomes and not columns & {"strength", "ranking"}:
         return _pairs(path, table, pair, outcomes)
+    if columns.issuperset(WON):
+        return _pairs(path, table, WON, [()])
     if pair and not any(columns.issuperset(names) for names in RESPONSE_COLUMNS):
+        known = {*pair, *READ_COLUMNS, *ANNOTATORS, *GROUPS}
+        refuse_misspelt(tuple(table.columns), known, str(path), instead="leave it out")
         raise UserError(
             f"{path}: {pair[0]} and {pair[1]} are two items, and no column says which won; give "
             f"{', or '.join('/'.join(names) for names in OUTCOMES)}. For probabilities or "
@@ -175,7 +183,7 @@ def _read_columns(
         UserError: One seems to say of the outcome what is not read, or two say it.
     """
     said = tuple(dict.fromkeys(name for names in outcomes for name in names))
-    if len({names[0] for names in outcomes}) > 1:
+    if len({names[:1] for names in outcomes}) > 1:
         named = " and ".join("/".join(names) for names in outcomes)
         raise UserError(f"{path}: {named} both say which item won; remove all but one.")
     said = tuple(dict.fromkeys((*said, *COUNTS))) if "wins" in said else said
@@ -188,6 +196,12 @@ def _refuse_columns(path: Path, table: "pd.DataFrame", read: tuple[str, ...]) ->
     columns = [str(name) for name in table.columns]
     refuse_misspelt(columns, (*read, *ANNOTATORS, *GROUPS), str(path), instead="leave it out")
     refuse_unread(columns, read, str(path), instead="leave it out")
+    unread = next((name for name in columns if name in OF_OUTCOMES and name not in read), None)
+    if unread is not None:
+        raise UserError(
+            f"{path}: {unread!r} says something of the outcome beside {'/'.join(read)}, and is not "
+            "read; say all in 'winner' (tie, where neither won), or leave it out."
+        )
 
 
 def _columns(table: "pd.DataFrame", **read: tuple[str, ...]) -> dict[str, Any]:
@@ -199,13 +213,21 @@ def _columns(table: "pd.DataFrame", **read: tuple[str, ...]) -> dict[str, Any]:
     for role, names in (("annotator", ANNOTATORS), ("group", GROUPS)):
         by_role.setdefault(role, tuple(name for name in names if name in present)[:1])
     used = {name for names in by_role.values() for name in names}
-    return {"columns": by_role, "unread": tuple(name for name in present if name not in used)}
+    unread = tuple(name for name in present if name not in used)
+    notes = tuple(
+        f"column {name!r} may also say who judged, and is not read"
+        for name in unread
+        if name in (*ANNOTATORS, *GROUPS)
+    )
+    return {"columns": by_role, "unread": unread, "further_notes": notes}
 
 
 def _counts(
     path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcome: tuple[str, ...]
 ) -> np.ndarray:
     """Votes for the second, ties, votes for the first of each row, shape `(n, 3)`."""
+    if not outcome:
+        return np.tile([0.0, 0.0, 1.0], (len(table), 1))
     if outcome == ("winner",):
         return _of_winners(path, table, pair)
     if outcome == WINNER_MODELS:
