@@ -16,8 +16,12 @@ END_OF_TEXT = re.compile(r"(?:</s>|<\|[a-z_]+\|>|<eos>|<end_of_turn>)\s*$")
 FORMS: dict[str, Callable[[str], object]] = {
     "begins with white space": lambda text: text[:1].isspace(),
     "ends with white space": lambda text: text[-1:].isspace(),
-    "ends with a mark of the end (</s>)": lambda text: END_OF_TEXT.search(text[-40:]),
-    "begins with the mark of a speaker (Assistant:)": SPEAKER.match,
+    "ends with a mark of the end (</s>)": lambda text: (
+        ">" in text[-9:] and END_OF_TEXT.search(text[-40:])
+    ),
+    "begins with the mark of a speaker (Assistant:)": lambda text: (
+        ":" in text[:20] and SPEAKER.match(text[:20].lower())
+    ),
     "is in quotes": lambda text: len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`",
 }
 """What has nothing to do with what is said."""

@@ -18,8 +18,8 @@ FOR_NOTHING = frozenset(
 )
 """What tables write where a cell is empty, or its formula failed, in small letters."""
 HUMAN_TURN = "\n\nHuman:"
-SPEAKER = re.compile(r"(?:^|\s)(?:human|user|assistant)\s?:", re.IGNORECASE)
-"""The mark of who speaks in a dialogue in text form."""
+SPEAKER = re.compile(r"(?:^|\s)(?:human|user|assistant)\s?:")
+"""The mark of who speaks in a dialogue in text form, in small letters."""
 OPENS_DIALOGUE = re.compile(r"\s*(?:human|user)\s?:", re.IGNORECASE)
 ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
 MOJIBAKE = re.compile("â€|[ÃÂ][\x80-\xbf]")
@@ -109,7 +109,8 @@ def bare_text(text: str) -> str:
 
 def bare_prompt(prompt: Text) -> str:
     """A prompt as `bare_text`, in small letters, without the marks of who speaks."""
-    return bare_text(SPEAKER.sub(" ", "\n".join(parts_of(prompt)))).casefold()
+    asked = "\n".join(parts_of(prompt)).casefold()
+    return bare_text(SPEAKER.sub(" ", asked) if ":" in asked else asked)
 
 
 def is_dialogue(responses: Sequence[Text], prompt: Text | None) -> bool:
