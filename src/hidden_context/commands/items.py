@@ -55,8 +55,8 @@ def run(config: Config) -> None:
         seed=config.seed,
     )
     if config.out is not None:
-        _write(fit, config, str(read))
-    show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
+        _write(fit, config, read.lines())
+    show(lambda: as_json(fit, read.lines()), lambda: render(fit, config.show))
     if read.comparisons.annotators is not None:
         say_next("people {}", config.votes, beside=True)
     elif config.out is None:
@@ -67,7 +67,7 @@ def run(config: Config) -> None:
         )
 
 
-def _write(fit: "ItemFit", config: Config, account: str) -> None:
+def _write(fit: "ItemFit", config: Config, account: dict[str, str]) -> None:
     """Tables, everything as JSON, the figures, and the page."""
     from hidden_context.figures.style import STYLES, in_style
     from hidden_context.items.text import as_json
@@ -86,7 +86,7 @@ def _write(fit: "ItemFit", config: Config, account: str) -> None:
             axes = getattr(fit, f"plot_{name}")()
             axes.figure.savefig(folder / f"{name}.png")
     page = write_page(
-        [items_to_result(fit, source=account)],
+        [items_to_result(fit, source=account["source"])],
         folder / "report.html",
         title=f"Items of {config.votes.name}",
     )

@@ -198,19 +198,26 @@ def read_votes(votes: Any) -> ItemComparisons:
     """
     comparisons, original = comparisons_of(votes)
     numbers: dict[str, int] = {}
-    first, second, shares, weight, annotators = [], [], [], [], []
+    first, second, shares, weight, annotators, groups = [], [], [], [], [], []
+    ballots, number, of_before = [], -1, None
     for pair in comparisons.pairs():
+        number += pair.comparison is not of_before
+        of_before = pair.comparison
+        ballots.append(number)
         for text, indices in ((pair.first, first), (pair.second, second)):
             indices.append(numbers.setdefault(_name(text), len(numbers)))
         shares.append(pair.comparison.outcome.shares)
         weight.append(pair.weight)
         annotators.append(pair.comparison.annotator)
+        groups.append(pair.comparison.group)
     return ItemComparisons(
         np.array(first),
         np.array(second),
         Outcomes(np.array(shares), np.array(weight)),
         tuple(original.get(name, name) for name in numbers),
         None if all(name is None for name in annotators) else tuple(annotators),
+        np.array(ballots) if number + 1 < len(ballots) else None,
+        None if all(name is None for name in groups) else tuple(groups),
     )
 
 

@@ -198,8 +198,14 @@ def _predict(
         probs = model.infer_all(of_nobody).outcome_probs(questions.first, questions.second)
         populations.append(_loss(probs, votes))
     sided = votes[..., 0].sum(1) + votes[..., 2].sum(1)
-    stacked = (np.stack(of, 1) for of in (losses, habits, populations, hits))
-    return _Predicted(*stacked, votes.sum((1, 2)), sided)
+    return _Predicted(
+        losses=np.stack(losses, 1),
+        habits=np.stack(habits, 1),
+        populations=np.stack(populations, 1),
+        hits=np.stack(hits, 1),
+        votes=votes.sum((1, 2)),
+        sided=sided,
+    )
 
 
 def _loss(probs: np.ndarray, votes: np.ndarray) -> np.ndarray:
