@@ -13,6 +13,7 @@ import numpy as np
 from hidden_context.distributions.special import Array, as_float
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 
 HEAD_SCALE = 0.01
 """See `Family.head_scales`."""
@@ -187,9 +188,11 @@ class Family(ABC, Generic[UtilityT]):
 
 
 def check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the choices, naming them."""
+    """Refuse a value that is not among the choices, naming them, and the one that was meant."""
     if given not in choices:
-        raise UserError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}.")
+        nearest = nearest_name(str(given), choices)
+        meant = f" Did you mean {nearest}?" if nearest else ""
+        raise UserError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}.{meant}")
 
 
 def check_not_negative(what: str, given: float) -> None:
