@@ -24,9 +24,9 @@ def report(
     print("loss by number of clusters:", _rounded(people.held_out_clusters))
     pairs = source.ballots.weight > 0
     first, second = source.ballots.first[pairs][None], source.ballots.second[pairs][None]
-    mean, square_of_expected, square = people.posterior_of_nobody().verdicts(first, second)
-    between = (square_of_expected - mean**2).mean() / (square - mean**2).mean()
-    print(f"share of the variance of verdicts that lies between people: {between:.3f}")
+    between, within = people.posterior_of_nobody().variances(first, second).sum((1, 2))
+    share = between / (between + within)
+    print(f"share of the variance of verdicts that lies between people: {share:.3f}")
     print("| n | loss, nats a vote | accuracy | learned: habit of ties | learned: taste | gain |")
     print("|---|---|---|---|---|---|")
     structure = {

@@ -198,10 +198,7 @@ def find(
     known = people.infer_all(ballots)
     pairs = ballots.weight > 0
     first, second = ballots.first[pairs], ballots.second[pairs]
-    mean, square_of_expected, square = people.posterior_of_nobody().verdicts(
-        first[None], second[None]
-    )
-    between, total = (square_of_expected - mean**2).sum(), (square - mean**2).sum()
+    between, within = people.posterior_of_nobody().variances(first[None], second[None]).sum((1, 2))
     agreement = None
     if colors is not None and len(set(colors)) > 1 and people.directions.shape[1]:
         agreement = _agreement(known, colors, column, seed)
@@ -211,7 +208,7 @@ def find(
         known,
         pairs.sum(1),
         _axes(people, known, first, second),
-        float(between / total) if total > 0 else 0.0,
+        float(between / (between + within)) if between > 0 else 0.0,
         known.threshold_probs @ np.tanh(people.thresholds / 2),
         tuple(held_out),
         colors,

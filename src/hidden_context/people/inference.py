@@ -21,7 +21,17 @@ from numpy.polynomial.hermite import hermgauss
 from hidden_context.errors import UserError
 
 NUM_NODES = 32
-"""Of quadrature: one comparison is integrated to 1e-6."""
+"""Of Gauss–Hermite quadrature: forms of standard deviation up to `WIDE` are integrated to 1e-6."""
+WIDE = 2.0
+"""Standard deviation of a form, in units of the noise of a comparison, above which the likelihood
+is a step between two such nodes, and the trapezoid rule is taken."""
+STEP = 1.2
+"""Of the trapezoid rule, in units of the noise: its error is exp(−2π²/1.2) (Trefethen and Weideman
+2014, theorem 5.1, poles of the logistic at ±iπ)."""
+FARTHEST_NODE = 8.5
+"""Standard deviations from the mean, where the trapezoid rule ends."""
+MOST_NODES = 1024
+"""Enough for standard deviations up to 72; beyond that the likelihood is a step within 1/500."""
 DAMPING = (1.0, 0.5, 0.2)
 """Share of the way to its new value that a factor goes in a sweep: less after 20 sweeps, and after
 60, since factors of like forms, that all move at one time, may go too far and come back."""
@@ -125,6 +135,22 @@ def _rule(number: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, np.log(weights / np.sqrt(np.pi))
 
 
+def _rule_for(variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (times √2 of the standard deviation) and log-weights for normals of these variances."""
+    largest = np.sqrt(variance.max(initial=0.0))
+    if largest <= WIDE:
+        return _rule(NUM_NODES)
+    return _trapezoid(min(int(2 * FARTHEST_NODE * largest / STEP) + 1, MOST_NODES))
+
+
+@cache
+def _trapezoid(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and log-weights of the trapezoid rule under a normal."""
+    nodes = np.linspace(-FARTHEST_NODE, FARTHEST_NODE, number)
+    log_weights = -(nodes**2) / 2
+    return nodes / np.sqrt(2), log_weights - np.log(np.exp(log_weights).sum())
+
+
 class Seen(NamedTuple):
     """What is given of comparisons in `infer`; each of its arrays begins with the rows."""
 
@@ -150,7 +176,7 @@ def infer(
     *,
     start: Posterior | None = None,
     tolerance: float = TOLERANCE,
-    num_nodes: int = NUM_NODES,
+    num_nodes: int | None = None,
     must_settle: bool = True,
 ) -> Posterior:
     """Coordinates given comparisons whose differences of utility are offset + slopes · f.
@@ -164,7 +190,7 @@ def infer(
         extra: Variance of each difference besides, that no other comparison shares, `(V, N)`.
         start: Factors to start from.
         tolerance: See `TOLERANCE`.
-        num_nodes: Of quadrature.
+        num_nodes: Of quadrature; None for as many as wide forms need.
         must_settle: Whether factors that still move after `MOST_SWEEPS` are an error; if not, the
             evidence is not a number where they move by more than `LOST`.
 
@@ -197,7 +223,7 @@ def _settled(
     precision: np.ndarray,
     shift: np.ndarray,
     tolerance: float,
-    num_nodes: int,
+    num_nodes: int | None,
     must_settle: bool,
 ) -> Posterior:
     """Sweeps over the factors of some people until none moves; who has settled is left out."""
@@ -229,7 +255,7 @@ def _settled(
 
 
 def _swept(
-    seen: Seen, precision: np.ndarray, shift: np.ndarray, num_nodes: int
+    seen: Seen, precision: np.ndarray, shift: np.ndarray, num_nodes: int | None
 ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
     """New precision and shift of all factors, and the log of their constants, by person."""
     mean, covariance, _ = _joint(seen.slopes, precision, shift)
@@ -267,10 +293,11 @@ def _joint(
 
 
 def _tilted(
-    seen: Seen, mean: np.ndarray, variance: np.ndarray, num_nodes: int
+    seen: Seen, mean: np.ndarray, variance: np.ndarray, num_nodes: int | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log mass, mean and variance of the likelihood times a normal, by Gauss–Hermite quadrature."""
-    nodes, log_weights = _rule(num_nodes)
+    """Log mass, mean and variance of the likelihood times a normal, by quadrature."""
+    there = np.where(seen.weight > 0, variance, 0.0)
+    nodes, log_weights = _rule_for(there) if num_nodes is None else _rule(num_nodes)
     scale = np.sqrt(2 * variance)
     ahead = (seen.offset + mean)[..., None] + scale[..., None] * nodes
     votes = seen.shares * seen.weight[..., None]
@@ -316,7 +343,7 @@ def verdict_moments(mean: np.ndarray, variance: np.ndarray, threshold: float) ->
 
     Returns E[W], E[E[W | difference]²] and E[W²], shape `(3, *shape of mean)`.
     """
-    nodes, log_weights = _rule(NUM_NODES)
+    nodes, log_weights = _rule_for(variance)
     ahead = mean[..., None] + np.sqrt(2 * variance)[..., None] * nodes
     _, tie, first = (np.exp(log) for log in log_probabilities(ahead, threshold))
     if threshold == 0:
@@ -331,7 +358,7 @@ def outcome_probabilities(mean: np.ndarray, variance: np.ndarray, threshold: flo
 
     Shape `(3, *shape of mean)`.
     """
-    nodes, log_weights = _rule(NUM_NODES)
+    nodes, log_weights = _rule_for(variance)
     ahead = mean[..., None] + np.sqrt(2 * variance)[..., None] * nodes
     log = np.stack(log_probabilities(ahead, threshold))
     return np.exp(log + log_weights).sum(-1)

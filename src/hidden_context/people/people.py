@@ -128,7 +128,8 @@ class People:
 
         A verdict is 1, ½ (a tie) or 0. Its variance is that of each person's expected verdict, over
         people, and the mean noise within a person (the law of total variance). 0 where nobody
-        differs, 1 where everybody is sure.
+        differs, 1 where everybody is sure. What is not known of an item is neither: see
+        `Person.variances`.
         """
         return self.posterior_of_nobody().disagreement()[0]
 
@@ -266,10 +267,22 @@ class People:
         return load_people(folder)
 
     def to_frame(self) -> "pd.DataFrame":
-        """A row for each item, best mean first: item, mean, and std over people."""
+        """A row for each item, best mean first: item, mean, std over people, and standard_error.
+
+        The last is what is not known of the mean (0 of texts, whose weights are taken as known).
+        """
         import pandas as pd
 
-        table = pd.DataFrame({"item": self.items, "mean": self.mean, "std": self.utility.std})
+        shared = self.posterior_of_nobody().shared_variance[0]
+        between = (self.utility.std**2 - shared).clip(0)
+        table = pd.DataFrame(
+            {
+                "item": self.items,
+                "mean": self.mean,
+                "std": np.sqrt(between),
+                "standard_error": np.sqrt(shared),
+            }
+        )
         return table.sort_values("mean", ascending=False, ignore_index=True)
 
     def __repr__(self) -> str:

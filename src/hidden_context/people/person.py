@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
 
 from hidden_context.comparisons.texts import Text
 from hidden_context.distributions.mixture import MixtureUtility
@@ -22,6 +23,9 @@ SURE = 1e-12
 """Least variance of a utility or a coordinate: deviations are positive where nothing varies."""
 NUM_CONTEXTS = 256
 """Of a head: a tenth of people is 26."""
+_NODES, _WEIGHTS = hermegauss(20)
+NODES_OF_ITEMS = _NODES, _WEIGHTS / _WEIGHTS.sum()
+"""Of quadrature over what is not known of two items, in standard deviations."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,19 +127,18 @@ class Person:
 
     def prob_matrix(self) -> np.ndarray:
         """P(row ≻ column) by each person, ties shared evenly, shape `(V, items, items)`."""
-        return self._of_all_pairs()[0]
+        number = len(self.model.items)
+        return self.verdicts(*_all_pairs(number))[0].reshape(-1, number, number)
 
     def disagreement(self) -> np.ndarray:
         """Share of a verdict's variance that would go if more were known of the person.
 
         See `People.disagreement`; shape `(V, items, items)`.
         """
-        return shared_out(self._of_all_pairs())
-
-    def _of_all_pairs(self) -> np.ndarray:
         number = len(self.model.items)
-        first, second = np.indices((number, number)).reshape(2, 1, -1)
-        return self.verdicts(first, second).reshape(3, -1, number, number)
+        between, within = self.variances(*_all_pairs(number)).reshape(2, -1, number, number)
+        total = between + within
+        return np.divide(between, total, out=np.zeros_like(total), where=total > 0)
 
     def verdicts(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Moments of verdicts on pairs of items by their numbers, shape `(V, Q)` or `(1, Q)`.
@@ -146,6 +149,45 @@ class Person:
         for at, (mean, variance, threshold) in enumerate(self._forms(first, second)):
             moments += self.kind_probs[:, at, None] * verdict_moments(mean, variance, threshold)
         return moments
+
+    def variances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Variances of verdicts between people like her, and within one, `(2, V, Q)`.
+
+        Both are means over what the items may be. That an item is not known, to all people alike
+        (`shared_variance`), makes nobody differ from anybody, and is in neither.
+        """
+        _, square_of_expected, square = self.verdicts(first, second)
+        between = square_of_expected - self._squared_mean_verdict(first, second)
+        return np.stack([between.clip(0), square - square_of_expected])
+
+    @property
+    def shared_variance(self) -> np.ndarray:
+        """Of each item's utility, the part of `item_variance` that is alike for all people.
+
+        What is not known of an item's directions moves people apart; it is in this by her expected
+        coordinates alone. Shape `(V, items)`.
+        """
+        of_items = self.model.item_covariance
+        if of_items is None:
+            return np.zeros((len(self.people), len(self.model.mean)))
+        mean = self.coordinates[0]
+        known = np.concatenate([np.ones((len(mean), 1)), mean], axis=1)
+        return np.einsum("iab,va,vb->vi", of_items, known, known)
+
+    def _squared_mean_verdict(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """E over items of (E over people of a verdict)², shape `(V, Q)`."""
+        shared = _of_pairs(self.shared_variance, first, second)
+        if not shared.any():
+            return self.verdicts(first, second)[0] ** 2
+        squared = np.zeros(shared.shape)
+        for node, weight in zip(*NODES_OF_ITEMS, strict=True):
+            expected = np.zeros(shared.shape)
+            for at, (mean, variance, threshold) in enumerate(self._forms(first, second)):
+                moved, rest = mean + np.sqrt(shared) * node, (variance - shared).clip(0)
+                of_kind = verdict_moments(moved, rest, threshold)[0]
+                expected += self.kind_probs[:, at, None] * of_kind
+            squared += weight * expected**2
+        return squared
 
     def outcome_probs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """P of the second, a tie and the first, of pairs as in `verdicts`, shape `(3, V, Q)`."""
@@ -162,13 +204,10 @@ class Person:
 
         In the variance is what is not known of the person and of both items.
         """
-        first, second = (
-            np.broadcast_to(of, (len(self.people), of.shape[1])) for of in (first, second)
-        )
+        extra = _of_pairs(self.item_variance, first, second)
+        first, second = (np.broadcast_to(of, extra.shape) for of in (first, second))
         offset = self.model.mean[first] - self.model.mean[second]
         slopes = self.model.directions[first] - self.model.directions[second]
-        of_items, rows = self.item_variance, np.arange(len(first))[:, None]
-        extra = np.where(first == second, 0.0, of_items[rows, first] + of_items[rows, second])
         means, covariances = self.of_kinds
         for at, threshold in enumerate(self.model.kind_thresholds.tolist()):
             mean = (slopes @ means[:, at, :, None])[..., 0]
@@ -255,12 +294,15 @@ def second_moments(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return moments
 
 
-def shared_out(moments: np.ndarray) -> np.ndarray:
-    """Share of the variance of verdicts that lies between people, from `verdict_moments`."""
-    mean, square_of_expected, square = moments
-    total = square - mean**2
-    between = square_of_expected - mean**2
-    return np.divide(between, total, out=np.zeros_like(total), where=total > 0)
+def _all_pairs(number: int) -> np.ndarray:
+    """First and second of all pairs of items, `(2, 1, items²)`."""
+    return np.indices((number, number)).reshape(2, 1, -1)
+
+
+def _of_pairs(of_items: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of differences, from variances of items `(V, items)`; pairs as in `verdicts`, `(V, Q)`."""
+    rows = np.arange(len(of_items))[:, None]
+    return np.where(first == second, 0.0, of_items[rows, first] + of_items[rows, second])
 
 
 def joined(parts: Sequence[Person]) -> Person:
