@@ -51,6 +51,7 @@ def run(config: Config) -> None:
     from hidden_context.comparisons.comparisons import load_comparisons
     from hidden_context.likelihood.outcomes import check_num_grades
     from hidden_context.measures.evaluate import comparison_metrics
+    from hidden_context.scores.overlap import in_words
     from hidden_context.scores.score_files import write_scores
 
     output = _output(config)
@@ -83,9 +84,11 @@ def run(config: Config) -> None:
     write_scores(output, [scores], risks=risks, record=record)
     shutil.rmtree(partial, ignore_errors=True)  # another process may do so too
     _say_counts(scores)
+    say(in_words(scores.overlap))
     accuracy = _accuracy_by_rule(scores, risks)
     counts = scores.record["counts"]
-    measured = {"counts": counts, "metrics": metrics, "accuracy": accuracy}
+    measured = {"counts": counts, "overlap": scores.overlap, "metrics": metrics}
+    measured["accuracy"] = accuracy
     unlearned = _not_learned(scores) if "r2" in metrics else ""
     show(
         lambda: {"output": output, **measured, "not_learned": unlearned or None},

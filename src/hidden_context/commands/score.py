@@ -79,6 +79,7 @@ def _score(
     config: Config, records: "Sequence[CheckpointRecord]", rows: "Collection[Mapping[str, Any]]"
 ) -> "Iterator[Callable[[], Scores]]":
     """What scores with each model; it is loaded when the model before is done with."""
+    from hidden_context.scores.overlap import in_words
 
     def score(model: "RewardModel", name: str, folder: Path) -> "Scores":
         scores = model.score_responses(
@@ -95,6 +96,8 @@ def _score(
             f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
+        if scores.overlap is not None and not scores.overlap.is_none:
+            say(f"{name}: {in_words(scores.overlap, 'rows')}")
         return replace(scores, name=name, trained_on=name)
 
     named = _partial(config).items()

@@ -28,7 +28,7 @@ def answer_to(result: Result) -> Answer | None:
 def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     """Whether a distribution says more than one number; None if that was not measured.
 
-    Speaks of the distributional model that predicts held-out votes best: one that was trained on
+    Speaks of the distributional model that predicts these votes best: one that was trained on
     other votes than it is measured on may be far better than its scalar model, and both be wrong.
     """
     compared = [each for each in evaluations if each.against_base and each.log_likelihood]
@@ -39,22 +39,25 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
     who = f"{best.family.name}, trained on {data_set_of(best)},"
+    votes = "held-out votes" if best.is_held_out else "votes"
     unlearned = not_learned(best)
     verdict = "cannot tell" if unlearned else verdict_above(gain, 0.0)
     sentence = {
         "yes": _split(best),
         "no": "Nothing shows that a single score would hide anything.",
         "cannot tell": "These data cannot tell whether a single score hides something, because no "
-        "distribution surely predicts held-out votes better.",
+        f"distribution surely predicts {votes} better.",
     }[verdict]
     evidence = {
-        "yes": f"{_better(best, who)} by {number}.{_what_splits(best)}",
-        "no": f"It predicts held-out votes better than {who} the best distribution ({number}).",
+        "yes": f"{_better(best, who, votes)} by {number}.{_what_splits(best)}",
+        "no": f"It predicts {votes} better than {who} the best distribution ({number}).",
         "cannot tell": f"The gain of {who} the best one, is {number}.",
     }[verdict]
     if unlearned:
         sentence = "These models have not learned enough to tell whether a single score hides much."
         evidence = f"{unlearned} {evidence}"
+    if best.overlap is not None and not best.is_held_out:
+        evidence += f" {best.overlap_in_words}"
     return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
 
 
@@ -77,7 +80,8 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
         sentence = _split(told)
         if len(sets) > 1:
             sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
-        evidence = f"{_better(told, told.family.name)} by {number}, {noise}.{_what_splits(told)}"
+        better = _better(told, told.family.name, "held-out votes")
+        evidence = f"{better} by {number}, {noise}.{_what_splits(told)}"
     else:
         sentence = _not_shown(sets, told)
         evidence = (
@@ -183,10 +187,9 @@ def _nats(evaluation: Evaluation) -> float:
     return evaluation.log_likelihood.value
 
 
-def _better(best: Evaluation, who: str) -> str:
+def _better(best: Evaluation, who: str, votes: str) -> str:
     return (
-        f"{who} gives each response a distribution, and predicts held-out votes better than a "
-        "single score"
+        f"{who} gives each response a distribution, and predicts {votes} better than a single score"
     )
 
 

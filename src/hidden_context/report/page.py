@@ -136,6 +136,8 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         "about": about,
         "picture": _picture(examples, answer),
         "predictions": predictions(result.evaluations),
+        "is_held_out": result.is_held_out,
+        "notes": (*result.notes, *result.on_overlap),
         "sections": [
             (
                 section,
