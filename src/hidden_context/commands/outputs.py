@@ -57,7 +57,7 @@ def _check_suffix(name: str, output: Path, what: str) -> None:
     stem = output.name.lower().removesuffix(".gz") if is_lines else output.name.lower()
     suffix = Path(stem).suffix
     others = {*OTHERS, *(each for of in SUFFIXES.values() for each in of)} - {*own}
-    if suffix in others and not (output.is_dir() and what == "a folder"):
+    if suffix in others and not (output.exists() and what == "a folder"):
         expected = f"a name that ends in {own[0]}" if own else "the name of a folder"
         raise UserError(f"--{name} {output}: {what} is written there; give {expected}.")
 
