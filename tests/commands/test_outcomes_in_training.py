@@ -447,7 +447,7 @@ def test_diagnostics_say_of_each_run_what_its_own_evaluation_said(data_dir: Path
 def test_diagnostics_are_a_table_for_each_question_that_has_an_answer(
     tmp_path: Path, data_dir: Path, run: Run
 ):
-    titles = ["r² on each scale", "Held-out likelihood", "Accuracy and length", "Jailbreaks: each"]
+    titles = ["r² on each scale", "Likelihood", "Accuracy and length", "Jailbreaks: each"]
     titles += ["Ensembles: shares"]
     status, printed, error = run("summarize", f"--data_dir={data_dir}", "--diagnostics")
     assert status == 0, error

@@ -67,7 +67,7 @@ def test_diagnostics_and_curves_have_their_tables(data, run):
     status, text, _ = run("summarize", "--data_dir", data, *flags)
     assert status == 0
     for title in (
-        *("r² on each scale", "Held-out likelihood and preference entropy"),
+        *("r² on each scale", "Likelihood and preference entropy"),
         *("Accuracy and length", "Jailbreaks: each risk against the mean"),
         "By level of risk: categorical, trained on both",
     ):

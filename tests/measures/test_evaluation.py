@@ -560,11 +560,12 @@ def test_the_table_and_the_notebook_hold_every_number() -> None:
 def test_the_text_has_a_line_for_every_measure() -> None:
     title, *lines = str(WHOLE).splitlines()
     assert title == "mean_and_variance, trained on both, 120 comparisons, 40 jailbreaks"
-    assert len(lines) == len(WHOLE.estimates())
+    assert len(lines) == len(WHOLE.estimates()) + 1
+    assert lines[-1].endswith("it cannot be known whether these figures are held-out.")
     accuracy = WHOLE.accuracy["mean"]
     ends = f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})"
     assert re.fullmatch(rf"  accuracy, mean +{re.escape(ends)}", lines[0])
-    assert str(Evaluation(Normal())) == "mean_and_variance"
+    assert str(Evaluation(Normal())).splitlines()[0] == "mean_and_variance"
 
 
 def test_an_estimate_lies_above_below_or_cannot_tell() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from hidden_context.commands.command_line import command, refuse_given
 from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.commands.judged import hold_judges
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
@@ -72,7 +73,7 @@ class Config:
     """Run a language model in bfloat16 where the device has it."""
     cache_dir: Path | None = None
     """Folder that keeps the states of texts; if not given, with Hugging Face's cache."""
-    out: Path = Path("audit_output")
+    out: Path = field(default=Path("audit_output"), metadata=writes("a folder"))
     """Folder that receives audit.json, the scored rows and report.html."""
     shard: str | None = None
     """Share of the texts to read, such as 2/8; if not given, that of a Slurm array, or all."""

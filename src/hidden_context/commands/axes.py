@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
@@ -48,7 +49,7 @@ class Config:
     """Address of its endpoint; if not given, OpenAI's, or that in OPENAI_BASE_URL."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds its key; none if it wants none."""
-    out: Path | None = None
+    out: Path | None = field(default=None, metadata=writes("a folder"))
     """Folder that receives axes.json and report.html; none written if not given."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress, tell
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
@@ -45,7 +46,7 @@ class Config(SharedScoringFlags):
     (allenai/pref-test-sets) of splits."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to leave out."""
-    output_dir: Path = Path("benchmarks")
+    output_dir: Path = field(default=Path("benchmarks"), metadata=writes("a folder"))
     """Folder that receives <benchmark>/scores, results, and what the leaderboard reads."""
     max_length: int = 2048
     """Longest text in tokens, special tokens included."""

@@ -1,11 +1,12 @@
 """Rank the responses to each prompt, and say which is best."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import ScoringFlags
 from hidden_context.errors import UserError
@@ -18,7 +19,7 @@ class Config(ScoringFlags):
     prints_numbers: ClassVar[bool] = True
     input: Path
     """File of rows (jsonl, jsonl.gz) with a prompt and a list of responses, as score reads it."""
-    output: Path
+    output: Path = field(metadata=writes("JSON lines"))
     """File to write: the rows with rewards, ranking (indices, best first) and chosen_index."""
     reward_model_checkpoints: tuple[str, ...] = ()
     """Folders (or hub names) of checkpoints; several are groups of people, and need a --rule."""

@@ -27,6 +27,7 @@ from hidden_context.commands.flags import (
     takes_several,
     unknown_name,
 )
+from hidden_context.commands.outputs import check_outputs
 from hidden_context.commands.printing import Printing, printed
 from hidden_context.errors import UserError
 from hidden_context.shards import UnmergedError
@@ -168,7 +169,9 @@ def parse_with_printing(
     if further:
         passed = {name: settings.pop(name) for name in names & settings.keys()}
         settings[field_of_further(config_class).name] = passed
-    return config_class(**settings), printing
+    config = config_class(**settings)
+    check_outputs(config, given.config if "config" in given else None)
+    return config, printing
 
 
 def as_typed(message: str, config_class: type) -> str:

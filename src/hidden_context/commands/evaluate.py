@@ -3,11 +3,12 @@
 import functools
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
@@ -40,7 +41,11 @@ class Config(SharedScoringFlags):
     """Columns to carry along unread, whatever they say."""
     eval_dataset_size: int = 0
     """Number of comparisons, split evenly over objectives; 0 for all."""
-    output: Path | None = None
+    test_size: float | None = field(default=None, metadata={"also": ("test_split_size",)})
+    """Score only the part that train with this test_size, and this seed, holds out by prompt."""
+    seed: int = 0
+    """Of that part: the seed of the training."""
+    output: Path | None = field(default=None, metadata=writes("JSON lines"))
     """File to write; eval_results_<data_subset>.jsonl in the checkpoint if not given."""
 
 
@@ -48,9 +53,11 @@ def run(config: Config) -> None:
     """Load, score, write, print."""
     import numpy as np
 
+    from hidden_context.commands.training_data import held_out
     from hidden_context.comparisons.comparisons import load_comparisons
     from hidden_context.likelihood.outcomes import check_num_grades
     from hidden_context.measures.evaluate import comparison_metrics
+    from hidden_context.scores.overlap import in_words
     from hidden_context.scores.score_files import write_scores
 
     output = _output(config)
@@ -64,6 +71,8 @@ def run(config: Config) -> None:
         streaming=config.streaming,
         ignore_columns=config.ignore_columns,
     )
+    if config.test_size is not None:
+        comparisons = held_out(comparisons, config.test_size, config.seed)[1]
     say(comparisons.account)
     num_grades = len(comparisons[0].outcome.shares) // 2
     check_num_grades(num_grades, records[0].outcome_model.num_grades)
@@ -83,9 +92,11 @@ def run(config: Config) -> None:
     write_scores(output, [scores], risks=risks, record=record)
     shutil.rmtree(partial, ignore_errors=True)  # another process may do so too
     _say_counts(scores)
+    say(in_words(scores.overlap))
     accuracy = _accuracy_by_rule(scores, risks)
     counts = scores.record["counts"]
-    measured = {"counts": counts, "metrics": metrics, "accuracy": accuracy}
+    measured = {"counts": counts, "overlap": scores.overlap, "metrics": metrics}
+    measured["accuracy"] = accuracy
     unlearned = _not_learned(scores) if "r2" in metrics else ""
     show(
         lambda: {"output": output, **measured, "not_learned": unlearned or None},

@@ -12,6 +12,7 @@ import yaml
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.flags import field_help
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import Printing, say, say_next
 from hidden_context.errors import UserError
 from hidden_context.misspelt import nearest_name
@@ -26,7 +27,7 @@ class Config:
 
     command: str = field(metadata={"positional": True})
     """The command, such as train."""
-    out: Path | None = None
+    out: Path | None = field(default=None, metadata=writes("a YAML file"))
     """The file; COMMAND.yaml if not given. One that is there already is left alone."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_again, say_next, show
 from hidden_context.errors import UserError
 
@@ -25,7 +26,7 @@ class Config:
     """How the items' numbers are read; base has no spread."""
     ridge: float | None = None
     """Prior precision of each number; chosen on held-out people, ballots or pairs if not given."""
-    out: Path | None = None
+    out: Path | None = field(default=None, metadata=writes("a folder"))
     """Folder for items.csv, preferences.csv, result.json, the figures and report.html."""
     show: int = 30
     """Items to print, the best first."""

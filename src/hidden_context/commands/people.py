@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
@@ -37,9 +38,9 @@ class Config:
     """Folds of people for the table by n, of two people each at least; 0 for none."""
     seed: int = 0
     """Of the start, folds and permutations."""
-    save: Path | None = None
+    save: Path | None = field(default=None, metadata=writes("a folder"))
     """Folder that receives the people, for --person, best-of and rewards."""
-    out: Path = Path("people.html")
+    out: Path = field(default=Path("people.html"), metadata=writes("an HTML page"))
     """Page to write."""
 
 

@@ -1,11 +1,12 @@
 """New labels for preference data, by a language model that judges."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
@@ -25,7 +26,7 @@ class Config:
     prints_numbers: ClassVar[bool] = True
     data_path: str
     """Hub name, folder or file of comparisons of two responses."""
-    out: Path
+    out: Path = field(metadata=writes("a folder"))
     """Folder that receives helpful, harmless and both, in the published layout, and judge."""
     judge: str
     """Model that judges, as its endpoint calls it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_again
 from hidden_context.errors import UserError
 
@@ -15,13 +16,13 @@ class Config:
 
     paths: tuple[Path, ...] = field(metadata={"positional": True})
     """Results of audit, evaluate, score, summarize --json and synthetic, or folders with them."""
-    out: Path = Path("report.html")
+    out: Path = field(default=Path("report.html"), metadata=writes("an HTML page"))
     """The page."""
     title: str = "Hidden context in preference data"
     """Its heading."""
     num_examples: int = 5
     """Comparisons of each kind that are shown with their texts; 0 for none."""
-    figures: Path | None = None
+    figures: Path | None = field(default=None, metadata=writes("a folder"))
     """Folder that receives each figure as PNG and PDF too."""
     style: Literal["screen", "paper"] = "screen"
     """Look of these files; paper: one column wide (3.25 in), 8 pt, thin lines, no titles."""

@@ -3,11 +3,12 @@
 import functools
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.commands.scoring_flags import SharedScoringFlags
 from hidden_context.errors import UserError
@@ -27,7 +28,7 @@ class Config(SharedScoringFlags):
     prints_numbers: ClassVar[bool] = True
     input: Path
     """File of rows (jsonl, jsonl.gz) with a prompt and any number of responses."""
-    output: Path
+    output: Path = field(metadata=writes("JSON lines"))
     """File to write: the rows with reward_outputs_<name>, the raw outputs for each response."""
     reward_model_checkpoints: tuple[str, ...]
     """Folders (or hub names) of checkpoints; a backbone that they share is loaded once."""
@@ -79,6 +80,7 @@ def _score(
     config: Config, records: "Sequence[CheckpointRecord]", rows: "Collection[Mapping[str, Any]]"
 ) -> "Iterator[Callable[[], Scores]]":
     """What scores with each model; it is loaded when the model before is done with."""
+    from hidden_context.scores.overlap import in_words
 
     def score(model: "RewardModel", name: str, folder: Path) -> "Scores":
         scores = model.score_responses(
@@ -95,6 +97,8 @@ def _score(
             f"{name}: {len(scores.raw)} responses scored by {scores.family.name}; "
             f"{scores.record['counts']['overlong_texts']} over-long, cut at the beginning"
         )
+        if scores.overlap is not None and not scores.overlap.is_none:
+            say(f"{name}: {in_words(scores.overlap, 'rows')}")
         return replace(scores, name=name, trained_on=name)
 
     named = _partial(config).items()

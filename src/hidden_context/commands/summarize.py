@@ -34,7 +34,7 @@ class Config:
     tolerance: float = 0.01
     """Accuracy that the chosen level may lose against the mean, as a share."""
     diagnostics: bool = False
-    """Print r² on every scale, held-out likelihood, calibration and tests too (seconds a run)."""
+    """Print r² on every scale, likelihood, calibration and tests too (seconds a run)."""
     published_moments: bool = False
     """Mean and variance of the categorical family as in the published code, not of its bins."""
     markdown: bool = False

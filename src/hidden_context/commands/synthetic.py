@@ -1,10 +1,11 @@
 """`hidden-context synthetic`: the paper's synthetic experiments, with exact answers beside."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from hidden_context.commands.command_line import command
+from hidden_context.commands.outputs import writes
 from hidden_context.commands.printing import say, say_next, show, shows_progress, tell
 from hidden_context.errors import UserError
 from hidden_context.synthetic.settings import Experiment
@@ -20,7 +21,7 @@ class Config(Experiment):
     """
 
     prints_numbers: ClassVar[bool] = True
-    out_dir: Path = Path("results")
+    out_dir: Path = field(default=Path("results"), metadata=writes("a folder"))
     """Folder that receives the results."""
     redraw: bool = False
     """Draw the figure again from the saved curves, without training."""

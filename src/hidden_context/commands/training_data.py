@@ -66,7 +66,7 @@ def training_and_evaluation(config: "Config") -> tuple[Comparisons, Evaluated]:
     _check_evaluation(config)
     comparisons = _several(config) if config.datasets else _one(config)
     if config.test_size is not None:
-        return _held_out(comparisons, config.test_size, config.seed)
+        return held_out(comparisons, config.test_size, config.seed)
     if config.eval_datasets:
         return comparisons, _named(config)
     return comparisons, _other_data(config)
@@ -172,7 +172,8 @@ def _mapping(text: str) -> Any:
         return None
 
 
-def _held_out(comparisons: Comparisons, size: float, seed: int) -> tuple[Comparisons, Comparisons]:
+def held_out(comparisons: Comparisons, size: float, seed: int) -> tuple[Comparisons, Comparisons]:
+    """What `test_size` leaves to train on, and the part that it holds out, by prompt."""
     count_or_share = int(size) if size >= 1 and size.is_integer() else size
     return comparisons.split(by="prompt", test_size=count_or_share, seed=seed)
 

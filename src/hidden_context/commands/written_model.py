@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hidden_context.commands.fetched import say_what_is_fetched
+from hidden_context.commands.outputs import writes
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class WrittenModel:
 
     checkpoint: tuple[str, ...] = field(metadata={"positional": True})
     """Folder or hub name of a checkpoint."""
-    out: Path
+    out: Path = field(metadata=writes("a folder"))
     """Folder to write; must not be there."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights that are written: float32 is exact, the others take half the space."""

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, compress
 from pathlib import Path
@@ -45,7 +45,9 @@ from hidden_context.llm.score import Scorer
 from hidden_context.llm.score_rows import OutputsOfRows, Rows, score_rows
 from hidden_context.llm.scoring_options import ScoringOptions
 from hidden_context.llm.tokens import tokenize
+from hidden_context.llm.trained_prompts import TrainedPrompts, labels_of
 from hidden_context.risk import check_supported, parse_risk
+from hidden_context.scores.overlap import Overlap
 from hidden_context.scores.row_texts import prompt_label
 from hidden_context.scores.score_files import stopping_rule
 from hidden_context.scores.scores import UNRECORDED, Scores, scores_of_comparisons
@@ -92,6 +94,8 @@ class RewardModel:
     """The checkpoint, if it was loaded from one."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """What the checkpoint says of its training: `config`, `metrics`, `history`, `counts`."""
+    trained_prompts: TrainedPrompts | None = None
+    """What it was trained on; None where the checkpoint does not say it."""
     _scorers: dict[ScoringOptions, Scorer] = field(default_factory=dict, init=False)
     """By options, with the batching that each has found to be exact."""
     _lock: Lock = field(default_factory=Lock, init=False)
@@ -163,6 +167,7 @@ class RewardModel:
                 checkpoint.folder.name,
                 checkpoint.folder,
                 checkpoint.recorded,
+                TrainedPrompts.load(checkpoint.folder),
             )
             if checkpoint.is_adapter and last < 0:
                 backbone, backbone_name = model.unload(), checkpoint.model_name
@@ -309,6 +314,7 @@ class RewardModel:
             self.family,
             **self._fields_of_scores(counts, outputs),
         )
+        scores = replace(scores, overlap=self._overlap(scores.prompt))
         if scores.outcomes is None:
             return scores
         num_grades = self.outcome_model.num_grades
@@ -357,6 +363,7 @@ class RewardModel:
             rows=rows,
             lengths=np.array(lengths),
             source=source,
+            overlap=self._overlap(labels),
             **self._fields_of_scores(
                 {
                     "rows": len(rows),
@@ -366,6 +373,15 @@ class RewardModel:
                 outputs,
             ),
         )
+
+    def was_trained_on(self, comparisons: Comparisons) -> np.ndarray | None:
+        """Which comparisons are of prompts that it was trained on, shape `(n,)`, bool.
+
+        None where its checkpoint does not say it. `comparisons[~which]` is the held-out part.
+        """
+        if self.trained_prompts is None:
+            return None
+        return self.trained_prompts.holds(labels_of(comparisons))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a checkpoint that `from_pretrained` reads: weights, tokenizer, and their meaning.
@@ -384,6 +400,8 @@ class RewardModel:
                 self.tokenizer.save_pretrained(partial)
             marks = marks_of(self.model, self.tokenizer, partial)
             save_record(partial, **self.meaning, marks=marks)
+            if self.trained_prompts is not None:
+                self.trained_prompts.save(partial)
             complete_checkpoint(partial, self.model)
             check_saved(partial, self.model)
         except BaseException:
@@ -456,6 +474,10 @@ class RewardModel:
             "stopping_rule": self.stopping_rule,
             "record": {"counts": counts} | ({"run": outputs.run} if outputs.run else {}),
         }
+
+    def _overlap(self, labels: Iterable[str]) -> Overlap | None:
+        known = self.trained_prompts
+        return None if known is None else known.overlap(labels)
 
     @property
     def _trained_on(self) -> str:

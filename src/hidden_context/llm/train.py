@@ -39,6 +39,7 @@ from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.schedules import SCHEDULES, check_schedule
 from hidden_context.llm.shared_prefix import separate_prefixes
+from hidden_context.llm.trained_prompts import TrainedPrompts
 from hidden_context.llm.trainer import LEARNED, PreferenceTrainer
 from hidden_context.llm.trainer_arguments import training_arguments
 from hidden_context.llm.training_metrics import final_metrics
@@ -164,7 +165,7 @@ def train_to(
         "metrics": metrics,
         "reading": _reading(comparisons, render, tokenizer),
     }
-    _save(trainer, model, folder, **record)
+    _save(trainer, model, folder, TrainedPrompts.of(comparisons, model), **record)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps_folder)  # only there to continue from
     trainer.accelerator.wait_for_everyone()
@@ -352,7 +353,13 @@ def _best_step(trainer: PreferenceTrainer) -> dict[str, int]:
     return {"best_step": step} if trainer.args.load_best_model_at_end and step else {}
 
 
-def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: Any) -> None:
+def _save(
+    trainer: PreferenceTrainer,
+    model_name: str,
+    folder: Path,
+    trained_prompts: TrainedPrompts | None,
+    **record: Any,
+) -> None:
     """Write the final checkpoint beside its place and rename it when it is whole.
 
     Measures are sorted by name, as a resumed run finds them: both write the same bytes.
@@ -385,6 +392,8 @@ def _save(trainer: PreferenceTrainer, model_name: str, folder: Path, **record: A
         },
         **record,
     )
+    if trained_prompts is not None:
+        trained_prompts.save(partial)
     complete_checkpoint(partial, trainer.model)
     if not is_alone:
         logger.info("%s is not compared with the model in memory, as by one process", folder)

@@ -27,6 +27,7 @@ from hidden_context.measures.prompts import group_prompts
 from hidden_context.measures.rates import agreement_of, rate_of_higher, wilson
 from hidden_context.measures.undecided import Undecided, undecided_kinds
 from hidden_context.risk import MEAN, PAPER_RISK, Risk, is_supported, parse_risk
+from hidden_context.scores.overlap import Overlap
 from hidden_context.scores.scores import Scores, check_pairs
 
 MEASURES = (
@@ -98,8 +99,15 @@ def evaluate(
         trained_on=first.trained_on,
         evaluated_on=first.source,
         stopping_rule=first.stopping_rule,
+        overlap=_overlap(trainings or broken),
         **values,
     )
+
+
+def _overlap(trainings: Sequence[Scores]) -> Overlap | None:
+    """Of the training that saw most of these rows; None if of one it is not known."""
+    known = [each.overlap for each in trainings if each.overlap is not None]
+    return None if len(known) < len(trainings) else max(known, key=lambda each: each.rows)
 
 
 def _listed(scores: Scores | Sequence[Scores] | None) -> list[Scores]:

@@ -12,6 +12,7 @@ from hidden_context.measures.mcnemar import McNemar
 from hidden_context.measures.parametric_bootstrap import ParametricBootstrap
 from hidden_context.measures.preference_entropy import PreferenceEntropy
 from hidden_context.measures.undecided import Undecided
+from hidden_context.scores.overlap import Overlap, in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,8 @@ class Evaluation:
     num_comparisons: int = 0
     num_prompts: int = 0
     num_jailbreaks: int = 0
+    overlap: Overlap | None = None
+    """With what the model was trained on; None where that is not known."""
     accuracy: Mapping[str, Rate] = field(default_factory=dict)
     """Share of votes for the response of the higher reward, by risk; the mean first."""
     accuracy_by_probability: Rate | None = None
@@ -99,6 +102,16 @@ class Evaluation:
     training_curve: tuple[TrainingPoint, ...] = ()
     scores: str | None = None
     """Score file, relative to the folder of the record that holds this evaluation."""
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it is known that the model was trained on none of these prompts."""
+        return self.overlap is not None and self.overlap.is_none
+
+    @property
+    def overlap_in_words(self) -> str:
+        """Whether the figures are held-out, in one sentence."""
+        return in_words(self.overlap, "comparisons" if self.num_comparisons else "jailbreaks")
 
     @property
     def risks(self) -> list[str]:
@@ -146,7 +159,7 @@ class Evaluation:
         estimates = self.estimates()
         width = max((len(name) for name, _ in estimates), default=0)
         lines = [f"  {name:<{width}}  {estimate}" for name, estimate in estimates]
-        return "\n".join([self._title(), *lines])
+        return "\n".join([self._title(), *lines, f"  {self.overlap_in_words}"])
 
     def _title(self) -> str:
         what = [self.family.name]
@@ -159,7 +172,7 @@ class Evaluation:
         from html import escape
 
         frame = self.to_frame().to_html(index=False, float_format="{:.4f}".format, na_rep="–")
-        return f"<p>{escape(self._title())}</p>{frame}"
+        return f"<p>{escape(self._title())}</p>{frame}<p>{escape(self.overlap_in_words)}</p>"
 
     def plot_reliability(self, axes: "Axes | None" = None) -> "Axes":
         """Predicted against observed shares of votes."""

@@ -36,7 +36,7 @@ def answer_to(result: Result) -> Answer:
 def answer_of(evaluations: Sequence[Evaluation]) -> Answer:
     """Whether a distribution says more than one number, or why this cannot be told.
 
-    Speaks of the distributional model that predicts held-out votes best: one that was trained on
+    Speaks of the distributional model that predicts these votes best: one that was trained on
     other votes than it is measured on may be far better than its scalar model, and both be wrong.
     """
     compared = [each for each in evaluations if each.against_base and each.log_likelihood]
@@ -48,22 +48,25 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer:
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
     who = f"{best.family.name}, trained on {data_set_of(best)},"
+    votes = "held-out votes" if best.is_held_out else "votes"
     unlearned = not_learned(best)
     verdict = "cannot tell" if unlearned else verdict_above(gain, 0.0)
     sentence = {
-        "yes": _split(best),
+        "yes": _split(best, is_held_out=best.is_held_out),
         "no": "Nothing shows that a single score would hide anything.",
         "cannot tell": "These data cannot tell whether a single score hides something, because no "
-        "distribution surely predicts held-out votes better.",
+        f"distribution surely predicts {votes} better.",
     }[verdict]
     evidence = {
-        "yes": f"{_better(best, who)} by {number}.{_what_splits(best)}",
-        "no": f"It predicts held-out votes better than {who} the best distribution ({number}).",
+        "yes": f"{_better(best, who, votes)} by {number}.{_what_splits(best)}",
+        "no": f"It predicts {votes} better than {who} the best distribution ({number}).",
         "cannot tell": f"The gain of {who} the best one, is {number}.",
     }[verdict]
     if unlearned:
         sentence = "These models have not learned enough to tell whether a single score hides much."
         evidence = f"{unlearned} {evidence}"
+    if best.overlap is not None and not best.is_held_out:
+        evidence += f" {best.overlap_in_words}"
     return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)[:MOST]), best)
 
 
@@ -79,7 +82,7 @@ def _why_not_compared(evaluations: Sequence[Evaluation]) -> tuple[str, str]:
         remedy = "Train a distributional one on the same comparisons, and evaluate it beside these."
     elif any(each.family.is_scalar for each in evaluations):
         why = "no distribution was held against a scalar model on the same comparisons"
-        remedy = "evaluate scores held-out comparisons; summarize --diagnostics compares them."
+        remedy = "evaluate scores comparisons; summarize --diagnostics compares them."
     else:
         why = "no scalar model of the same training set is among these results"
         remedy = "Train one with --reward_model_type base, and evaluate it on the same comparisons."
@@ -107,7 +110,8 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
         sentence = _split(told, f"{told.family.name} on these vectors")
         if len(sets) > 1:
             sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
-        evidence = f"{_better(told, told.family.name)} by {number}, {noise}.{_what_splits(told)}"
+        better = _better(told, told.family.name, "held-out votes")
+        evidence = f"{better} by {number}, {noise}.{_what_splits(told)}"
     else:
         sentence = _not_shown(sets, told)
         evidence = (
@@ -214,10 +218,9 @@ def _nats(evaluation: Evaluation) -> float:
     return -math.inf if nats is None else nats.value
 
 
-def _better(best: Evaluation, who: str) -> str:
+def _better(best: Evaluation, who: str, votes: str) -> str:
     return (
-        f"{who} gives each response a distribution, and predicts held-out votes better than a "
-        "single score"
+        f"{who} gives each response a distribution, and predicts {votes} better than a single score"
     )
 
 
@@ -227,12 +230,13 @@ def _share_split(best: Evaluation) -> Estimate | None:
     return None if share is None or share.value < RARE else share
 
 
-def _split(best: Evaluation, by: str = "") -> str:
+def _split(best: Evaluation, by: str = "", *, is_held_out: bool = True) -> str:
     """With what the share is of, and who sees it: other pairs and models have other shares."""
     share = _share_split(best)
     if share is None:
         return "A single score would hide something."
-    pairs = f"{best.num_comparisons:,} held-out pairs" if best.num_comparisons else "held-out pairs"
+    pairs = "held-out pairs" if is_held_out else "pairs"
+    pairs = f"{best.num_comparisons:,} {pairs}" if best.num_comparisons else pairs
     return (
         f"People split on about 1 in {round(1 / share.value)} of the {pairs}, as far as "
         f"{by or best.family.name} can see; a single score would hide it."
@@ -254,7 +258,8 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation | None) -> lis
     speaker = best or max(evaluations, key=_nats, default=None)
     if speaker is not None and "mean" in speaker.accuracy:
         right = speaker.accuracy["mean"]
-        text = f"{speaker.family.name} is right on {with_interval(right)} of the held-out votes."
+        votes = "held-out votes" if speaker.is_held_out else "votes"
+        text = f"{speaker.family.name} is right on {with_interval(right)} of the {votes}."
         verdict = verdict_above(right, 0.5)
         found.append(Finding("Can it predict who wins?", verdict, text, PREDICTIONS))
     if speaker is not None and speaker.length is not None:

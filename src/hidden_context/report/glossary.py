@@ -20,7 +20,8 @@ GLOSSARY = (
     Entry(
         "held-out",
         "held-out",
-        "Of prompts (or people) that the model was not trained on. All measures of models are.",
+        "Of prompts (or people) that the model was not trained on. Figures are called so where the "
+        "checkpoint's record of its training prompts shows it; those of an audit are.",
     ),
     Entry(
         "vote",

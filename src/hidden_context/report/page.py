@@ -138,6 +138,8 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         "picture": picture,
         "lead": None if lead is None else (lead, drawn[lead]),
         "predictions": predictions(result.evaluations),
+        "is_held_out": result.is_held_out,
+        "notes": (*result.notes, *result.on_overlap),
         "sections": [
             (
                 section,

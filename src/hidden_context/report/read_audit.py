@@ -68,4 +68,5 @@ def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = 
         ),
         examples=tuple(examples),
         notes=tuple(notes),
+        is_out_of_fold=True,
     )

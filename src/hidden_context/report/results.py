@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import KnownTruth
+from hidden_context.measures.plots import data_set_of, labels_of
 from hidden_context.scores.scores import Scores
 
 if TYPE_CHECKING:
@@ -124,8 +125,26 @@ class Result:
     """What was left out, and why."""
     unfinished: str = ""
     """What is missing because a run was interrupted, and the command that makes it; said first."""
+    is_out_of_fold: bool = False
+    """Whether every figure is of prompts that were held out, as those of an audit."""
     pairs: Mapping[str, Table] = field(default_factory=dict)
     """Texts of the data, by what they are examples of."""
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it is known that no figure is of prompts that its model was trained on."""
+        return self.is_out_of_fold or all(each.is_held_out for each in self.evaluations)
+
+    @property
+    def on_overlap(self) -> tuple[str, ...]:
+        """What is to be said of figures that are not, or may not be, held-out."""
+        if self.is_out_of_fold:
+            return ()
+        said: dict[str, list[str]] = {}
+        for label, each in zip(labels_of(self.evaluations), self.evaluations, strict=True):
+            if not each.is_held_out:
+                said.setdefault(each.overlap_in_words, []).append(f"{label}, {data_set_of(each)}")
+        return tuple(f"{sentence} ({'; '.join(of)})" for sentence, of in said.items())
 
 
 def made_by(record: Mapping[str, Any]) -> dict[str, Any]:

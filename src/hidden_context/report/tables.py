@@ -51,7 +51,7 @@ def setting(value: Any) -> str:
 
 
 def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
-    """How well held-out comparisons are predicted."""
+    """How well comparisons are predicted."""
     rows: list[Row] = [
         {
             "trained on": data_set_of(each),

@@ -150,6 +150,7 @@ def render_diagnostics(
             "These runs did not all stop alike on data of one size, so their r² do not compare: "
             "train them again with one train_dataset_size and num_train_epochs."
         )
+    sections += dict.fromkeys(each.overlap_in_words for each in evaluations)
     sections.append(
         "95 % intervals by bootstrap over prompts; r² depends on when training stopped and on the "
         "size of the data. What each measure is invariant to: docs/measures.md."
@@ -189,9 +190,7 @@ def _diagnostics(evaluation: Evaluation, risks: Sequence[str]) -> dict[str, list
     ]
     rows = {
         "r² on each scale": [scales | {"stopped": evaluation.stopping_rule}] if r2 else [],
-        "Held-out likelihood and preference entropy": (
-            [likelihood] if evaluation.log_likelihood else []
-        ),
+        "Likelihood and preference entropy": ([likelihood] if evaluation.log_likelihood else []),
         "Accuracy and length": [by_length] if length else [],
         "Jailbreaks: each risk against the mean": tests,
     }

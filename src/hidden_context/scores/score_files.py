@@ -28,15 +28,18 @@ from hidden_context.likelihood.outcomes import (
 from hidden_context.published.run_names import family_of_run
 from hidden_context.records import (
     CHECKPOINT_RECORD,
+    as_plain,
     check_version,
     meta_path,
     provenance,
     read_record,
     require_columns,
+    validated,
     write_json,
     write_jsonl,
 )
 from hidden_context.risk import Risk
+from hidden_context.scores.overlap import Overlap
 from hidden_context.scores.row_texts import prompt_label, texts_of_row
 from hidden_context.scores.scores import UNRECORDED, Kind, Scores
 
@@ -44,7 +47,7 @@ OF_PAIRS = ("reward_output_chosen", "reward_output_rejected")
 """Columns of a file of comparisons; their family is recorded as `reward_output`."""
 OUTPUTS = "reward_outputs_"
 """How a column of a file of responses begins; the name of its model follows."""
-RECORDED = ("families", "outcome_model", "counts", "config")
+RECORDED = ("families", "outcome_model", "counts", "config", "overlap")
 """Fields of a score file's record that are objects."""
 
 
@@ -137,6 +140,11 @@ def write_scores(
         "kind": first.kind,
         "num_rows": len(first),
         "families": {column: of_model.family.to_dict() for column, of_model in columns.items()},
+        "overlap": {
+            column: as_plain(of_model.overlap)
+            for column, of_model in columns.items()
+            if of_model.overlap is not None
+        },
         "outcome_model": _plain(first.outcome_model).to_dict(),
         "stopping_rule": first.stopping_rule,
         "risks": [str(risk) for risk in risks],
@@ -232,8 +240,15 @@ def _read(
         trained_on=trained_on or name,
         source=str(file),
         stopping_rule=record.get("stopping_rule") or _stopping_rule(file.parent),
+        overlap=_overlap(record, "reward_output" if len(columns) > 1 else columns[0], file),
         record=record,
     )
+
+
+def _overlap(record: Mapping[str, Any], column: str, file: Path) -> Overlap | None:
+    """As it is recorded; None in files of earlier versions and of others."""
+    recorded = record.get("overlap", {}).get(column)
+    return None if recorded is None else validated(Overlap, recorded, meta_path(file))
 
 
 def _outputs(outputs: Any, family: Family, place: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL, log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes, normalize_weights
 from hidden_context.risk import Risk
+from hidden_context.scores.overlap import Overlap
 from hidden_context.scores.row_texts import prompt_label
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Scores:
     """What was scored."""
     stopping_rule: str = UNRECORDED
     """When training stopped, in words: r² depends on it."""
+    overlap: Overlap | None = None
+    """Rows of prompts that the model was trained on; None where that is not known."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """What a score file says of itself: configuration, counts, versions."""
 
@@ -125,7 +128,14 @@ class Scores:
             objective=of_rows(self.objective),
             training=of_rows(self.training),
             centered_within=of_rows(self.centered_within),
+            overlap=self._overlap_of(keep),
         )
+
+    def _overlap_of(self, keep: np.ndarray) -> Overlap | None:
+        """Of some rows, where it is none of all; else it is not known which rows it is of."""
+        if self.overlap is None or not self.overlap.is_none:
+            return None
+        return Overlap(0, len(keep), 0, len(np.unique(self.prompt[keep])))
 
     @property
     def num_responses(self) -> int:
