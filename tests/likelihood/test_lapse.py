@@ -8,7 +8,7 @@ from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.items.fit import fit_items
 from hidden_context.items.votes import ItemComparisons
-from hidden_context.likelihood.learned import LearnedLikelihood
+from hidden_context.likelihood.learned import LAPSES, LearnedLikelihood
 from hidden_context.likelihood.outcomes import (
     OutcomeModel,
     Outcomes,
@@ -86,3 +86,28 @@ def test_a_list_of_items_shows_how_many_answers_were_random():
     assert fit.outcome_model.lapse == pytest.approx(0.1, abs=1e-3)
     raw = fit.raw[:, 0]
     np.testing.assert_allclose(raw - raw.mean(), utility, atol=0.02)
+
+
+@pytest.mark.parametrize("lapse", [0.0, LAPSES[0], 0.3, LAPSES[1]])
+@pytest.mark.parametrize("ahead", [-900.0, -60.0, -1.0, 0.0, 1.0, 60.0])
+def test_chances_of_answers_and_their_slopes_are_right_at_the_ends_of_a_lapse(lapse, ahead):
+    """At a lapse of 0 the slope is E/P - 1, for chances E without and P with a look."""
+    utility = torch.tensor([[ahead]], dtype=torch.float64, requires_grad=True)
+    share = torch.tensor(lapse, dtype=torch.float64, requires_grad=True)
+    model = OutcomeModel(lapse=share)  # pyrefly: ignore
+    log_prob = log_prob_of_grade(BASE.decode(utility), BASE.decode(0 * utility), 1, model)
+    log_prob.sum().backward()
+    with np.errstate(divide="ignore"):
+        right = np.logaddexp(np.log1p(-lapse) - np.logaddexp(0, -ahead), np.log(lapse / 2))
+    assert log_prob.item() == pytest.approx(right)
+    assert utility.grad is not None
+    assert share.grad is not None
+    assert bool(utility.grad.isfinite())
+    assert bool(share.grad.isfinite())
+    prob = np.exp(-np.logaddexp(0, -ahead))
+    total = (1 - lapse) * prob + lapse / 2
+    if total > 1e-200:
+        assert share.grad.item() == pytest.approx((0.5 - prob) / total, rel=1e-6)
+        assert utility.grad.item() == pytest.approx(
+            (1 - lapse) * prob * (1 - prob) / total, rel=1e-6, abs=1e-15
+        )

@@ -73,3 +73,61 @@ def test_copies_of_thresholds_are_learned_one_by_one():
     torch.testing.assert_close(threshold, torch.full((3,), 0.5))
     (gradient,) = torch.autograd.grad(threshold[1], list(likelihood.parameters()))
     assert (gradient.flatten() != 0).tolist() == [False, True, False]
+
+
+FAR = (-1e30, -300.0, -30.0, 0.0, 30.0, 300.0, 1e30)
+
+
+@pytest.mark.parametrize("raw", FAR)
+@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize("family", [Point(), Categorical()], ids=repr)
+def test_what_is_learned_can_be_a_model_and_has_finite_slopes_wherever_an_optimiser_goes(
+    family: Point | Categorical, double: bool, raw: float
+):
+    for model in (THRESHOLDS, OutcomeModel("davidson", lapse=0.05)):
+        learned = LearnedLikelihood(family, model, learn_outcomes=True)
+        learned = learned.double() if double else learned
+        for parameter in learned.parameters():
+            parameter.data.fill_(raw)
+        assert learned.fitted()[1].num_grades == model.num_grades  # refused if it could not be
+        _logarithms(learned).backward()
+        for parameter in learned.parameters():
+            assert bool(parameter.grad.isfinite().all())  # pyrefly: ignore
+
+
+def _logarithms(learned: LearnedLikelihood) -> torch.Tensor:
+    """The sum of those of the numbers that an outcome model has."""
+    _, model = learned()
+    numbers = (*model.thresholds, model.davidson, model.lapse)
+    return sum(torch.as_tensor(each).log() for each in numbers if each)  # pyrefly: ignore
+
+
+@pytest.mark.parametrize("far", [-12.0, -3.0, 0.0, 12.0])
+@pytest.mark.parametrize("model", [THRESHOLDS, OutcomeModel("davidson", lapse=0.05)], ids=str)
+def test_slopes_of_what_is_learned_are_those_of_differences(model: OutcomeModel, far: float):
+    learned = LearnedLikelihood(Point(), model, learn_outcomes=True).double()
+    for parameter in learned.parameters():
+        parameter.data.fill_(far)
+    _logarithms(learned).backward()
+    for parameter in learned.parameters():
+        values = []
+        for step in (1e-5, -1e-5):
+            parameter.data.fill_(far + step)
+            values.append(_logarithms(learned).item())
+        parameter.data.fill_(far)
+        assert parameter.grad is not None
+        slope = (values[0] - values[1]) / 2e-5
+        assert parameter.grad.sum().item() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+def test_thresholds_may_start_anywhere_that_a_family_reaches():
+    for given in ((1e-7, 0.2), (40.0, 700.0)):
+        found = LearnedLikelihood(Point(), OutcomeModel("threshold", given), learn_outcomes=True)
+        assert found.fitted()[1].thresholds == pytest.approx(given, rel=1e-4, abs=3e-4)
+    with pytest.raises(UserError, match="never exceeded by family categorical"):
+        LearnedLikelihood(Categorical(), OutcomeModel("threshold", (3.0,)), learn_outcomes=True)
+
+
+def test_a_correlation_of_one_is_a_start_like_any_other():
+    start, _ = LearnedLikelihood(Normal(correlation=0.9995), options=["correlation"]).fitted()
+    assert start.to_dict()["correlation"] == pytest.approx(0.998, abs=1e-3)

@@ -278,7 +278,7 @@ def test_a_model_survives_its_file():
         ({"thresholds": (math.inf,)}, ["finite"]),
         ({"ties": "threshold"}, ["need a first threshold"]),
         ({"ties": "davidson", "thresholds": (1.0,)}, ["no grades"]),
-        ({"davidson": 0.0}, ["ν is 0.0", "positive"]),
+        ({"davidson": 0.0}, ["ν is 0;", "positive"]),
     ],
 )
 def test_an_unusable_model_is_refused_with_what_would_do(arguments: Any, words: list[str]):

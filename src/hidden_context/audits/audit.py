@@ -1,9 +1,9 @@
 """`audit`: is there hidden context in preference data, by linear heads on vectors of the texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,8 +26,10 @@ from hidden_context.audits.result import (
     AuditResult,
     BetweenGroups,
     Chosen,
+    Lapse,
     RepresentationRecord,
 )
+from hidden_context.audits.sentences import BEYOND_NOISE, CARELESS, WHO_JUDGED
 from hidden_context.audits.shared_states import read_shared
 from hidden_context.audits.state_cache import Representation, StateCache
 from hidden_context.audits.work import (
@@ -42,7 +44,7 @@ from hidden_context.audits.work import (
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import make_family
-from hidden_context.errors import UserError
+from hidden_context.errors import DivergedError, UserError
 from hidden_context.likelihood.outcomes import Ties
 from hidden_context.measures.evaluate import MEASURES, evaluate
 from hidden_context.measures.evaluation import Evaluation
@@ -175,9 +177,11 @@ def fit_families(pairs: Pairs, plan: Plan, *, stage: str = FIT) -> dict[str, Fam
 def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | None) -> AuditedSet:
     plan.work.of_set(prepared.name if matched_rows is not None else "")
     fits = fit_families(prepared.pairs, plan)
-    plan.work.stage(LAPSE)
-    with_lapse = fit_again(fits["base"], ties=plan.ties, lapse=True, work=plan.work)
+    unanswered: dict[str, str] = {}
+    lapse = _answered(CARELESS, lambda: _lapse(fits, plan), unanswered)
     evaluations = _evaluations(fits, prepared, plan)
+    null = _answered(BEYOND_NOISE, lambda: _null(fits, prepared.table, plan), unanswered) or {}
+    evaluations = [replace(each, null=null.get(each.family.name, ())) for each in evaluations]
     if matched_rows is not None:
         evaluations = _with_matched(evaluations, prepared.pairs, plan, matched_rows)
     return AuditedSet(
@@ -192,9 +196,29 @@ def _audit_set(prepared: PreparedSet, plan: Plan, matched_rows: np.ndarray | Non
             )
             for name, fit in fits.items()
         },
-        lapse=lapse_of(fits, with_lapse),
-        between=_between(fits, prepared.table, plan),
+        lapse=lapse,
+        between=_answered(WHO_JUDGED, lambda: _between(fits, prepared.table, plan), unanswered),
+        unanswered=unanswered,
     )
+
+
+Answer = TypeVar("Answer")
+
+
+def _answered(
+    question: str, answer: Callable[[], Answer], unanswered: dict[str, str]
+) -> Answer | None:
+    """What answers a side question; if its fits diverge, none, and `unanswered` says why."""
+    try:
+        return answer()
+    except DivergedError as error:
+        unanswered[question] = str(error)
+        return None
+
+
+def _lapse(fits: Mapping[str, FamilyFit], plan: Plan) -> Lapse:
+    plan.work.stage(LAPSE)
+    return lapse_of(fits, fit_again(fits["base"], ties=plan.ties, lapse=True, work=plan.work))
 
 
 def _evaluations(
@@ -209,8 +233,7 @@ def _evaluations(
             _write_scores(plan.out / file, fit, prepared, plan.config)
         evaluation = _evaluate(fit, None if name == "base" else fits["base"], prepared, plan)
         evaluations.append(replace(evaluation, scores=file))
-    null = _null(fits, prepared.table, plan)
-    return [replace(each, null=null.get(each.family.name, ())) for each in evaluations]
+    return evaluations
 
 
 def _null(

@@ -53,7 +53,7 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
     """Go through all comparisons once.
 
     Raises:
-        UserError: No two texts that are compared differ.
+        UserError: No two texts that are compared differ, or all votes are ties.
     """
     digests, prompts = bytearray(), bytearray()
     lengths, weights, votes, shares = array("f"), array("f"), array("f"), array("f")
@@ -86,15 +86,18 @@ def read_table(comparisons: Collection[Comparison], reads: Reads) -> ComparisonT
     by_group = len(number_of_group) > 1
     labelled = by_group or len(number_of_annotator) > 1
     all_shares = _as_numpy(shares).reshape(len(of_pairs), -1)
+    outcomes = Outcomes(all_shares, normalize_weights(_as_numpy(weights)))
+    if outcomes.are_ties:
+        raise UserError(
+            f"all {len(of_pairs)} comparisons are ties, so nothing says which response is better; "
+            "an audit needs votes for one of the two."
+        )
     label = _as_numpy(groups if by_group else annotators)
     return ComparisonTable(
         digest=of_pairs,
         prompt=prompt,
         lengths=_as_numpy(lengths).reshape(-1, 2),
-        outcomes=Outcomes(
-            all_shares,
-            normalize_weights(_as_numpy(weights)),
-        ),
+        outcomes=outcomes,
         num_votes=_as_numpy(votes),
         label=label,
         labelled_by=("group" if by_group else "annotator") if labelled else None,

@@ -24,6 +24,7 @@ from hidden_context.audits.scalar_heads import fit_scalar, suits
 from hidden_context.audits.vectors import blocks
 from hidden_context.audits.work import UNSEEN, Fit, Work
 from hidden_context.distributions import Family
+from hidden_context.errors import DivergedError
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -218,17 +219,25 @@ def _fit(
     checkpoints: Sequence[int],
     progress: Callable[[int], object] = lambda steps: None,
 ) -> list[Heads]:
-    """Heads at every checkpoint, or where they have converged."""
+    """Heads at every checkpoint, or where they have converged.
+
+    Raises:
+        DivergedError: Some weight is not finite.
+    """
     if suits(family, pairs):
-        return [fit_scalar(family, pairs, to_fit, outcome_model=outcome_model)]
-    return fit(
-        family,
-        pairs,
-        to_fit,
-        outcome_model=outcome_model,
-        checkpoints=checkpoints,
-        progress=progress,
-    )
+        path = [fit_scalar(family, pairs, to_fit, outcome_model=outcome_model)]
+    else:
+        path = fit(
+            family,
+            pairs,
+            to_fit,
+            outcome_model=outcome_model,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    if not bool(torch.isfinite(path[-1].weight).all()):
+        raise DivergedError(f"the fit of {family.name} has diverged: its weights are not finite.")
+    return path
 
 
 def every(num_sets: int, num_folds: int) -> tuple[np.ndarray, np.ndarray]:

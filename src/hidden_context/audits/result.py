@@ -92,9 +92,11 @@ class AuditedSet:
     chosen: Mapping[str, Chosen] = field(default_factory=dict)
     """By family."""
     lapse: Lapse | None = None
-    """None in files of an older version."""
+    """None in files of an older version, and where its fit diverged."""
     between: BetweenGroups | None = None
-    """None where comparisons do not say who judged."""
+    """None where comparisons do not say who judged, and where a fit diverged."""
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """Why there is no answer, by question, where a fit diverged."""
 
     @property
     def sentences(self) -> tuple[tuple[str, str], ...]:

@@ -19,8 +19,13 @@ from hidden_context.measures.parametric_bootstrap import ParametricBootstrap, de
 from hidden_context.measures.undecided import Undecided
 
 CANNOT_TELL = "cannot tell from these data"
+BEYOND_NOISE = "Is there more than a scalar family and label noise?"
+CARELESS = "Is it careless clicks?"
+WHO_JUDGED = "Does who judged explain it?"
 LARGEST_P = 0.05
 """Of a finding."""
+SMALLEST_SHOWN = 5e-5
+"""Nats per vote: less is rounding, as where the texts leave a family nothing to explain."""
 FEWEST_SHUFFLINGS = 19
 """With fewer p is above it whatever the data are."""
 
@@ -41,7 +46,8 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
         if evaluation.undecided is not None:
             answers.append((f"Near-ties or noise ({name})?", _undecided(evaluation.undecided)))
     if audited.lapse is not None:
-        answers.append(("Is it careless clicks?", careless(audited.lapse, others)))
+        learned = scalar.accuracy["mean"].against(0.5) == "above"
+        answers.append((CARELESS, careless(audited.lapse, others, learned=learned)))
     answers.append(("Do probabilities mean what they say?", _calibrated(audited.evaluations)))
     if scalar.length is not None:
         answers.append(("Is it length?", _length(scalar, scalar.length)))
@@ -52,15 +58,17 @@ def sentences_of(audited: AuditedSet) -> tuple[tuple[str, str], ...]:
     if audited.between is not None:
         question = f"Does who judged explain it ({audited.between.by})?"
         answers.append((question, _between(audited.between)))
-    elif audited.counts.get("labels", 0) > 1:
+    elif WHO_JUDGED not in audited.unanswered and audited.counts.get("labels", 0) > 1:
         answers.append(
             (
-                "Does who judged explain it?",
+                WHO_JUDGED,
                 f"This was not tested: of the {audited.counts['labels']} who judged, fewer than "
                 f"two did so on {FEWEST_PROMPTS} prompts or more. The commands axes and people "
                 "need fewer.",
             )
         )
+    for question, why in audited.unanswered.items():
+        answers.append((question, f"This could not be answered: {why}"))
     return tuple(answers)
 
 
@@ -122,7 +130,7 @@ def _rank(as_large: int, test: ParametricBootstrap) -> float:
 
 
 def _of_power(test: ParametricBootstrap, detectable: float | None) -> str:
-    if detectable is None:
+    if detectable is None or detectable < SMALLEST_SHOWN:
         return ""
     return (
         f" A true gain of {detectable:.4f} nats per vote would be found about four times in five."
@@ -143,21 +151,31 @@ def _detectable(others: Sequence[Evaluation]) -> dict[str, float]:
     return detectable_gains(draws, size=LARGEST_P) if draws else {}
 
 
-def careless(lapse: Lapse, others: Sequence[Evaluation]) -> str:
-    """Which of hidden context and random votes the data support, by each family."""
-    verdicts = []
+def careless(lapse: Lapse, others: Sequence[Evaluation], *, learned: bool = True) -> str:
+    """Which of hidden context and random votes the data support, by each family.
+
+    Where the scalar family has not `learned` to predict, any share of random votes fits as well.
+    """
+    verdicts: dict[str, list[str]] = {}
     for evaluation in others:
         against = lapse.against.get(evaluation.family.name)
         if against is not None:
-            verdicts.append(
-                f"{_explanation(lapse, evaluation, against)} ({evaluation.family.name} predicts "
-                f"{_better(against, 'it')})"
-            )
-    text = (
-        f"A scalar family some of whose votes are random takes {lapse.share:.1%} of them for "
-        f"such, and predicts {_better(lapse.gain, 'the plain one')}."
-    )
-    return " ".join([text, *(f"{verdict.capitalize()}." for verdict in verdicts)])
+            verdict = _explanation(lapse, evaluation, against).capitalize()
+            how = f"{evaluation.family.name} predicts {_better(against, 'it')}"
+            verdicts.setdefault(verdict, []).append(how)
+    plain = _better(lapse.gain, "the plain one")
+    if learned:
+        text = (
+            f"A scalar family some of whose votes are random takes {lapse.share:.1%} of them for "
+            f"such, and predicts {plain}."
+        )
+    else:
+        text = (
+            "How many votes are random cannot be told, as the scalar family predicts no better "
+            f"than a coin; with a share of them it predicts {plain}."
+        )
+    said = (f"{verdict} ({'; '.join(how)})." for verdict, how in verdicts.items())
+    return " ".join([text, *said])
 
 
 def _explanation(lapse: Lapse, evaluation: Evaluation, against: Estimate) -> str:
@@ -288,7 +306,8 @@ def _between(between: BetweenGroups) -> str:
     )
     text += "." if between.shuffled is None else f", and {between.shuffled} with them shuffled."
     if between.num_labels_left_out:
-        text += f" {between.num_labels_left_out} further {by}s are too rare, and left out."
+        out = between.num_labels_left_out
+        text += f" {out} further {by}{' is' if out == 1 else 's are'} too rare, and left out."
     return text
 
 

@@ -63,6 +63,9 @@ class ItemFit:
     """What it was fitted to."""
     held_out: FamilyComparison | None = None
     """How it and `base` predict votes that they did not see, where the ridge was chosen."""
+    kept_outcomes: bool = False
+    """Whether thresholds or ν were to be learned, but stayed as given: of ties alone they have no
+    finite value."""
 
     @property
     def names(self) -> tuple[Hashable, ...]:
@@ -86,7 +89,10 @@ class ItemFit:
                 f"What {self.family.name} adds to a loss of training (its regularizer) takes no "
                 "part in a fit of items, where the ridge is the only penalty.",
             )
-        return (*of_graph, *of_check, *of_family)
+        of_ties = ()
+        if self.comparisons is not None and self.comparisons.outcomes.are_ties:
+            of_ties = (_of_ties_alone(len(self.comparisons), kept=self.kept_outcomes),)
+        return (*of_ties, *of_graph, *of_check, *of_family)
 
     def _has_regularizer(self) -> bool:
         return float(self.family.regularizer(self.family.decode(self.raw))) != 0
@@ -185,11 +191,11 @@ class ItemFit:
 
         pairs = self.preferences[0]
         known = ~np.isnan(self.prob_matrix())
-        rows, columns = np.nonzero(known & (pairs.value > pairs.value.T) | np.triu(known, 1))
-        once = (pairs.value[rows, columns] > 0.5) | (
-            (pairs.value[rows, columns] == 0.5) & (rows < columns)
-        )
-        rows, columns = rows[once], columns[once]
+        rows, columns = np.nonzero(np.triu(known, 1))
+        turned = pairs.value[rows, columns] < pairs.value[columns, rows]
+        rows, columns = np.where(turned, (columns, rows), (rows, columns))
+        order = np.lexsort((columns, rows))
+        rows, columns = rows[order], columns[order]
         names = np.array(self.names, dtype=object)
         ends = {"prob": pairs.value, "low": pairs.low, "high": pairs.high}
         return pd.DataFrame(
@@ -289,7 +295,7 @@ def fit_items(
             nothing is known, and with a ridge they go to 0.
         outcome_model: How outcomes follow from two utilities. Without, ties are half, and
             thresholds of strengths are learned where the votes have strengths.
-        learn_outcomes: Learn thresholds, or ν, too.
+        learn_outcomes: Learn thresholds, or ν, too; of ties alone they stay as given.
         learn_options: Options of the family to learn; see `Family.learnable`. Whether the data
             identify a correlation, `check_correlation_identified` tells.
         ridge: Half this times the sum of squares of all raw outputs, over the number of votes, is
@@ -321,6 +327,9 @@ def fit_items(
         grades = comparisons.outcomes.num_grades
         outcome_model = default_outcome_model(family, grades, ties="half")
         learn_outcomes = learn_outcomes or grades > 1
+    has_edges = outcome_model.ties != "half" or bool(outcome_model.thresholds)
+    kept = learn_outcomes and has_edges and summed.are_ties
+    learn_outcomes = learn_outcomes and not summed.are_ties
     best = best_of_starts(
         family,
         outcome_model,
@@ -338,7 +347,10 @@ def fit_items(
             best, summed, learn_outcomes=learn_outcomes, max_iterations=max_iterations
         )
     found = _fit_at(best, summed, comparisons, ridge)
-    return replace(found, spread_check=check, held_out=held_out)
+    converged = found.converged and not kept
+    return replace(
+        found, spread_check=check, held_out=held_out, kept_outcomes=kept, converged=converged
+    )
 
 
 def _with_base(
@@ -372,6 +384,21 @@ def _fit_at(
         ridge=ridge,
         optimum=best,
         comparisons=comparisons,
+    )
+
+
+def _of_ties_alone(number: int, *, kept: bool) -> str:
+    """What to know of a fit to nothing but ties."""
+    said = (
+        f"All {number} votes are ties, so nothing says that an item is better. There are no "
+        "intervals: their width comes from how far votes are from what the fit expects, and each "
+        "of these is just that."
+    )
+    if not kept:
+        return said
+    return (
+        f"No finite fit: the likelihood of ties alone grows with the thresholds, or ν, without "
+        f"end; they stay as given. {said}"
     )
 
 

@@ -19,6 +19,11 @@ class SummedVotes:
     graph: WinGraph
     """What they join, and what they divide."""
 
+    @property
+    def are_ties(self) -> bool:
+        """Whether no vote says that an item is better."""
+        return self.summed.outcomes.are_ties
+
 
 def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:
     """Votes of each pair together.

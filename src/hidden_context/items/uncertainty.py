@@ -36,6 +36,9 @@ FREE = 1e-8
 SMALLEST_SHARE = 1e-3
 """Of the standard deviation of all utilities: a smaller deviation of an item is at the edge of
 what it may be, where no interval of this kind holds."""
+NO_ERROR = 1e-6
+"""Standard errors, of log-odds or as a share of the deviation of all utilities, that are rounding:
+no vote is off what the fit expects, as where all are ties, and nothing tells how far one may be."""
 FREE_SCALE = ("mean_and_variance", "quantile", "mixture")
 """Families whose likelihood leaves the scale free (`quantile` but for its lapses)."""
 
@@ -198,8 +201,9 @@ def moments(
         by_scale = np.concatenate([mean - mean.mean(), std]) / (number * square)
         to_gauge -= np.outer(np.concatenate([mean - mean.mean(), std]), by_scale)
     variance = np.einsum("ij,jk,ik->i", to_gauge, covariance, to_gauge, optimize=True)
-    error = uncertainty.critical * np.sqrt(np.maximum(variance, 0)).reshape(2, number)
-    edge = std <= SMALLEST_SHARE * np.sqrt(mean.var() + (std**2).mean())
+    scale = np.sqrt(mean.var() + (std**2).mean())
+    error = uncertainty.critical * _standard_errors(variance, scale).reshape(2, number)
+    edge = std <= SMALLEST_SHARE * scale
     log_error = np.where(edge, np.nan, error[1] / np.where(edge, 1, std))
     return (
         Intervals(mean - level, mean - level - error[0], mean - level + error[0]),
@@ -234,6 +238,8 @@ def preferences(
     others = max(number - 1, 1)
     slopes = columns / others
     diagonal = np.arange(number)
+    for ends in (pairs.low, pairs.high):  # of an item over itself P is known
+        ends[diagonal, diagonal] = value[diagonal, diagonal]
     slopes[diagonal, diagonal] = (rows.sum(1) - rows[diagonal, diagonal]) / others
     flat = slopes.reshape(number, number * d)
     covariance = uncertainty.covariance[: raw.size, : raw.size]
@@ -245,6 +251,12 @@ def preferences(
 def _in_log_odds(prob: np.ndarray, variance: np.ndarray, critical: float) -> Intervals:
     inside = np.clip(prob, 1e-12, 1 - 1e-12)
     odds = np.log(inside) - np.log1p(-inside)
-    error = critical * np.sqrt(np.maximum(variance, 0)) / (inside * (1 - inside))
+    error = critical * _standard_errors(variance / (inside * (1 - inside)) ** 2, 1.0)
     with np.errstate(over="ignore"):
         return Intervals(prob, 1 / (1 + np.exp(error - odds)), 1 / (1 + np.exp(-error - odds)))
+
+
+def _standard_errors(variance: np.ndarray, scale: float) -> np.ndarray:
+    """Roots of variances; not a number where one is rounding, see `NO_ERROR`."""
+    known = variance > (NO_ERROR * scale) ** 2
+    return np.sqrt(np.where(known, variance, np.nan))

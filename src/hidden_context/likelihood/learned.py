@@ -11,22 +11,27 @@ from torch.nn.functional import softplus
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
-from hidden_context.likelihood.outcomes import OutcomeModel
+from hidden_context.likelihood.outcomes import OutcomeModel, check_reach
 
 MOST = 0.999
 """Largest size of a learned option: at a correlation of 1 equal deviations leave no spread."""
 LEAST_STEP = 1e-5
 """From one threshold to the next: an optimiser may try any, and at 0 there would be no ties."""
+LARGEST_THRESHOLD = 50.0
+"""Of a learned one, if those given are smaller. Beyond, a difference of 0 is a tie but for 4e-22,
+and float32 does not tell `LEAST_STEP`."""
+LARGEST_LOG = 50.0
+"""Size of the logarithm of a learned ν, if that given is smaller."""
 LAPSES = (1e-12, 1 - 1e-6)
-"""Ends of a learned share of lapses: an optimiser may try any parameter; 1 is no model, and at 0
-the slope is not a number."""
+"""Ends of a learned share of lapses: an optimiser may try any parameter, and 1 is no model."""
 
 
 class LearnedLikelihood(nn.Module):
     """A family and an outcome model, some of whose numbers are parameters.
 
-    Thresholds stay rising, positive and below the family's largest margin, ν stays positive, a
-    lapse in (0, 1), and options of the family within (-1, 1), whatever the parameters.
+    Thresholds stay rising, positive, finite and below the family's largest margin, ν positive and
+    finite, a lapse in (0, 1), and options of the family within (-1, 1), whatever the parameters,
+    which they follow smoothly: the slope is finite everywhere and, but for rounding, nowhere 0.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class LearnedLikelihood(nn.Module):
                 gives tensors of shape `(num_copies,)`.
 
         Raises:
-            UserError: The family has no such option to learn.
+            UserError: The family has no such option to learn, or cannot reach a threshold.
         """
         super().__init__()
         self.family = family
@@ -61,17 +66,21 @@ class LearnedLikelihood(nn.Module):
                 raise UserError(
                     f"{option} of family {family.name} cannot be learned (what can: {known})."
                 )
-        starts = {name: torch.tensor(getattr(family, name) / MOST).atanh() for name in options}
+        starts = {name: _atanh(getattr(family, name) / MOST) for name in options}
         self._options = nn.ParameterDict(starts)
         copies = () if num_copies is None else (num_copies,)
         self._thresholds = self._davidson = self._lapse = None
         if learn_outcomes and self._outcome_model.has_lapse:
-            start = torch.tensor(self._outcome_model.lapse).logit()
+            share = (self._outcome_model.lapse - LAPSES[0]) / (LAPSES[1] - LAPSES[0])
+            start = torch.tensor(min(max(share, LAPSES[0]), LAPSES[1])).logit()
             self._lapse = nn.Parameter(start.expand(copies).clone())
         if learn_outcomes and self._outcome_model.ties == "davidson":
-            start = torch.tensor(self._outcome_model.davidson).log()
+            start = self._log_bound * _atanh(
+                math.log(self._outcome_model.davidson) / self._log_bound
+            )
             self._davidson = nn.Parameter(start.expand(copies).clone())
         elif learn_outcomes and self._outcome_model.thresholds:
+            check_reach(family, self._outcome_model)
             start = self._from_thresholds(self._outcome_model.thresholds)
             self._thresholds = nn.Parameter(start.expand(*copies, -1).clone())
 
@@ -97,9 +106,11 @@ class LearnedLikelihood(nn.Module):
             thresholds = self._to_thresholds(self._thresholds).unbind(-1)
             model = replace(model, thresholds=thresholds)  # pyrefly: ignore
         if self._davidson is not None:
-            model = replace(model, davidson=self._davidson.exp())  # pyrefly: ignore
+            log_strength = self._log_bound * (self._davidson / self._log_bound).tanh()
+            davidson = log_strength.exp()
+            model = replace(model, davidson=davidson)  # pyrefly: ignore
         if self._lapse is not None:
-            lapse = self._lapse.sigmoid().clamp(*LAPSES)
+            lapse = LAPSES[0] + (LAPSES[1] - LAPSES[0]) * self._lapse.sigmoid()
             model = replace(model, lapse=lapse)  # pyrefly: ignore
         return family, model
 
@@ -116,15 +127,36 @@ class LearnedLikelihood(nn.Module):
         model = replace(model, thresholds=thresholds, **numbers)
         return replace(family, **values), model
 
+    @property
+    def _log_bound(self) -> float:
+        """Largest size of log ν."""
+        return max(LARGEST_LOG, 2 * abs(math.log(self._outcome_model.davidson)))
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        """What thresholds approach, and by how much they rise at least, which float32 can tell."""
+        given = self._outcome_model.thresholds
+        bound = min(self.family.largest_margin, max(LARGEST_THRESHOLD, 2 * given[-1]))
+        return bound, LEAST_STEP * max(1.0, bound / LARGEST_THRESHOLD)
+
     def _to_thresholds(self, raw: Tensor) -> Tensor:
-        steps, bound = softplus(raw).clamp_min(LEAST_STEP), self.family.largest_margin
-        rising = steps.cumsum(-1)
-        return rising if bound == math.inf else bound * -torch.expm1(-rising / bound)
+        """B (1 - exp(-Σ softplus / B)), and a least step more for each."""
+        (bound, least), number = self._bounds, raw.shape[-1]
+        room = bound - (number + 1) * least
+        rising = (softplus(raw) / room).cumsum(-1)
+        return -room * torch.expm1(-rising) + least * torch.arange(1, number + 1).to(raw)
 
     def _from_thresholds(self, thresholds: Sequence[float]) -> Tensor:
-        """Inverse of `_to_thresholds`."""
-        rising, bound = torch.tensor(thresholds), self.family.largest_margin
-        if bound != math.inf:
-            rising = -bound * torch.log1p(-rising / bound)
-        steps = rising.diff(prepend=torch.zeros(1))
-        return steps + torch.log(-torch.expm1(-steps))
+        """Inverse of `_to_thresholds`; thresholds nearer to each other, or to the bound, move."""
+        (bound, least), number = self._bounds, len(thresholds)
+        room = bound - (number + 1) * least
+        given = torch.tensor(thresholds, dtype=torch.float64)
+        above = (given - least * torch.arange(1, number + 1)).clamp(0, (1 - LEAST_STEP) * room)
+        rising = -room * torch.log1p(-above / room)
+        steps = rising.diff(prepend=rising.new_zeros(1)).clamp_min(LEAST_STEP / 10)
+        return (steps + torch.log(-torch.expm1(-steps))).float()
+
+
+def _atanh(share: float) -> Tensor:
+    """Where tanh is `share`; of what is at an end or beyond, near it."""
+    return torch.tensor(min(max(share, -MOST), MOST)).atanh()

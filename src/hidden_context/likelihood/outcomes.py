@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.distributions.special import Array, as_array
-from hidden_context.errors import UserError
+from hidden_context.errors import DivergedError, UserError
 
 Ties: TypeAlias = Literal["half", "threshold", "davidson"]
 TIES: tuple[Ties, ...] = ("half", "threshold", "davidson")
@@ -54,6 +54,12 @@ class Outcomes:
         """Whether any vote is a tie."""
         return bool((self.shares[..., self.num_grades] > 0).any())
 
+    @property
+    def are_ties(self) -> bool:
+        """Whether all votes that count are ties, so that none says which is better."""
+        ties = self.shares[..., self.num_grades]
+        return bool(((ties == 1) | (self.weight == 0)).all())
+
 
 @dataclass(frozen=True)
 class OutcomeModel:
@@ -83,16 +89,14 @@ class OutcomeModel:
             raise UserError("Davidson's ties have no grades beyond them; choose threshold or half.")
         ends = (0.0, *self.thresholds, math.inf)
         if not all(_holds(low < high) for low, high in pairwise(ends)):
-            shown = ", ".join(
-                f"{edge:g}" if isinstance(edge, float) else f"{edge}" for edge in self.thresholds
-            )
-            raise UserError(
-                f"thresholds {shown} are out of order; give positive, finite, rising numbers."
+            raise _refused(
+                "thresholds {} are out of order; give positive, finite, rising numbers.",
+                self.thresholds,
             )
         if not (_holds(self.davidson > 0) and _holds(self.davidson < math.inf)):
-            raise UserError(f"Davidson's ν is {self.davidson}; give a positive number.")
+            raise _refused("Davidson's ν is {}; give a positive number.", (self.davidson,))
         if not (_holds(self.lapse >= 0) and _holds(self.lapse < 1)):
-            raise UserError(f"lapse is {self.lapse}; give a share from 0 to below 1.")
+            raise _refused("lapse is {}; give a share from 0 to below 1.", (self.lapse,))
 
     @property
     def num_grades(self) -> int:
@@ -171,12 +175,17 @@ def default_outcome_model(
             f"of preference need {needed}{one_more}."
         )
     model = OutcomeModel(ties, tuple(thresholds))
+    check_reach(family, model)
+    return model
+
+
+def check_reach(family: Family, model: OutcomeModel) -> None:
+    """Refuse thresholds that no two utilities of a family are apart."""
     if model.edges[-1] >= family.largest_margin:
         raise UserError(
             f"threshold {model.edges[-1]:g} is never exceeded by family {family.name}, whose "
             f"utilities are at most {family.largest_margin:g} apart."
         )
-    return model
 
 
 def log_likelihood(
@@ -220,10 +229,30 @@ def log_prob_of_grade(
     log_prob = _log_prob_of_look(first, second, grade, model)
     if not model.has_lapse:
         return log_prob
-    xp = array_namespace(log_prob)
     lapse = as_array(model.lapse, like=log_prob)
-    num_answers = 2 * model.num_grades + (model.ties != "half")
-    return xp.logaddexp(xp.log1p(-lapse) + log_prob, xp.log(lapse / num_answers))
+    log_even = -math.log(2 * model.num_grades + (model.ties != "half"))
+    return _mixed(log_prob, log_even, lapse)
+
+
+def _mixed(log_prob: Array, log_even: float, lapse: Array) -> Array:
+    """log((1 - λ) P + λ E), with slopes that are finite and right at λ = 0, too.
+
+    Where P is not below E by a factor that overflows, log P + log1p(λ (E/P - 1)); the logarithm of
+    λ, whose slope is infinite at 0, is needed beyond only.
+    """
+    xp = array_namespace(log_prob)
+    most = 0.9 * math.log(float(xp.finfo(log_prob.dtype).max))
+    is_far = log_even - log_prob > most
+    near = xp.where(is_far, xp.full_like(log_prob, log_even), log_prob)
+    mixed = near + xp.log1p(lapse * xp.expm1(log_even - near))
+    if not bool(is_far.any()):
+        return mixed
+    is_given = lapse > 0
+    log_lapse = xp.log(xp.where(is_given, lapse, xp.ones_like(lapse)))
+    log_lapse = xp.where(is_given, log_lapse, -math.inf)
+    far = xp.where(is_far, log_prob, xp.full_like(log_prob, log_even))
+    lapsed = xp.logaddexp(xp.log1p(-lapse) + far, log_lapse + log_even)
+    return xp.where(is_far, lapsed, mixed)
 
 
 def _log_prob_of_look(
@@ -294,6 +323,16 @@ def with_num_grades(outcomes: Outcomes, num_grades: int) -> Outcomes:
 def _holds(condition: Any) -> bool:
     """Whether a comparison of numbers, or of all of an array, is true."""
     return condition if isinstance(condition, bool) else bool(condition.all())
+
+
+def _refused(message: str, values: Sequence[Any]) -> UserError:
+    """The message with the numbers, which a user gave; tensors are what a fit has learned."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return UserError(message.format(", ".join(f"{value:g}" for value in values)))
+    return DivergedError(
+        "the fit has diverged: it learned thresholds, a ν or a lapse that cannot be. Do not learn "
+        "how outcomes follow from utilities, or give a ridge."
+    )
 
 
 def _davidson(
