@@ -20,6 +20,7 @@ from hidden_context.items.summed_votes import SummedVotes, summed_votes
 from hidden_context.items.uncertainty import (
     Intervals,
     Uncertainty,
+    few_votes,
     moments,
     preferences,
     sandwich,
@@ -86,7 +87,8 @@ class ItemFit:
                 f"What {self.family.name} adds to a loss of training (its regularizer) takes no "
                 "part in a fit of items, where the ridge is the only penalty.",
             )
-        return (*of_graph, *of_check, *of_family)
+        few = few_votes(self.comparisons, self.names) if self.comparisons else ""
+        return (*of_graph, *of_check, *of_family, *filter(None, [few]))
 
     def _has_regularizer(self) -> bool:
         return float(self.family.regularizer(self.family.decode(self.raw))) != 0
