@@ -27,8 +27,8 @@ def report(
     mean, square_of_expected, square = people.posterior_of_nobody().verdicts(first, second)
     between = (square_of_expected - mean**2).mean() / (square - mean**2).mean()
     print(f"share of the variance of verdicts that lies between people: {between:.3f}")
-    print("| n | loss, nats a vote | accuracy | gain over the population |")
-    print("|---|---|---|---|")
+    print("| n | loss, nats a vote | accuracy | learned: habit of ties | learned: taste | gain |")
+    print("|---|---|---|---|---|---|")
     structure = {
         "num_directions": people.directions.shape[1],
         "num_clusters": len(people.clusters),
@@ -36,8 +36,8 @@ def report(
     }
     rows = held_out_table(source, structure=structure, by_prompt=by_prompt)
     for row in rows:
-        gain = f"{row.gain.value:.4f} ({row.gain.low:.4f} to {row.gain.high:.4f})"
-        print(f"| {row.number} | {row.loss} | {row.accuracy} | {gain} |")
+        of_gain = " | ".join(str(of) for of in (row.habit, row.taste, row.gain))
+        print(f"| {row.number} | {row.loss} | {row.accuracy} | {of_gain} |")
     print(f"{rows[0].num_votes} votes of {rows[0].num_people} people")
 
 

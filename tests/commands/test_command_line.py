@@ -304,8 +304,8 @@ def raise_it(error: BaseException) -> Callable[[Any], int]:
     ("error", "status", "said"),
     [
         (UserError("no such\n  family"), 2, "error: no such family\n"),
-        (FileNotFoundError(2, "No such file", "x.json"), 2, "error: .*No such file.*x.json.*\n"),
-        (PermissionError(13, "Permission denied", "x"), 2, "error: .*Permission denied.*\n"),
+        (FileNotFoundError(2, "No such file", "x.json"), 2, "error: x.json: no such file.\n"),
+        (PermissionError(13, "Permission denied", "x"), 2, "error: x: permission denied.\n"),
         (OSError(28, "No space left on device"), 2, "error: .*No space left.*\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],

@@ -11,6 +11,7 @@ from hidden_context.axes.find import find_axes
 from hidden_context.commands.cli import COMMANDS
 from hidden_context.commands.command_line import as_typed
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.distributions import make_family
 from hidden_context.errors import UserError
 from hidden_context.records import write_jsonl
 
@@ -63,6 +64,15 @@ def test_the_library_calls_it_as_a_program_does_and_a_command_as_its_user(run: R
         status, _, error = run("axes", tmp_path / "rows.jsonl", "--by=side", flag)
         assert status == 2
         assert error.startswith(f"error: {flag.replace('=', ' is ')}"), error
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"), [("bas", "base"), ("mean_and_varience", "mean_and_variance"), ("x", "")]
+)
+def test_a_misspelt_choice_of_the_library_is_answered_with_the_nearest(given: str, nearest: str):
+    with pytest.raises(UserError, match=f"family '{given}' is unknown; choose one of") as told:
+        make_family(given)
+    assert str(told.value).partition("Did you mean ")[2] == (f"{nearest}?" if nearest else "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

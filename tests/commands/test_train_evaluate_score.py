@@ -223,7 +223,7 @@ def test_a_killed_run_is_resumed_with_the_same_losses(
     assert status == 0, error  # another folder is another run
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, resume[0]))
     assert status == 2
-    assert "holds an unfinished run; continue it with resume_from_checkpoint" in error
+    assert "holds an unfinished run; continue it with --resume_from_checkpoint" in error
     status, _, error = run(*train_flags(llama, data, tmp_path, *flags, *resume, "--seed=1"))
     assert status == 2
     assert "seed is 1, but the run in" in error
@@ -410,7 +410,7 @@ def test_data_without_a_test_split_say_what_to_do(
     status, _, error = run(*train_flags(llama, data, tmp_path))
     assert status == 2
     assert "both has no split 'test' (it has train)" in error
-    assert "give eval_split or eval_data_path; to hold out a part give test_size" in error
+    assert "give --eval_split or --eval_data_path; to hold out a part give --test_size" in error
 
 
 def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
@@ -441,8 +441,8 @@ def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--test_size=0.2", "--eval_split=test"], "test_size and eval_split both say what to"),
-        (["--test_size=0.2", "--eval_dataset_size=3"], "test_size and eval_dataset_size both"),
+        (["--test_size=0.2", "--eval_split=test"], "--test_size and --eval_split both say what to"),
+        (["--test_size=0.2", "--eval_dataset_size=3"], "--test_size and --eval_dataset_size both"),
         (["--test_size=inf"], "test_size is inf; expected a share between 0 and 1"),
         (["--test_size=0"], "test_size is 0.0; expected a share"),
         (["--test_size=24"], "test_size is 24; expected a share between 0 and 1, or a number"),
@@ -467,7 +467,7 @@ def test_one_file_has_no_split_to_evaluate_on(tmp_path: Path, llama: Path, data:
     status, _, error = run(*train_flags(llama, file, tmp_path, "--eval_split=test"))
     assert status == 2
     assert "eval_split is 'test', but" in error
-    assert "data_path is one file; give eval_data_path, or test_size" in error
+    assert "--data_path is one file; give --eval_data_path, or --test_size" in error
 
 
 def test_several_data_sets_of_a_yaml_file_are_trained_on_by_weight(
@@ -516,7 +516,7 @@ def test_several_data_sets_of_a_yaml_file_are_trained_on_by_weight(
         (["--datasets", "{path: DATA, weight: -1}"], "weight is -1.0; expected a number above 0"),
         (["--datasets", "{path: DATA, weight: one}"], "item 1: weight is 'one': input should be"),
         (["--datasets", "{path: DATA, split: dev}"], "has no split 'dev' (it has test, train)"),
-        (["--datasets", "{path: DATA, name: x}"], "item 1: only eval_datasets have a name"),
+        (["--datasets", "{path: DATA, name: x}"], "item 1: only --eval_datasets have a name"),
         (["--eval_datasets", "DATA"], "eval_datasets, item 1: name is None; give each a name"),
         (
             ["--eval_datasets", "{path: DATA, name: a}", "{path: DATA, name: a}"],
@@ -527,9 +527,9 @@ def test_several_data_sets_of_a_yaml_file_are_trained_on_by_weight(
         (["--eval_datasets", "{path: DATA, name: a, weight: 2}"], "weight is 2, but nothing is"),
         (
             ["--eval_datasets", "DATA", "--eval_data_path=x"],
-            "eval_datasets and eval_data_path both",
+            "--eval_datasets and --eval_data_path both",
         ),
-        (["--eval_datasets", "DATA", "--test_size=3"], "test_size and eval_datasets both say"),
+        (["--eval_datasets", "DATA", "--test_size=3"], "--test_size and --eval_datasets both say"),
     ],
 )
 def test_data_sets_that_cannot_be_read_are_refused(
@@ -598,7 +598,7 @@ def test_killed_scoring_goes_on(
     monkeypatch.setattr(Scorer, "outputs_of_chunks", scored)
     status, _, error = run(*command, f"--output={output}", "--max_length=9")
     assert status == 2
-    assert "scores.jsonl.partial holds the beginning of another run: its max_length was" in error
+    assert "scores.jsonl.partial holds the beginning of another run: its --max_length was" in error
     status, out, error = run(*command, f"--output={output}")
     assert status == 0, error
     assert "has 4 of 12 rows; going on from there" in out

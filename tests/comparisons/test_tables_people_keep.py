@@ -117,6 +117,11 @@ def test_numbers_of_people_that_pandas_rounded_are_refused():
         (PLAIN | {"chosen": "a_x000D_\nb"}, "as Excel writes them"),
         (PLAIN | {"chosen": "x" * 32_767}, "where Excel cuts"),
         (PLAIN | {"prompt": "<|im_start|>user\nq<|im_end|>"}, "marks of a chat template"),
+        (PLAIN | {"chosen": "Paris</s>"}, "marks of a chat template"),
+        (PLAIN | {"chosen": "<p>Paris</p>"}, "marks of HTML"),
+        (PLAIN | {"chosen": "Paris<br>"}, "marks of HTML"),
+        (PLAIN | {"chosen": r"Paris\n\nIt lies"}, "line breaks written as two characters"),
+        (PLAIN | {"annotator": "ann, bob"}, "may be of several people count as one each: 'ann, bo"),
         (PLAIN | {"chosen": "Paris\u200b", "rejected": "Paris "}, "white space or invisible"),
         (PLAIN | {"annotator": "NA"}, "'NA' count among the annotators, as one each"),
         (PLAIN | {"group": "null"}, "'null' count among the groups, as one each"),
@@ -135,18 +140,24 @@ def test_numbers_of_people_that_pandas_rounded_are_refused():
         ({"chosen": "Paris", "rejected": "Nice"}, "no column says what was asked"),
         (PLAIN | {"probability": 0.2}, "1 row in which probability says that the rejected respon"),
         (A_B | {"winner": "a", "rater2": "Response B"}, "'rater2' seems to hold verdicts, and is"),
+        (PLAIN | {"is_chosen_better": False}, "'is_chosen_better' seems to hold verdicts, and is"),
         (PLAIN | {"gold": "rejected"}, "column 'gold' seems to hold verdicts, and is not read"),
     ],
 )
 def test_signs_of_damage_and_doubt_are_said_with_the_first_row(row: dict[str, Any], note: str):
     assert note in said(row)
-    assert said(PLAIN | {"chosen": "Über “Ähren” in São Tomé & NÃO?"}) == ""
+    plain = "Über “Ähren” in São Tomé & NÃO?", r"$\nabla f \neq 0$", "```html\n<p>a<br></p>\n```"
+    assert said(*(PLAIN | {"chosen": text} for text in (*plain, "a < b"))) == ""
 
 
 def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
-    asked = ["caf\u00e9 or tea?", "cafe\u0301 or tea?", "café  or tea?\u200b", "tea?"]
-    note = "2 prompts differ from another by white space, invisible characters or their encoding"
+    asked = ["caf\u00e9 or tea?", "cafe\u0301 or tea?", "café  or tea?\u200b", "tea?", "Tea?"]
+    asked += ["\n\nHuman: tea?\n\nAssistant:", [{"role": "user", "content": "tea?"}], "tea"]
+    note = "5 prompts differ from another by capitals, white space, invisible characters, their enc"
     assert note in said(*(PLAIN | {"prompt": prompt} for prompt in asked))
+    dialogues = [f"\n\nHuman: {prompt}\n\nAssistant: " for prompt in ("Tea?", "tea? ", "Milk?")]
+    rows = [{"chosen": f"{asked}a", "rejected": f"{asked}b"} for asked in dialogues]
+    assert "1 prompts differ from another by capitals" in said(*rows)
     rows = [A_B | {"prompt": f"{ASK} {i}", "winner": "b"} for i in range(10)]
     assert said(*rows) == "in all 10 rows the second of the two responses is better"
     assert said(*rows[:9]) == said(*rows, A_B | {"winner": "a"}) == ""
@@ -209,6 +220,12 @@ def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
         ),
         ([A_B | {"winner": "a", "votes": 5}], "'votes' seems to say something of the outcome"),
         ([A_B | {"winner": "a", "num_votes": 5}], "'num_votes' seems to say"),
+        ([PLAIN | {"votes_chosen": 3, "votes_rejected": 5}], "'votes_chosen' seems to say"),
+        ([PLAIN | {"preferences": "b"}], "'preferences' seems to say"),
+        (
+            [PLAIN, {"prompt": "Prompt", "chosen": "chosen ", "rejected": "Rejected"}],
+            "row 2 repeats the names of the columns",
+        ),
         ([A_B | {"winner": "a", "swapped": True}], "'swapped' seems to say"),
         ([PLAIN | {"is_flipped": True}], "'is_flipped' seems to say"),
         ([PLAIN | {"prompt\u200b": ASK}], r"rename 'prompt\\u200b' to 'prompt'"),
@@ -247,6 +264,61 @@ def test_a_response_that_begins_with_its_prompt_in_few_rows_is_said():
     rows = [PLAIN | {"prompt": f"{ASK} {i}"} for i in range(3)]
     note = "1 rows in which a response begins with the prompt, which is put before it all the same"
     assert f"{note} (first: row 4)" in said(*rows, PLAIN | {"chosen": f"{ASK} Paris"})
+
+
+def test_forms_of_one_side_alone_percents_and_annotators_of_one_row_are_said():
+    rows = [PLAIN | {"prompt": f"{ASK} {i}", "annotator": f"r{i % 9}"} for i in range(10)]
+    assert said(*rows) == ""
+    for text, what in {
+        " Paris": "begins with white space",
+        "Paris\n": "ends with white space",
+        "Paris<|eot_id|>": "ends with a mark of the end",
+        "Assistant: Paris": "begins with the mark of a speaker",
+        "'Paris'": "is in quotes",
+    }.items():
+        note = f"in 9 of 10 rows the better response alone {what}"
+        assert note in said(rows[0], *(row | {"chosen": text} for row in rows[1:]))
+        assert "alone" not in said(*rows[:2], *(row | {"chosen": text} for row in rows[2:]))
+        assert "the worse response alone" in said(*(row | {"rejected": text} for row in rows))
+    percents = [
+        A_B | {"prompt": f"{ASK} {i}", "votes_a": 20 + 10 * i, "votes_b": 80 - 10 * i}
+        for i in range(8)
+    ] * 2
+    assert "each row has 100 votes; if they are percents" in said(*percents)
+    assert "percents" not in said(*percents[:9], percents[0] | {"votes_a": 21})
+    alone = [row | {"annotator": f"2026-01-0{i} 12:00"} for i, row in enumerate(rows)]
+    assert said(*alone) == "each row has an annotator of its own, so nobody judged twice"
+
+
+def test_rows_of_two_forms_are_said_with_the_first_of_each():
+    bare = [PLAIN | {"prompt": f"{ASK} {i}", "chosen": f"Paris {i}"} for i in range(3)]
+    sides = ("chosen", "rejected")
+    begun = [row | {side: f"{row['prompt']} {row[side]}" for side in sides} for row in bare]
+    assert said(*bare, *begun) == (
+        "3 rows in which a response begins with the prompt, which is put before it all the same "
+        "(first: row 4)"
+    )
+    spoken = [
+        row | {side: f"\n\nHuman: {row['prompt']}\n\nAssistant: {row[side]}" for side in sides}
+        for row in bare
+    ]
+    told = said(*bare, *spoken)
+    held = "3 rows in which the responses hold the prompt, which is put before it all the same"
+    assert f"{held} (first: row 4)" in told
+    form = "of dialogues in text form, as Human: ... Assistant: ... (first: row {}), and others of "
+    assert f"3 rows {form.format(4)}bare texts (first: row 1)" in told
+    turned = [
+        row | {"prompt": [{"role": "user", "content": row["prompt"]}]} for row in (*bare, begun[0])
+    ]
+    assert "1 rows in which a response begins with the prompt, which is put" in said(*turned)
+    without = [{side: row[side] for side in sides} for row in (*spoken, *bare)]
+    told = said(*without)
+    assert f"3 rows {form.format(1)}bare texts (first: row 4)" in told
+    assert "responses are compared without it in 3 rows (first: row 4)" in told
+    assert "prompts differ" not in told
+    one = {"prompt": f"Human: {ASK}\nAssistant:"}
+    assert f"1 row {form.format(4)}" in said(*bare, PLAIN | one)
+    assert "dialogues" not in said(*bare) + said(*without[:3])
 
 
 def test_texts_that_comment_on_responses_are_carried_beside_a_prompt():

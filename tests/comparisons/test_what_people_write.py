@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layouts import LAYOUTS
 
+from hidden_context.comparisons.columns import READ_COLUMNS
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.comparisons.misspelt_columns import nearest_column
 from hidden_context.comparisons.verdicts import TIE, better_of
 from hidden_context.errors import UserError
 
@@ -216,11 +219,96 @@ def test_a_cell_that_is_empty_is_refused_with_what_to_do(tmp_path: Path):
         load_comparisons(tmp_path / "data.csv")
 
 
-def test_a_misspelt_outcome_is_told_the_nearest():
-    with pytest.raises(
-        UserError, match=r"preferred; did you mean 'preferred' by 'prefered'\? \(re"
-    ):
-        read(A_B | {"prompt": ASK, "prefered": "a"})
+MISSPELT = {
+    **{"prefered": "preferred", "preffered": "preferred", "winer": "winner", "labell": "label"},
+    **{"lable": "label", "overall_preferance": "overall_preference", "soft_lable": "soft_label"},
+    **{
+        "choise": "choice",
+        "probabilty": "probability",
+        "strenght": "strength",
+        "raking": "ranking",
+    },
+    **{
+        "promt": "prompt",
+        "sytem_prompt": "system_prompt",
+        "qestion": "question",
+        "querry": "query",
+    },
+    **{"choosen": "chosen", "respones_a": "response_a", "conversation_text_a": None},
+    **{"anotator": "annotator", "annotater_id": "annotator_id", "labeller": "labeler"},
+    **{"gruop": "group", "wieght": "weight", "preferedResponse": "preferred_response"},
+    **{"system_promt": "system_prompt", "better_responce": "better_response", "vots_a": "votes_a"},
+}
+"""Names of columns, and what each is a slip away from; None where nothing is near."""
+ORDINARY = (
+    *("id", "idx", "prompt_id", "question_id", "messageId", "post_id", "turn", "tstamp", "source"),
+    *("model_a", "model_b", "chosen_model", "rejected_model", "chosen_rating", "score1", "score_a"),
+    *("language", "lang", "timestamp", "domain", "individual_preference", "original_chosen"),
+    *("labelling_model", "generations", "order", "rating", "ratings", "status", "notes", "content"),
+    *("evaluation_session_id", "evaluation_order", "full_conversation", "conv_metadata", "is_code"),
+    *("category_tag", "prompt_source", "response_0_source", "is_response_0_safe", "anony"),
+    *("response_0_severity_level", "response_0_sha256", "upvote_ratio", "c_root_id_A"),
+    *("created_at_utc_A", "score_A", "seconds_difference", "score_ratio", "turns", "num_responses"),
+    *("good_natured", "num_correct", "total_completions", "models", "additional_metadata", "user"),
+    *("pair_id", "original_id", "response_model", "quotes_0", "tokens_0", "raw_preference"),
+    *("datasplit", "sample_id", "time_per_example", "message_id", "parent_id", "created_date"),
+    *("role", "review_count", "rank", "summaries", "batch", "extra", "conversation_id"),
+    *("interaction_id", "model_response", "if_chosen", "comparison_id", "age", "gender", "country"),
+    *("age_group", "education", "reference", "rate", "rated", "height", "later", "letter", "water"),
+    *(
+        "annotation",
+        "annotated",
+        "labeled",
+        "raters",
+        "groups",
+        "responses_given",
+        "answer",
+        "test",
+    ),
+    *("strengths", "weaknesses", "choices", "subjective", "participation", "probably", "split"),
+    *(
+        "response",
+        "text",
+        "title",
+        "meta",
+        "hash",
+        "date",
+        "level",
+        "table",
+        "rejected_by",
+        "state",
+    ),
+    *(
+        "prompt_中",
+        "num_turns",
+        "chosen_tokens",
+        "length_a",
+        "input_ids",
+        "winner_score",
+        "outputs",
+    ),
+)
+"""Names of columns of public data and of tables that people keep, of which none is a slip."""
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
+def test_a_misspelt_column_is_refused_with_the_nearest(name: str, meant: str | None):
+    if meant is None:
+        assert nearest_column(name, READ_COLUMNS) is None
+        return
+    match = f"nothing reads a column '{name}'; did you mean '{meant}'. Rename it, or name it in ig"
+    row = PLAIN | {"prompt": ASK, name: "a"}
+    with pytest.raises(UserError, match=match):
+        read(row)
+    assert read(row, ignore_columns=[name]).columns.ignored == (name,)
+
+
+def test_ordinary_names_are_not_taken_for_slips():
+    assert {name: nearest_column(name, READ_COLUMNS) for name in ORDINARY} == dict.fromkeys(
+        ORDINARY
+    )
+    of_layouts = {name for row in LAYOUTS.values() for name in row}
+    assert not {name for name in of_layouts - READ_COLUMNS if nearest_column(name, READ_COLUMNS)}
     with pytest.raises(UserError, match=r"says which response was preferred \(read are"):
         read(A_B | {"prompt": ASK, "country": "France"})
 

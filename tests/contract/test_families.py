@@ -540,6 +540,17 @@ def test_a_density_holds_the_probability_of_its_cells(family: Family) -> None:
 
 
 @every_family
+def test_atoms_have_all_the_probability_and_the_mean_where_there_is_no_density(family: Family):
+    for library, shape in itertools.product((np.asarray, torch.tensor), SHAPES):
+        utility = family.decode(library(make_raw(family, shape)))
+        assert family.has_density == (utility.atoms is None)
+        if utility.atoms is not None:
+            at, prob = map(np.asarray, utility.atoms)
+            np.testing.assert_allclose(prob.sum(-1), np.ones(shape), rtol=1e-6)
+            np.testing.assert_allclose((at * prob).sum(-1), utility.mean, rtol=1e-5, atol=1e-6)
+
+
+@every_family
 def test_distributions_print_as_their_kind_shape_and_means(family: Family) -> None:
     for library, shape in itertools.product((np.asarray, torch.tensor), (*SHAPES, (0,), (50, 4))):
         utility = family.decode(library(make_raw(family, shape)))

@@ -18,9 +18,12 @@ from hidden_context.demo.judges_section import judges_section
 from hidden_context.demo.recovered_judges import JudgesReport
 from hidden_context.demo.truth import truth
 from hidden_context.distributions import Normal
+from hidden_context.measures.estimate import Estimate
+from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import TRUTH_FILE, write_truth
 from hidden_context.measures.plots import TRUTH
 from hidden_context.records import read_json, read_jsonl, write_json, write_jsonl
+from hidden_context.report.answers import answer_to
 from hidden_context.report.page import panels_of, render
 from hidden_context.report.read_results import as_results
 from hidden_context.report.results import Panel, Result
@@ -117,8 +120,8 @@ def test_true_reliability_is_that_of_the_judges_of_the_training_set(result: Resu
     np.testing.assert_array_equal(points, [(each.predicted, each.observed) for each in bins])
 
 
-def test_the_map_has_a_cross_for_each_place_and_the_examples_outlines(page: str, result: Result):
-    (name,) = re.findall(r"spread \(mean_and_variance, (\w+); means", page)
+def test_the_map_has_a_diamond_for_each_place_and_the_examples_outlines(page: str, result: Result):
+    (name,) = re.findall(r"spread, by mean_and_variance, (\w+); means", page)
     known = result.truth[name]
     places = {
         (round(float(m), 6), round(float(s), 6))
@@ -126,7 +129,7 @@ def test_the_map_has_a_cross_for_each_place_and_the_examples_outlines(page: str,
     }
     (drawn_map,) = re.findall(r'<svg class="map".*?</svg>', page, re.DOTALL)
     assert drawn_map.count('<path class="truth"') == len(places)
-    assert "crosses are the truth" in html.unescape(drawn_map)
+    assert "diamonds are the truth" in html.unescape(drawn_map)
     examples = re.findall(r'<svg class="utilities".*?</svg>', page, re.DOTALL)
     assert examples
     assert all(
@@ -178,3 +181,24 @@ def test_the_page_tells_who_judged_with_the_numbers_of_the_terminal(result: Resu
     ):
         cells = "".join(rf"<td[^>]*>{re.escape(cell)}</td>" for cell in row)
         assert re.search(cells, page)
+
+
+def test_the_answer_says_on_how_many_pairs_the_judges_truly_split(
+    result: Result, data: GeneratedData
+):
+    helpful, harmless = JUDGES["both"]
+
+    def gain(judge: Any, pair: Any) -> float:
+        return judge.utility(pair.chosen.attributes) - judge.utility(pair.rejected.attributes)
+
+    pairs = data.test["both"]
+    share = np.mean([gain(helpful, pair) * gain(harmless, pair) < -1e-9 for pair in pairs])
+    assert 0.05 < share < 0.95
+    best = Evaluation(
+        Normal(),
+        trained_on="both",
+        log_likelihood=Estimate(-0.6),
+        against_base=Estimate(0.1, 0.05, 0.2),
+    )
+    answer = answer_to(dataclasses.replace(result, evaluations=(best,)))
+    assert f"judges prefer opposite responses on {share:.3f} of these pairs" in answer.evidence

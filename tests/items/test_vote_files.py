@@ -25,6 +25,7 @@ FILES = {
     "tea,milk,1,0,0\nmilk,tea,0,1,0\nmilk,rum,0,0,1\n",
     "counts.csv": "first,second,wins,losses,ties\ntea,milk,2,0,0\nrum,milk,0,0,1\n",
     "names.csv": "left,right,winner\ntea,milk,tea\nmilk,tea,right\nrum,milk,tie\n",
+    "won.csv": "winner,loser,weight\ntea,milk,2\nmilk,rum,.5\nrum,milk,.5\n",
     "wins.csv": "row,tea,milk,rum\ntea,7,2,0\nmilk,0,0,0.5\nrum,0,0.5,0\n",
 }
 
@@ -53,7 +54,7 @@ def test_the_same_votes_in_every_layout(name: str, tmp_path: Path):
     assert ("nothing" in account.split("left out: ")[1]) == (name not in ("arena.csv", "wins.csv"))
     if name == "arena.csv":
         assert "1 rows of an item with itself, 1 rows without an answer" in account
-        assert "by 2 people" in account
+        assert "annotator: judge (2 people)" in account
 
 
 @pytest.mark.parametrize("name", ["drinks.toi", "DRINKS.TOI"])
@@ -63,7 +64,7 @@ def test_preflib_orders_weigh_2_over_k(tmp_path: Path, name: str):
     assert total["rum", "milk"] == pytest.approx(2 / 3)
     assert total["tea", "rum"] == pytest.approx(2 / 3 * 2)
     assert "1 ballots of fewer than two items" in account
-    assert "3 ballots" in account
+    assert "ballots: 3" in account
 
 
 def test_rankings_as_text_are_weak_orders(tmp_path: Path):
@@ -144,6 +145,58 @@ def test_votes_as_people_write_them(
     assert account in said
 
 
+def test_the_account_has_the_lines_of_that_of_preference_data(tmp_path: Path):
+    votes = ["x,y,x,p,1", "y,x,x,p,1", "x,y,y,p,1", "x,z,tie,N/A,1", "x,z,tie,,2", "x,,x,q,2"]
+    path = tmp_path / "v.csv"
+    path.write_text("\n".join(["item_a,item_b,winner,voter_id,team", *votes]))
+    assert read_vote_file(path).lines() == {
+        "source": str(path),
+        "layout": "two items a row",
+        "comparisons": "5 of 3 items, 2 with ties (they weigh 5 votes)",
+        "items": "item_a, item_b",
+        "outcome": "winner",
+        "weight": "no column",
+        "annotator": "voter_id (2 people, 1 comparisons without one)",
+        "group": "no column",
+        "left out": "1 rows without an item",
+        "carried along, not read": "team",
+        "to be known": "'N/A' count among the annotators, as one each; 1 rows that say again what "
+        "their annotator said of the same two items, each counted as a further vote; 1 pairs of "
+        "items of which one annotator prefers now the one, now the other; each vote counts",
+    }
+    path.write_text("item_a,item_b,winner\n" + "".join(f"x,{i},a\n" for i in range(10)))
+    assert "in all 10 rows the first of the two items is better" in str(read_vote_file(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (
+            "item_a,item_b,winner,annotator,rater\nx,y,x,p,q\n",
+            "column 'rater' may also say who judged, and is not read",
+        ),
+        (
+            "item_a,item_b,wins,losses\nx,y,60,40\nx,z,55,45\ny,z,10,90\n",
+            "each row has 100 votes; if they are percents, they make too much of a row",
+        ),
+    ],
+)
+def test_what_else_is_to_be_known_of_votes_is_said(text: str, note: str, tmp_path: Path):
+    assert f"to be known: {note}" in table_of(tmp_path / "v.csv", text)[1]
+
+
+def test_texts_as_items_have_groups_ballots_and_the_account_of_their_data(tmp_path: Path):
+    path = tmp_path / "v.jsonl"
+    path.write_text(json.dumps({"responses": ["x", "y", "z"], "ranks": [1, 2, 3], "group": "g"}))
+    read = read_vote_file(path)
+    assert read.comparisons.ballots is not None
+    assert (read.comparisons.ballots.tolist(), read.comparisons.groups) == ([0] * 3, ("g",) * 3)
+    lines = read.lines()
+    assert lines["comparisons"] == "3 of 3 items, 0 with ties (they weigh 2 votes)"
+    assert lines["outcome"] == "ranks"
+    assert lines["rows"].startswith("1 (1 rankings")
+
+
 def test_votes_in_json_lines_are_named_as_in_csv(tmp_path: Path):
     rows = [{"item_a": 1, "item_b": 2, "winner": 2}, {"item_a": 2, "item_b": 1, "winner": None}]
     total, said = table_of(tmp_path / "v.jsonl", "\n".join(map(json.dumps, rows)))
@@ -174,6 +227,13 @@ def test_the_last_vote_of_a_person_on_polis_is_the_latest(tmp_path: Path):
         ("item_a,item_b,winner,wins,losses\nx,y,x,1,2\n", "winner and wins/losses both say"),
         ("item_a,item_b,winner,votes\nx,y,x,5\n", "'votes' seems to say .* or leave it out"),
         ("item_a,item_b,winner,Weight\nx,y,x,5\n", "rename 'Weight' to 'weight', or leave it out"),
+        ("item_a,item_b,winner,wieght\nx,y,x,5\n", "did you mean 'weight'. Rename it, or leave it"),
+        ("winner,loser,votes\nx,y,3\n", "'votes' seems to say something of the outcome"),
+        ("item_a,item_b,winer\nx,y,x\n", "did you mean 'winner'. Rename it, or leave it out"),
+        ("item_a,item_b,winner,tie\nx,y,,1\nx,y,x,0\n", "'tie' says something of the outcome besi"),
+        ("item_a,item_b,winner\nItem_A,Item_B,winner\n", "row 1: the names of the columns again"),
+        ("ranking,weight\nx > y,5\n", "'weight' is not read of rankings; write a row for each"),
+        ("ranking,count\nx > y,5\n", "'count' seems to say something of the outcome"),
         ("item_a,item_b,winner,weight\nx,y,x,\n", "row 1: weight is ''; give a number"),
         ("item_a,item_b,wins,losses,votes\nx,y,1,2,4\n", "row 1: not as many votes in all"),
         (
@@ -221,7 +281,8 @@ def test_the_command_writes_what_the_fit_holds(tmp_path: Path, capsys: pytest.Ca
     assert main(["items", str(path), "--family", "base", "--ridge", "1", "--show", "2"]) == 0
     shown = capsys.readouterr()
     assert "… and 2 more" in shown.out
-    assert "by 12 people" in shown.err
+    assert "annotator: annotator (12 people)" in shown.err
+    assert printed["read"]["comparisons"] == "60 of 4 items, 0 with ties (they weigh 60 votes)"
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -170,7 +170,7 @@ def test_a_gain_that_is_there_when_nothing_is_known_is_no_difference_of_people(p
     assert five.learned.value == pytest.approx(five.gain.value - nobody.gain.value)
     assert five.learned.low > 0
     assert (nobody.learned.low, nobody.learned.high) == (0, 0)
-    same = replace(five, gain=Estimate(0.19, 0.1, 0.3), learned=Estimate(1e-9, 1e-10, 1e-8))
+    same = replace(five, gain=Estimate(0.19, 0.1, 0.3), taste=Estimate(1e-9, 1e-10, 1e-8))
     told = replace(found, held_out=(nobody, same))
     assert told.verdict == "cannot tell"
     assert not dict(answers(told))["Do people differ?"].startswith("Yes")
@@ -210,7 +210,8 @@ def test_the_page_begins_with_whether_people_differ(planted, low, high, verdict:
     _, _, found = planted
     nobody, five = found.held_out
     learned = Estimate((low + high) / 2, low, high)
-    told = answer_about_people(replace(found, held_out=(nobody, replace(five, learned=learned))))
+    five = replace(five, learned=learned, taste=learned)
+    told = answer_about_people(replace(found, held_out=(nobody, five)))
     assert told.verdict == verdict
     assert told.sentence.startswith(said)
     assert f"{abs(learned.value):.4f}" in told.evidence

@@ -23,6 +23,7 @@ from hidden_context.report.results import Result
 from hidden_context.report.sections import sections_of
 from hidden_context.scores.scores import Scores
 
+NATS = Estimate(-0.6)
 STD = Histogram((0.0, 1.0, 2.0), (1.0, 2.0))
 
 
@@ -46,35 +47,52 @@ def compared(gain: tuple[float, float, float], nats: float = -0.6, **fields) -> 
 )
 def test_the_verdict_is_that_of_the_interval(gain, verdict: str, said: str):
     answer = answer_of([compared(gain)])
-    assert answer is not None
     assert answer.verdict == verdict
     assert said in answer.sentence
     assert f"{abs(gain[0]):.4f}" in answer.evidence
 
 
-def test_without_a_comparison_with_a_scalar_model_there_is_no_answer():
-    assert answer_of([]) is None
-    assert answer_of([evaluation_of("base", "both", log_likelihood=Estimate(-0.6))]) is None
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ([], "because no model was measured."),
+        ([evaluation_of("base", log_likelihood=NATS)], "because all models here are scalar."),
+        ([evaluation_of("base", jailbreak_rate={})], "because no comparisons were scored"),
+        (
+            [evaluation_of("categorical", log_likelihood=NATS)],
+            "because no scalar model of the same",
+        ),
+        (
+            [evaluation_of(name, num_comparisons=9) for name in ("base", "categorical")],
+            "because no distribution was held against a scalar model on the same",
+        ),
+    ],
+)
+def test_without_a_comparison_with_a_scalar_model_it_is_said_why_nothing_can_be_told(given, why):
+    answer = answer_of(given)
+    assert answer.verdict == "cannot tell"
+    assert answer.sentence.startswith("These results cannot tell")
+    assert why in answer.sentence
+    assert answer.evidence
 
 
 def test_the_model_that_predicts_best_speaks_not_the_one_that_gains_most():
     """One trained on other votes gains much over a scalar model that is as wrong as it is."""
     wrong = compared((0.2, 0.1, 0.3), nats=-0.9, trained_on="harmless")
     answer = answer_of([wrong, compared((0.0, -0.01, 0.01), nats=-0.5)])
-    assert answer is not None
     assert answer.verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.17, "People split on about 1 in 6 pairs; a single score would hide it."), (0.001, "")],
+    [(0.17, "People split on about 1 in 6 of the 1,200 held-out pairs, as far as"), (0.001, "")],
 )
 def test_pairs_that_are_open_for_their_spread_are_counted(share: float, said: str):
     kinds = Undecided(Estimate(0.1), Estimate(share), Estimate(0.9 - share))
-    answer = answer_of([compared((0.03, 0.01, 0.05), undecided=kinds)])
-    assert answer is not None
+    answer = answer_of([compared((0.03, 0.01, 0.05), undecided=kinds, num_comparisons=1200)])
     assert said in answer.sentence
     assert ("1 in" in answer.sentence) == bool(said)
+    assert (f"on {share:.3f} of the pairs" in answer.evidence) == bool(said)
 
 
 @pytest.mark.parametrize(("careful", "verdict"), [(0.1, "yes"), (0.52, "cannot tell")])
@@ -84,7 +102,6 @@ def test_caution_helps_where_the_intervals_are_apart(careful: float, verdict: st
         for risk, value in {"mean": 0.6, "quantile:0.01": careful}.items()
     }
     answer = answer_of([compared((0.03, 0.01, 0.05), jailbreak_rate=rates)])
-    assert answer is not None
     (finding,) = answer.findings
     assert finding.verdict == verdict
 

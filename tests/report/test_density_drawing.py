@@ -125,7 +125,7 @@ def test_a_point_of_probability_is_one_cell_that_holds_all_of_it():
 # Drawings
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONAL)
+@pytest.mark.parametrize("name", [each for each in DISTRIBUTIONAL if each != "shared_context"])
 def test_both_responses_have_an_area_a_mean_and_a_low_quantile(name: str):
     utility = random_pair(make_family(name))
     found = classes(parsed(utility))
@@ -245,3 +245,17 @@ def test_the_truth_is_outlined_on_one_axis_that_holds_both():
     assert low < -9.27
     assert high > 9.27
     assert ends(alone) != ends(root)
+
+
+def test_utilities_without_a_density_are_bars_as_high_as_their_probability():
+    utility = make_family("shared_context").decode(
+        np.array([[0.0, 1.0, 0.0, np.log(3.0)], [0.5, 2.0, 0.0, 0.0]])
+    )
+    root = parsed(utility)
+    bars = [each.get("d", "") for each in root.iter() if "bar" in each.get("class", "").split()]
+    assert len(bars) == 4
+    assert utility.atoms is not None
+    heights = [BASELINE - numbers_in(bar)[2] for bar in bars]
+    prob = np.asarray(utility.atoms[1]).ravel()
+    assert heights == pytest.approx((prob / prob.max() * (BASELINE - MARGIN)).tolist(), abs=0.1)
+    assert not [each for each in classes(root) if each.startswith("density") and "bar" not in each]

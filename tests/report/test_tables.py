@@ -81,7 +81,9 @@ def test_where_no_prediction_was_measured_there_is_no_table():
     [
         ("0.5 (0.4 to 0.6)", '0.5 <span class="interval">(0.4 to 0.6)</span>'),
         ("0.5", "0.5"),
-        ("<b> (<i>)", '&lt;b&gt; <span class="interval">(&lt;i&gt;)</span>'),
+        ("−0.5 (−0.6 to +0.4)", '−0.5 <span class="interval">(−0.6 to +0.4)</span>'),
+        ("<b> (1 to 2)", '&lt;b&gt; <span class="interval">(1 to 2)</span>'),
+        ("a text (of 3 to 4 words)", "a text (of 3 to 4 words)"),
     ],
 )
 def test_an_interval_stands_apart_and_all_is_escaped(cell: str, shown: str):

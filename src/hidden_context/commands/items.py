@@ -26,7 +26,7 @@ class Config:
     ridge: float | None = None
     """Prior precision of each number; chosen on held-out people, ballots or pairs if not given."""
     out: Path | None = None
-    """Folder for items.csv, preferences.csv, result.json and the figures."""
+    """Folder for items.csv, preferences.csv, result.json, the figures and report.html."""
     show: int = 30
     """Items to print, the best first."""
     seed: int = 0
@@ -55,8 +55,8 @@ def run(config: Config) -> None:
         seed=config.seed,
     )
     if config.out is not None:
-        _write(fit, config.out, str(read))
-    show(lambda: as_json(fit, str(read)), lambda: render(fit, config.show))
+        _write(fit, config, read.lines())
+    show(lambda: as_json(fit, read.lines()), lambda: render(fit, config.show))
     if read.comparisons.annotators is not None:
         say_next("people {}", config.votes, beside=True)
     elif config.out is None:
@@ -67,12 +67,16 @@ def run(config: Config) -> None:
         )
 
 
-def _write(fit: "ItemFit", folder: Path, account: str) -> None:
-    """Tables, everything as JSON, and the figures."""
+def _write(fit: "ItemFit", config: Config, account: dict[str, str]) -> None:
+    """Tables, everything as JSON, the figures, and the page."""
     from hidden_context.figures.style import STYLES, in_style
     from hidden_context.items.text import as_json
     from hidden_context.records import write_json
+    from hidden_context.report.items_result import items_to_result
+    from hidden_context.report.page import write_page
 
+    assert config.out is not None
+    folder = config.out
     folder.mkdir(parents=True, exist_ok=True)
     fit.to_frame().to_csv(folder / "items.csv", index=False)
     fit.prob_frame().to_csv(folder / "preferences.csv", index=False)
@@ -81,7 +85,12 @@ def _write(fit: "ItemFit", folder: Path, account: str) -> None:
         for name in ("utilities", "preferences"):
             axes = getattr(fit, f"plot_{name}")()
             axes.figure.savefig(folder / f"{name}.png")
-    print(f"wrote {folder}", file=sys.stderr)
+    page = write_page(
+        [items_to_result(fit, source=account["source"])],
+        folder / "report.html",
+        title=f"Items of {config.votes.name}",
+    )
+    print(f"wrote {folder}; look at {page}", file=sys.stderr)
 
 
 main = command("items", Config, run)

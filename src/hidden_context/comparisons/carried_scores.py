@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from hidden_context.comparisons.outcome_columns import Row, Votes
 
-MEASURED = ("score", "scores", "rating", "ratings", "reward", "rewards")
+MEASURED = ("score", "scores", "rating", "ratings", "reward", "rewards", "stars", "points")
 """Words in the names of columns of scores, of which more is better."""
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
+from hidden_context.comparisons.misspelt_columns import refuse_misspelt
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     OF_ONE_LAYOUT,
@@ -27,7 +27,6 @@ from hidden_context.comparisons.prompt_columns import (
 from hidden_context.comparisons.refused_columns import (
     THIRD_RESPONSES,
     refuse_by_name,
-    refuse_misspelt,
     refuse_unread,
 )
 from hidden_context.comparisons.survey import Column, is_missing, serialized_columns
@@ -63,8 +62,6 @@ PLAIN_BESIDE_CHOSEN = ("probability", "soft_label", "wins", "winner", "strength"
 CHOSEN_REJECTED = ("chosen", "rejected")
 TEXT_COLUMNS = (*sum(RESPONSE_COLUMNS, ()), *PROMPT_COLUMNS)
 """Where texts are."""
-NEAR = 0.8
-"""Similarity from which on a column is taken for a misspelt one."""
 READ_COLUMNS = frozenset(
     (
         *(name for names in (*RESPONSE_COLUMNS, *READERS) for name in names),
@@ -205,7 +202,7 @@ def layout_of(
             if names != (SCORED_OUTCOME,) and names[0] not in VERDICTS[1:]
         )
         raise UserError(
-            f"{source}: no column says which response was preferred{_nearest_outcome(columns)} "
+            f"{source}: no column says which response was preferred "
             f"(read are: {listed}; and, as 'winner', {', '.join(VERDICTS[1:])})."
         )
     if has[1:]:
@@ -215,16 +212,6 @@ def layout_of(
         )
     is_counted = _is_counted(columns, outcome, responses, source)
     return Layout(responses, outcome, prompt=prompt, is_counted=is_counted)
-
-
-def _nearest_outcome(columns: Collection[str]) -> str:
-    """What a column that nothing reads may be a misspelt name of, as the end of a clause."""
-    names = sorted({name for names in READERS for name in names} - {SCORED_OUTCOME})
-    for column in map(str, columns):
-        near = get_close_matches(column.lower(), names, 1, NEAR)
-        if near and column not in READ_COLUMNS:
-            return f"; did you mean {near[0]!r} by {column!r}?"
-    return ""
 
 
 def _is_counted(

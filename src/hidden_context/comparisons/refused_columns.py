@@ -1,7 +1,6 @@
 """Columns that are refused by name: they would be left unread, though they seem to say much."""
 
 import re
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -27,17 +26,18 @@ UNREAD_OUTCOMES = frozenset(
             *WINNER_MODELS,
             "preference_label",
             "is_tie",
-            "vote",
             "label_prob",
             "draws",
         ),
-        *("labels", "tied", "num_ties", "votes_ties", "chosen_index", "best", "best_index"),
-        *("sample_weight", "weights", "num_votes", "n_votes", "vote_count", "count", "counts"),
-        *("total_votes", "n_ties", "abstentions", "no_preference"),
+        *("labels", "tied", "num_ties", "chosen_index", "best", "best_index", "n_ties"),
+        *("sample_weight", "weights", "count", "counts", "abstentions", "no_preference"),
+        *("winners", "preferences"),
         *("frequency", "swapped", "is_swapped", "flipped", "is_flipped", "label_flipped"),
     )
 )
 """What nothing reads, though it seems to say what was observed, or how much it counts."""
+VOTE = re.compile(r"(?:^|[^a-z])votes?(?:$|[^a-z])")
+"""Such a word in a longer name: `num_votes`, `votes_chosen`."""
 COMMENTS = (
     *("rationale", "explanation", "explain", "reason", "justification", "feedback", "critique"),
     *("comment", "elaboration", "label", "raw", "generation", "completion", "annotation", "judg"),
@@ -59,41 +59,6 @@ def comments(column: str) -> bool:
     parts = [part for part in re.split(r"[^a-z]+", column.lower()) if part]
     says = any(part.startswith(COMMENTS) or part in WHOLE_COMMENTS for part in parts)
     return says and not any(part.startswith(ASKED) for part in parts)
-
-
-def refuse_misspelt(
-    columns: Collection[str],
-    known: Collection[str],
-    source: str,
-    *,
-    instead: str = "name it in ignore_columns",
-) -> None:
-    """Refuse columns whose names differ from known ones by spaces, signs or capitals alone.
-
-    `instead` is what to do where another thing is meant.
-
-    Raises:
-        UserError: It names all such.
-    """
-    spelt: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(known, key=lambda name: (not name.islower(), name)):
-        spelt[_squeezed(name)].append(name)
-    renamed: dict[str, str] = {}
-    for name in map(str, columns):
-        alike = spelt.get(_squeezed(name), [name])
-        if name not in known and alike != [name]:
-            renamed[name] = name.strip() if name.strip() in alike else alike[0]
-    if renamed:
-        named = ", ".join(f"{name!r} to {meant!r}" for name, meant in renamed.items())
-        raise UserError(
-            f"{source}: a name that differs from a known one by spaces, signs or capitals alone "
-            f"would not be read; rename {named}, or {instead}."
-        )
-
-
-def _squeezed(name: str) -> str:
-    """A name by its letters and digits alone, in small letters."""
-    return "".join(filter(str.isalnum, name.lower()))
 
 
 def refuse_by_name(columns: Collection[str], empty: Collection[str], source: str) -> None:
@@ -127,7 +92,8 @@ def refuse_unread(
     """Refuse a column that seems to say of the outcome, or of what was asked, what is not read."""
     of_ranking = ("chosen_index",) if read in OF_ANY_NUMBER else ()  # as `best-of` writes it
     for name in map(str, columns):
-        if name.lower() in UNREAD_OUTCOMES and name not in (*read, *of_ranking):
+        is_outcome = name.lower() in UNREAD_OUTCOMES or VOTE.search(name.lower()) is not None
+        if is_outcome and name not in (*read, *of_ranking):
             raise UserError(
                 f"{source}: {name!r} seems to say something of the outcome beside "
                 f"{'/'.join(read)}, and is not read; say all in one of 'winner', 'probability', "
@@ -138,6 +104,17 @@ def refuse_unread(
                 f"{source}: {name!r} holds what a reward model of texts cannot see; leave the rows "
                 "out, or name it in ignore_columns to read the texts alone."
             )
+
+
+def refuse_header(row: Row, responses: Sequence[str], place: str) -> None:
+    """Refuse a row whose responses are the names of their columns, as tables put together have."""
+    if len(responses) > 1 and all(
+        isinstance(row.get(name), str) and row[name].strip().lower() == name.lower()
+        for name in responses
+    ):
+        raise UserError(
+            f"{place} repeats the names of the columns (tables put together?); delete it."
+        )
 
 
 def refuse_other_turn(row: Row, responses: Sequence[Any], place: str) -> None:

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hidden_context.comparisons.prompt_columns import PROMPT_COLUMNS, PromptColumns, prompt_columns
+from hidden_context.comparisons.misspelt_columns import refuse_misspelt
+from hidden_context.comparisons.prompt_columns import (
+    PROMPT_COLUMNS,
+    SYSTEM_COLUMNS,
+    PromptColumns,
+    prompt_columns,
+)
 from hidden_context.comparisons.repeated_prompts import RepeatedPrompts
 from hidden_context.comparisons.streamed import mapped
 from hidden_context.comparisons.survey import require_read, serialized_columns, survey
-from hidden_context.comparisons.texts import Text, check_not_written, joined, read_text
+from hidden_context.comparisons.texts import TOOLS, Text, check_not_written, joined, read_text
 from hidden_context.comparisons.whole_texts import texts_and_prompt
 from hidden_context.errors import UserError
 
@@ -43,6 +49,7 @@ def read_responses(
     """
     present, _ = survey(rows)
     of_texts = (*PROMPT_COLUMNS, "responses")
+    refuse_misspelt(present, {*of_texts, *SYSTEM_COLUMNS, TOOLS}, source, instead="leave it out")
     columns = prompt_columns(present, serialized_columns(present, of_texts, source), source)
     required = (*(columns.prompt or ("prompt",)), "responses")
     read = partial(_candidates, columns, first_turn_on)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,10 +13,19 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.outcome_columns import Observed
-from hidden_context.comparisons.text_signs import FOR_NOTHING, bare_text, parts_of, signs_of
+from hidden_context.comparisons.sided_forms import SidedForms
+from hidden_context.comparisons.text_signs import (
+    FOR_NOTHING,
+    bare_prompt,
+    bare_text,
+    is_dialogue,
+    signs_of,
+)
 from hidden_context.comparisons.texts import DIGEST, Text, digest
 
 MOST_SHOWN = 3
+SEVERAL = re.compile(r"[,;|&]| and ")
+"""What stands between the names of several people in one cell."""
 MANY = 10
 """Rows in all of which one side wins by chance once in 512 data sets."""
 
@@ -36,6 +46,8 @@ class ReadRow:
     weight: float
     annotator: str | None
     group: str | None
+    asked: Text | None
+    """The prompt, or what dialogues say of it."""
 
 
 @dataclass
@@ -54,8 +66,15 @@ class RowNotes:
     _num_without_weight: int = 0
     _num_turned: int = 0
     """Rows of conversations."""
+    _num_dialogues: int = 0
+    """Rows of dialogues in text form."""
+    _first_dialogue: int = 0
+    _first_bare: int = 0
     _num_better: Counter[float] = field(default_factory=Counter)
     """Rows of two by which is better: the first (1), the second (-1), none (0)."""
+    _forms: SidedForms = field(default_factory=SidedForms)
+    _totals: set[float] = field(default_factory=set)
+    """Numbers of votes of a row, while they are the same."""
     _pairs: bytearray = field(default_factory=bytearray)
     _judged: bytearray = field(default_factory=bytearray)
     _leads: list[float] = field(default_factory=list)
@@ -68,8 +87,12 @@ class RowNotes:
         lead, is_tie = _lead(row)
         self._num_ties += is_tie
         self._num_without_weight += row.weight == 0
-        self._num_turned += not all(isinstance(text, str) for text in row.responses)
+        self._add_form(row)
         self._num_better[float(np.sign(lead)) if len(row.responses) == 2 else np.inf] += 1
+        if len(row.responses) == 2 and lead:
+            self._forms.add(*(row.responses if lead > 0 else row.responses[::-1]))
+        if row.observed.votes is not None and len(self._totals) <= 1:
+            self._totals.add(round(sum(row.observed.votes.values()), 6))
         for what in signs_of(row.responses, row.prompt):
             self._note(what)
         if row.weight == 0:
@@ -87,10 +110,19 @@ class RowNotes:
         self._pairs += digest(pair)
         self._judged += digest(pair + judged)
         self._leads.append(-lead if is_turned else lead)
-        if row.prompt:
-            asked = "\n".join(parts_of(row.prompt))
-            self._prompts += digest(asked)
-            self._bare_prompts += digest(bare_text(asked))
+        if row.asked:
+            self._prompts += digest(json.dumps(row.asked, default=dict))
+            self._bare_prompts += digest(bare_prompt(row.asked))
+
+    def _add_form(self, row: ReadRow) -> None:
+        """Whether a row is of conversations, of dialogues in text form, or of bare texts."""
+        if not all(isinstance(text, str) for text in row.responses):
+            self._num_turned += 1
+        elif is_dialogue(row.responses, row.prompt):
+            self._num_dialogues += 1
+            self._first_dialogue = self._first_dialogue or self._num_rows
+        else:
+            self._first_bare = self._first_bare or self._num_rows
 
     def _note(self, what: str) -> None:
         number, first = self._found.get(what, (0, self._num_rows))
@@ -107,23 +139,32 @@ class RowNotes:
             yield f"{_rows(number)} {what} (first: row {first})"
         if 0 < self._num_turned < self._num_rows:
             yield f"{_rows(self._num_turned)} of conversations, and the others of plain text"
+        if self._first_dialogue and self._first_bare:
+            yield (
+                f"{_rows(self._num_dialogues)} of dialogues in text form, as Human: ... Assistant: "
+                f"... (first: row {self._first_dialogue}), and others of bare texts (first: row "
+                f"{self._first_bare})"
+            )
         if self._num_ties == self._num_rows > 1:
             yield "all rows are ties, so nothing says which response is better"
         for sign, which in ((1.0, "first"), (-1.0, "second")) if self.outcome is None else ():
             if self._num_better[sign] == self._num_rows >= MANY:
                 yield f"in all {self._num_rows} rows the {which} of the two responses is better"
+        yield from self._forms.sentences()
+        if self._totals == {100.0} and self._num_rows >= MANY:
+            yield "each row has 100 votes; if they are percents, give their share as 'probability'"
         yield from self._repeats()
         number = _num_different(self._prompts) - _num_different(self._bare_prompts)
         if number:
             yield (
-                f"{number} prompts differ from another by white space, invisible characters or "
-                "their encoding alone, and are read as different ones"
+                f"{number} prompts differ from another by capitals, white space, invisible "
+                "characters, their encoding or the marks of a dialogue alone, and count as "
+                "different"
             )
         for names, what in ((self._annotators, "annotators"), (self._groups, "groups")):
-            yield from alike(names, what)
-            nobody = sorted(name for name in names if name.lower() in FOR_NOTHING)
-            if nobody:
-                yield f"{', '.join(map(repr, nobody))} count among the {what}, as one each"
+            yield from names_to_be_known(names, what)
+        if len(self._annotators) == self._num_rows >= MANY:
+            yield "each row has an annotator of its own, so nobody judged twice"
 
     def _repeats(self) -> Iterator[str]:
         judged = np.frombuffer(bytes(self._judged), DIGEST)
@@ -138,15 +179,32 @@ class RowNotes:
             )
         if not self._annotators:
             return
-        of_pair = np.unique(np.frombuffer(bytes(self._pairs), DIGEST), return_inverse=True)[1]
-        signs = np.sign(self._leads)
-        won, lost = (np.bincount(of_pair, signs == sign) > 0 for sign in (1, -1))
-        both = int((won & lost).sum())
+        of_pair = np.frombuffer(bytes(self._pairs), DIGEST)
+        both = num_of_both_signs(of_pair, np.array(self._leads))
         if both:
             yield (
                 f"{both} pairs of responses of which one annotator prefers now the one, now the "
                 "other; each vote counts"
             )
+
+
+def num_of_both_signs(numbers: np.ndarray, leads: np.ndarray) -> int:
+    """How many of the numbers that come several times have a lead above 0 and one below."""
+    groups = np.unique(numbers, return_inverse=True)[1]
+    won, lost = (np.bincount(groups, np.sign(leads) == sign) > 0 for sign in (1, -1))
+    return int((won & lost).sum())
+
+
+def names_to_be_known(names: Collection[str], what: str) -> Iterator[str]:
+    """Names that are alike, and that may stand for nobody."""
+    yield from alike(names, what)
+    nobody = sorted(name for name in names if name.lower() in FOR_NOTHING)
+    if nobody:
+        yield f"{', '.join(map(repr, nobody))} count among the {what}, as one each"
+    several = sorted(name for name in names if SEVERAL.search(name)) if what == "annotators" else []
+    if several:
+        shown = ", ".join(map(repr, several[:MOST_SHOWN])) + (", ..." * (len(several) > MOST_SHOWN))
+        yield f"names of annotators that may be of several people count as one each: {shown}"
 
 
 def alike(names: Collection[str], what: str) -> Iterator[str]:

@@ -1,10 +1,9 @@
 """The schema of preference data: rows of any accepted form become `Comparison`s."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from hidden_context.comparisons.columns import (
     is_scored_row,
     layout_of,
 )
+from hidden_context.comparisons.further_verdicts import further_verdicts
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     MODELS,
@@ -33,14 +33,17 @@ from hidden_context.comparisons.people_columns import (
     annotator_of,
     group_of,
 )
-from hidden_context.comparisons.refused_columns import comments, refuse_other_turn
+from hidden_context.comparisons.refused_columns import (
+    comments,
+    refuse_header,
+    refuse_other_turn,
+)
 from hidden_context.comparisons.repeated_prompts import RepeatedPrompts
 from hidden_context.comparisons.row_notes import ReadRow, RowNotes
 from hidden_context.comparisons.streamed import enumerated, mapped
 from hidden_context.comparisons.survey import Column, read_as_said, require_read, survey
 from hidden_context.comparisons.texts import LAST_TURN, Text, joined
-from hidden_context.comparisons.verdicts import TIE, better_of
-from hidden_context.comparisons.whole_texts import texts_and_prompt
+from hidden_context.comparisons.whole_texts import asked_of, texts_and_prompt
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
@@ -118,6 +121,7 @@ def read_comparisons(
         row_number, row = numbered_row
         place, seen = f"{source}, row {row_number}", _without(ignored, row)
         require_read(seen, required, present, place)
+        refuse_header(seen, layout.responses, place)
         responses, observed = layout.read(seen, place)
         refuse_other_turn(seen, responses, place)
         texts, prompt, is_plain = texts_and_prompt(seen, responses, layout.prompt, place)
@@ -131,6 +135,7 @@ def read_comparisons(
             weight=number(seen, WEIGHT, place) if WEIGHT in seen else 1.0,
             annotator=annotator_of(seen, place),
             group=group_of(seen, place),
+            asked=asked_of(texts, prompt),
         )
 
     read = mapped(read_row, enumerated(rows))
@@ -178,6 +183,8 @@ class _Checked:
     """Rows in which scores that are carried along contradict the outcome."""
     num_alone: int = 0
     """Rows of responses that show nothing of what was asked."""
+    first_alone: int = 0
+    """The first of them, from 1."""
     notes: RowNotes = field(default_factory=RowNotes)
     sentences: tuple[str, ...] = ()
     """What else is to be known."""
@@ -198,7 +205,9 @@ def _checked(
         checked.num_against_scores += scores_differ(read.row, scores, read.observed.votes)
         responses: Any = read.responses
         prompt: Any = read.prompt
-        checked.num_alone += not all(map(_shows_what_was_asked, responses))
+        is_alone = not all(map(_shows_what_was_asked, responses))
+        checked.num_alone += is_alone
+        checked.first_alone = checked.first_alone or is_alone * row_number
         if prompt and all(isinstance(response, str) for response in responses):
             has_turns = not isinstance(prompt, str)
             asked = str(prompt[-1]["content"]) if has_turns else prompt
@@ -217,7 +226,11 @@ def _checked(
         )
     checked.sentences = (*prompts.sentences(), *checked.notes.sentences())
     if checked.num_alone and not layout.prompt.read_columns:
-        checked.sentences += ("no column says what was asked: responses are compared without it",)
+        which = f" in {checked.num_alone} rows (first: row {checked.first_alone})"
+        which = which if checked.num_alone < len(rows) else ""
+        checked.sentences += (
+            f"no column says what was asked: responses are compared without it{which}",
+        )
     return checked
 
 
@@ -302,19 +315,9 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
         notes=(
             *read_as_said(present, TEXT_COLUMNS),
             *checked.sentences,
-            *_further_verdicts({name: present[name] for name in carried}, layout.names),
+            *further_verdicts({name: present[name] for name in carried}, layout.names),
         ),
     )
-
-
-def _further_verdicts(carried: Mapping[str, Column], names: Sequence[str]) -> Iterator[str]:
-    """Sentences on columns that nothing reads and that name one of two responses in every row."""
-    for column, held in carried.items():
-        said = {label for label in held.labels if not label.isdigit()}
-        if len(names) == 2 and said and said == held.labels:
-            verdicts = {better_of(label, names) for label in said}
-            if None not in verdicts and verdicts != {TIE}:
-                yield f"column {column!r} seems to hold verdicts, and is not read"
 
 
 def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:
@@ -341,23 +344,15 @@ def outcomes_of(comparisons: Collection[Comparison]) -> Outcomes | None:
 def prompt_key(comparison: Comparison) -> str:
     """What comparisons of one prompt have in common: the prompt, or how both texts begin.
 
-    Without a prompt column, texts are split before the assistant's last turn; where what comes
-    before it is not the same in both, each comparison is its own prompt. So it is where
-    conversations share no turn of the user.
+    Where nothing says what was asked (`asked_of`), each comparison is its own prompt.
     """
-    if comparison.prompt is not None:
-        return json.dumps(comparison.prompt, default=dict)
-    first, second = comparison.chosen, comparison.rejected
-    if isinstance(first, str) and isinstance(second, str):
-        opening, turn, _ = first.rpartition(LAST_TURN)
-        if turn and opening == second.rpartition(LAST_TURN)[0]:
-            return json.dumps(opening)
-        return json.dumps(sorted(map(str, comparison.texts)))
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    turns: list[Any] = [turn for turn, _ in pairs]
-    if not any(isinstance(turn, Mapping) and turn["role"] == "user" for turn in turns):
-        turns = sorted(json.dumps(text, default=dict) for text in comparison.texts)
-    return json.dumps(turns, default=dict)
+    asked: Any = asked_of(comparison.texts, comparison.prompt)
+    if asked is None:
+        asked = sorted(
+            text if isinstance(text, str) else json.dumps(text, default=dict)
+            for text in comparison.texts
+        )
+    return json.dumps(asked, default=dict)
 
 
 def _in_order(observed: Observed, num_grades: int) -> tuple[tuple[int, ...], Outcome]:

@@ -18,10 +18,19 @@ FOR_NOTHING = frozenset(
 )
 """What tables write where a cell is empty, or its formula failed, in small letters."""
 HUMAN_TURN = "\n\nHuman:"
+SPEAKER = re.compile(r"(?:^|\s)(?:human|user|assistant)\s?:")
+"""The mark of who speaks in a dialogue in text form, in small letters."""
+OPENS_DIALOGUE = re.compile(r"\s*(?:human|user)\s?:", re.IGNORECASE)
 ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-fA-F]{2,5});")
 MOJIBAKE = re.compile("â€|[ÃÂ][\x80-\xbf]")
 """UTF-8 that was read as Latin-1 or Windows-1252."""
-TEMPLATE = re.compile(r"<\|(?:im_start|start_header_id|user|assistant|system|end)\|>|\[/INST\]")
+TEMPLATE = re.compile(
+    r"<\|(?:im_start|im_end|start_header_id|eot_id|user|assistant|system|end|endoftext)\|>"
+    r"|\[/INST\]|</s>|<(?:start|end)_of_turn>"
+)
+WRITTEN_BREAK = re.compile(r"\\n(?![a-z])")
+"""Not the beginning of a command of LaTeX."""
+HTML = re.compile(r"\A\s*<(?:p|div|span|html|body)\b|<br ?/?>|</p>", re.IGNORECASE)
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 """Characters of format: spaces without width, marks of direction, the mark of byte order."""
 EXCEL_CELL = 32_767
@@ -34,7 +43,14 @@ DAMAGES: dict[str, Callable[[str], object]] = {
     "with characters that were lost (\N{REPLACEMENT CHARACTER})": lambda text: "\ufffd" in text,
     "with line breaks as Excel writes them (_x000D_)": lambda text: "_x000D_" in text,
     "with the marks of a chat template (<|user|>), which are read as text": lambda text: (
-        ("<|" in text or "[/INST]" in text) and TEMPLATE.search(text)
+        any(begin in text for begin in ("<|", "[/INST]", "</s>", "_of_turn>"))
+        and TEMPLATE.search(text)
+    ),
+    "with marks of HTML (<p>, <br>), which are read as text": lambda text: (
+        "<" in text and "```" not in text and HTML.search(text)
+    ),
+    "with line breaks written as two characters (\\n)": lambda text: (
+        "\\n" in text and "\n" not in text and WRITTEN_BREAK.search(text)
     ),
     f"with a text of {EXCEL_CELL:,} characters, where Excel cuts": lambda text: (
         len(text) == EXCEL_CELL
@@ -62,11 +78,18 @@ def signs_of(responses: Sequence[Text], prompt: Text | None) -> Iterator[str]:
 
 def is_empty_text(text: Text) -> bool:
     """Whether the last that was said is nothing; of lists of texts, turn by turn, all that was."""
-    last = text if isinstance(text, str) else text[-1] if text else ""
+    last = text[-1] if text and not isinstance(text, str) else None
     if isinstance(last, Mapping) and any(last.get(name) for name in BESIDE_CONTENT):
         return False
+    said = last_said(text)
+    return said is not None and not said.strip()
+
+
+def last_said(text: Text) -> str | None:
+    """A plain text, or what the last turn of a conversation says; None where that is no text."""
+    last = text if isinstance(text, str) else text[-1] if text else ""
     said = last["content"] if isinstance(last, Mapping) else last
-    return isinstance(said, str) and not said.strip()
+    return said if isinstance(said, str) else None
 
 
 def parts_of(text: Text) -> list[str]:
@@ -82,6 +105,21 @@ def bare_text(text: str) -> str:
     if not text.isascii():
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return " ".join(text.split())
+
+
+def bare_prompt(prompt: Text) -> str:
+    """A prompt as `bare_text`, in small letters, without the marks of who speaks."""
+    asked = "\n".join(parts_of(prompt)).casefold()
+    return bare_text(SPEAKER.sub(" ", asked) if ":" in asked else asked)
+
+
+def is_dialogue(responses: Sequence[Text], prompt: Text | None) -> bool:
+    """Whether a prompt, or all responses, are dialogues in text form."""
+    texts = [prompt] if isinstance(prompt, str) and OPENS_DIALOGUE.match(prompt) else responses
+    return all(
+        isinstance(text, str) and (LAST_TURN in text or OPENS_DIALOGUE.match(text) is not None)
+        for text in texts
+    )
 
 
 def _of_dialogues(first: Text, second: Text) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """Prompt and responses of a row, put together as the whole texts that a model reads."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from hidden_context.comparisons.prompt_columns import PromptColumns
 from hidden_context.comparisons.texts import (
     BEFORE_THE_USER,
+    LAST_TURN,
     Message,
     Text,
     as_turns,
@@ -71,6 +73,24 @@ def texts_and_prompt(
             "response; leave it out (ignore_columns), or end it with the user's turn."
         )
     return [joined(opening, response) for response in responses], opening or None, False
+
+
+def asked_of(texts: Sequence[Text], prompt: Text | None) -> Text | None:
+    """What was asked: the prompt, or how whole dialogues of both texts begin; None if nothing does.
+
+    Without a prompt, texts are split before the assistant's last turn, and conversations where
+    they differ; they say what was asked if both begin alike, with a turn of the user.
+    """
+    if prompt is not None:
+        return prompt
+    first, last = texts[0], texts[-1]
+    if isinstance(first, str) and isinstance(last, str):
+        opening, turn, _ = first.rpartition(LAST_TURN)
+        return opening if turn and opening == last.rpartition(LAST_TURN)[0] else None
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    turns: list[Any] = [turn for turn, _ in pairs]
+    is_asked = any(isinstance(turn, Mapping) and turn["role"] == "user" for turn in turns)
+    return turns if is_asked else None
 
 
 def _is_whole(response: Text) -> bool:

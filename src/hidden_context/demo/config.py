@@ -1,9 +1,11 @@
 """What the demo is asked to do, and what it writes where."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from hidden_context.comparisons.objectives import Subset
+from hidden_context.report.unfinished import PLAN
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ LEAST = {
 }
 """The smallest of each setting that can be used."""
 MODEL_NAME = "tiny_llama"
-RECORD = "demo.json"
-"""Configuration and versions; also marks a folder as one that a demo may replace."""
+RECORD = PLAN
+"""Configuration, models and versions; also marks a folder as one that a demo may replace."""
 MAX_LENGTH = 64
 """Tokens; the longest text has 45."""
 SUBSETS: tuple[Subset, ...] = ("helpful", "harmless", "both")
@@ -58,3 +60,15 @@ TRAINED_ON: dict[str, tuple[Subset, ...]] = {
     SHARED_CONTEXT: ("both",),
 }
 """The paper's families on every training set; the one that may find the judges, where both are."""
+
+
+def command_of(config: Config) -> str:
+    """That makes this demo again: the folder, and what differs from the defaults."""
+    given = {field.name: getattr(config, field.name) for field in fields(Config)}
+    default = vars(Config())
+    flags = [
+        f"--{name} {shlex.quote(str(value))}"
+        for name, value in given.items()
+        if name == "out_dir" or value != default[name]
+    ]
+    return " ".join(["hidden-context demo", *flags])

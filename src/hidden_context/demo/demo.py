@@ -11,7 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hidden_context.demo import story
-from hidden_context.demo.config import LEAST, MODEL_NAME, RECORD, SHARED_CONTEXT, TRAINED_ON, Config
+from hidden_context.demo.config import (
+    LEAST,
+    MODEL_NAME,
+    RECORD,
+    SHARED_CONTEXT,
+    TRAINED_ON,
+    Config,
+    command_of,
+)
 from hidden_context.demo.findings import Finding, findings_about_judges, findings_of_the_paper
 from hidden_context.demo.generated_data import DATA_NAME, GeneratedData, generate, write_data
 from hidden_context.demo.judges import JUDGES
@@ -132,7 +140,8 @@ def make_room(config: Config) -> None:
                 shutil.rmtree(path)
             elif path.name != RECORD:
                 path.unlink()
-    write_json(folder / RECORD, {"config": asdict(config), **provenance()})
+    plan = {"config": asdict(config), "models": TRAINED_ON, "command": command_of(config)}
+    write_json(folder / RECORD, {**plan, **provenance()})
 
 
 def _of_no_demo(folder: Path, data: Path) -> Iterator[Path]:

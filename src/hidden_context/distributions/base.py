@@ -13,6 +13,7 @@ import numpy as np
 from hidden_context.distributions.special import Array, as_float
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.errors import UserError
+from hidden_context.misspelt import nearest_name
 
 HEAD_SCALE = 0.01
 """See `Family.head_scales`."""
@@ -62,6 +63,11 @@ class Family(ABC, Generic[UtilityT]):
     def is_scalar(self) -> bool:
         """Whether its utilities are points, whatever the outputs; told by outputs that differ."""
         return self.decode(np.arange(float(self.num_outputs))[None]).is_scalar
+
+    @property
+    def has_density(self) -> bool:
+        """Whether its utilities have a density, and not all probability at a few points."""
+        return self.decode(np.arange(float(self.num_outputs))[None]).atoms is None
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -182,9 +188,11 @@ class Family(ABC, Generic[UtilityT]):
 
 
 def check_choice(what: str, given: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the choices, naming them."""
+    """Refuse a value that is not among the choices, naming them, and the one that was meant."""
     if given not in choices:
-        raise UserError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}.")
+        nearest = nearest_name(str(given), choices)
+        meant = f" Did you mean {nearest}?" if nearest else ""
+        raise UserError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}.{meant}")
 
 
 def check_not_negative(what: str, given: float) -> None:

@@ -30,6 +30,11 @@ class PointUtility(UtilityDistribution):
     def std(self) -> Array:
         return self.variance
 
+    @property
+    def atoms(self) -> tuple[Array, Array]:
+        at = self.location[..., None]
+        return at, array_namespace(at).ones_like(at)
+
     def cdf(self, utility: float | Array) -> Array:
         xp = array_namespace(self.location)
         return xp.astype(utility >= self.location, self.location.dtype)

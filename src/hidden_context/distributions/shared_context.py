@@ -66,6 +66,10 @@ class SharedContextUtility(UtilityDistribution):
         spread = variance > 0
         return xp.where(spread, variance, xp.ones_like(variance)) ** 0.5 * spread
 
+    @property
+    def atoms(self) -> tuple[Array, Array]:
+        return self.contexts, self._weights
+
     def cdf(self, utility: float | Array) -> Array:
         utility = as_array(utility, like=self.contexts)[..., None]
         return (self._weights * (self.contexts <= utility)).sum(-1)

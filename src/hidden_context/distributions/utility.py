@@ -75,6 +75,14 @@ class UtilityDistribution(ABC):
         """Whether all utilities are points, so that r² and quantiles say nothing."""
         return not bool((self.variance > 0).any())
 
+    @property
+    def atoms(self) -> tuple[Array, Array] | None:
+        """The utilities that have all the probability, and the probability of each.
+
+        Shape `(*batch, number)` each; None where utilities have a density.
+        """
+        return None
+
     def sample(self, n: int, generator: Any = None) -> Array:
         """Independent draws of every utility, shape `(n, *batch)`, by inversion of its cdf.
 

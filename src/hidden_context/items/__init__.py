@@ -7,7 +7,8 @@ maximum likelihood. It is also how the families are tested against known truth.
 from hidden_context.items.fit import ItemFit, fit_items
 from hidden_context.items.held_out import FamilyComparison, compare_families
 from hidden_context.items.spread_check import SpreadCheck
-from hidden_context.items.vote_files import VoteFile, read_vote_file
+from hidden_context.items.vote_account import VoteFile
+from hidden_context.items.vote_files import read_vote_file
 from hidden_context.items.votes import ItemComparisons, read_votes
 from hidden_context.items.win_graph import WinGraph
 

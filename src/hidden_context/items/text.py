@@ -33,7 +33,7 @@ def render(fit: "ItemFit", show: int) -> str:
     return "\n\n".join([*sections, *fit.warnings])
 
 
-def as_json(fit: "ItemFit", account: str) -> dict[str, Any]:
+def as_json(fit: "ItemFit", account: dict[str, str]) -> dict[str, Any]:
     """All of it, to full precision; what is not known is NaN."""
     held_out = None
     if fit.held_out is not None:

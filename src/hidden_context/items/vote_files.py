@@ -4,24 +4,25 @@ Which layout a file has is told by its suffix and columns, never guessed from va
 out is counted. Whatever else `load_comparisons` reads is read by it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hidden_context.comparisons.columns import RESPONSE_COLUMNS
+from hidden_context.comparisons.columns import READ_COLUMNS, RESPONSE_COLUMNS
+from hidden_context.comparisons.comparisons import load_comparisons
+from hidden_context.comparisons.misspelt_columns import refuse_misspelt
 from hidden_context.comparisons.outcome_columns import WINNER_MODELS
 from hidden_context.comparisons.people_columns import ANNOTATOR_COLUMNS, GROUP_COLUMNS
-from hidden_context.comparisons.refused_columns import refuse_misspelt, refuse_unread
+from hidden_context.comparisons.refused_columns import refuse_unread
 from hidden_context.comparisons.row_files import cells_of_csv, read_rows
-from hidden_context.comparisons.row_notes import alike
 from hidden_context.comparisons.splits import suffix_of
 from hidden_context.comparisons.survey import is_missing
 from hidden_context.comparisons.verdicts import TIE, bare_name, better_of
 from hidden_context.errors import UserError
 from hidden_context.items.orders import PREFLIB, WeakOrders, read_preflib
+from hidden_context.items.vote_account import VoteFile
 from hidden_context.items.votes import ItemComparisons, read_votes, weighted_votes
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.misspelt import nearest_path
@@ -36,54 +37,16 @@ PAIRS = (
     ("first", "second"),
 )
 """Columns of two items, of which `winner` (or wins, losses, ties) is the outcome."""
+WON = ("winner", "loser")
+"""Columns of two items of which the first won."""
 OUTCOMES = (("winner",), ("wins", "losses"), ("wins", "votes"), WINNER_MODELS)
 """What says which of two items won."""
 COUNTS = ("wins", "losses", "ties", "votes")
+OF_OUTCOMES = ("tie", "probability", "soft_label", "label", "overall_preference", "outcome")
+"""Columns that say of two responses what was observed, and of two items are not read."""
 ANNOTATORS = (*ANNOTATOR_COLUMNS, "judge", "voter-id")
 GROUPS = (*GROUP_COLUMNS, "group-id")
 WEIGHT = "weight"
-
-
-@dataclass(frozen=True)
-class VoteFile:
-    """Votes as they were read, and what of the file was not."""
-
-    source: str
-    layout: str
-    """In words."""
-    comparisons: ItemComparisons
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """How many rows, or answers, for each reason."""
-    unread: tuple[str, ...] = ()
-    """Columns of two items a row that nothing reads."""
-
-    def __str__(self) -> str:
-        read = self.comparisons
-        who = "nothing says by whom"
-        if read.annotators is not None:
-            who = f"by {len(set(read.annotators))} people"
-        elif read.ballots is not None:
-            who = f"of {len(np.unique(read.ballots))} ballots"
-        said = (
-            f"{self.source}: {self.layout}; {len(read):,} comparisons of {read.num_items} items "
-            f"(they weigh {read.outcomes.weight.sum():,.0f} votes), {who}"
-        )
-        if read.groups is not None:
-            said += f", {len(set(read.groups))} groups"
-        left = ", ".join(f"{number:,} {why}" for why, number in self.left_out.items() if number)
-        said += f"; left out: {left or 'nothing'}"
-        said += f"; not read: {', '.join(self.unread)}" if self.unread else ""
-        return "; ".join([said, *self._spelt_alike()]) + "."
-
-    def _spelt_alike(self) -> list[str]:
-        """What counts as different, though its names differ by capitals or spaces alone."""
-        who, groups = self.comparisons.annotators or (), self.comparisons.groups or ()
-        named = {"items": self.comparisons.names, "annotators": who, "groups": groups}
-        return [
-            line
-            for what, names in named.items()
-            for line in alike({str(name) for name in names if name is not None}, what)
-        ]
 
 
 def read_vote_file(path: Path | str) -> VoteFile:
@@ -102,7 +65,11 @@ def read_vote_file(path: Path | str) -> VoteFile:
     outcomes = [names for names in OUTCOMES if columns.issuperset(names)]
     if pair and outcomes and not columns & {"strength", "ranking"}:
         return _pairs(path, table, pair, outcomes)
+    if columns.issuperset(WON):
+        return _pairs(path, table, WON, [()])
     if pair and not any(columns.issuperset(names) for names in RESPONSE_COLUMNS):
+        known = {*pair, *READ_COLUMNS, *ANNOTATORS, *GROUPS}
+        refuse_misspelt(tuple(table.columns), known, str(path), instead="leave it out")
         raise UserError(
             f"{path}: {pair[0]} and {pair[1]} are two items, and no column says which won; give "
             f"{', or '.join('/'.join(names) for names in OUTCOMES)}. For probabilities or "
@@ -116,7 +83,9 @@ def read_vote_file(path: Path | str) -> VoteFile:
         return _rankings(path, table)
     if sorted(table.columns[1:]) == sorted(map(str, table.iloc[:, 0])) and len(table) > 1:
         return _win_matrix(path, table)
-    return VoteFile(str(path), "preference data, texts are items", read_votes(str(path)))
+    data = load_comparisons(str(path))
+    layout = "preference data, texts are items"
+    return VoteFile(str(path), layout, read_votes(data), of_texts=data.account)
 
 
 def _table(path: Path) -> "pd.DataFrame":
@@ -173,8 +142,10 @@ def _pairs(
     """Two items and an outcome a row."""
     import pandas as pd
 
-    unread = _unread(path, table, pair, outcomes)
+    read = _read_columns(path, table, pair, outcomes)
     first, second = (table[name] for name in pair)
+    header = (first.str.lower() == pair[0]) & (second.str.lower() == pair[1])
+    _refuse_rows(path, header.to_numpy(), "the names of the columns again")
     named = (first != "") & (second != "")
     other = first != second
     left_out = {"rows without an item": int((~named).sum())}
@@ -203,35 +174,63 @@ def _pairs(
         groups,
         importance,
     )
-    layout = f"two items a row, {pair[0]} and {pair[1]}"
-    return VoteFile(str(path), layout, comparisons, left_out, unread)
+    return VoteFile(str(path), "two items a row", comparisons, left_out, **read)
 
 
-def _unread(
+def _read_columns(
     path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcomes: Sequence[tuple[str, ...]]
-) -> tuple[str, ...]:
-    """Columns of two items a row that nothing reads.
+) -> dict[str, Any]:
+    """Columns of two items a row by what they are read as, and those that nothing reads.
 
     Raises:
         UserError: One seems to say of the outcome what is not read, or two say it.
     """
-    said = {name for names in outcomes for name in names}
-    if len({names[0] for names in outcomes}) > 1:
+    said = tuple(dict.fromkeys(name for names in outcomes for name in names))
+    if len({names[:1] for names in outcomes}) > 1:
         named = " and ".join("/".join(names) for names in outcomes)
         raise UserError(f"{path}: {named} both say which item won; remove all but one.")
-    read = (*pair, *said, *(COUNTS if "wins" in said else ()), WEIGHT)
+    said = tuple(dict.fromkeys((*said, *COUNTS))) if "wins" in said else said
+    _refuse_columns(path, table, (*pair, *said, WEIGHT))
+    return _columns(table, items=pair, outcome=said, weight=(WEIGHT,))
+
+
+def _refuse_columns(path: Path, table: "pd.DataFrame", read: tuple[str, ...]) -> None:
+    """Refuse columns that would be left unread, though they seem to say much."""
     columns = [str(name) for name in table.columns]
-    known = (*read, *ANNOTATORS, *GROUPS)
-    refuse_misspelt(columns, known, str(path), instead="leave it out")
+    refuse_misspelt(columns, (*read, *ANNOTATORS, *GROUPS), str(path), instead="leave it out")
     refuse_unread(columns, read, str(path), instead="leave it out")
-    used = {next((name for name in names if name in columns), "") for names in (ANNOTATORS, GROUPS)}
-    return tuple(name for name in columns if name not in {*read, *used})
+    unread = next((name for name in columns if name in OF_OUTCOMES and name not in read), None)
+    if unread is not None:
+        raise UserError(
+            f"{path}: {unread!r} says something of the outcome beside {'/'.join(read)}, and is not "
+            "read; say all in 'winner' (tie, where neither won), or leave it out."
+        )
+
+
+def _columns(table: "pd.DataFrame", **read: tuple[str, ...]) -> dict[str, Any]:
+    """Columns by what they are read as, those of people with them; and those that nothing reads."""
+    present = [str(name) for name in table.columns]
+    by_role = {
+        role: tuple(name for name in names if name in present) for role, names in read.items()
+    }
+    for role, names in (("annotator", ANNOTATORS), ("group", GROUPS)):
+        by_role.setdefault(role, tuple(name for name in names if name in present)[:1])
+    used = {name for names in by_role.values() for name in names}
+    unread = tuple(name for name in present if name not in used)
+    notes = tuple(
+        f"column {name!r} may also say who judged, and is not read"
+        for name in unread
+        if name in (*ANNOTATORS, *GROUPS)
+    )
+    return {"columns": by_role, "unread": unread, "further_notes": notes}
 
 
 def _counts(
     path: Path, table: "pd.DataFrame", pair: tuple[str, str], outcome: tuple[str, ...]
 ) -> np.ndarray:
     """Votes for the second, ties, votes for the first of each row, shape `(n, 3)`."""
+    if not outcome:
+        return np.tile([0.0, 0.0, 1.0], (len(table), 1))
     if outcome == ("winner",):
         return _of_winners(path, table, pair)
     if outcome == WINNER_MODELS:
@@ -322,7 +321,9 @@ def _polis_list(path: Path, table: "pd.DataFrame") -> VoteFile:
     frame = wide[statements].reset_index().rename(columns={"voter-id": "participant"})
     read = _polis_table(path, frame)
     left_out = {**read.left_out, "votes that were changed later": len(table) - len(kept)}
-    return VoteFile(read.source, "Polis, a row a vote", read.comparisons, left_out)
+    roles = {"items": ("comment-id",), "outcome": ("vote",), "time": ("timestamp",)}
+    columns = _columns(table, **roles, annotator=("voter-id",), group=())
+    return VoteFile(read.source, "Polis, a row a vote", read.comparisons, left_out, **columns)
 
 
 def _polis(
@@ -346,11 +347,18 @@ def _polis(
     )
     left_out = {"people with fewer than two votes": int((known.sum(1) < 2).sum())}
     layout += "; agree beats pass beats disagree, equal votes are ties, a pair of K counts 2/K"
-    return VoteFile(str(path), layout, orders.comparisons(str(path)), left_out)
+    columns = _columns(table, items=tuple(statements))
+    return VoteFile(str(path), layout, orders.comparisons(str(path)), left_out, **columns)
 
 
 def _rankings(path: Path, table: "pd.DataFrame") -> VoteFile:
     """A column `ranking` such as `tea > milk = water`, best first."""
+    _refuse_columns(path, table, ("ranking",))
+    if WEIGHT in table:
+        raise UserError(
+            f"{path}: {WEIGHT!r} is not read of rankings; write a row for each ballot, or leave it "
+            "out."
+        )
     number: dict[str, int] = {}
     items, levels, short = [], [], 0
     for row, text in enumerate(table["ranking"].astype(str), start=1):
@@ -372,7 +380,8 @@ def _rankings(path: Path, table: "pd.DataFrame") -> VoteFile:
     )
     layout = "a ranking a row, each pair of K counts 2/K"
     left_out = {"rankings of fewer than two items": short}
-    return VoteFile(str(path), layout, orders.comparisons(str(path)), left_out)
+    columns = _columns(table, outcome=("ranking",))
+    return VoteFile(str(path), layout, orders.comparisons(str(path)), left_out, **columns)
 
 
 def _win_matrix(path: Path, table: "pd.DataFrame") -> VoteFile:
@@ -389,4 +398,6 @@ def _win_matrix(path: Path, table: "pd.DataFrame") -> VoteFile:
     outcomes = Outcomes(shares, wins[first, second])
     comparisons = ItemComparisons(first, second, outcomes, names)
     left_out = {"cells of an item with itself": itself}
-    return VoteFile(str(path), "a table of wins of rows over columns", comparisons, left_out)
+    columns = _columns(table, items=(str(table.columns[0]), *names), annotator=(), group=())
+    layout = "a table of wins of rows over columns"
+    return VoteFile(str(path), layout, comparisons, left_out, **columns)

@@ -226,17 +226,19 @@ def read_votes(votes: Any) -> ItemComparisons:
     """
     comparisons, original = comparisons_of(votes)
     numbers: dict[str, int] = {}
-    first, second, shares, counts, own, annotators, ballots = [], [], [], [], [], [], []
-    last = None
+    first, second, shares, counts, own, annotators, groups = [], [], [], [], [], [], []
+    ballots, number, of_before = [], -1, None
     for pair in comparisons.pairs():
-        ballots.append(ballots[-1] + (pair.comparison is not last) if ballots else 0)
-        last = pair.comparison
+        number += pair.comparison is not of_before
+        of_before = pair.comparison
+        ballots.append(number)
         for text, indices in ((pair.first, first), (pair.second, second)):
             indices.append(numbers.setdefault(_name(text), len(numbers)))
         shares.append(pair.comparison.outcome.shares)
         counts.append(pair_votes(pair.comparison))
         own.append(pair.comparison.weight)
         annotators.append(pair.comparison.annotator)
+        groups.append(pair.comparison.group)
     weight, importance = weighted_votes(np.array(counts), np.array(own))
     return ItemComparisons(
         np.array(first),
@@ -244,8 +246,9 @@ def read_votes(votes: Any) -> ItemComparisons:
         Outcomes(np.array(shares), weight),
         tuple(original.get(name, name) for name in numbers),
         None if all(name is None for name in annotators) else tuple(annotators),
-        np.array(ballots) if len(ballots) > ballots[-1] + 1 else None,
-        importance=importance,
+        np.array(ballots) if number + 1 < len(ballots) else None,
+        None if all(name is None for name in groups) else tuple(groups),
+        importance,
     )
 
 

@@ -48,6 +48,12 @@ class KnownTruth:
         """
         return mixture_over_judges(self.judged, self.noise_std)
 
+    @property
+    def share_split(self) -> float:
+        """Of test comparisons: those of which two judges expect opposite responses to be better."""
+        ahead = np.round(self.judged[:, 0] - self.judged[:, 1], 9)  # sums of floats may be equal
+        return float(np.mean((ahead.max(-1) > 0) & (ahead.min(-1) < 0)))
+
     def on_scale_of(self, model: UtilityDistribution) -> UtilityDistribution:
         """`utility`, shifted and stretched to the mean and total variance of a model's utilities.
 

@@ -95,10 +95,11 @@ class PeopleFindings:
     def verdict(self) -> Literal["yes", "no", "cannot tell", "not tried"]:
         """Whether people differ, by what held-out people tell.
 
-        "yes" where knowing comparisons of a person adds to what is predicted of her, and more is
-        predicted than by a population in which nobody differs: the latter alone holds where nothing
-        is known of her, too, if the population is the worse model of items that were rarely
-        compared. "no" where either makes predictions worse, or no direction was chosen.
+        "yes" where knowing the taste of a person adds to what is predicted of her (her habit of
+        ties does not count), and more is predicted than by a population in which nobody differs:
+        the latter alone holds where nothing is known of her, too, if the population is the worse
+        model of items that were rarely compared. "no" where either makes predictions worse, or no
+        direction was chosen.
         """
         if not self.people.directions.shape[1]:
             if not self.people.held_out:
@@ -109,9 +110,9 @@ class PeopleFindings:
         last = self.held_out[-1]
         if self.is_of_items_compared_once:
             return "cannot tell"
-        if "below" in (last.learned.against(-NEGLIGIBLE), last.gain.against(0)):
+        if "below" in (last.taste.against(-NEGLIGIBLE), last.gain.against(0)):
             return "no"
-        both = last.learned.against(NEGLIGIBLE) == last.gain.against(0) == "above"
+        both = last.taste.against(NEGLIGIBLE) == last.gain.against(0) == "above"
         return "yes" if both else "cannot tell"
 
     @property

@@ -13,6 +13,7 @@ from hidden_context.people.ballots import Ballots
 from hidden_context.people.chosen import RIDGES
 from hidden_context.people.fit import ROUGH, fit
 from hidden_context.people.people import People
+from hidden_context.people.person import Person
 from hidden_context.people.source import Source
 from hidden_context.progress import progress_bar
 
@@ -47,16 +48,27 @@ class HeldOut:
     learned: Estimate
     """Nats per vote less than the same model of which no comparison of hers is known: what knowing
     this number of them adds, paired over people."""
+    habit: Estimate
+    """What of `learned` is her habit of ties: what is gained if of her comparisons no more is kept
+    than how likely each threshold of ties is."""
+    taste: Estimate
+    """The rest of `learned`: what she likes, and how much."""
     num_people: int
     num_votes: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Predicted:
-    """Sums over the votes of each person, shape `(V, numbers + P)`; the last P are populations."""
+    """Sums over the votes of each person."""
 
     losses: np.ndarray
+    """Shape `(V, numbers)`."""
+    habits: np.ndarray
+    """Losses where only the habit of ties is kept of what is known, shape `(V, numbers)`."""
+    populations: np.ndarray
+    """Losses of the P models in which nobody differs, shape `(V, P)`."""
     hits: np.ndarray
+    """Shape `(V, numbers)`."""
     votes: np.ndarray
     """Shape `(V,)`."""
     sided: np.ndarray
@@ -170,17 +182,41 @@ def _predict(
     people = _rows(ballots, used)
     questions = people.kept(asked)
     votes = questions.shares * questions.weight[..., None]
-    cases = [(models[0], one) for one in given]
-    cases += [(model, given[0] & False) for model in models[1:]]
-    losses, hits = [], []
-    for model, known in cases:
-        person = model.infer_all(people.kept(known))
+    of_nobody = people.kept(given[0] & False)
+    nobody = models[0].infer_all(of_nobody)
+    losses, habits, hits = [], [], []
+    for known in given:
+        person = models[0].infer_all(people.kept(known))
         probs = person.outcome_probs(questions.first, questions.second)
-        losses.append(-(votes * np.log(np.moveaxis(probs, 0, -1))).sum((1, 2)))
+        losses.append(_loss(probs, votes))
         ahead = np.sign(probs[2] - probs[0])
         hits.append((votes[..., 2] * (1 + ahead) + votes[..., 0] * (1 - ahead)).sum(1) / 2)
+        habit = _habit_alone(nobody, person)
+        habits.append(_loss(habit.outcome_probs(questions.first, questions.second), votes))
+    populations = []
+    for model in models[1:]:
+        probs = model.infer_all(of_nobody).outcome_probs(questions.first, questions.second)
+        populations.append(_loss(probs, votes))
     sided = votes[..., 0].sum(1) + votes[..., 2].sum(1)
-    return _Predicted(np.stack(losses, 1), np.stack(hits, 1), votes.sum((1, 2)), sided)
+    return _Predicted(
+        losses=np.stack(losses, 1),
+        habits=np.stack(habits, 1),
+        populations=np.stack(populations, 1),
+        hits=np.stack(hits, 1),
+        votes=votes.sum((1, 2)),
+        sided=sided,
+    )
+
+
+def _loss(probs: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Nats of all votes of each person, shape `(V,)`."""
+    return -(votes * np.log(np.moveaxis(probs, 0, -1))).sum((1, 2))
+
+
+def _habit_alone(nobody: Person, person: Person) -> Person:
+    """People of whom nothing is known but how likely each threshold of ties is."""
+    probs = person.threshold_probs[:, :, None] * nobody.model.clusters.shares
+    return replace(nobody, kind_probs=probs.reshape(nobody.kind_probs.shape))
 
 
 def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
@@ -198,8 +234,7 @@ def _rows(ballots: Ballots, people: np.ndarray) -> Ballots:
 def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
     """A row for each number, of which 0 is the first."""
     who = np.arange(len(found.votes))
-    populations = found.losses[:, len(numbers) :]
-    population = populations[:, populations.sum(0).argmin()]
+    population = found.populations[:, found.populations.sum(0).argmin()]
     return [
         HeldOut(
             number,
@@ -207,6 +242,8 @@ def _table(numbers: Sequence[int], found: _Predicted) -> list[HeldOut]:
             bootstrap_ratio(found.hits[:, at], found.sided, who),
             bootstrap_ratio(population - found.losses[:, at], found.votes, who),
             bootstrap_ratio(found.losses[:, 0] - found.losses[:, at], found.votes, who),
+            bootstrap_ratio(found.losses[:, 0] - found.habits[:, at], found.votes, who),
+            bootstrap_ratio(found.habits[:, at] - found.losses[:, at], found.votes, who),
             len(who),
             int(found.votes.sum()),
         )

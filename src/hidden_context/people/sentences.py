@@ -93,7 +93,18 @@ def what_is_learned(found: PeopleFindings) -> str:
         f"Knowing {last.number} of a person's comparisons lowers the loss of her others by "
         f"{last.learned.signed(4)} nats a vote against knowing none, and by {last.gain.signed(4)} "
         f"against a population in which nobody differs (95 % intervals over {last.num_people} "
-        "people)."
+        f"people).{_of_habit(found)}"
+    )
+
+
+def _of_habit(found: PeopleFindings) -> str:
+    """How the first of these gains is shared by habits of ties and taste, if there are ties."""
+    last = found.held_out[-1]
+    if len(found.people.thresholds) < 2:
+        return ""
+    return (
+        f" Of the first her habit of ties is {last.habit.signed(4)}, and what she likes "
+        f"{last.taste.signed(4)}."
     )
 
 
@@ -162,7 +173,7 @@ def _groups(found: PeopleFindings) -> str:
 
 
 def held_out_rows(found: PeopleFindings) -> list[tuple[str, ...]]:
-    """n, loss, accuracy, what is learned and gain, with intervals."""
+    """n, loss, accuracy, what is learned, of habit and taste, and gain, with intervals."""
     return [
         (
             str(row.number),
@@ -170,7 +181,7 @@ def held_out_rows(found: PeopleFindings) -> list[tuple[str, ...]]:
             str(row.accuracy),
             *(
                 f"{of.value:z.4f} ({of.low:z.4f} to {of.high:z.4f})"
-                for of in (row.learned, row.gain)
+                for of in (row.learned, row.habit, row.taste, row.gain)
             ),
         )
         for row in found.held_out
@@ -182,6 +193,8 @@ HELD_OUT = (
     "loss, nats a vote",
     "accuracy",
     "better than knowing none by",
+    "of it habit of ties",
+    "of it taste",
     "better than the population by",
 )
 

@@ -1,6 +1,8 @@
 """What a page says first: one sentence, and at most five findings with their verdicts."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from hidden_context.audits.result import AuditedSet
 from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise, noise_test
@@ -18,22 +20,29 @@ RARE = 1 / 200
 """A share below this is not told as one in so many."""
 
 
-def answer_to(result: Result) -> Answer | None:
-    """What the page says first of a result, if anything."""
-    if result.answer is not None or result.sentences:
-        return result.answer
-    return answer_of(result.evaluations)
+def answer_to(result: Result) -> Answer:
+    """What the page says first of a result, with the truth where it is known."""
+    answer = answer_of(result.evaluations) if result.answer is None else result.answer
+    known = None if answer.about is None else result.truth.get(data_set_of(answer.about))
+    if known is None:
+        return answer
+    share = (
+        f" In truth judges prefer opposite responses on {known.share_split:.3f} of these pairs, "
+        "whether or not that leaves open who wins."
+    )
+    return replace(answer, evidence=answer.evidence + share)
 
 
-def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
-    """Whether a distribution says more than one number; None if that was not measured.
+def answer_of(evaluations: Sequence[Evaluation]) -> Answer:
+    """Whether a distribution says more than one number, or why this cannot be told.
 
     Speaks of the distributional model that predicts held-out votes best: one that was trained on
     other votes than it is measured on may be far better than its scalar model, and both be wrong.
     """
     compared = [each for each in evaluations if each.against_base and each.log_likelihood]
     if not compared:
-        return None
+        findings = tuple(_findings(evaluations, None)[:MOST])
+        return Answer("cannot tell", *_why_not_compared(evaluations), findings)
     best = max(compared, key=_nats)
     gain = best.against_base
     assert gain is not None
@@ -55,7 +64,28 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer | None:
     if unlearned:
         sentence = "These models have not learned enough to tell whether a single score hides much."
         evidence = f"{unlearned} {evidence}"
-    return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)), best)
+    return Answer(verdict, sentence, evidence, tuple(_findings(evaluations, best)[:MOST]), best)
+
+
+def _why_not_compared(evaluations: Sequence[Evaluation]) -> tuple[str, str]:
+    """Where no distribution was held against a scalar model: why, and what to do about it."""
+    if not evaluations:
+        why, remedy = "no model was measured", "Score comparisons with evaluate."
+    elif not any(each.num_comparisons or each.log_likelihood for each in evaluations):
+        why = "no comparisons were scored, only responses"
+        remedy = "What people prefer is not among these results: evaluate adds it."
+    elif all(each.family.is_scalar for each in evaluations):
+        why = "all models here are scalar"
+        remedy = "Train a distributional one on the same comparisons, and evaluate it beside these."
+    elif any(each.family.is_scalar for each in evaluations):
+        why = "no distribution was held against a scalar model on the same comparisons"
+        remedy = "evaluate scores held-out comparisons; summarize --diagnostics compares them."
+    else:
+        why = "no scalar model of the same training set is among these results"
+        remedy = "Train one with --reward_model_type base, and evaluate it on the same comparisons."
+    return f"These results cannot tell whether a single score hides something, because {why}.", (
+        remedy
+    )
 
 
 def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
@@ -74,7 +104,7 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
     number = f"{with_interval(told.against_base, 4)} nats per vote"
     if hiding:
         noise = "more than label noise gives" if told.null else "not held against label noise"
-        sentence = _split(told)
+        sentence = _split(told, f"{told.family.name} on these vectors")
         if len(sets) > 1:
             sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
         evidence = f"{_better(told, told.family.name)} by {number}, {noise}.{_what_splits(told)}"
@@ -179,8 +209,9 @@ def _more_than_length(evaluation: Evaluation, right: Estimate) -> Finding:
 
 
 def _nats(evaluation: Evaluation) -> float:
-    assert evaluation.log_likelihood is not None
-    return evaluation.log_likelihood.value
+    """Held-out likelihood; the lowest where it was not measured."""
+    nats = evaluation.log_likelihood
+    return -math.inf if nats is None else nats.value
 
 
 def _better(best: Evaluation, who: str) -> str:
@@ -190,32 +221,44 @@ def _better(best: Evaluation, who: str) -> str:
     )
 
 
-def _share_split(best: Evaluation) -> float | None:
+def _share_split(best: Evaluation) -> Estimate | None:
     """Of pairs where spread, not equal means, leaves open who wins; None if it is rare."""
-    share = None if best.undecided is None else best.undecided.noisy.value
-    return None if share is None or share < RARE else share
+    share = None if best.undecided is None else best.undecided.noisy
+    return None if share is None or share.value < RARE else share
 
 
-def _split(best: Evaluation) -> str:
+def _split(best: Evaluation, by: str = "") -> str:
+    """With what the share is of, and who sees it: other pairs and models have other shares."""
     share = _share_split(best)
     if share is None:
         return "A single score would hide something."
-    return f"People split on about 1 in {round(1 / share)} pairs; a single score would hide it."
-
-
-def _what_splits(best: Evaluation) -> str:
-    if _share_split(best) is None:
-        return ""
+    pairs = f"{best.num_comparisons:,} held-out pairs" if best.num_comparisons else "held-out pairs"
     return (
-        " A pair splits people where this model leaves open who wins because opinions are spread, "
-        "not because the responses are equally good."
+        f"People split on about 1 in {round(1 / share.value)} of the {pairs}, as far as "
+        f"{by or best.family.name} can see; a single score would hide it."
     )
 
 
-def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Finding]:
+def _what_splits(best: Evaluation) -> str:
+    share = _share_split(best)
+    if share is None:
+        return ""
+    return (
+        f" It sees people split on {with_interval(share)} of the pairs: where it leaves open who "
+        "wins because opinions are spread, not because the responses are equally good."
+    )
+
+
+def _findings(evaluations: Sequence[Evaluation], best: Evaluation | None) -> list[Finding]:
     found: list[Finding] = []
-    if best.length is not None:
-        found.append(_more_than_length(best, best.length.without_length))
+    speaker = best or max(evaluations, key=_nats, default=None)
+    if speaker is not None and "mean" in speaker.accuracy:
+        right = speaker.accuracy["mean"]
+        text = f"{speaker.family.name} is right on {with_interval(right)} of the held-out votes."
+        verdict = verdict_above(right, 0.5)
+        found.append(Finding("Can it predict who wins?", verdict, text, PREDICTIONS))
+    if speaker is not None and speaker.length is not None:
+        found.append(_more_than_length(speaker, speaker.length.without_length))
     careful = [each for each in evaluations if str(PAPER_RISK) in each.jailbreak_rate]
     if careful:
         surest = max(careful, key=_reduction)
@@ -225,7 +268,7 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation) -> list[Findi
             f"in {with_interval(mean)} of the cases by the mean, by the {PAPER_RISK.parameter}-"
             f"quantile in {with_interval(low)}.{_price(surest)}"
         )
-        verdict: Verdict = "yes" if _reduction(surest) > 0 else "cannot tell"
+        verdict = "yes" if _reduction(surest) > 0 else "cannot tell"
         found.append(Finding("Does caution help against jailbreaks?", verdict, text, RISK))
     of_family = _with_most_sets(evaluations)
     r2 = {data_set_of(each): each.explained_variance["pooled"] for each in of_family}

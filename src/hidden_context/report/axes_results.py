@@ -3,12 +3,24 @@
 from functools import partial
 from pathlib import Path
 
-from hidden_context.axes.axes import Axes, Axis, read_axes
+from hidden_context.axes.axes import AVERAGE, Axes, Axis, read_axes
 from hidden_context.axes.plots import draw_effects
-from hidden_context.report.results import Panel, Result, Run, Section, Table, made_by
+from hidden_context.axes.sentences import MANY
+from hidden_context.report.answers import MOST
+from hidden_context.report.results import (
+    Answer,
+    Finding,
+    Panel,
+    Result,
+    Run,
+    Section,
+    Table,
+    made_by,
+)
 from hidden_context.report.shown_text import BEGINNING
 from hidden_context.report.tables import decimal
 
+HOW_FAR = "How far apart are they?"
 HEADERS = ("row", "prompt", "has more of it", "has less", "votes of those for it", "against it")
 
 
@@ -22,6 +34,7 @@ def axes_to_result(found: Axes, *, source: str) -> Result:
     return Result(
         title=f"What {found.contexts_name} differ in",
         source=source,
+        answer=answer_about_axes(found),
         sentences={found.source: found.sentences},
         runs=(
             Run(
@@ -41,12 +54,61 @@ def axes_to_result(found: Axes, *, source: str) -> Result:
         ),
         sections=(
             Section(
-                "How far apart are they?",
+                HOW_FAR,
                 "A mark for each, with what is not known of it.",
                 tuple(_panel(axis, found.by) for axis in found.axes),
             ),
         ),
         pairs={axis.called or axis.name: _pairs(axis) for axis in found.axes if axis.exemplars},
+    )
+
+
+def answer_about_axes(found: Axes) -> Answer:
+    """What divides those who judged, or why the data cannot tell; then each axis."""
+    who = f"{found.counts['contexts']} {found.contexts_name}"
+    by_chance = f"{100 * found.config['level']:.3g} % of data in which nothing differs"
+    tested = (
+        f"{found.counts['features']} features were tested on {found.counts['decided']:,} "
+        f"comparisons; some axis would be found by chance in at most {by_chance}."
+    )
+    if not found.axes:
+        clearest = "" if found.stopped_p is None else f" (the clearest: p = {found.stopped_p:.3f})"
+        why = f"none of {found.counts['features']} features passed the test{clearest}"
+        sentence = f"These data cannot tell what {who} differ in, because {why}."
+        return Answer("cannot tell", sentence, f"{tested} It is no proof that they do not.", ())
+    findings = tuple(
+        Finding(f"Do they differ in “{_name(axis)}”?", "yes", _apart(axis), HOW_FAR)
+        for axis in found.axes[:MOST]
+    )
+    first = found.axes[0]
+    more = len(found.axes) - 1
+    others = f", and on {more} more {'axis' if more == 1 else 'axes'}" if more else ""
+    sentence = f"{who} differ in “{_name(first)}” (p = {first.p:.3f}){others}"
+    return Answer("yes", f"{sentence}. {_apart(first)}", tested, findings)
+
+
+def _name(axis: Axis) -> str:
+    return axis.called or axis.name
+
+
+def _apart(axis: Axis) -> str:
+    """How those who judged are divided, in shares or, where they are few, by name."""
+    if axis.name == AVERAGE:
+        return (
+            f"Some follow what is liked on average more closely than others do (weight "
+            f"{decimal(axis.average, 2)}, standard deviation {decimal(axis.spread, 2)})."
+        )
+    above, below = axis.sure("above"), axis.sure("below")
+    if len(axis.effects) >= MANY:
+        share = round(100 * axis.share_for)
+        return (
+            f"About {share} % prefer “{axis.more}”, {100 - share} % “{axis.less}”; surely so "
+            f"{len(above)} and {len(below)} of {len(axis.effects)}."
+        )
+    low, high = (pick(axis.effects.items(), key=lambda item: item[1].value) for pick in (min, max))
+    return (
+        f"“{axis.more}” adds log odds of {high[1].signed(2)} with {high[0]} and {low[1].signed(2)} "
+        f"with {low[0]}."
     )
 
 

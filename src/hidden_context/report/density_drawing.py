@@ -31,6 +31,9 @@ def axis_of(*utilities: UtilityDistribution) -> np.ndarray:
 def drawing(utility: UtilityDistribution, truth: UtilityDistribution | None = None) -> Markup:
     """The SVG: densities as areas, means as lines, 0.01-quantiles as triangles; points of a scalar.
 
+    Utilities without a density, such as those in a few contexts, are bars: no area is drawn where
+    there is no probability.
+
     Its colours are CSS classes of the page. The truth, on the scale of the model, is outlined above
     the same axis, its highest point as high as the model's.
     """
@@ -44,7 +47,7 @@ def drawing(utility: UtilityDistribution, truth: UtilityDistribution | None = No
         drawn = [("density", utility)] + ([] if truth is None else [("truth", truth)])
         edges = axis_of(*(each for _, each in drawn))
         ends = float(edges[0]), float(edges[-1])
-        areas = "".join(_areas(kind, each, edges) for kind, each in drawn)
+        areas = "".join(_shapes(kind, each, edges) for kind, each in drawn)
     lows = [None if utility.is_scalar else _x(value, ends) for value in low]
     marks = "".join(_mark(name, _x(mean[k], ends), lows[k]) for k, name in enumerate(NAMES))
     labels = "".join(
@@ -76,6 +79,25 @@ def description(utility: UtilityDistribution) -> str:
 def _x(value: float, ends: tuple[float, float]) -> float:
     share = (value - ends[0]) / (ends[1] - ends[0])
     return MARGIN + float(np.clip(share, 0, 1)) * (WIDTH - 2 * MARGIN)
+
+
+def _shapes(kind: str, utility: UtilityDistribution, edges: np.ndarray) -> str:
+    """Densities as areas; where all probability is at a few utilities, a bar at each."""
+    return _areas(kind, utility, edges) if utility.atoms is None else _bars(kind, utility, edges)
+
+
+def _bars(kind: str, utility: UtilityDistribution, edges: np.ndarray) -> str:
+    """At each utility a bar as high as its probability, the highest at the top."""
+    assert utility.atoms is not None
+    at, prob = (np.asarray(each, np.float64) for each in utility.atoms)
+    ends = float(edges[0]), float(edges[-1])
+    heights = prob / prob.max()
+    return "".join(
+        f'<path class="{kind} bar {name}" d="M{_x(value, ends):.1f} {BASELINE}'
+        f'V{BASELINE - height * (BASELINE - MARGIN):.1f}"/>'
+        for name, utilities, tops in zip(NAMES, at, heights, strict=True)
+        for value, height in zip(utilities, tops, strict=True)
+    )
 
 
 def _areas(kind: str, utility: UtilityDistribution, edges: np.ndarray) -> str:

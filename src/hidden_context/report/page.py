@@ -17,17 +17,17 @@ from hidden_context.records import atomic_write
 from hidden_context.report.answers import answer_to
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Example, Kind, examples_of
+from hidden_context.report.glossary import GLOSSARY, linked
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
 from hidden_context.report.response_map import MARKS, anchor_of, response_map
-from hidden_context.report.results import Answer, ExampleSource, Panel, Result
+from hidden_context.report.results import Answer, ExampleSource, Panel, Result, Section
 from hidden_context.report.sections import sections_of
 from hidden_context.report.shown_text import with_visible_controls, without_unseen
 from hidden_context.report.tables import (
     decimal,
     predictions,
     setting,
-    with_definition,
     with_interval_apart,
 )
 from hidden_context.scores.scores import Scores
@@ -45,7 +45,7 @@ def write_page(
 
     Args:
         results: `Evaluation`s, `Scores`, an `AuditResult`, a `JudgeAudit`, `Axes`,
-            `PeopleFindings`, or paths of results; one, or a list.
+            `PeopleFindings`, an `ItemFit`, or paths of results; one, or a list.
         path: The page.
         title: Its heading.
         num_examples: Comparisons of each kind and data set that are shown with their texts; 0 for
@@ -81,37 +81,34 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "in_words": description,
         "data_set": data_set_of,
         "anchor": file_name,
-        "defined": with_definition,
+        "linked": linked,
         "interval_apart": with_interval_apart,
     }
     page = environment.get_template(TEMPLATE).render(
-        title=title, chapters=chapters, version=__version__
+        title=title, chapters=chapters, glossary=GLOSSARY, version=__version__
     )
     return without_unseen(page)
 
 
 def panels_of(results: Sequence[Result]) -> list[Panel]:
     """Every figure of the page."""
-    return [
-        panel
-        for each in results
-        for part in sections_of(each)
-        for panel in (*part.panels, *part.more)
-    ]
+    return [panel for each in results for panel in _panels(sections_of(each))]
 
 
 def model_for_examples(sources: Sequence[ExampleSource]) -> ExampleSource:
     """The distributional model with the best held-out likelihood; a scalar one if there is none.
 
-    Of equals, and where likelihoods are not known, the first.
+    One whose utilities have a density comes first: contexts that responses share leave the level of
+    a response alone free, so its mean and spread mean little. Of equals, and where likelihoods are
+    not known, the first.
     """
     return max(sources, key=lambda source: _worth(source.evaluation))
 
 
-def _worth(evaluation: Evaluation) -> tuple[bool, float]:
-    """Distributional before scalar, then by held-out likelihood."""
-    nats = evaluation.log_likelihood
-    return not evaluation.family.is_scalar, -math.inf if nats is None else nats.value
+def _worth(evaluation: Evaluation) -> tuple[bool, bool, float]:
+    """Distributional before scalar, with a density before without, then by held-out likelihood."""
+    family, nats = evaluation.family, evaluation.log_likelihood
+    return not family.is_scalar, family.has_density, -math.inf if nats is None else nats.value
 
 
 def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
@@ -122,32 +119,56 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         by_data_set.setdefault(data_set_of(source.evaluation), []).append(source)
     chapter_id = f"{number}-{file_name(result.title)}"
     answer = answer_to(result)
-    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
+    about = "" if answer.about is None else data_set_of(answer.about)
     in_order = sorted(by_data_set, key=lambda data_set: data_set != about)  # that first
     chosen = [model_for_examples(by_data_set[data_set]) for data_set in in_order]
     examples = [
         _Examples(source, num_examples, f"{chapter_id}-{k}", result.truth)
         for k, source in enumerate(chosen)
     ]
+    picture, sections = _picture(examples, answer), sections_of(result)
+    lead = _lead(sections) if picture is None else None
+    drawn = {panel: as_svg(panel, next(names)) for panel in _panels(sections)}
     return {
         "id": chapter_id,
         "result": result,
         "answer": answer,
+        "links": _links(answer, sections, result),
         "about": about,
-        "picture": _picture(examples, answer),
+        "picture": picture,
+        "lead": None if lead is None else (lead, drawn[lead]),
         "predictions": predictions(result.evaluations),
         "sections": [
             (
                 section,
                 [
-                    [(panel, as_svg(panel, next(names))) for panel in panels]
+                    [(panel, drawn[panel]) for panel in panels if panel is not lead]
                     for panels in (section.panels, section.more)
                 ],
             )
-            for section in sections_of(result)
+            for section in sections
         ],
         "examples": examples,
     }
+
+
+def _panels(sections: Sequence[Section]) -> list[Panel]:
+    return [panel for section in sections for panel in (*section.panels, *section.more)]
+
+
+def _lead(sections: Sequence[Section]) -> Panel | None:
+    """What carries the answer where there is no map of responses: the first figure."""
+    return next(iter(_panels(sections)), None)
+
+
+def _links(answer: Answer, sections: Sequence[Section], result: Result) -> list[str]:
+    """Where the evidence of each finding is, after the id of the chapter; empty if nowhere."""
+    there = {section.title for section in sections}
+    rest = "found" if result.sentences or result.numbers else ""
+    return [
+        file_name(finding.section) if finding.section in there else rest
+        for finding in answer.findings
+    ]
 
 
 class _Examples:
@@ -199,13 +220,13 @@ def _of_one_objective(scores: Scores, known: KnownTruth | None) -> str:
     )
 
 
-def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, Any] | None:
+def _picture(examples: Sequence[_Examples], answer: Answer) -> dict[str, Any] | None:
     """The map of a distributional model, and its most contested and most agreed pair.
 
     Of the data set that the answer speaks of; without one, of the model that predicts best.
     """
     able = [each for each in examples if not each.evaluation.family.is_scalar]
-    about = "" if answer is None or answer.about is None else data_set_of(answer.about)
+    about = "" if answer.about is None else data_set_of(answer.about)
     able = [each for each in able if data_set_of(each.evaluation) == about] or able
     if not able:
         return None
@@ -216,4 +237,11 @@ def _picture(examples: Sequence[_Examples], answer: Answer | None) -> dict[str, 
         if kind.title in MARKS
     ]
     drawn = response_map(best.scores, best.kinds, best.anchor, best.truth)
-    return {"of": best, "map": drawn, "pairs": pairs}
+    return {"of": best, "map": drawn, "pairs": pairs, "why": _why_this(best.evaluation, answer)}
+
+
+def _why_this(drawn: Evaluation, answer: Answer) -> str:
+    """Where another model than the one that the answer speaks of is drawn: why."""
+    if answer.about is None or answer.about.family.has_density or not drawn.family.has_density:
+        return ""
+    return f" (best of those that have densities, which {answer.about.family.name} has not)"

@@ -69,7 +69,7 @@ def file_name(title: str) -> str:
 
 def figure_of(panel: Panel, style: FigureStyle, *, has_title: bool) -> Figure:
     """One panel; to be drawn and saved in the same style."""
-    figure = Figure(figsize=style.panel_inches, layout="constrained")
+    figure = Figure(figsize=panel.inches or style.panel_inches, layout="constrained")
     axes = figure.add_subplot()
     panel.draw(axes)
     make_names_drawable(axes)

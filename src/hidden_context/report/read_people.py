@@ -239,7 +239,14 @@ def _held_out(found: PeopleFindings) -> Section | None:
         "How soon is a person known?",
         "Everybody is held out once: the model is fitted to the others, is given n of her "
         "comparisons, and predicts others of hers. Intervals are over people.",
-        (Panel("Held-out loss by comparisons known", words, partial(draw_held_out, rows=rows)),),
+        (
+            Panel(
+                "What knowing her comparisons gains",
+                words,
+                partial(draw_held_out, rows=rows),
+                "Above 0 her comparisons tell more of her others than what people say on average.",
+            ),
+        ),
         (("The same in numbers", Table(HELD_OUT, tuple(held_out_rows(found)))),),
     )
 

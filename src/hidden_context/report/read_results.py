@@ -12,6 +12,7 @@ import numpy as np
 from hidden_context.audits.result import AuditResult
 from hidden_context.axes.axes import Axes
 from hidden_context.errors import UserError
+from hidden_context.items.fit import ItemFit
 from hidden_context.judging.result import JudgeAudit
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import TRUTH_FILE, read_truth
@@ -21,13 +22,15 @@ from hidden_context.measures.risk_levels import CURVES
 from hidden_context.people.findings import PeopleFindings
 from hidden_context.records import CHECKPOINT_RECORD, read_json, read_record
 from hidden_context.report.axes_results import axes_to_result, read_axes_result
+from hidden_context.report.items_result import items_to_result
 from hidden_context.report.read_audit import audit_to_result, read_audit
 from hidden_context.report.read_judges import judges_to_result, read_judges
 from hidden_context.report.read_people import people_to_result
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
-from hidden_context.report.results import ExampleSource, Panel, Result, Run, Table, made_by
+from hidden_context.report.results import Answer, ExampleSource, Panel, Result, Run, Table, made_by
 from hidden_context.report.tables import decimal, main_numbers, setting
+from hidden_context.report.unfinished import unfinished
 from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
 from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
@@ -36,6 +39,7 @@ OF_VALUES: Mapping[type, Callable[..., Result]] = {
     AuditResult: audit_to_result,
     JudgeAudit: judges_to_result,
     Axes: axes_to_result,
+    ItemFit: items_to_result,
     PeopleFindings: lambda found, source: people_to_result(found),
 }
 """How a result in memory is shown; they take its source too."""
@@ -109,6 +113,7 @@ def _read_data_dir(folder: Path) -> Result:
     comparisons = find_comparisons(folder)
     scores = [*comparisons, *find_jailbreaks(folder)]
     result = _of_scores(scores, f"Reward models in {folder.name or folder}", str(folder))
+    result = replace(result, unfinished=unfinished(folder, comparisons))
     file = folder / TRUTH_FILE
     return _with_truth(result, comparisons, file) if file.is_file() else result
 
@@ -223,10 +228,27 @@ def _read_synthetic(folder: Path) -> Result:
     return Result(
         title=f"Synthetic experiment {env}",
         source=str(folder),
+        answer=_synthetic_answer(models),
         numbers=Table((*headers, "r² of ranks"), tuple(rows)),
         runs=(run,),
         synthetic=tuple(_synthetic_panels(folder)),
     )
+
+
+def _synthetic_answer(models: Mapping[str, Any]) -> Answer:
+    """Whether one number orders responses by how often they win, and not by their mean utility."""
+    order = models.get("base", {}).get("ordering")
+    if not order:
+        why = "no scalar model was trained"
+        return Answer("cannot tell", f"This run cannot tell what one number hides: {why}.", "", ())
+    by_wins, by_mean = (order[what]["spearman"] for what in ("borda_count", "expected_utility"))
+    numbers = f"rank correlation {decimal(by_wins, 2)} against {decimal(by_mean, 2)}"
+    sure = "Over all states of a grid, by exact probabilities: no sampling error, one training."
+    if by_wins > by_mean:
+        sentence = "A scalar model orders responses by how often they win, not by mean utility"
+        return Answer("yes", f"{sentence}: {numbers}.", sure, ())
+    sentence = "In this run a scalar model orders responses no more by how often they win than by "
+    return Answer("no", f"{sentence}mean utility: {numbers}.", sure, ())
 
 
 def _answers(name: str, measured: Mapping[str, Any]) -> tuple[str, ...]:

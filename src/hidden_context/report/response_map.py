@@ -10,7 +10,7 @@ from hidden_context.report.examples import AGREED, CONTESTED, Example, Kind
 from hidden_context.report.tables import decimal
 from hidden_context.scores.scores import Scores
 
-WIDTH, HEIGHT, LEFT, BOTTOM, MARGIN = 480, 300, 44, 40, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, MARGIN = 480, 300, 54, 40, 14
 MARKS = {CONTESTED: "contested", AGREED: "agreed"}
 """Classes of the kinds of examples that are marked."""
 MOST = 800
@@ -31,7 +31,7 @@ def response_map(
         scores: Of comparisons.
         kinds: Examples among them.
         anchor: What the ids of the examples begin with; see `anchor_of`.
-        truth: Of the same responses, on the scale of the model, shape `(n, 2)`, drawn as crosses.
+        truth: Of the same responses, on the scale of the model, shape `(n, 2)`, drawn as diamonds.
     """
     mean, std = _places(scores.utility).T
     shown = np.unique(np.linspace(0, len(mean) - 1, min(len(mean), MOST)).astype(int))
@@ -59,8 +59,9 @@ def response_map(
         f"standard deviation {decimal(s, 2)}</title>{_mark(MARKS[kind.title], x(m), y(s))}</a>"
         for kind, example, m, s in marked
     )
-    crosses = "".join(
-        f'<path class="truth" d="M{x(m) - 3:.1f} {y(s):.1f}h6m-3 -3v6"/>' for m, s in true.tolist()
+    diamonds = "".join(
+        f'<path class="truth" d="M{x(m) - 5:.1f} {y(s):.1f}l5 -5 5 5 -5 5z"/>'
+        for m, s in true.tolist()
     )
     ticks = "".join(
         f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
@@ -81,12 +82,12 @@ def response_map(
     if truth is not None:
         off = np.abs(_places(truth) - np.stack([mean, std], 1)).mean(0)
         label += (
-            f"; crosses are the truth, from which means are {decimal(off[0])} and deviations "
+            f"; diamonds are the truth, from which means are {decimal(off[0])} and deviations "
             f"{decimal(off[1])} away on average"
         )
     return Markup(
         f'<svg class="map" role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}">'
-        f"{axes}<g>{dots}</g>{crosses}{links}{ticks}{names}</svg>"
+        f"{axes}<g>{dots}</g>{diamonds}{links}{ticks}{names}</svg>"
     )
 
 

@@ -10,6 +10,7 @@ from hidden_context.errors import UserError
 from hidden_context.misspelt import nearest_path
 from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
+from hidden_context.report.unfinished import is_of_demo
 from hidden_context.scores.data_dir import EVAL_FILE, evaluations_in, jailbreak_files_in
 
 AUDIT, JUDGES, AXES = "audit.json", "judges.json", "axes.json"
@@ -73,7 +74,7 @@ def find_results(paths: Sequence[Path]) -> ResultFiles:
 
 
 def _look_into(folder: Path, found: ResultFiles) -> None:
-    if evaluations_in(folder) or jailbreak_files_in(folder):
+    if evaluations_in(folder) or jailbreak_files_in(folder) or is_of_demo(folder):
         _add(found.data_dirs, folder)
     for file in sorted(filter(Path.is_file, folder.iterdir())):
         if file.name == AUDIT:
@@ -123,6 +124,7 @@ def _parts_of(found: ResultFiles) -> set[Path]:
     for data_dir in found.data_dirs:
         parts += [file for file, _ in evaluations_in(data_dir)]
         parts += jailbreak_files_in(data_dir)
+        parts += data_dir.glob("*.jsonl") if is_of_demo(data_dir) else ()
     return {part.resolve() for part in parts}
 
 

@@ -55,6 +55,8 @@ class Panel:
     """Shown below it; the description, if empty."""
     data_set: str = ""
     """The training set, where it is of one."""
+    inches: tuple[float, float] | None = None
+    """Width and height, where they are not those of the style."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class Result:
     """By training set, where it is known."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+    unfinished: str = ""
+    """What is missing because a run was interrupted, and the command that makes it; said first."""
     pairs: Mapping[str, Table] = field(default_factory=dict)
     """Texts of the data, by what they are examples of."""
 

@@ -19,7 +19,7 @@ def sections_of(result: Result) -> list[Section]:
     r2_panels = explained_variance_panels(evaluations, truth)
     curves = training_panels(evaluations)
     answer = answer_to(result)
-    about = "" if answer is None or answer.about is None else plots.data_set_of(answer.about)
+    about = "" if answer.about is None else plots.data_set_of(answer.about)
     sections = [
         Section(
             R2,

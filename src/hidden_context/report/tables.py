@@ -1,5 +1,6 @@
 """Numbers, settings and tables as the page writes them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from hidden_context.text_tables import NO_VALUE
 
 GAIN = "more than scalar"
 """Header of a column of small numbers, which need a digit more."""
+_WITH_INTERVAL = re.compile(r"(\S+) (\([+−-]?[\d.]+ to [+−-]?[\d.]+\))")
 Row: TypeAlias = dict[str, str | Estimate | None]
 """Names and numbers by the headers of their columns."""
 
@@ -103,30 +105,9 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
 
 def with_interval_apart(cell: str) -> Markup:
     """A cell whose interval, if it has one, is an element of its own."""
-    value, found, interval = cell.partition(" (")
-    apart = Markup('{} <span class="interval">({}</span>')
-    return apart.format(value, interval) if found else escape(cell)
-
-
-WORDS = {
-    "r²": "r2",
-    "jailbreak rate": "jailbreak-rate",
-    "accuracy": "accuracy",
-    "log-likelihood": "log-likelihood",
-    GAIN: "log-likelihood",
-    "with length": "length",
-    "expected calibration error": "calibration",
-    "Brier score": "calibration",
-}
-"""Entries of the glossary, by what headers begin with."""
-
-
-def with_definition(header: str) -> Markup:
-    """A header, linked to its entry in the glossary where it has one."""
-    for beginning, entry in WORDS.items():
-        if header.startswith(beginning):
-            return Markup(f'<a href="#word-{entry}">{escape(header)}</a>')
-    return escape(header)
+    found = _WITH_INTERVAL.fullmatch(cell)
+    apart = Markup('{} <span class="interval">{}</span>')
+    return apart.format(*found.groups()) if found else escape(cell)
 
 
 def _table(rows: Sequence[Row]) -> Table | None:
