@@ -9,6 +9,9 @@ from hidden_context.distributions import Family
 from hidden_context.distributions.special import log_sigmoid, normal_cdf
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons
+from hidden_context.items.objective import AnyFamily
+from hidden_context.items.summed_votes import summed_votes
+from hidden_context.likelihood.learned import LearnedLikelihood
 from hidden_context.likelihood.outcomes import Outcomes
 
 
@@ -130,3 +133,22 @@ def excess_loss(items: SimulatedItems, family: Family, raw: np.ndarray) -> float
     log_prob = family.decode(raw[:, None]).log_prob_preferred_to(family.decode(raw[None]))
     different = ~np.eye(len(truth), dtype=bool)
     return float(2 * (truth * (np.log(truth) - log_prob))[different].mean())
+
+
+def num_identified(family: Family, num_items: int) -> int:
+    """Parameters that comparisons can tell: the rank of the derivatives of all P by all outputs.
+
+    At random outputs, of all pairs of items. A family may have more outputs than these: a level, a
+    scale, sums of logits change no P. Where a truth is singular, as that of equal contexts, fewer
+    are told there, and what they cost is not d/(2n).
+    """
+    first, second = np.triu_indices(num_items, 1)
+    votes = summed_votes(ItemComparisons.won(first, second), num_items)
+    objective = AnyFamily(LearnedLikelihood(family), votes, 0.0)
+    d = objective.num_outputs
+    x = np.random.default_rng(0).normal(size=num_items * d)
+    scores, rows = objective.scores_by_pair(x)[:, -1], np.arange(len(first))[:, None]
+    by_output = np.zeros((len(first), num_items * d))
+    by_output[rows, objective.first[:, None] * d + np.arange(d)] = scores[:, :d]
+    by_output[rows, objective.second[:, None] * d + np.arange(d)] = scores[:, d : 2 * d]
+    return int(np.linalg.matrix_rank(by_output, tol=1e-9 * np.linalg.norm(by_output, 2)))

@@ -1,8 +1,12 @@
 """Sandwich intervals, against matrices written out and by coverage; how near a fit is."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.optimize
+from scipy import stats
 from simulated_items import draw_comparisons, latent_groups, normal_items
 
 from hidden_context.distributions import Normal, Point
@@ -45,6 +49,87 @@ def test_of_base_it_is_the_sandwich_of_a_logistic_regression(people: int | None)
     expected = np.sqrt(np.diag(bread @ scores.T @ scores @ bread))
     mean = fit.moments()[0]
     np.testing.assert_allclose(mean.high - mean.value, expected * fit.uncertainty.critical, 1e-6)
+
+
+def rows_of(made: ItemComparisons, weight: np.ndarray) -> list[dict[str, Any]]:
+    """As a table has them, with a column of weights."""
+    columns = made.first.tolist(), made.second.tolist(), made.outcomes.win_share, weight
+    sides = {1.0: "first", 0.5: "tie", 0.0: "second"}
+    return [
+        {"first": f"i{a}", "second": f"i{b}", "winner": sides[float(win)], "weight": float(own)}
+        for a, b, win, own in zip(*columns, strict=True)
+    ]
+
+
+def half_widths(votes: Any, family: str = "base", **options: Any) -> np.ndarray:
+    table = fit_items(votes, family, check_spread=False, **options).to_frame().sort_values("item")
+    return (table["mean_high"] - table["mean_low"]).to_numpy() / 2
+
+
+def test_with_weights_it_is_the_sandwich_of_a_weighted_logistic_regression():
+    """H has w s s', M w² s s', of a vote a row; a row of n votes of weight w has n w² s s'."""
+    number, size = 1500, 6
+    made, rng = votes(size, number), np.random.default_rng(2)
+    weight = rng.lognormal(size=number)
+    rows = rows_of(made, weight)
+    fit = fit_items(rows, "base")
+    assert fit.comparisons is not None
+    design, each = np.zeros((number, size)), np.arange(number)
+    design[each, fit.comparisons.first], design[each, fit.comparisons.second] = 1, -1
+    prob = 1 / (1 + np.exp(-design @ fit.raw[:, 0]))
+    scores = design * (weight * (fit.comparisons.outcomes.win_share - prob))[:, None]
+    bread = np.linalg.pinv(design.T @ (design * (weight * prob * (1 - prob))[:, None]), rcond=1e-9)
+    expected = stats.norm.ppf(0.975) * np.sqrt(np.diag(bread @ scores.T @ scores @ bread))
+    mean = fit.moments()[0]
+    np.testing.assert_allclose(mean.high - mean.value, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["base", "mean_and_variance"])
+def test_a_common_factor_of_weights_changes_nothing(name: str):
+    made, rng = votes(4, 200), np.random.default_rng(3)
+    for weight in (np.ones(200), rng.uniform(0.1, 3, 200)):
+        once = half_widths(rows_of(made, weight), name, ridge=1.0)
+        for factor in (0.01, 4.0, 1e6):
+            often = half_widths(rows_of(made, factor * weight), name, ridge=1.0)
+            np.testing.assert_allclose(often, once, rtol=1e-4)
+
+
+def test_counts_of_votes_are_as_many_independent_votes():
+    """A row of 7 votes against 3 is ten rows; each row's weight is that of each of its votes."""
+    rng, single, counted = np.random.default_rng(4), [], []
+    for a, b in [("x", "y"), ("y", "z"), ("z", "x"), ("y", "x")]:
+        wins, losses, weight = int(rng.integers(4, 9)), int(rng.integers(2, 6)), rng.uniform(0.2, 3)
+        pair = {"first": a, "second": b, "weight": weight}
+        counted.append(pair | {"wins": wins, "losses": losses})
+        single += [pair | {"winner": "first"}] * wins + [pair | {"winner": "second"}] * losses
+    for without in (set(), {"weight"}):
+        of_counts, of_votes = (
+            [{name: row[name] for name in row if name not in without} for row in rows]
+            for rows in (counted, single)
+        )
+        np.testing.assert_allclose(half_widths(of_counts), half_widths(of_votes), rtol=1e-5)
+
+
+def test_weighted_intervals_hold_the_truth_as_often_as_they_say():
+    """100 sets of 600 votes on 5 items, weights of .2 and 3 at random; taken for counts: .76.
+
+    Within four standard errors of .95, were pairs of a set one (4 · √(.95 · .05/100) = .087).
+    """
+    rng, held = np.random.default_rng(5), []
+    utility = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    truth = 1 / (1 + np.exp(utility - utility[:, None]))
+    for _ in range(100):
+        first = rng.integers(5, size=600)
+        second = (first + rng.integers(1, 5, size=600)) % 5
+        win = (rng.random(600) < truth[first, second]).astype(float)
+        weight = rng.choice([0.2, 3.0], 600)
+        made = ItemComparisons.decided(first, second, win)
+        outcomes = replace(made.outcomes, weight=weight)
+        pairs = fit_items(replace(made, outcomes=outcomes, importance=weight), "base").preferences[
+            0
+        ]
+        held.append(((pairs.low <= truth) & (truth <= pairs.high))[np.triu_indices(5, 1)].mean())
+    assert np.mean(held) == pytest.approx(0.95, abs=0.087)
 
 
 @pytest.mark.parametrize("family", [Normal(), Normal("logit"), Normal("paper"), Point()])
@@ -144,6 +229,15 @@ def test_converged_means_near_the_exact_maximum_with_5000_items():
     start = np.zeros(5000)
     exact = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
     assert np.abs(fit.raw[:, 0] - exact).max() < 1e-5 * exact.std()
+
+
+def test_items_of_one_or_two_votes_are_named():
+    """By numbers of votes, whatever each counts: two rows of weight 5 are two votes."""
+    often = [{"first": a, "second": b, "winner": a} for a, b in ("xy", "yz", "zx") * 3]
+    row = {"first": "x", "second": "rare", "winner": "x", "weight": 5.0}
+    fit = fit_items([each | {"weight": 1.0} for each in often] + [row] * 2, "base", ridge=1.0)
+    assert [said for said in fit.warnings if said.endswith("too narrow: rare.")]
+    assert not fit_items(often, "base").warnings
 
 
 def test_what_has_no_intervals_says_why():

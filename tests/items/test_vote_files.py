@@ -125,7 +125,11 @@ def test_what_cannot_be_read_is_refused_by_row(name: str, text: str, message: st
             {("tea", "y"): 1},
             "items whose names are alike",
         ),
-        ("item_a,item_b,winner,weight\nx,y,x,2\nx,y,y,0\n", {("x", "y"): 2}, "1 rows of weight 0"),
+        (
+            "item_a,item_b,winner,weight\nx,y,x,3\nz,y,z,1\nx,y,y,0\n",
+            {("x", "y"): 1.5, ("z", "y"): 0.5},
+            "1 rows of weight 0",
+        ),
         (
             ",a,b,c\nb,0,7,1\na,0,2,4\nc,0,0,0\n",
             {("a", "b"): 2, ("b", "c"): 1},

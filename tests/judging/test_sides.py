@@ -96,6 +96,18 @@ def test_a_judge_that_copies_one_person_leans_to_her():
     assert spread > 0.05
 
 
+def test_the_interval_of_an_agreement_is_one_of_shares():
+    """150 people of some 13 votes each: Student's arms reach beyond 1 for many."""
+    rng = np.random.default_rng(8)
+    made = world(rng, num_people=150)
+    judged = made.judge("the majority of all", rng)
+    leans = [*leans_to_people(judged, made.votes)[0], *leans_to_groups(judged, made.votes)]
+    ends = np.array([[lean.agreement.low, lean.agreement.high] for lean in leans], float)
+    assert (ends[:, 1] == 1).sum() > 10
+    assert np.nanmin(ends) >= 0
+    assert np.nanmax(ends) <= 1
+
+
 def test_the_lean_along_a_trait_tells_whom_the_judge_copies():
     rng = np.random.default_rng(4)
     made = world(rng)

@@ -13,7 +13,7 @@ import test_latent_groups as groups
 import test_no_hidden_context as none
 import test_normal_items as normal
 import test_ties_and_strengths as outcomes
-from simulated_items import draw_comparisons, excess_loss, unlimited_comparisons
+from simulated_items import draw_comparisons, excess_loss, num_identified, unlimited_comparisons
 
 from hidden_context.distributions import FAMILIES, Normal, Point, SharedContext
 from hidden_context.items import fit_items
@@ -27,6 +27,7 @@ from hidden_context.measures.explained_variance import explained_variance, rank_
 from hidden_context.measures.likelihood_ratio import likelihood_ratio
 
 NUM_STARTS = 24
+NUM_SETS = 8
 
 
 def of_normal_items() -> Iterator[str]:
@@ -75,7 +76,7 @@ def of_groups() -> Iterator[str]:
         yield f"  correlations {np.sort(correlation.ravel())[2:].round(3).tolist()}"
         for family in (*groups.INDEPENDENT, Point()):
             fit = groups.fitted(family, size)
-            extra = max(0, family.num_outputs * size.num_items - d) / (2 * n)
+            extra = max(0, num_identified(family, size.num_items) - d) / (2 * n)
             yield (
                 f"  {family.name}: {excess_loss(size.groups, family, fit.raw):.4f} above the truth,"
                 f" behind {_four(size.worse(fit, than=shared))}, parameters {extra:.4f}"
@@ -113,10 +114,30 @@ def of_no_hidden_context() -> Iterator[str]:
         family = none.family_of(name)
         own = none.fitted(name, size).log_likelihood(held_out)
         worse = likelihood_ratio(base, own, low * size.num_items + high)
-        extra = (family.num_outputs - 1) * size.num_items / (2 * size.num_comparisons)
+        extra = none.further_parameters(family, size) / (2 * size.num_comparisons)
         fit = fit_items(exact, family, max_iterations=150, check_spread=False)
         limit = excess_loss(size.items, fit.family, fit.raw)
-        yield f"{name}: behind base {_four(worse)}, parameters {extra:.4f}, limit {limit:.1g}"
+        cost, error = _cost(name)
+        yield (
+            f"{name}: behind base {_four(worse)}, parameters {extra:.5f}, limit {limit:.1g}; over "
+            f"{NUM_SETS} sets of comparisons {cost:.5f}, standard error {error:.5f}"
+        )
+
+
+def _cost(name: str) -> tuple[float, float]:
+    """Mean expected loss beyond that of `base` over sets of comparisons, and its standard error."""
+    size, losses = none.FULL, []
+    for seed in range(1, NUM_SETS + 1):
+        votes = size.drawn(seed)
+        own, base = (
+            fit_items(votes, none.family_of(each), max_iterations=150, check_spread=False)
+            for each in (name, "base")
+        )
+        losses.append(
+            excess_loss(size.items, own.family, own.raw)
+            - excess_loss(size.items, base.family, base.raw)
+        )
+    return float(np.mean(losses)), float(np.std(losses, ddof=1) / NUM_SETS**0.5)
 
 
 def of_ties_and_strengths() -> Iterator[str]:

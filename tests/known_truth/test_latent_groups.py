@@ -17,6 +17,7 @@ from simulated_items import (
     draw_comparisons,
     excess_loss,
     latent_groups,
+    num_identified,
     unlimited_comparisons,
 )
 
@@ -196,6 +197,6 @@ def test_one_spread_for_each_item_is_worse_than_shared_contexts_on_held_out_comp
 def test_independent_contexts_are_worse_by_more_than_their_parameters(family: Family):
     """Over 200,000 held-out comparisons."""
     worse = FULL.worse(fitted(family, FULL), than=fitted(SharedContext(), FULL))
-    extra = max(0, family.num_outputs * FULL.num_items - FULL.num_parameters)
+    extra = max(0, num_identified(family, FULL.num_items) - FULL.num_parameters)
     assert worse.low is not None
     assert worse.low > extra / (2 * FULL.num_comparisons)

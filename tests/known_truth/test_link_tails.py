@@ -19,9 +19,9 @@ from simulated_items import (
 )
 
 from hidden_context.distributions import Normal, Point
-from hidden_context.items import ItemFit, SpreadCheck, fit_items
+from hidden_context.items import ItemComparisons, ItemFit, SpreadCheck, fit_items
 from hidden_context.items.link_tails import SCALES
-from hidden_context.likelihood.outcomes import OutcomeModel
+from hidden_context.likelihood.outcomes import OutcomeModel, Outcomes
 
 TIE_SHARE = 0.2
 LINKS = ("probit", "logit")
@@ -49,6 +49,22 @@ class AgainstTruth:
         of_std = spearmanr(std, utility).statistic if np.ptp(std) > 0 else 0.0
         correlation = np.corrcoef(mean, utility)[0, 1]
         return cls(correlation, spearmanr(mean, utility).statistic, of_std)
+
+
+@pytest.mark.parametrize("num_items", [4, 12, 30])
+def test_logistic_tails_give_the_ends_of_a_list_about_twice_the_spread(num_items: int):
+    """Exact shares of items evenly spaced up to P = .9999: 1.83, 2.28 and 2.32 times the least.
+
+    Φ(z) = σ(D) asks for z/D of .627 at D = 0 and of .404 at D = 9.2, P = .9999: a ratio of 1.55 of
+    two spreads together. An item in the middle of the list meets half of that distance at most.
+    """
+    utility = np.linspace(0, np.log(0.9999 / 0.0001), num_items)
+    first, second = np.triu_indices(num_items, 1)
+    prob = 1 / (1 + np.exp(utility[second] - utility[first]))
+    outcomes = Outcomes(np.stack([1 - prob, 0 * prob, prob], 1), np.full(len(prob), 1000.0))
+    std = fit_items(ItemComparisons(first, second, outcomes), check_spread=False).utility.std
+    assert std.argmax() in (0, num_items - 1)
+    assert 1.8 < std.max() / std.min() < 2.8
 
 
 def without_end(family: Normal | Point, num_items: int, tie_share: float) -> AgainstTruth:

@@ -1,7 +1,8 @@
 """Items without hidden context: no family loses more than its parameters explain.
 
-Margins: a model of d more parameters, of which the smaller is right, has d/(2n) nats per comparison
-more of excess loss (Wilks 1938). Held-out data add half of the width of an interval over pairs.
+Margins: a model of d more parameters that comparisons can tell, of which the smaller is right, has
+d/(2n) nats per comparison more of excess loss (Wilks 1938), where the truth is no singular point.
+Held-out data add half of the width of an interval over pairs.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from simulated_items import (
     draw_comparisons,
     excess_loss,
     latent_groups,
+    num_identified,
     unlimited_comparisons,
 )
 
@@ -37,6 +39,10 @@ class Size:
         return draw_comparisons(self.items, self.num_comparisons, seed)
 
 
+AT_EQUAL_CONTEXTS = 2.0
+"""Times d/(2n) that `shared_context` costs, as measured over 8 sets of 50,000 comparisons (1.97,
+standard error .11): where contexts are equal the weights change no P, so Wilks' law does not hold.
+"""
 SMALL, FULL = Size(12, 20_000), Size(30, 50_000)
 """The figures of docs/known-truth.md are those of the larger."""
 
@@ -55,6 +61,11 @@ def fitted(name: str, size: Size) -> ItemFit:
     return fit_items(size.drawn(1), family_of(name), max_iterations=150, check_spread=False)
 
 
+def further_parameters(family: Family, size: Size) -> int:
+    """That comparisons can tell, beyond the utilities of `base`."""
+    return num_identified(family, size.num_items) - (size.num_items - 1)
+
+
 @each_size
 @each_family
 def test_no_family_is_worse_than_base_by_more_than_its_parameters(name: str, size: Size):
@@ -67,7 +78,8 @@ def test_no_family_is_worse_than_base_by_more_than_its_parameters(name: str, siz
     )
     assert worse.low is not None
     assert worse.high is not None
-    extra = (family_of(name).num_outputs - 1) * size.num_items / (2 * size.num_comparisons)
+    extra = further_parameters(family_of(name), size) / (2 * size.num_comparisons)
+    extra *= AT_EQUAL_CONTEXTS if name == "shared_context" else 1
     assert worse.value <= extra + (worse.high - worse.low) / 2
 
 

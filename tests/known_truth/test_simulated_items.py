@@ -10,10 +10,11 @@ from simulated_items import (
     excess_loss,
     latent_groups,
     normal_items,
+    num_identified,
     unlimited_comparisons,
 )
 
-from hidden_context.distributions import Normal, Point
+from hidden_context.distributions import Categorical, Normal, Point, SharedContext
 from hidden_context.errors import UserError
 from hidden_context.items import ItemComparisons
 
@@ -35,6 +36,16 @@ def test_groups_mix_their_bradley_terry_probabilities():
     logistic = scipy.stats.logistic.cdf
     assert prob[0, 1] == pytest.approx(0.7 * logistic(-1) + 0.3 * logistic(2))
     np.testing.assert_allclose(prob + prob.T, 1.0)
+
+
+@pytest.mark.parametrize("items", [9, 14])
+def test_comparisons_tell_all_parameters_but_those_that_change_no_preference(items: int):
+    """A level of `base`; level and scale of normal utilities; of two contexts a level each, and of
+    an item's two logits their difference; and never more than there are pairs."""
+    assert num_identified(Point(), items) == items - 1
+    assert num_identified(Normal(), items) == 2 * items - 2
+    assert num_identified(SharedContext(), items) == 3 * items - 2
+    assert num_identified(Categorical(), items) <= items * (items - 1) // 2
 
 
 @pytest.mark.parametrize("truth", [0.05, 0.5, 0.95])

@@ -178,13 +178,14 @@ def test_scores_of_other_rows_are_not_paired() -> None:
 
 def test_calibration_does_not_depend_on_which_response_is_the_chosen_one() -> None:
     prob = np.exp(SCORES.log_prob)
-    wins, losses = VOTES * SHARE, VOTES * (1 - SHARE)
+    wins, losses = VOTES * SHARE / 2, VOTES * (1 - SHARE) / 2
     both = calibration(
         np.concatenate([prob, 1 - prob]),
         np.concatenate([wins, losses]),
         np.concatenate([losses, wins]),
     )
     assert WHOLE.reliability == both.bins
+    assert sum(each.num_votes for each in WHOLE.reliability) == pytest.approx(VOTES.sum())
     assert WHOLE.expected_calibration_error is not None
     assert WHOLE.expected_calibration_error.value == pytest.approx(both.expected_calibration_error)
     brier = VOTES @ (SHARE * (1 - prob) ** 2 + (1 - SHARE) * prob**2) / VOTES.sum()

@@ -180,6 +180,23 @@ def test_a_detectable_gain_is_found_with_its_power(freedom: int) -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.1)
 
 
+@pytest.mark.parametrize("power", [0.5, 0.6, 0.9])
+def test_a_gain_solves_its_equation_at_any_power_that_is_asked_for(power: float) -> None:
+    """Δ - t = Φ⁻¹(power) √(s² + 2Δ/N), 1/N = s²/mean; at ½ it is the threshold."""
+    draws = np.random.default_rng(4).chisquare(9, 39)
+    found = detectable_gains({"gain": draws.tolist()}, power=power)["gain"]
+    variance = draws.var(ddof=1)
+    threshold = np.sort(draws - draws.mean())[::-1][1]  # p is at most .05 above the second of 39
+    off = stats.norm.ppf(power) * np.sqrt(variance + 2 * found * variance / draws.mean())
+    assert found - threshold == pytest.approx(off, abs=1e-9)
+
+
+@pytest.mark.parametrize("power", [0.2, 0.0, 1.0, -1.0, math.nan])
+def test_a_power_below_one_half_is_refused(power: float) -> None:
+    with pytest.raises(UserError, match="power is"):
+        detectable_gains({"gain": np.arange(19.0).tolist()}, power=power)
+
+
 def test_of_several_families_each_must_gain_more_to_be_found() -> None:
     rng = np.random.default_rng(3)
     draws = {str(number): rng.chisquare(9, 19).tolist() for number in range(3)}

@@ -48,6 +48,31 @@ def test_each_comparison_is_what_it_was_made_as() -> None:
     np.testing.assert_array_equal(noisy, [0, 0, 0, 1, 0, 1, 0])
 
 
+@pytest.mark.parametrize(
+    ("options", "kappa"),
+    [
+        ({"link": "probit"}, stats.norm.ppf(0.6)),
+        ({"link": "paper"}, np.log(1.5) / np.sqrt(2 * np.pi)),
+        ({"link": "logit"}, np.log(1.5) / 1.702),
+        ({"correlation": 0.9}, stats.norm.ppf(0.6) * np.sqrt(0.1)),
+        ({"link": "paper", "correlation": -0.5}, np.log(1.5) / np.sqrt(2 * np.pi) * np.sqrt(1.5)),
+    ],
+)
+def test_a_near_tie_is_undecided_by_the_models_own_link_and_correlation(
+    options: dict[str, Any], kappa: float
+) -> None:
+    """P is .6 at κ s, s² = σ² + σ'² - 2ρσσ': undecided just within, decided just beyond."""
+    family = make_family("mean_and_variance", options)
+    for factor in (0.99, 1.01):
+        first, second = pairs(np.full(5, factor * kappa), np.ones(5))
+        near_tie, noisy = undecided_kinds(family, first, second)
+        np.testing.assert_array_equal(near_tie, np.full(5, factor < 1))
+        assert not noisy.any()
+    spread = np.array([1.0, 1, 1, 4])
+    first, second = pairs(1.01 * kappa * np.ones(4), spread)
+    np.testing.assert_array_equal(undecided_kinds(family, first, second)[1], [0, 0, 0, 1])
+
+
 def test_of_equal_spreads_none_is_noisy_and_the_near_ties_are_those_of_the_normal_law() -> None:
     """Δ ~ N(0, 2²) at s = 1: undecided with probability 2Φ(.2533/2) - 1 = .1008."""
     rng = np.random.default_rng(0)

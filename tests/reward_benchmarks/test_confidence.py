@@ -73,4 +73,4 @@ def test_a_model_that_says_what_is_so_is_calibrated_and_an_overconfident_one_is_
     assert honest.sure_where_wrong.value < honest.sure_where_right.value  # type: ignore
     assert boaster.sure_where_wrong.value > honest.sure_where_wrong.value + 0.15
     assert honest.accuracy_of_surer_half.value > honest.accuracy.value + 0.05
-    assert sum(part.num_votes for part in honest.reliability) == pytest.approx(3000)
+    assert sum(part.num_votes for part in honest.reliability) == pytest.approx(1500)

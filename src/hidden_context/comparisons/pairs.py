@@ -37,7 +37,12 @@ def pairs_of(comparisons: Iterable[Comparison]) -> Iterator[Pair]:
 
 def pair_weight(comparison: Comparison) -> float:
     """Of each pair: the row's weight times votes, times 2/K for a ranking of K."""
-    return comparison.weight * comparison.outcome.votes * 2 / len(comparison.texts)
+    return comparison.weight * pair_votes(comparison)
+
+
+def pair_votes(comparison: Comparison) -> float:
+    """How many votes each pair is: those of the row, times 2/K for a ranking of K."""
+    return comparison.outcome.votes * 2 / len(comparison.texts)
 
 
 def response_lengths(texts: Texts, prompt: Text | None) -> list[float]:

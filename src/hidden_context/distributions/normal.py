@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import ClassVar
 
 from array_api_compat import array_namespace
@@ -26,10 +27,12 @@ LARGEST_SCALE = 10.0
 Well above where training starts (0.7), so that most runs never meet it.
 """
 
+LOGISTIC_SLOPES = {"paper": math.sqrt(2 * math.pi), "logit": 1.702}
+"""c of the links that are σ(c z)."""
 LINKS: dict[str, Callable[[Array], Array]] = {
     "probit": log_normal_cdf,
-    "paper": lambda z: log_sigmoid(math.sqrt(2 * math.pi) * z),
-    "logit": lambda z: log_sigmoid(1.702 * z),
+    "paper": lambda z: log_sigmoid(LOGISTIC_SLOPES["paper"] * z),
+    "logit": lambda z: log_sigmoid(LOGISTIC_SLOPES["logit"] * z),
 }
 """log P(a ≻ b) as a function of z = (mean_a - mean_b) / std of the difference.
 
@@ -82,9 +85,15 @@ class NormalUtility(UtilityDistribution):
     def log_prob_preferred_to(self, other: "NormalUtility", margin: float | Array = 0.0) -> Array:
         """Equation of the mean-and-variance model, DPL paper section 4. See `LINKS`."""
         ahead = self.location - other.location - margin
-        return LINKS[self.link](ahead / self._std_of_difference(other))
+        return LINKS[self.link](ahead / self.std_of_difference(other))
 
-    def _std_of_difference(self, other: "NormalUtility") -> Array:
+    def inverse_link(self, prob: float) -> float:
+        """z at which P(a ≻ b) is `prob`, between 0 and 1."""
+        if self.link == "probit":
+            return NormalDist().inv_cdf(prob)
+        return math.log(prob / (1 - prob)) / LOGISTIC_SLOPES[self.link]
+
+    def std_of_difference(self, other: "NormalUtility") -> Array:
         """s, s² = σ² + σ'² - 2ρσσ', as (σ - σ')² + 2(1 - ρ)σσ': no cancellation as ρ → 1."""
         xp = array_namespace(self.location)
         if isinstance(self.correlation, (int, float)) and self.correlation == 0:

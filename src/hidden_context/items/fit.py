@@ -20,6 +20,7 @@ from hidden_context.items.summed_votes import SummedVotes, summed_votes
 from hidden_context.items.uncertainty import (
     Intervals,
     Uncertainty,
+    few_votes,
     moments,
     preferences,
     sandwich,
@@ -92,7 +93,8 @@ class ItemFit:
         of_ties = ()
         if self.comparisons is not None and self.comparisons.outcomes.are_ties:
             of_ties = (_of_ties_alone(len(self.comparisons), kept=self.kept_outcomes),)
-        return (*of_ties, *of_graph, *of_check, *of_family)
+        few = few_votes(self.comparisons, self.names) if self.comparisons else ""
+        return (*of_ties, *of_graph, *of_check, *of_family, *filter(None, [few]))
 
     def _has_regularizer(self) -> bool:
         return float(self.family.regularizer(self.family.decode(self.raw))) != 0

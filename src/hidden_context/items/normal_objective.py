@@ -7,14 +7,11 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from hidden_context.distributions import Family
-from hidden_context.distributions.normal import Normal
+from hidden_context.distributions.normal import LOGISTIC_SLOPES, Normal
 from hidden_context.distributions.special import SMALLEST_STD
 from hidden_context.items.objective import Objective, sigmoid
 from hidden_context.items.summed_votes import SummedVotes
 from hidden_context.likelihood.outcomes import OutcomeModel
-
-SLOPES = {"paper": math.sqrt(2 * math.pi), "logit": 1.702}
-"""Of the logistic links of `mean_and_variance` at 0, times 4."""
 
 
 class NormalPairs(Objective):
@@ -39,7 +36,7 @@ class NormalPairs(Objective):
 
     def _link(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """log P of the first, its slope, and minus the slope of that."""
-        slope = SLOPES.get(self.family.link)
+        slope = LOGISTIC_SLOPES.get(self.family.link)
         if slope is None:
             log = log_ndtr(z)
             mills = np.exp(-z * z / 2 - math.log(2 * math.pi) / 2 - log)

@@ -43,10 +43,10 @@ class Objective(ABC):
 
     def __init__(self, votes: SummedVotes, ridge: float) -> None:
         """Weights of pairs are scaled to sum to the number of votes."""
-        summed, weight = votes.summed, votes.summed.outcomes.weight
+        summed = votes.summed
         self.first, self.second = summed.first, summed.second
         self.num_items, self.ridge = votes.num_items, ridge
-        self.votes = summed.outcomes.shares * (weight * (votes.num_votes / weight.sum()))[:, None]
+        self.votes = votes.by_grade
 
     @property
     def wins_and_losses(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hidden_context.errors import UserError
 from hidden_context.items.votes import ItemComparisons
 from hidden_context.items.win_graph import WinGraph, win_graph
@@ -23,6 +25,17 @@ class SummedVotes:
     def are_ties(self) -> bool:
         """Whether no vote says that an item is better."""
         return self.summed.outcomes.are_ties
+
+    @property
+    def by_grade(self) -> np.ndarray:
+        """Votes of each pair for each grade, shape `(N, 2G + 1)`."""
+        return votes_by_grade(self.summed, self.num_votes)
+
+
+def votes_by_grade(summed: ItemComparisons, num_votes: float) -> np.ndarray:
+    """Of pairs of which only ratios of weights are known, `num_votes` in all, `(N, 2G + 1)`."""
+    shares, weight = summed.outcomes.shares, summed.outcomes.weight
+    return shares * (weight * (num_votes / weight.sum()))[:, None]
 
 
 def summed_votes(comparisons: ItemComparisons, num_items: int) -> SummedVotes:

@@ -3,7 +3,8 @@
 Covariance of the estimates = H⁻¹ M H⁻¹ (Huber 1967; White 1982): H the second derivatives of what
 is minimised, M the sum of squares of scores. Where it is known who made comparisons, scores are
 first summed for each of G people, or ballots, and M is multiplied by G/(G − 1) (Liang and Zeger
-1986); intervals are Student's with G − 1 degrees of freedom. Else each vote stands alone.
+1986); intervals are Student's with G − 1 degrees of freedom. Else each vote stands alone, and n
+votes of importance w and score s are n w² s s' of M: a common factor of all w changes nothing.
 
 **Gauge.** Comparisons leave the level of utilities free, and of normal, quantile and mixture
 utilities the scale: the interval of a mean is of its distance from the mean over the list, with the
@@ -12,7 +13,7 @@ P(a ≻ b) needs no such choice; its interval is symmetric in log-odds. With a r
 the utility as the ridge shrinks it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +25,15 @@ from scipy.special import stdtrit
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
 from hidden_context.items.objective import DIFFERENCE, MOST_DENSE, BradleyTerry, Objective
+from hidden_context.items.summed_votes import votes_by_grade
 from hidden_context.items.votes import ItemComparisons
+from hidden_context.items.win_graph import listed
 from hidden_context.likelihood.outcomes import OutcomeModel
 
 LEVEL = 0.95
 """Nominal coverage of intervals."""
+FEWEST_VOTES = 3
+"""Of an item: a residual of one or two votes is small where they agree, whatever the truth is."""
 MOST_PARAMETERS = 6000
 """Items of `base` of which covariances are computed: a matrix of 288 MB."""
 FREE = 1e-8
@@ -82,18 +87,42 @@ def sandwich(objective: Objective, x: np.ndarray, comparisons: ItemComparisons) 
     clusters = comparisons.clusters
     num_clusters = None if clusters is None else int(clusters.max()) + 1
     if num_clusters == 1:
-        raise UserError("one person made all comparisons; intervals over people need two or more.")
+        raise UserError(
+            "one person made all comparisons, or they are one ballot; intervals need two or more."
+        )
     inverse = _inverse(objective, x)
     if inverse is None:
         return Uncertainty(np.full((size, size), np.nan), num_clusters)
     scores = objective.scores_by_pair(x)
     if clusters is None or num_clusters is None:
-        weighted = objective.votes[:, :, None] * scores
-        meat = objective.assembled(np.einsum("ngp,ngq->npq", weighted, scores))
+        squared = _squared_votes(objective, comparisons)[:, :, None] * scores
+        meat = objective.assembled(np.einsum("ngp,ngq->npq", squared, scores))
     else:
         meat = _clustered(objective, scores, comparisons, clusters)
         meat *= num_clusters / (num_clusters - 1)
     return Uncertainty(inverse @ meat @ inverse, num_clusters)
+
+
+def few_votes(comparisons: ItemComparisons, names: Sequence[Hashable]) -> str:
+    """What to know of intervals of items that have one or two votes; empty where none has."""
+    size, votes = len(names), comparisons.num_votes
+    both = (comparisons.first, comparisons.second)
+    count = sum(np.bincount(items, votes, size) for items in both)
+    few = np.flatnonzero((count > 0) & (count < FEWEST_VOTES - 1e-9))
+    if not len(few):
+        return ""
+    return (
+        f"Intervals of items with fewer than {FEWEST_VOTES} votes say nothing, they are too narrow:"
+        f" {listed([str(names[item]) for item in few.tolist()], ', ')}."
+    )
+
+
+def _squared_votes(objective: Objective, comparisons: ItemComparisons) -> np.ndarray:
+    """Votes of each pair for each grade, each times the square of its importance, `(N, 2G + 1)`."""
+    if comparisons.importance is None:
+        return objective.votes
+    squared = comparisons.squared
+    return votes_by_grade(squared.summed(), float(squared.outcomes.weight.sum()))
 
 
 def _inverse(objective: Objective, x: np.ndarray) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from hidden_context.comparisons.verdicts import TIE, bare_name, better_of
 from hidden_context.errors import UserError
 from hidden_context.items.orders import PREFLIB, WeakOrders, read_preflib
 from hidden_context.items.vote_account import VoteFile
-from hidden_context.items.votes import ItemComparisons, read_votes
+from hidden_context.items.votes import ItemComparisons, read_votes, weighted_votes
 from hidden_context.likelihood.outcomes import Outcomes
 from hidden_context.misspelt import nearest_path
 
@@ -154,23 +154,25 @@ def _pairs(
     total = counts.sum(1)
     answered = named & other & (total > 0)
     left_out["rows without an answer"] = int((named & other & ~answered).sum())
-    weight = total * (_numbers(path, table, WEIGHT, empty=None) if WEIGHT in table else 1.0)
-    left_out["rows of weight 0"] = int((answered & (weight == 0)).sum())
-    keep = np.asarray(answered & (weight > 0))
+    own = _numbers(path, table, WEIGHT, empty=None) if WEIGHT in table else np.ones(len(table))
+    left_out["rows of weight 0"] = int((answered & (own == 0)).sum())
+    keep = np.asarray(answered & (own > 0))
     if not keep.any():
         raise UserError(f"{path} has no row with two items and an answer.")
     kept = table[keep]
     codes, names = pd.factorize(pd.concat([first[keep], second[keep]]))  # pyrefly: ignore
     half = len(kept)
     who, groups = _names_of(kept, ANNOTATORS), _names_of(kept, GROUPS)
+    weight, importance = weighted_votes(total[keep], own[keep])
     comparisons = ItemComparisons(
         codes[:half],
         codes[half:],
-        Outcomes(counts[keep] / total[keep, None], weight[keep]),
+        Outcomes(counts[keep] / total[keep, None], weight),
         tuple(names),
         who,
         None,
         groups,
+        importance,
     )
     return VoteFile(str(path), "two items a row", comparisons, left_out, **read)
 

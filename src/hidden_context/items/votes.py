@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
+from hidden_context.comparisons.pairs import pair_votes
 from hidden_context.comparisons.texts import Text, numbers_in_order
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
@@ -30,8 +31,8 @@ class ItemComparisons:
     second: np.ndarray
     """Shape `(n,)`, int."""
     outcomes: Outcomes
-    """What was observed, for `first`; NumPy arrays. The sum of the weights counts as the number of
-    independent votes."""
+    """What was observed, for `first`; NumPy arrays. A weight is how many independent votes a
+    comparison is, times `importance`."""
     names: tuple[Hashable, ...] = ()
     """What each item is called; empty if by its number."""
     annotators: tuple[str | None, ...] | None = None
@@ -41,6 +42,9 @@ class ItemComparisons:
     several, as rankings do: these are not independent."""
     groups: tuple[str | None, ...] | None = None
     """To which group each belongs who made a comparison, where the votes say it."""
+    importance: np.ndarray | None = None
+    """How much each vote of a comparison counts, shape `(n,)`; None where all count alike. Part of
+    `outcomes.weight`: a vote that counts three times is one vote, of three times the score."""
 
     def __post_init__(self) -> None:
         sizes = {len(self.first), len(self.second), len(self.outcomes.weight)}
@@ -63,6 +67,12 @@ class ItemComparisons:
             )
         if not weight.any():
             raise UserError("all weights are 0; give some that are not.")
+        own = self.importance
+        if own is not None and (own.shape != weight.shape or not (own[weight > 0] > 0).all()):
+            raise UserError(
+                f"importance has shape {own.shape} for {len(weight)} comparisons, or is not above "
+                "0 where a weight is; give one number above 0 each."
+            )
 
     @classmethod
     def won(cls, winner: np.ndarray, loser: np.ndarray) -> "ItemComparisons":
@@ -119,10 +129,25 @@ class ItemComparisons:
     def selected(self, keep: np.ndarray) -> "ItemComparisons":
         """Those of some indices, or where `keep` is true; weights are 1 on average again."""
         kept = self.taken(keep)
-        return replace(
-            kept,
-            outcomes=replace(kept.outcomes, weight=normalize_weights(kept.outcomes.weight)),
-        )
+        return kept._of_weight(normalize_weights(kept.outcomes.weight))
+
+    def _of_weight(self, weight: np.ndarray) -> "ItemComparisons":
+        return replace(self, outcomes=replace(self.outcomes, weight=weight))
+
+    @property
+    def num_votes(self) -> np.ndarray:
+        """How many independent votes each comparison is, whatever they count, shape `(n,)`."""
+        weight = self.outcomes.weight
+        if self.importance is None:
+            return weight
+        return np.divide(weight, self.importance, out=np.zeros(len(weight)), where=weight > 0)
+
+    @property
+    def squared(self) -> "ItemComparisons":
+        """The same with the square of each vote's importance, of which scores' variances are."""
+        if self.importance is None:
+            return self
+        return self._of_weight(self.outcomes.weight * self.importance)
 
     def taken(self, keep: np.ndarray) -> "ItemComparisons":
         """Those of some indices, or where `keep` is true, each with its own weight."""
@@ -132,8 +157,11 @@ class ItemComparisons:
             for names in (self.annotators, self.groups)
         )
         ballots = None if self.ballots is None else self.ballots[keep]
+        importance = None if self.importance is None else self.importance[keep]
         first, second, outcomes = self.first[keep], self.second[keep], self.outcomes[keep]
-        return ItemComparisons(first, second, outcomes, self.names, who, ballots, groups)
+        return ItemComparisons(
+            first, second, outcomes, self.names, who, ballots, groups, importance
+        )
 
     def summed(self) -> "ItemComparisons":
         """One comparison for each ordered pair, with the same likelihood but for a factor.
@@ -198,7 +226,7 @@ def read_votes(votes: Any) -> ItemComparisons:
     """
     comparisons, original = comparisons_of(votes)
     numbers: dict[str, int] = {}
-    first, second, shares, weight, annotators, groups = [], [], [], [], [], []
+    first, second, shares, counts, own, annotators, groups = [], [], [], [], [], [], []
     ballots, number, of_before = [], -1, None
     for pair in comparisons.pairs():
         number += pair.comparison is not of_before
@@ -207,18 +235,33 @@ def read_votes(votes: Any) -> ItemComparisons:
         for text, indices in ((pair.first, first), (pair.second, second)):
             indices.append(numbers.setdefault(_name(text), len(numbers)))
         shares.append(pair.comparison.outcome.shares)
-        weight.append(pair.weight)
+        counts.append(pair_votes(pair.comparison))
+        own.append(pair.comparison.weight)
         annotators.append(pair.comparison.annotator)
         groups.append(pair.comparison.group)
+    weight, importance = weighted_votes(np.array(counts), np.array(own))
     return ItemComparisons(
         np.array(first),
         np.array(second),
-        Outcomes(np.array(shares), np.array(weight)),
+        Outcomes(np.array(shares), weight),
         tuple(original.get(name, name) for name in numbers),
         None if all(name is None for name in annotators) else tuple(annotators),
         np.array(ballots) if number + 1 < len(ballots) else None,
         None if all(name is None for name in groups) else tuple(groups),
+        importance,
     )
+
+
+def weighted_votes(votes: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Weights of comparisons from their numbers of votes and the rows' own weights, and importance.
+
+    The rows' own weights are divided by their mean over all votes, so that only ratios matter.
+    """
+    total = float(votes @ own)
+    if not total > 0 or (own == own[0]).all():
+        return votes * (own > 0), None
+    importance = own * (float(votes.sum()) / total)
+    return votes * importance, importance
 
 
 def comparisons_of(votes: Any) -> tuple[Comparisons, dict[str, Hashable]]:

@@ -65,11 +65,11 @@ class WinGraph:
         """What votes leave open, in sentences; with a ridge only what it decides alone."""
 
         def shown(items: Iterable[int]) -> str:
-            return _listed([str(names[item]) for item in items], ", ")
+            return listed([str(names[item]) for item in items], ", ")
 
         said = []
         if not self.is_joined:
-            parts = _listed([f"({shown(part)})" for part in self.parts], ", ")
+            parts = listed([f"({shown(part)})" for part in self.parts], ", ")
             by_ridge = "P of an item of one over an item of another is the ridge's alone."
             without = (
                 "P of an item of one over an item of another is not a number; give votes that join "
@@ -84,7 +84,7 @@ class WinGraph:
             order = [" > ".join(f"({shown(tier)})" for tier in _first(tiers)) for tiers in divided]
             said.append(
                 "No finite fit: items before a > never lost to those after it, so the likelihood "
-                f"grows with their distance without end: {_listed(order, '; ')}. The distance is "
+                f"grows with their distance without end: {listed(order, '; ')}. The distance is "
                 "that of the last step; give a ridge, such as ridge=1, or votes that they lost."
             )
         return tuple(said)
@@ -140,7 +140,7 @@ def _first(tiers: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return [*tiers[: MOST_SHOWN - 1], rest]
 
 
-def _listed(names: Sequence[str], between: str) -> str:
+def listed(names: Sequence[str], between: str) -> str:
     """At most `MOST_SHOWN` names, and how many more there are."""
     more = len(names) - MOST_SHOWN
     return between.join(names[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -19,7 +19,9 @@ class ReliabilityBin:
     low: float
     high: float
     num_comparisons: int
+    """In `evaluate` each comparison is there in both orders, and for each training."""
     num_votes: float
+    """As many over all bins as there are votes."""
     predicted: float
     """Mean P(a ≻ b), weighted by votes."""
     observed: float
@@ -95,11 +97,13 @@ def in_both_orders(
 
     From log P(first ≻ second) in nats, shape `(..., n)`, and the votes of n comparisons with the
     share of them for the first, ties half: the first three arguments of `calibration`, flat, for
-    all comparisons, then all swapped.
+    all comparisons, then all swapped. Votes are divided among the orders (and trainings, where
+    `log_prob` has several), so that all together are as many as were given.
     """
     prob = np.exp(np.minimum(log_prob, 0.0))
-    wins = np.broadcast_to(votes * win_share, prob.shape).ravel()
-    losses = np.broadcast_to(votes * (1 - win_share), prob.shape).ravel()
+    each = votes * (len(votes) / (2 * prob.size))
+    wins = np.broadcast_to(each * win_share, prob.shape).ravel()
+    losses = np.broadcast_to(each * (1 - win_share), prob.shape).ravel()
     return (
         np.concatenate([prob.ravel(), 1 - prob.ravel()]),
         np.concatenate([wins, losses]),

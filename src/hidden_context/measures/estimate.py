@@ -51,6 +51,6 @@ class Rate(Estimate):
     published: float = 0.0
     """With exact ties counted in full, as the published code does."""
     ties: int = 0
-    """Exact ties."""
+    """Exact ties; of several trainings those of all, as `published` counts them."""
     n: int = 0
     """Comparisons."""

@@ -26,7 +26,11 @@ def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
 
     Only comparisons on which the models differ count: of d such, the number that favour the first
     is Binomial(d, ½) if neither is better. p = min(1, 2 P(X ≤ min(b, c))). Of each comparison 1
-    says that a model is right, 0 wrong, ½ a tie, shape `(n,)`.
+    says that a model is right, 0 wrong, ½ a tie, or a mean of these, shape `(n,)`.
+
+    A mean over several trainings is a decision too: then d counts comparisons whose mean decisions
+    differ, by however little, and the test is exact of which model has the larger one more often.
+    It is no test of the mean rates: one training that differs counts as much as all.
 
     Comparisons are taken to be independent. Where prompts have several, the paired
     `likelihood_ratio` over prompts is the honest interval.

@@ -143,8 +143,11 @@ def detectable_gains(
     this and the power's quantile it is taken for normal.
 
     Raises:
-        UserError: Nothing can be found by so few draws, or their numbers differ.
+        UserError: Nothing can be found by so few draws, their numbers differ, or the power is below
+            ½ (a gain of less than the threshold, or of none, is found as often) or not below 1.
     """
+    if not 0.5 <= power < 1:
+        raise UserError(f"power is {power}; give a number from 0.5 to below 1, such as 0.8.")
     sets = _standardised(list(draws.values()))
     largest = np.sort(sets.max(0))[::-1]
     allowed = int(size * (1 + len(largest)) + 1e-9) - 1

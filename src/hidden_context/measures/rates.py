@@ -22,9 +22,14 @@ def wilson(
 
     and p(1 - p)/v is the number of independent rows that would say as much (Kish 1965); it takes
     the place of n in Wilson's interval (1927), with the t quantile of m - 1 degrees of freedom
-    (Korn and Graubard 1998). Where all values are equal, v says nothing and the prompts count by
-    their weight, (Σ W)² / Σ W². With one row a prompt and weights of 1 it is Wilson's interval of
-    n - 1 rows. One prompt says nothing of others: its interval is [0, 1].
+    (Korn and Graubard 1998). v is at least what independent rows of these weights and values have,
+
+        Σ w² · Σ w (y - p)² / (Σ w)³,
+
+    so that of successes and failures it counts no more rows than (Σ w)² / Σ w² (Kish), whatever the
+    few rows that hold most of the weight happen to say. Where all values are equal, v says nothing
+    and the prompts count by their weight, (Σ W)² / Σ W². With one row a prompt and weights of 1 it
+    is Wilson's interval of n - 1 rows. One prompt says nothing of others: its interval is [0, 1].
 
     A value is 1 for a success, ½ for a tie, or a share of votes; a weight w, such as votes, is 1 if
     not given.
@@ -47,7 +52,8 @@ def wilson(
     residuals = groups.sums(weight * (success - p))
     variance = float(residuals @ residuals) / total**2 * m / (m - 1)
     if variance * total**2 > 1e-12 * total:
-        effective = p * (1 - p) / variance
+        of_rows = float(weight @ weight) * float(weight @ (success - p) ** 2) / total**3
+        effective = p * (1 - p) / max(variance, of_rows)
     else:
         effective = total**2 / float((of_prompt**2).sum())
     t = float(stdtrit(m - 1, 0.975))
@@ -81,7 +87,7 @@ def rate_of_higher(
     return Rate(
         **vars(estimate),
         published=float(weight @ (agreement + tie / 2) / weight.sum()),
-        ties=int((first[0] == second[0]).sum()),
+        ties=int((first == second).sum()),
         n=n,
     )
 
