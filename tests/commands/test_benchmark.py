@@ -276,7 +276,7 @@ def test_scores_of_other_work_are_refused(work: Path, tmp_path: Path, run: Run) 
     before = path.read_bytes()
     status, _, error = run(*arguments, "--max_length=99")
     assert status == 2
-    assert f"{path} holds other scores: their max_length was 2048, and is 99 now" in error
+    assert f"{path} holds other scores: their --max_length was 2048, and is 99 now" in error
     write_jsonl(data, judgebench_rows()[1:])
     assert "holds other scores: they are of other rows; remove it" in run(*arguments)[2]
     write_jsonl(data, judgebench_rows())

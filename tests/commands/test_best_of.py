@@ -51,7 +51,7 @@ def test_the_file_holds_the_rows_ranked(
         np.testing.assert_allclose(row["rewards"], ranking.rewards, atol=1e-6)
         assert row["ranking"] == list(ranking.order)
         assert row["chosen_index"] == ranking.order[0]
-    assert printed.splitlines()[-4:] == [f"wrote {out}", *str(expected).splitlines()]
+    assert printed.splitlines()[-5:-1] == [f"wrote {out}", *str(expected).splitlines()]
     assert "2 prompts with 2 to 3 candidates, the best by kl:0.5 of rm" in printed
     assert "carried along, not read: id" in printed
     meta = read_json(Path(f"{out}.meta.json"))

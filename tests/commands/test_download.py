@@ -137,7 +137,7 @@ def test_an_unreachable_host_is_one_line(
     ("argv", "named"),
     [
         (["jailbrokn"], "'jailbrokn'"),
-        ([], "required"),
+        ([], "missing: names"),
         (["all", "--base_url", "example.org"], "base_url "),
         (["all", "--base_url", "ftp://example.org"], "base_url "),
         (["all", "--base_url", "http://"], "base_url "),

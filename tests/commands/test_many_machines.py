@@ -191,7 +191,7 @@ def test_shares_of_another_checkpoint_or_of_other_data_are_refused(
         (["--reward_model_checkpoint=b"], "checkpoint"),
         (["--data_path=audited.jsonl"], "rows"),
         (["--split=test[:37]", "--eval_dataset_size=30"], "rows"),
-        (["--max_length=41"], "max_length"),
+        (["--max_length=41"], "--max_length"),
         (["--batching=padded"], "batching"),
     ):
         status, _, error = run(*EVALUATE, *change, "--shard=2/2")

@@ -96,7 +96,7 @@ def test_a_budget_that_is_not_enough_is_status_1_and_the_same_command_goes_on(
     [
         (["--base_url", "nowhere"], "base_url is no address"),
         (["--api_key_env", "NO_SUCH_KEY"], "variable NO_SUCH_KEY holds no key"),
-        (["--budget_cost", "1"], "prompt_price and answer_price"),
+        (["--budget_cost", "1"], "--prompt_price and --answer_price"),
         (["--extra_body", "[1]"], "--extra_body is [1]; expected a JSON object"),
         (["--extra_body", "{a"], "--extra_body is neither JSON nor YAML"),
         (["--objective", "harmful"], "invalid choice: 'harmful'"),
@@ -104,7 +104,7 @@ def test_a_budget_that_is_not_enough_is_status_1_and_the_same_command_goes_on(
         (["--size", "13"], "size is 13; there are 12 rows"),
         (["--votes", "0"], "votes is 0; expected 1 or more"),
         (["--concurrency", "0"], "concurrency is 0"),
-        (["--out", "data.jsonl"], "data.jsonl is a file; give a folder"),
+        (["--out", "data.jsonl"], "is what data_path reads"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_before_anything_is_sent(

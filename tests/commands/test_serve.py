@@ -121,7 +121,7 @@ def test_mistakes_are_one_line_before_the_model_is_loaded(
     assert "give one" in refused(capsys, rm, rm)
     assert "risk 'cvar' is not understood" in refused(capsys, rm, "--risk=cvar")
     assert "train family shared_context" in refused(capsys, rm, "--risk=worst_context")
-    assert "No such file" in refused(capsys, rm, f"--token_file={tmp_path / 'none'}")
+    assert "no such file" in refused(capsys, rm, f"--token_file={tmp_path / 'none'}")
     (tmp_path / "empty").write_text("\n")
     assert "holds no token" in refused(capsys, rm, f"--token_file={tmp_path / 'empty'}")
     assert "give at least 1 text" in refused(capsys, rm, "--queue_size=0")

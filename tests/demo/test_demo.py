@@ -55,7 +55,7 @@ def test_a_small_demo_writes_the_published_layout_and_prints_the_table(
     assert places == sorted(places)
     assert places[0] > 0
     assert places[-1] < printed.find("family  ")
-    assert printed.rstrip().endswith(f"look at it: {small_demo / 'report.html'}")
+    assert f"look at it: {small_demo / 'report.html'}" in printed
     page = (small_demo / "report.html").read_text(encoding="utf-8")
     assert "Jailbreak rate, trained on both" in page
 

@@ -105,6 +105,8 @@ def say_next(command: str, *files: object, like: Any = None, beside: bool = Fals
 
 def say_again(*flags: str, without: str = "", beside: bool = False) -> None:
     """The command that runs, with further flags or without one, as the one that is useful next."""
+    if not _now().given:  # it was not started as a command
+        return
     given = [each for each in _now().given if each.replace("-", "_") != f"__{without}"]
     say_next(" ".join(["{}"] * len([*given, *flags])), *given, *flags, beside=beside)
 
