@@ -135,7 +135,7 @@ def one_line(folder: Path, status: int, expected: int) -> str:
     assert status == expected, errors
     assert "Traceback" not in errors
     assert len([line for line in errors.splitlines() if "error: " in line]) <= 1
-    return errors.splitlines()[-1]
+    return [line for line in errors.splitlines() if not line.startswith("next: ")][-1]
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(
     before = contents(scene, folder)
     status = finish(start(scene, folder, largest_file=2000))
     line = one_line(folder, status, 1 if name == "download" else 2)
-    assert "File too large" in line or "cannot be written" in line
+    assert "file too large" in line.lower() or "cannot be written" in line
     found = differences(before, contents(scene, folder))
     assert (found["missing"], found["other"]) == ([], [])
     assert not [path for path in folder.rglob("*") if is_temporary(path.name)]
@@ -163,5 +163,6 @@ def test_a_folder_that_may_not_be_written_to_is_one_line(
     locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
     status = finish(start(scene, folder, more=[OUTPUTS[name]], binding=True))
     line = one_line(folder, status, 1 if name == "download" else 2)
-    assert "Permission denied: 'locked/" in line
+    assert "permission denied" in line.lower()
+    assert "locked/" in line
     assert os.listdir(locked) == []

@@ -65,32 +65,31 @@ def ask_all(
         UserError: The endpoint answers nobody, or not so many questions one after the other. What
             was answered is kept.
     """
-    run = _Run(questions, endpoint, answers, purse, asking)
     total = len(questions)
     number = min(asking.concurrency, total)
+    run = _Run(questions, endpoint, answers, purse, asking, number)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(number)]
     bar = progress_bar(total, "asking", unit="question", shown=progress and is_terminal())
     with bar:
         try:
             for thread in threads:
                 thread.start()
-            _watch(threads, run, bar)
+            _watch(run, bar)
         except KeyboardInterrupt:
             run.stop.set()
             logger.info(
                 "waiting for the answers that are under way, so that none is lost; once more to "
                 "leave them"
             )
-            _watch(threads, run, bar)
+            _watch(run, bar)
             raise
     run.end()
 
 
-def _watch(threads: list[threading.Thread], run: "_Run", bar: tqdm) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(POLL)
-            bar.update(run.answered - bar.n)
+def _watch(run: "_Run", bar: tqdm) -> None:
+    """Until all threads have ended. Not by `join`: interrupted, it takes a thread for ended."""
+    while not run.ended.wait(POLL):
+        bar.update(run.answered - bar.n)
     bar.update(run.answered - bar.n)
 
 
@@ -104,8 +103,12 @@ class _Run:
         answers: Answers,
         purse: Purse,
         asking: Asking,
+        num_threads: int,
     ) -> None:
-        self.stop = threading.Event()
+        self.stop, self.ended = threading.Event(), threading.Event()
+        self._num_working = num_threads
+        if not num_threads:
+            self.ended.set()
         self.answered = 0
         self._questions: Iterator[Question] = iter(questions)
         self._endpoint, self._answers, self._purse = endpoint, answers, purse
@@ -124,6 +127,11 @@ class _Run:
             with self._lock:
                 self._error = self._error or error
             self.stop.set()
+        finally:
+            with self._lock:
+                self._num_working -= 1
+                if not self._num_working:
+                    self.ended.set()
 
     def end(self) -> None:
         """After the last thread: raise what ended the run.
