@@ -280,6 +280,6 @@ def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
     assert 0 <= audited.between.share.low <= audited.between.share.high <= 1
     assert audited.between.shuffled_over == "annotators"
     assert len(audited.between.shuffled_gains) == 19
-    assert "1 further groups are too rare" in answer_of(audited, "who judged")
+    assert "1 further group is too rare" in answer_of(audited, "who judged")
     r2 = audited.evaluations[1].explained_variance["pooled"]
     assert r2.how == "20 refits to resampled people"

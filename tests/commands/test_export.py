@@ -47,7 +47,7 @@ def test_a_checkpoint_is_exported_merged_and_uploaded(
 
 def test_wrong_requests_are_one_line(checkpoint: Path, tmp_path: Path, run: Run):
     for arguments, said in (
-        (("--out", checkpoint), f"{checkpoint} is there already"),
+        (("--out", checkpoint), f"--out {checkpoint} is what checkpoint reads"),
         (("--out", tmp_path / "a", "--risk", "cvar:0.05"), "is not linear in the outputs"),
         (("--out", tmp_path / "a", "--risk", "mediam"), "risk 'mediam' is not understood"),
         (("--out", tmp_path / "a", "--to", "gguf"), "gguf"),

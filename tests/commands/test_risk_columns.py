@@ -71,7 +71,8 @@ def test_responses_get_rewards_that_their_raw_outputs_have(
 ) -> None:
     output = tmp_path / "scores.jsonl"
     assert score(work, output, *RISKS) == 0
-    header = next(line for line in capsys.readouterr().out.splitlines() if "trained on" in line)
+    printed = capsys.readouterr().out.splitlines()
+    header = next(line for line in printed if all(text in line for text in RISKS))
     assert [header.count(text) for text in RISKS] == [1, 1, 1]
     meta = read_json(meta_path(output))
     assert meta["risks"] == RISKS

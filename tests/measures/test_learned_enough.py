@@ -81,6 +81,6 @@ def test_r2_of_training_sets_do_not_compare_where_one_has_not_learned():
     ]
     answer = answer_of(gained)
     assert answer is not None
-    (finding,) = answer.findings
+    finding = answer.findings[-1]
     assert finding.verdict == "cannot tell"
     assert "Trained on both it predicts these votes no better than a coin" in finding.text

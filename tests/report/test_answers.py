@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +22,7 @@ from hidden_context.report.examples import AGREED, CONTESTED, examples_of
 from hidden_context.report.response_map import MOST, response_map
 from hidden_context.report.results import Result
 from hidden_context.report.sections import sections_of
+from hidden_context.scores.overlap import Overlap
 from hidden_context.scores.scores import Scores
 
 NATS = Estimate(-0.6)
@@ -89,8 +91,11 @@ def test_the_model_that_predicts_best_speaks_not_the_one_that_gains_most():
 )
 def test_pairs_that_are_open_for_their_spread_are_counted(share: float, said: str):
     kinds = Undecided(Estimate(0.1), Estimate(share), Estimate(0.9 - share))
-    answer = answer_of([compared((0.03, 0.01, 0.05), undecided=kinds, num_comparisons=1200)])
+    evaluation = compared((0.03, 0.01, 0.05), undecided=kinds, num_comparisons=1200)
+    held_out = replace(evaluation, overlap=Overlap(0, 1200, 0, 600))
+    answer = answer_of([held_out])
     assert said in answer.sentence
+    assert "held-out" not in answer_of([evaluation]).sentence  # it cannot be known
     assert ("1 in" in answer.sentence) == bool(said)
     assert (f"on {share:.3f} of the pairs" in answer.evidence) == bool(said)
 
