@@ -243,7 +243,7 @@ def test_a_correlation_is_learned_where_texts_are_compared_with_enough_others(
         ("strengths", ["--thresholds", "1", "0.5", "2"], "thresholds 1, 0.5, 2 are out of order"),
         ("votes", ["--thresholds", "1", "2"], "2 thresholds were given; ties by threshold"),
         ("strengths", ["--ties=davidson"], "Davidson's ties do not go with 3 strengths"),
-        ("votes", ["--ties=davidson", "--davidson=0"], "Davidson's ν is 0.0"),
+        ("votes", ["--ties=davidson", "--davidson=0"], "Davidson's ν is 0;"),
         (
             "votes",
             ["--reward_model_type=categorical", "--thresholds", "1"],

@@ -235,7 +235,7 @@ MISSPELT = {
         "querry": "query",
     },
     **{"choosen": "chosen", "respones_a": "response_a", "conversation_text_a": None},
-    **{"anotator": "annotator", "annotater_id": "annotator_id", "labeller": "labeler"},
+    **{"anotator": "annotator", "annotater_id": "annotator_id"},
     **{"gruop": "group", "wieght": "weight", "preferedResponse": "preferred_response"},
     **{"system_promt": "system_prompt", "better_responce": "better_response", "vots_a": "votes_a"},
 }

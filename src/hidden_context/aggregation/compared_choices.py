@@ -37,6 +37,7 @@ def choices_from_comparisons(
     """
     source = comparisons.source
     if group is not None:
+        comparisons.columns.refuse_observed(group, source, "who judged")
         require_columns((comparison.row for comparison in comparisons), (group,), source)
     by_prompt: dict[str, list[Judged]] = {}
     for number, comparison in enumerate(comparisons, start=1):

@@ -186,6 +186,7 @@ def _context_of(comparison: Comparison, by: str, place: str, prompt: str) -> str
 
 def _decided(comparisons: Comparisons, by: str, counts: dict[str, int]) -> Iterator[_Decision]:
     """The pairs of which somebody decided for one; ties, and others without use, are counted."""
+    comparisons.columns.refuse_observed(by, comparisons.source, "what divides the comparisons")
     for number, comparison in enumerate(comparisons, start=1):
         prompt = prompt_key(comparison)
         context = _context_of(comparison, by, f"{comparisons.source}, row {number}", prompt)

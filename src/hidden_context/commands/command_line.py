@@ -170,6 +170,9 @@ def parse_with_printing(
         passed = {name: settings.pop(name) for name in names & settings.keys()}
         settings[field_of_further(config_class).name] = passed
     config = config_class(**settings)
+    seed = getattr(config, "seed", 0)
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed is {seed}; give a whole number from 0 to 2^32 - 1.")
     check_outputs(config, given.config if "config" in given else None)
     return config, printing
 

@@ -1,6 +1,6 @@
 """Who differs, by how much, along what: people from their comparisons."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,7 +73,7 @@ def _read(config: Config, num_folds: int) -> "Source":
     from hidden_context.progress import in_words
 
     comparisons = _comparisons(config)
-    say(replace(comparisons.account, source=config.data), beside=True)
+    say(comparisons.account, beside=True)
     source = Source.read(comparisons, config.vectors)
     ballots = source.ballots
     left = in_words(seconds_expected(source, config.num_directions, num_folds))
@@ -109,7 +109,9 @@ def _comparisons(config: Config) -> Any:
         {name: value for name, value in row.items() if name not in config.ignore_columns}
         for row in load_rows(config.data, "both", config.split, None)
     ]
-    return comparisons_of(rows)[0]
+    comparisons = comparisons_of(rows)[0]
+    comparisons.source = config.data
+    return comparisons
 
 
 def _find(config: Config) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hidden_context.errors import UserError
+
 
 @dataclass(frozen=True)
 class ColumnsRead:
@@ -30,6 +32,19 @@ class ColumnsRead:
     """The source with its split and files, of each source that has splits."""
     notes: tuple[str, ...] = ()
     """What else is to be known of the rows, each a sentence without its full stop."""
+
+    def refuse_observed(self, column: str, source: str, purpose: str) -> None:
+        """Refuse what was compared, or how, where something else is wanted of a column.
+
+        Raises:
+            UserError: The column is read as the outcome or as a response.
+        """
+        for role in ("outcome", "responses"):
+            if column in self.by_role.get(role, ()):
+                raise UserError(
+                    f"{source}: column {column!r} is read as the {role}, so it cannot be "
+                    f"{purpose}; give another column."
+                )
 
     @classmethod
     def of_all(cls, parts: Sequence["ColumnsRead"]) -> "ColumnsRead":

@@ -1,4 +1,4 @@
-"""Columns that nothing reads, and that seem to say which of two responses is better."""
+"""Columns that nothing reads, and that seem to say which response is better, or what counts."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,19 @@ from hidden_context.comparisons.verdicts import TIE, better_of
 
 OF_VERDICTS = re.compile(r"prefer|winner|better|verdict")
 """What is in names of columns that say which response is better."""
+
+OF_CHECKS = re.compile(r"(^|_)(valid|status|reject|exclud|attention|is_gold|passed|discard|spam)")
+"""What begins a word in names of columns that say whether a row is to count."""
+
+
+def checks_of_rows(carried: Mapping[str, Column]) -> Iterator[str]:
+    """Sentences on columns that nothing reads, and that seem to say which rows are to count."""
+    for column, held in carried.items():
+        if OF_CHECKS.search(str(column).lower()) and 1 < len(held.labels) <= MOST_LABELS:
+            yield (
+                f"column {column!r} may say which rows are to be left out; it is not read, and all "
+                "rows count"
+            )
 
 
 def further_verdicts(carried: Mapping[str, Column], names: Sequence[str]) -> Iterator[str]:

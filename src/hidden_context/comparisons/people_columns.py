@@ -8,7 +8,7 @@ from hidden_context.errors import UserError
 
 ANNOTATOR_COLUMNS = ("annotator", "annotator_id", "worker", "worker_id", "user_id")
 ANNOTATOR_COLUMNS += ("rater", "rater_id", "labeler", "labeler_id", "judge_hash")
-ANNOTATOR_COLUMNS += ("voter", "voter_id")
+ANNOTATOR_COLUMNS += ("labeller", "labeller_id", "evaluator", "evaluator_id", "voter", "voter_id")
 ANNOTATOR_COLUMNS += ("participant", "participant_id", "respondent", "respondent_id")
 """One of these says who judged. Not `judge`: it may hold a verdict."""
 GROUP_COLUMNS = ("group", "group_id", "annotator_group")

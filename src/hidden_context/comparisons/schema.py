@@ -17,7 +17,7 @@ from hidden_context.comparisons.columns import (
     is_scored_row,
     layout_of,
 )
-from hidden_context.comparisons.further_verdicts import further_verdicts
+from hidden_context.comparisons.further_verdicts import checks_of_rows, further_verdicts
 from hidden_context.comparisons.objectives import OBJECTIVE_COLUMNS
 from hidden_context.comparisons.outcome_columns import (
     MODELS,
@@ -316,6 +316,7 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
             *read_as_said(present, TEXT_COLUMNS),
             *checked.sentences,
             *further_verdicts({name: present[name] for name in carried}, layout.names),
+            *checks_of_rows({name: present[name] for name in carried}),
         ),
     )
 

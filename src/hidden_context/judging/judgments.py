@@ -93,6 +93,8 @@ def of_columns(
     Raises:
         UserError: A column is missing or empty, or a cell cannot be read; it names the row.
     """
+    for column in columns:
+        comparisons.columns.refuse_observed(column, comparisons.source, "a judge's verdicts")
     names = comparisons.columns.by_role["responses"]
     called = [bare_name(column) for column in names] if len(names) == 2 else ["0", "1"]
     shares = {column: _is_share(comparisons, column) for column in columns}

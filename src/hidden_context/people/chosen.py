@@ -87,7 +87,7 @@ def fit_people(
         UserError: The votes cannot be read, or there are too few people or items.
     """
     source = Source.read(votes, vectors, items)
-    _check(source, num_directions, num_clusters)
+    check_structure(source, num_directions, num_clusters)
     given = {"num_directions": num_directions, "num_clusters": num_clusters, "ridge": ridge}
     settings, held_out = _choose(source, given, seed, progress)
     return replace(fit(source, **settings, seed=seed), **held_out)
@@ -109,7 +109,14 @@ def _number_of_parts(people: int) -> int:
     return min(PARTS, ceil(MOST_NEEDED * PARTS / people))
 
 
-def _check(source: Source, num_directions: int | None, num_clusters: int | None) -> None:
+def check_structure(
+    source: Source, num_directions: int | None, num_clusters: int | None = None
+) -> None:
+    """Refuse a structure that these people and items cannot have.
+
+    Raises:
+        UserError: There are too few of them, or the numbers are not possible.
+    """
     people, number, width = len(source.ballots), len(source.ballots.items), source.most_directions
     if people < 2 or number < 2:
         raise UserError(

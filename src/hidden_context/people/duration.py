@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from hidden_context.people.chosen import RIDGES, most_fits
+from hidden_context.people.chosen import RIDGES, check_structure, most_fits
 from hidden_context.people.fit import started
 from hidden_context.people.marginal import Climb, Design
 from hidden_context.people.source import Source
@@ -15,6 +15,7 @@ DIRECTIONS = 4
 
 def seconds_expected(source: Source, num_directions: int | None, num_folds: int) -> float:
     """Of choosing the structure, if it is not given, the fit, and the table by n."""
+    check_structure(source, num_directions)
     size = DIRECTIONS if num_directions is None else num_directions
     size = min(size, source.most_directions)
     model, state, chunks = started(source, size, seed=0)

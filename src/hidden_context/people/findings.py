@@ -279,6 +279,7 @@ def values_of_people(comparisons: Comparisons, column: str) -> tuple[dict[str, s
     Raises:
         UserError: A row has no such column, or it holds neither a name nor a number.
     """
+    comparisons.columns.refuse_observed(column, comparisons.source, "a property of people")
     said: dict[str, Counter[str]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         row, place = comparison.row, f"{comparisons.source}, row {number}"
