@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -336,6 +337,31 @@ def test_a_signal_is_one_line_and_its_status_and_cleans_up(
     assert capsys.readouterr().err == f"stopped by {number.name}\n"
     assert cleaned == [True]
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("is_at_the_end", [False, True])
+def test_a_signal_within_a_finalizer_is_not_lost(
+    number: signal.Signals, is_at_the_end: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python lets no exception out of a finalizer."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def run(_config: Any) -> None:
+        finalized = Finalized()
+        del finalized
+        if not is_at_the_end:
+            time.sleep(10)
+
+    began, hook = time.monotonic(), sys.unraisablehook
+    assert run_command(Training, run, ["--model_name=gpt2"]) == 128 + number
+    said = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+    assert capsys.readouterr().err == f"{said}\n"
+    assert time.monotonic() - began < 5
+    assert sys.unraisablehook is hook
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

@@ -6,9 +6,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 from hidden_context.errors import UserError
+
+SOON = 0.05
+"""Seconds until a signal whose exception was lost is sent again."""
 
 
 def with_exit_status(run: Callable[[], int | None]) -> int:
@@ -54,6 +58,9 @@ class _StopError(KeyboardInterrupt):
 def _stopped_by_signals() -> Iterator[None]:
     """Raise at SIGTERM and SIGHUP, so that temporary files are removed, as at Ctrl-C.
 
+    An exception that comes within a finalizer, which lets none pass, is lost; the signal is sent
+    again then.
+
     A signal that is ignored (as `nohup` has SIGHUP ignored) or handled by the program around stays
     so, and nothing is changed outside the main thread, which alone may.
     """
@@ -66,11 +73,34 @@ def _stopped_by_signals() -> Iterator[None]:
     taken = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, stop)
+    hook, again = sys.unraisablehook, dict[threading.Timer, int]()
+    if is_main:
+        sys.unraisablehook = partial(_send_again, hook, again)
     try:
         yield
+        if again:  # the end came before the signal did
+            raise _StopError(next(iter(again.values())))
     finally:
+        for timer in again:
+            timer.cancel()
+        if is_main:
+            sys.unraisablehook = hook
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _send_again(
+    hook: Callable[[Any], object], again: dict[threading.Timer, int], lost: Any
+) -> None:
+    """Send the signal again whose exception was lost; leave other lost exceptions to the hook."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        hook(lost)
+        return
+    number = getattr(lost.exc_value, "signal", signal.SIGINT)
+    timer = threading.Timer(SOON, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    again[timer] = number
+    timer.start()
 
 
 @contextmanager
