@@ -56,3 +56,11 @@ def test_what_was_observed_is_neither_a_group_nor_a_judge():
 def test_further_names_of_annotators_are_read(column: str):
     data = [{column: row.pop("annotator"), **row} for row in rows()]
     assert {each.annotator for each in hc.load_comparisons(data)} == {"p0", "p1", "p2"}
+
+
+def test_responses_that_differ_by_white_space_alone_are_said():
+    data = rows()
+    again = [{**row, "response_a": row["response_a"] + "\n"} for row in data[:2]]
+    said = "2 responses differ from another by white space"
+    assert said in str(hc.load_comparisons([*data, *again]).account)
+    assert said not in str(hc.load_comparisons(data).account)

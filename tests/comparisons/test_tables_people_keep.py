@@ -278,7 +278,9 @@ def test_forms_of_one_side_alone_percents_and_annotators_of_one_row_are_said():
     }.items():
         note = f"in 9 of 10 rows the better response alone {what}"
         assert note in said(rows[0], *(row | {"chosen": text} for row in rows[1:]))
-        assert "alone" not in said(*rows[:2], *(row | {"chosen": text} for row in rows[2:]))
+        assert "response alone" not in said(
+            *rows[:2], *(row | {"chosen": text} for row in rows[2:])
+        )
         assert "the worse response alone" in said(*(row | {"rejected": text} for row in rows))
     percents = [
         A_B | {"prompt": f"{ASK} {i}", "votes_a": 20 + 10 * i, "votes_b": 80 - 10 * i}

@@ -80,6 +80,8 @@ class RowNotes:
     _leads: list[float] = field(default_factory=list)
     _prompts: bytearray = field(default_factory=bytearray)
     _bare_prompts: bytearray = field(default_factory=bytearray)
+    _responses: bytearray = field(default_factory=bytearray)
+    _bare_responses: bytearray = field(default_factory=bytearray)
 
     def add(self, row: ReadRow) -> None:
         """The next row."""
@@ -113,6 +115,10 @@ class RowNotes:
         if row.asked:
             self._prompts += digest(json.dumps(row.asked, default=dict))
             self._bare_prompts += digest(bare_prompt(row.asked))
+        for text in row.responses:
+            if isinstance(text, str):
+                self._responses += digest(text)
+                self._bare_responses += digest(bare_text(text))
 
     def _add_form(self, row: ReadRow) -> None:
         """Whether a row is of conversations, of dialogues in text form, or of bare texts."""
@@ -154,6 +160,12 @@ class RowNotes:
         if self._totals == {100.0} and self._num_rows >= MANY:
             yield "each row has 100 votes; if they are percents, give their share as 'probability'"
         yield from self._repeats()
+        number = _num_different(self._responses) - _num_different(self._bare_responses)
+        if number:
+            yield (
+                f"{number} responses differ from another by white space, invisible characters or "
+                "their encoding alone, and count as different"
+            )
         number = _num_different(self._prompts) - _num_different(self._bare_prompts)
         if number:
             yield (
