@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,28 @@ JSON = {"Content-Type": "application/json"}
 TEXTS = [f"Human: what is {number} and {number}? Assistant: ask again." for number in range(12)]
 
 
+@dataclass
+class HeldUp:
+    """Whether a pass has begun, and whether passes may end."""
+
+    scoring: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+
 @contextmanager
-def held_up(model: RewardModel) -> Iterator[Callable[[], None]]:
-    """The model scores nothing until the yielded function is called."""
-    go = threading.Event()
+def held_up(model: RewardModel) -> Iterator[HeldUp]:
+    """The model scores nothing until it is told to go."""
+    held = HeldUp()
 
     def wait(*_: object) -> None:
-        go.wait(60)
+        held.scoring.set()
+        held.go.wait(60)
 
     hook = model.model.register_forward_pre_hook(wait)
     try:
-        yield go.set
+        yield held
     finally:
-        go.set()
+        held.go.set()
         hook.remove()
 
 
@@ -75,7 +85,7 @@ def test_a_full_queue_answers_503_and_a_client_that_tries_again_is_served(
     model = make_model(tmp_path / "rm", offline.family)
     expected = offline.reward(TEXTS)
     with serving(model, queue_size=3) as client, ThreadPoolExecutor(12) as pool:
-        with held_up(model) as go:
+        with held_up(model) as held:
             first = [pool.submit(classify, client, text) for text in TEXTS[:3]]
             until(lambda: accepted(client) == 3)
             refused = classify(client, TEXTS[3])
@@ -85,7 +95,7 @@ def test_a_full_queue_answers_503_and_a_client_that_tries_again_is_served(
             many = client.post("/classify", json={"input": TEXTS[:4]})
             assert (many.status_code, "send fewer" in many.text) == (413, True)
             assert client.get("/health").status_code == 200
-            go()
+            held.go.set()
             found = [reward(each.result()) for each in first]
         np.testing.assert_allclose(found, expected[:3], atol=1e-5)
 
@@ -233,16 +243,16 @@ def test_aborted_clients_cost_no_other_its_answer(
 ):
     model = make_model(tmp_path / "rm", offline.family)
     expected = offline.reward(TEXTS)
-    with serving(model) as client, ThreadPoolExecutor(12) as pool, held_up(model) as go:
+    with serving(model) as client, ThreadPoolExecutor(12) as pool, held_up(model) as held:
         kept = [pool.submit(classify, client, TEXTS[0])]
-        until(lambda: accepted(client) == 1)
+        assert held.scoring.wait(30)  # else the pass would take those who leave, too
         gone = [asking(client, text) for text in TEXTS[1:6]]
         kept += [pool.submit(classify, client, text) for text in TEXTS[6:]]
         until(lambda: accepted(client) == 12)
         for connection in gone:
             connection.close()
         until(lambda: accepted(client) == 7)
-        go()
+        held.go.set()
         found = [reward(each.result()) for each in kept]
         np.testing.assert_allclose(found, [expected[0], *expected[6:]], atol=1e-5)
         until(lambda: counted(client, "aborted_texts_total") == 5)
@@ -273,12 +283,12 @@ def test_a_stop_in_the_middle_loses_no_accepted_answer(
     """The server is told to stop while all texts wait; it answers them, and takes no more."""
     model = make_model(tmp_path / "rm", offline.family)
     expected = offline.reward(TEXTS)
-    with ThreadPoolExecutor(12) as pool, serving(model) as client, held_up(model) as go:
+    with ThreadPoolExecutor(12) as pool, serving(model) as client, held_up(model) as held:
         asked = [pool.submit(classify, client, text) for text in TEXTS]
         until(lambda: accepted(client) == 12)
         client.server.should_exit = True
         until(lambda: refuses_connections(client))
-        go()
+        held.go.set()
         answers = [each.result() for each in asked]
     np.testing.assert_allclose([reward(each) for each in answers], expected, atol=1e-5)
 
