@@ -24,6 +24,11 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
+def is_hub_name(name: str) -> bool:
+    """Whether a name that is no local folder or file may be one on the hub: `owner/name`."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
 def is_cached(kind: Kind, name: str) -> bool:
     """Whether the cache has files of this name; perhaps not all that are needed."""
     from huggingface_hub import constants

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from hidden_context.comparisons.comparisons import Comparisons
-from hidden_context.comparisons.sources import read_rows
+from hidden_context.comparisons.row_files import read_rows
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.distributions import FAMILIES, Family, Normal, Point, SharedContext
 from hidden_context.errors import UserError

@@ -93,7 +93,7 @@ def _read(config: Config) -> "tuple[Choices, Comparisons | None]":
     from hidden_context.aggregation.compared_choices import choices_from_comparisons
     from hidden_context.aggregation.scored_choices import choices_from_scores
     from hidden_context.comparisons.comparisons import Comparisons
-    from hidden_context.comparisons.sources import read_rows
+    from hidden_context.comparisons.row_files import read_rows
     from hidden_context.scores.score_files import columns_of, load_scores
 
     if config.column is not None:

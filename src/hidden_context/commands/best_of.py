@@ -42,7 +42,7 @@ def run(config: Config) -> None:
     _check(config)
     from hidden_context.aggregation.best_of import check_columns
     from hidden_context.comparisons.responses import account_of_responses, read_responses
-    from hidden_context.comparisons.sources import read_rows
+    from hidden_context.comparisons.row_files import read_rows
     from hidden_context.llm.best_of import best_of_rows, preference_of
     from hidden_context.records import meta_path, read_object
 

@@ -97,7 +97,7 @@ def _has_others(config: Any) -> bool:
 
 def _may_be_on_hub(name: str, flag: str) -> bool:
     """As those who read it decide: `owner/name`, or of a backbone one word."""
-    from hidden_context.comparisons.hub import is_hub_name
+    from hidden_context.hub import is_hub_name
 
     return not Path(name).exists() and (
         is_hub_name(name) or (flag == "model_name" and "/" not in name)

@@ -44,7 +44,7 @@ def run(config: Config) -> None:
     """Check everything that can be checked, score with one model after another, write, print."""
     _check_names(config)
     from hidden_context.comparisons.responses import account_of_responses, read_responses
-    from hidden_context.comparisons.sources import read_rows
+    from hidden_context.comparisons.row_files import read_rows
     from hidden_context.risk import PAPER_RISK
     from hidden_context.scores.score_files import OUTPUTS, write_scores
     from hidden_context.shards import each_merged

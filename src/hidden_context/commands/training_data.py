@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hidden_context.commands.printing import say
 from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
-from hidden_context.comparisons.hub import is_one_split
+from hidden_context.comparisons.dataset_rows import is_one_split
 from hidden_context.comparisons.objectives import Subset
 from hidden_context.errors import UserError
 from hidden_context.records import RepeatedKeyError, parse_yaml

@@ -271,14 +271,11 @@ def load_comparisons(
     Raises:
         UserError: The data cannot be found or read; the message says what to do.
     """
-    place = ""
+    files: list[Path] = []
     how: Any = {"streaming": streaming, "size": size}
     if isinstance(source, str | Path):
-        files: list[Path] = []
         name = str(source)
         rows = load_rows(name, subset, split, dataset_config, files_read=files, **how)
-        if not Path(source).is_file():
-            place = _split_and_files(split, files)
     elif dataset_config is not None:
         raise UserError(f"dataset_config is {dataset_config!r}, but the data are in memory.")
     else:
@@ -286,7 +283,9 @@ def load_comparisons(
         rows = rows_in_memory(source, split, subset, **how)
     taken = take_stratified(rows, size)
     read = Comparisons.from_rows(taken, name, ignore_columns=ignore_columns)
-    read.columns = replace(read.columns, places=(f"{name}, {place}",) if place else ())
+    if isinstance(source, str | Path) and not Path(source).is_file():
+        place = f"{name}, {_split_and_files(split, files)}"
+        read.columns = replace(read.columns, places=(place,))
     return read
 
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hidden_context.comparisons.hub import keep_stream, rows_of_dataset, split_of
+from hidden_context.comparisons.dataset_rows import (
+    all_kept,
+    rows_of_dataset,
+    rows_of_stream,
+    split_of,
+)
 from hidden_context.comparisons.objectives import Subset, as_many_as_needed, select_objective
 from hidden_context.comparisons.row_files import Rows
 from hidden_context.comparisons.splits import Split
@@ -36,7 +41,8 @@ def rows_in_memory(
     chosen = Split.parse(split)
     if _library_of(source) == "datasets" and type(source).__name__.startswith("Iterable"):
         needed = partial(as_many_as_needed, subset=subset, size=size)
-        rows = keep_stream(split_of(source, chosen, DATA_SET), chosen, IN_MEMORY, needed)
+        stream = split_of(source, chosen, DATA_SET)
+        rows = all_kept(rows_of_stream(stream, chosen, IN_MEMORY, needed), chosen, IN_MEMORY)
     elif streaming:
         raise UserError(
             "streaming is for files and the hub, but the data are in memory; leave it out."

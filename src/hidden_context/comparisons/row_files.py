@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
 from hidden_context.comparisons.csv_cells import cells_of_lines, check_names
-from hidden_context.comparisons.splits import SUFFIXES, Split, suffix_of
+from hidden_context.comparisons.splits import Split
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
 from hidden_context.misspelt import nearest_path
@@ -29,10 +29,19 @@ Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Collection[Row]
 T = TypeVar("T")
 
+PLAIN_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
+SUFFIXES = (*PLAIN_SUFFIXES, *(f"{suffix}.gz" for suffix in PLAIN_SUFFIXES), ".parquet")
+"""Of files of rows."""
 LARGEST_IN_MEMORY = 2**25
 """Bytes of a file; a larger one is checked, then read again whenever needed."""
 ROWS_A_BATCH = 1024
 """Of a parquet file."""
+
+
+def suffix_of(file: Path) -> str | None:
+    """The suffix of a file of rows in small letters; None if it is of another kind."""
+    name = file.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 def read_rows(path: Path) -> Rows:

@@ -6,22 +6,22 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from hidden_context.comparisons.hub import (
-    hub_rows,
-    is_hub_name,
-    is_saved,
-    saved_rows,
-    stream_hub_rows,
-)
+from hidden_context.comparisons.dataset_rows import is_saved, saved_rows
+from hidden_context.comparisons.hub import hub_rows, stream_hub_rows
 from hidden_context.comparisons.objectives import Subset, as_many_as_needed, select_objective
 from hidden_context.comparisons.row_files import Row, Rows, read_rows, stream_rows
-from hidden_context.comparisons.splits import Split, files_of_split
+from hidden_context.comparisons.split_files import files_of_split
+from hidden_context.comparisons.splits import Split
 from hidden_context.comparisons.streamed import chained, mapped
 from hidden_context.errors import UserError
+from hidden_context.hub import is_hub_name
 from hidden_context.misspelt import nearest_path
 
+Place: TypeAlias = tuple[str | None, Path]
+"""The objective by which all rows were judged, or None if they say it; a file or a folder."""
+
 Part: TypeAlias = tuple[str | None, Rows]
-"""The objective by which all rows were judged, or None if they say it; the rows."""
+"""The same objective, and the rows."""
 
 ReadFiles: TypeAlias = Callable[[Sequence[Path], Split, Path], Rows]
 """Of the files of a split, the split or its slice, and what to call them in messages."""
@@ -58,28 +58,21 @@ def load_rows(
     Raises:
         UserError: Nothing is there, or it cannot be read or selected from.
     """
-    path = Path(data_path)
-    is_local = os.path.lexists(path)
     needed = partial(as_many_as_needed, subset=subset, size=size)
-    read = partial(stream_rows, needed=needed) if streaming else _whole_files
-    if is_local and dataset_config is not None:
+    if not os.path.lexists(data_path):
+        read_hub = partial(stream_hub_rows, needed=needed) if streaming else hub_rows
+        parts = _parts_on_hub(data_path, subset, split, dataset_config, read_hub)
+    elif dataset_config is not None:
         raise UserError(
             f"dataset_config is {dataset_config!r}, but {data_path} is not on the hub: only data "
             "sets there have configurations."
         )
-    if is_local and path.is_dir():
-
-        def read_noted(files: Sequence[Path], split: Split, source: Path) -> Rows:
-            if files_read is not None:
-                files_read.extend(file.relative_to(path) for file in files)
-            return read(files, split, source)
-
-        parts = _parts_of_folder(path, subset, Split.parse(split), read_noted)
-    elif is_local:
-        parts = [(None, read([path], Split.parse(split), path))]
     else:
-        hub = partial(stream_hub_rows, needed=needed) if streaming else hub_rows
-        parts = _parts_on_hub(data_path, subset, split, dataset_config, hub)
+        read = partial(stream_rows, needed=needed) if streaming else _whole_files
+        chosen, places = Split.parse(split), _places(Path(data_path), subset)
+        parts = [(of, _rows_of(place, chosen, read, files_read)) for of, place in places]
+        if files_read is not None:
+            files_read[:] = [file.relative_to(data_path) for file in files_read]
     rows = chained(
         rows if objective is None else mapped(partial(_with_objective, objective), rows)
         for objective, rows in parts
@@ -88,37 +81,39 @@ def load_rows(
     return rows if is_selected else select_objective(rows, subset, data_path)
 
 
-def _whole_files(files: Sequence[Path], split: Split, source: Path) -> Rows:
-    return split.taken(chained(map(read_rows, files)), source)
-
-
-def _parts_of_folder(folder: Path, subset: Subset, split: Split, read: ReadFiles) -> list[Part]:
+def _places(path: Path, subset: Subset) -> list[Place]:
+    """Where the rows are: the path, or a folder in it for each objective that is wanted."""
     of_objective = {
-        objective: folder / name
+        objective: path / name
         for objective, hh_name in HH_RLHF_FOLDERS.items()
         for name in (hh_name, objective)  # its own name counts, if both are there
-        if (folder / name).is_dir()
+        if (path / name).is_dir()
     }
-    whole = folder
-    if subset == "both":
-        if (folder / subset).is_dir():
-            whole = folder / subset
-        elif len(of_objective) == len(HH_RLHF_FOLDERS):
-            return [
-                (objective, _rows_of_folder(part, split, read))
-                for objective, part in of_objective.items()
-            ]
-    elif subset in of_objective:
-        return [(subset, _rows_of_folder(of_objective[subset], split, read))]
-    elif of_objective:
-        raise UserError(f"{folder} has no folder {subset} (it has {', '.join(of_objective)}).")
-    return [(None, _rows_of_folder(whole, split, read))]
+    if subset in of_objective:
+        return [(subset, of_objective[subset])]
+    if subset != "both" and of_objective:
+        raise UserError(f"{path} has no folder {subset} (it has {', '.join(of_objective)}).")
+    if subset == "both" and (path / subset).is_dir():
+        return [(None, path / subset)]
+    if subset == "both" and len(of_objective) == len(HH_RLHF_FOLDERS):
+        return list(of_objective.items())
+    return [(None, path)]
 
 
-def _rows_of_folder(folder: Path, split: Split, read: ReadFiles) -> Rows:
-    if is_saved(folder):
-        return split.taken(saved_rows(folder, split), folder)
-    return read(files_of_split(folder, split.name), split, folder)
+def _rows_of(place: Path, split: Split, read: ReadFiles, files_read: list[Path] | None) -> Rows:
+    """The rows of a file, or of a split of a folder."""
+    if not place.is_dir():
+        return read([place], split, place)
+    if is_saved(place):
+        return split.taken(saved_rows(place, split), place)
+    files = files_of_split(place, split.name)
+    if files_read is not None:
+        files_read += files
+    return read(files, split, place)
+
+
+def _whole_files(files: Sequence[Path], split: Split, source: Path) -> Rows:
+    return split.taken(chained(map(read_rows, files)), source)
 
 
 def _parts_on_hub(

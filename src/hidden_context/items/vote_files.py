@@ -16,8 +16,7 @@ from hidden_context.comparisons.misspelt_columns import refuse_misspelt
 from hidden_context.comparisons.outcome_columns import WINNER_MODELS
 from hidden_context.comparisons.people_columns import ANNOTATOR_COLUMNS, GROUP_COLUMNS
 from hidden_context.comparisons.refused_columns import refuse_unread
-from hidden_context.comparisons.row_files import cells_of_csv, read_rows
-from hidden_context.comparisons.splits import suffix_of
+from hidden_context.comparisons.row_files import cells_of_csv, read_rows, suffix_of
 from hidden_context.comparisons.survey import is_missing
 from hidden_context.comparisons.verdicts import TIE, bare_name, better_of
 from hidden_context.errors import UserError

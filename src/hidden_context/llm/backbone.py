@@ -15,10 +15,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
-from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions.base import HEAD_SCALE
 from hidden_context.errors import UserError
-from hidden_context.hub import asked_once
+from hidden_context.hub import asked_once, is_hub_name
 from hidden_context.llm.packed_attention import PATHS
 from hidden_context.llm.value_heads import head_of_another_tool
 from hidden_context.misspelt import nearest_path

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
+from hidden_context.hub import is_hub_name
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
 from hidden_context.llm.backbone import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions import Family, family_from_dict
+from hidden_context.hub import is_hub_name
 from hidden_context.measures.rates import wilson
 
 SETTINGS = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
+from hidden_context.hub import is_hub_name
 from hidden_context.llm.adapters import with_adapters
 from hidden_context.llm.backbone import (
     load_backbone,

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from hidden_context.comparisons.sources import is_hub_name
 from hidden_context.distributions import Family, UtilityDistribution
 from hidden_context.errors import UserError
+from hidden_context.hub import is_hub_name
 from hidden_context.llm.checkpoint import find_checkpoint
 from hidden_context.llm.given_texts import GivenText
 from hidden_context.llm.linear_head import with_head

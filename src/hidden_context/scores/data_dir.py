@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hidden_context.comparisons.sources import read_rows
+from hidden_context.comparisons.row_files import read_rows
 from hidden_context.distributions import FAMILIES
 from hidden_context.published.run_names import LAST
 from hidden_context.scores.score_files import OUTPUTS, columns_of, load_scores

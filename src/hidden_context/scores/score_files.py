@@ -14,7 +14,7 @@ import numpy as np
 from hidden_context.comparisons.objectives import objective_column
 from hidden_context.comparisons.outcome_columns import scored_outcome
 from hidden_context.comparisons.pairs import response_lengths
-from hidden_context.comparisons.sources import read_rows
+from hidden_context.comparisons.row_files import read_rows
 from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
