@@ -8,7 +8,7 @@ from hidden_context.audits.comparison_table import (
     read_table,
     texts_of,
 )
-from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.comparisons import Comparisons, load_comparisons
 from hidden_context.errors import UserError
 
 
@@ -80,6 +80,9 @@ def test_prompt_id_says_which_comparisons_belong_together():
     assert table_of(rows).counts["prompts"] == 3
     del rows[0]["prompt_id"]
     assert table_of(rows).counts["prompts"] == 4
+    assert "prompt_id: prompt_id (tells prompts apart in audit" in str(load_comparisons(rows))
+    ignored = load_comparisons(rows, ignore_columns=["prompt_id"])
+    assert read_table(ignored, "whole").counts["prompts"] == 6
 
 
 def test_votes_weigh_and_who_judged_is_kept():

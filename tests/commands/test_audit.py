@@ -266,12 +266,12 @@ def test_damaged_jailbreaks_are_refused_before_anything_is_fitted(data, tmp_path
 
 def test_who_judged_is_taken_into_account_where_the_data_say_it(data, tmp_path):
     rows = [
-        {**row, "group": "ab"[k % 2], "annotator": f"{k % 10}"}
+        {**row, "land": "ab"[k % 2], "annotator": f"{k % 10}"}
         for k, row in enumerate(read_jsonl(data))
     ]
-    rows[0] |= {"group": "rare", "annotator": "rare"}
+    rows[0] |= {"land": "rare", "annotator": "rare"}
     write_jsonl(data, rows)
-    assert audit(data, tmp_path, "--families", "mean_and_variance") == 0
+    assert audit(data, tmp_path, "--group", "land") == 0
     audited = only_set(tmp_path)
     assert audited.between is not None
     assert audited.between.by == "group"

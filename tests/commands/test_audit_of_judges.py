@@ -10,7 +10,7 @@ import pytest
 from hidden_context.commands.audit import main
 from hidden_context.figures.style import STYLES, in_style
 from hidden_context.judging.result import read_judges
-from hidden_context.records import read_json, write_json, write_jsonl
+from hidden_context.records import read_json, read_jsonl, write_json, write_jsonl
 from hidden_context.report.page import panels_of
 from hidden_context.report.panel_figures import figure_of
 from hidden_context.report.read_results import as_results
@@ -67,6 +67,21 @@ def test_judges_are_held_against_people(
     for panel in panels_of([of_memory]):
         with in_style(STYLES["screen"]):
             assert figure_of(panel, STYLES["screen"], has_title=False).axes[0].has_data()
+
+
+def test_groups_are_those_of_the_column_that_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = [row | {"land": row.pop("group").replace("group", "land")} for row in read_jsonl(data)]
+    write_jsonl(data, rows)
+    flags = ["--verdicts", "llm=llm", "--out", str(tmp_path / "out")]
+    assert main([str(data), *flags]) == 0
+    assert "takes the side of" not in capsys.readouterr().out
+    assert main([str(data), *flags, "--group", "land"]) == 0
+    printed = capsys.readouterr().out
+    assert "\ngroup: land\n" in printed
+    assert "It takes the side of land 0" in printed
+    assert printed.splitlines()[-1].endswith("votes.jsonl --group land")
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,13 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_axes_are_printed_and_written_with_a_page(run: Run, data: Path, tmp_path: Path) -> None:
-    how = ("--by", "side", "--num_permutations", 99, "--num_words", 0)
+    how = ("--group", "side", "--num_permutations", 99, "--num_words", 0)
     status, printed, _ = run("axes", data, *how, "--out", tmp_path / "out", "--show", 1)
     assert status == 0
     assert "Axis 1: length" in printed
     assert "longer: bread bread" in printed
     assert (tmp_path / "out" / "report.html").is_file()
+    how = ("--by", *how[1:])  # as it was called before
     status, printed, _ = run("axes", data, *how, "--show", 1, "--json")
     assert json.loads(printed) == json.loads((tmp_path / "out" / "axes.json").read_text())
 

@@ -25,7 +25,7 @@ class Config:
 
     data: str = field(metadata={"positional": True})
     """Data."""
-    by: str = ""
+    group: str = field(default="", metadata={"also": ("by",)})
     """Column."""
     level: float = 0.02
     """Level."""
@@ -38,8 +38,8 @@ class Config:
     [
         ("level is 2; expected less.", "--level is 2; expected less."),
         ("level 2 must be below 1.", "--level 2 must be below 1."),
-        ("no column 'x'; `by` can be prompt.", "no column 'x'; --by can be prompt."),
-        ("by='prompt' asks (by=side).", "--by='prompt' asks (--by=side)."),
+        ("no column 'x'; `by` can be prompt.", "no column 'x'; --group can be prompt."),
+        ("by='prompt' asks (by=side).", "--group='prompt' asks (--group=side)."),
         ("give more, or fewer num_folds.", "give more, or fewer --num_folds."),
         ("num_folds is 1.", "--num_folds is 1."),
         ("--num_folds is 1.", "--num_folds is 1."),
@@ -57,9 +57,9 @@ def test_the_library_calls_it_as_a_program_does_and_a_command_as_its_user(run: R
     expected = "row 1: no column 'country'; {} can be prompt, or one of prompt, chosen"
     with pytest.raises(UserError, match=expected.format("`by`")):
         find_axes(Comparisons.from_rows(ROWS, "rows"), by="country")
-    status, _, error = run("axes", tmp_path / "rows.jsonl", "--by", "country")
+    status, _, error = run("axes", tmp_path / "rows.jsonl", "--group", "country")
     assert status == 2
-    assert expected.format("--by") in error
+    assert expected.format("--group") in error
     for flag in ("--level=2", "--num_permutations=3", "--num_words=-1", "--show=-1"):
         status, _, error = run("axes", tmp_path / "rows.jsonl", "--by=side", flag)
         assert status == 2

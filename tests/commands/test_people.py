@@ -44,7 +44,7 @@ def votes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_people_are_found_shown_saved_and_asked(run: Run, votes: Path, tmp_path: Path):
     page, saved = tmp_path / "people.html", tmp_path / "saved"
-    flags = ["--num_directions", "1", "--num_folds", "2", "--color", "country"]
+    flags = ["--num_directions", "1", "--num_folds", "2", "--group", "country"]
     status, printed, error = run("people", str(votes), *flags, f"--save={saved}", f"--out={page}")
     assert status == 0, error
     assert "16 people made 192 comparisons" in printed

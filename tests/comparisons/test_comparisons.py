@@ -91,6 +91,24 @@ def test_a_split_takes_names_for_the_same_that_differ_by_white_space_or_type():
         assert len({str(one.row["who"]).strip().removesuffix(".0") for one in part}) == 1
 
 
+def test_groups_are_those_of_the_column_that_is_named():
+    rows: list[dict[str, Any]] = [
+        {"chosen": f"{n}", "rejected": "x", "group": n % 2, "land": f" l{n}"} for n in range(3)
+    ]
+    data = load_comparisons(rows)
+    assert [each.group for each in data] == ["0", "1", "0"]
+    grouped = data.grouped_by("land")
+    assert [each.group for each in grouped] == ["l0", "l1", "l2"]
+    assert grouped.columns.by_role["group"] == ("land",)
+    assert grouped.columns.carried == ("group",)
+    assert [each.group for each in grouped.grouped_by("group")] == ["0", "1", "0"]
+    for column, message in (("lnd", "no column 'lnd'"), ("chosen", "is read as the responses")):
+        with pytest.raises(UserError, match=message):
+            data.grouped_by(column)
+    with pytest.raises(UserError, match="row 2: column 'land' is empty; name the group"):
+        load_comparisons([rows[0], rows[1] | {"land": " "}]).grouped_by("land")
+
+
 @pytest.mark.parametrize("by", ["prompt", "judge", "row"])
 @pytest.mark.parametrize("test_size", [0.25, 4])
 def test_a_split_keeps_groups_whole_and_loses_nothing(by: str, test_size: float):

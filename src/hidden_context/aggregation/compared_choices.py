@@ -2,20 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 from hidden_context.aggregation.choices import INCOMPLETE, ONE_GROUP, TOO_FEW, Choice, Choices
 from hidden_context.aggregation.evidence import evidence_from_comparisons, group_names
 from hidden_context.comparisons.comparisons import Comparisons
 from hidden_context.comparisons.pairs import pair_weight, responses_alone
-from hidden_context.comparisons.people_columns import name_in
 from hidden_context.comparisons.schema import Comparison, prompt_key
-from hidden_context.comparisons.survey import is_empty
 from hidden_context.comparisons.texts import Text
-from hidden_context.errors import UserError
-from hidden_context.records import require_columns
 
 Judged = tuple[int, Comparison, str]
 """Number of a row from 1, its comparison, and the group of who judged; empty without groups."""
@@ -35,13 +30,11 @@ def choices_from_comparisons(
     Raises:
         UserError: The groups cannot be told, or there is only one.
     """
-    source = comparisons.source
     if group is not None:
-        comparisons.columns.refuse_observed(group, source, "who judged")
-        require_columns((comparison.row for comparison in comparisons), (group,), source)
+        comparisons = comparisons.grouped_by(group)
     by_prompt: dict[str, list[Judged]] = {}
     for number, comparison in enumerate(comparisons, start=1):
-        judge = "" if group is None else _group(comparison.row, group, f"{source}, row {number}")
+        judge = "" if group is None else str(comparison.group)
         by_prompt.setdefault(prompt_key(comparison), []).append((number, comparison, judge))
     if group is not None:
         group_names([judge for judged in by_prompt.values() for _, _, judge in judged])
@@ -71,12 +64,6 @@ def choices_from_comparisons(
         else:
             left_out[INCOMPLETE] += 1
     return Choices(tuple(kept), left_out)
-
-
-def _group(row: Mapping[str, Any], column: str, place: str) -> str:
-    if is_empty(row[column]):
-        raise UserError(f"{place}: column {column!r} is empty; name the group, or drop the row.")
-    return name_in(row, column, place)
 
 
 def _prompt(key: str) -> Text:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from hidden_context.comparisons.pairs import Pair, pairs_of, responses_alone
+from hidden_context.comparisons.prompt_columns import PROMPT_ID
 from hidden_context.comparisons.schema import Comparison, prompt_key
 from hidden_context.comparisons.texts import DIGEST, Text, digest
 from hidden_context.errors import UserError
@@ -16,8 +17,6 @@ from hidden_context.likelihood.outcomes import Outcomes, normalize_weights
 
 Reads: TypeAlias = Literal["response", "whole"]
 """What a representation reads of a text: the last turn alone, or all with the prompt."""
-PROMPT_ID = "prompt_id"
-"""Column that says which comparisons belong together, in place of the prompt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,5 +150,5 @@ def digest_of(text: Text) -> bytes:
 
 
 def _prompt(comparison: Comparison) -> str:
-    given = comparison.row.get(PROMPT_ID)
-    return prompt_key(comparison) if given is None else json.dumps([PROMPT_ID, str(given)])
+    given = comparison.prompt_id
+    return prompt_key(comparison) if given is None else json.dumps([PROMPT_ID, given])

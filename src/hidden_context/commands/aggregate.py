@@ -25,7 +25,7 @@ class Config:
     column: str | None = None
     """Column of a score file, such as reward_outputs_both: choose by learned distributions."""
     group: str | None = None
-    """Column of a file of comparisons that says who judged; for nash and worst_group."""
+    """Column of groups of those who judged, for nash and worst_group; of comparisons alone."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to carry along unread, whatever they say."""
     reference: int | None = None
@@ -62,7 +62,7 @@ def _say_next(config: Config, comparisons: "Comparisons | None") -> None:
     if comparisons is None:
         return say_next("report {} --out report.html", config.input, beside=True)
     if config.group is not None:
-        return say_next("axes {} --by {}", config.input, config.group, like=config, beside=True)
+        return say_next("axes {}", config.input, like=config, beside=True)
     who = "people" if comparisons.account.num_annotators else "audit"
     return say_next(f"{who} {{}}", config.input, like=config, beside=True)
 

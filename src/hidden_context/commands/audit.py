@@ -15,7 +15,7 @@ from hidden_context.errors import UserError
 if TYPE_CHECKING:
     from hidden_context.comparisons.comparisons import Comparisons
 
-OF_DATA = ("data", "data_subset", "split", "dataset_config", "streaming", "ignore_columns")
+OF_DATA = ("data", "data_subset", "split", "dataset_config", "streaming", "ignore_columns", "group")
 OF_JUDGES = ("scores", "verdicts", "traits", "features", "pair_column")
 """Flags that say which data; the others but `OF_JUDGES` are options of `audit`."""
 
@@ -49,6 +49,8 @@ class Config:
     """Read rows one by one, no more than split needs: of the hub without the download."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to carry along unread, whatever they say."""
+    group: str | None = None
+    """Column of groups of those who judged; if not given, group, group_id or annotator_group."""
     model_name: str | None = None
     """Frozen language model, folder or hub name; if not given, hashed words, which need none."""
     pooling: Literal["last", "mean"] | None = None
@@ -123,7 +125,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
                 raise UserError(
                     f"two data sets would both be called {name}; rename one of the files."
                 )
-            sets[name] = load_comparisons(
+            read = load_comparisons(
                 source,
                 split=config.split,
                 subset=subset,
@@ -131,6 +133,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
                 streaming=config.streaming,
                 ignore_columns=config.ignore_columns,
             )
+            sets[name] = read if config.group is None else read.grouped_by(config.group)
             say(f"{sets[name].account}\n")
     return sets
 

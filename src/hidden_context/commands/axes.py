@@ -24,7 +24,7 @@ class Config:
     prints_numbers: ClassVar[bool] = True
     data: str = field(metadata={"positional": True})
     """Hub name, folder or file of comparisons that say who judged."""
-    by: str | None = None
+    group: str | None = field(default=None, metadata={"also": ("by",)})
     """What divides: annotator, group, prompt or a column; if not given, annotator, else group."""
     num_words: int = 100
     """Words and two in a row to test, beside the named features."""
@@ -75,7 +75,7 @@ def run(config: Config) -> None:
     say(comparisons.account, beside=True)  # what is printed is the result alone
     found = find_axes(
         comparisons,
-        by=config.by,
+        by=config.group,
         num_words=config.num_words,
         level=config.level,
         num_permutations=config.num_permutations,

@@ -178,20 +178,22 @@ def parse_with_printing(
 
 
 def as_typed(message: str, config_class: type) -> str:
-    """A message of the library, with its parameters called as they are typed: `by` is --by.
+    """A message of the library, with its parameters called as they are typed: `by` is --group.
 
-    A name of one word is taken for a parameter in backticks, before =, and where the message begins
-    with it and its value; one with an underscore everywhere but within quotes and paths.
+    Another name of a flag is called by its first. A name of one word is taken for a parameter in
+    backticks, before =, and where the message begins with it and its value; one with an underscore
+    everywhere but within quotes and paths.
     """
     fields = (
         each for each in dataclasses.fields(config_class) if "positional" not in each.metadata
     )
-    for name in {name for field in fields for name in names_of(field)}:
-        message = message.replace(f"`{name}`", f"--{name}")
+    flags = {name: f"--{field.name}" for field in fields for name in names_of(field)}
+    for name, flag in flags.items():
+        message = message.replace(f"`{name}`", flag)
         shown = rf"^{name}(?= \S+ must | is )|{FREE}{name}(?==)"
         if "_" in name:
             shown += rf"|{FREE}{name}(?![\w'\"/\-]|\.\w)"
-        message = re.sub(shown, f"--{name}", message)
+        message = re.sub(shown, flag, message)
     return message
 
 

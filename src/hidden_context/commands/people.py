@@ -28,8 +28,8 @@ class Config:
     """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     ignore_columns: tuple[str, ...] = ()
     """Columns to carry along unread, whatever they say."""
-    color: str | None = None
-    """Column by which the page colours people, and that clusters are compared with."""
+    group: str | None = field(default=None, metadata={"also": ("color",)})
+    """Column of groups, by which the page colours people, and that clusters are compared with."""
     person: Path | None = None
     """Comparisons of one person, or some: answer for each of them instead."""
     num_directions: int | None = None
@@ -122,8 +122,8 @@ def _find(config: Config) -> None:
 
     values: dict[str, str] = {}
     notes: list[str] = []
-    if config.color is not None:  # before anything is fitted
-        values, notes = values_of_people(_comparisons(config), config.color)
+    if config.group is not None:  # before anything is fitted
+        values, notes = values_of_people(_comparisons(config), config.group)
     source = _read(config, config.num_folds)
     ballots = source.ballots
     num_folds, said = folds_for(len(ballots), config.num_folds)
@@ -149,7 +149,7 @@ def _find(config: Config) -> None:
         source=config.data,
         held_out=held_out,
         colors=tuple(values[str(name)] for name in ballots.people) if values else None,
-        column=config.color or "",
+        column=config.group or "",
         notes=notes,
         seed=config.seed,
     )

@@ -38,8 +38,10 @@ class _Command:
     """What `show` was given; at most one."""
 
 
-HOW_ROWS_ARE_READ = ("split", "dataset_config", "streaming", "ignore_columns")
+HOW_ROWS_ARE_READ = ("split", "dataset_config", "streaming", "ignore_columns", "group")
 """Flags that several commands have, which say what of a data set is read, and how."""
+OF_AXES = ("annotator", "group", "prompt")
+"""What may divide in `axes` and is no column of groups, or is found without being named."""
 BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
 """Variables after which libraries that are not yet imported show no bars of their own."""
 _running: ContextVar[_Command] = ContextVar("running")
@@ -117,6 +119,8 @@ def _how_rows_are_read(command: str, config: Any) -> Iterator[str]:
     defaults = {each.name: each.default for each in fields(module.Config)}
     for name in HOW_ROWS_ARE_READ:
         value = getattr(config, name, None)
+        if name == "group" and value in OF_AXES:
+            continue
         if name in defaults and value not in (None, defaults[name]):
             values = value if isinstance(value, tuple) else (value,)
             yield " ".join([f"--{name}", *(quote(str(each)) for each in values)])

@@ -1,9 +1,10 @@
 """What was read of a data set, and what was not: by columns, and counted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hidden_context.comparisons.prompt_columns import PROMPT_ID
 from hidden_context.errors import UserError
 
 
@@ -13,7 +14,7 @@ class ColumnsRead:
 
     by_role: Mapping[str, tuple[str, ...]]
     """responses, outcome (none where `chosen` says it), prompt, weight, annotator (the first of
-    them that a row fills counts), group, objective."""
+    them that a row fills counts), group, objective; prompt_id, where there is one."""
     carried: tuple[str, ...]
     """Carried along and not read."""
     puts_prompt_before: bool
@@ -45,6 +46,13 @@ class ColumnsRead:
                     f"{source}: column {column!r} is read as the {role}, so it cannot be "
                     f"{purpose}; give another column."
                 )
+
+    def grouped_by(self, column: str) -> "ColumnsRead":
+        """The same, with another column of groups; the one of before is carried along."""
+        before = tuple(name for name in self.by_role["group"] if name != column)
+        carried = tuple(name for name in self.carried if name != column)
+        by_role = {**self.by_role, "group": (column,)}
+        return replace(self, by_role=by_role, carried=(*before, *carried))
 
     @classmethod
     def of_all(cls, parts: Sequence["ColumnsRead"]) -> "ColumnsRead":
@@ -97,6 +105,8 @@ class Account:
             columns["prompt"] += f" (empty in {self.columns.num_without_prompt} rows)"
         if self.num_annotators:
             columns["annotator"] += f" ({self._people()})"
+        if PROMPT_ID in columns:
+            columns[PROMPT_ID] += " (tells prompts apart in audit and people, and nowhere else)"
         if not self.columns.by_role["outcome"]:
             columns["outcome"] = "the chosen response is the better one"
         return {

@@ -25,9 +25,11 @@ from hidden_context.comparisons.schema import (
 )
 from hidden_context.comparisons.sources import load_rows
 from hidden_context.comparisons.streamed import Streamed, chained, mapped, rows_at
+from hidden_context.comparisons.survey import is_empty
 from hidden_context.comparisons.texts import in_turns, numbers_of
 from hidden_context.errors import UserError
 from hidden_context.likelihood.outcomes import Outcomes
+from hidden_context.records import require_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +123,24 @@ class Comparisons(Streamed[Comparison]):
         if numbers.ndim == 0:
             return next(islice(iter(self), int(numbers), None))
         return Comparisons(rows_at(self._comparisons, numbers), self.source, self.columns)
+
+    def grouped_by(self, column: str) -> "Comparisons":
+        """The same, with the groups that a column says, in place of those of a column `group`.
+
+        Raises:
+            UserError: A row has no such column, it is empty, or it says what was compared.
+        """
+        self.columns.refuse_observed(column, self.source, "the group of those who judged")
+        require_columns((comparison.row for comparison in self), (column,), self.source)
+        for number, comparison in enumerate(self, start=1):
+            place = f"{self.source}, row {number}"
+            if is_empty(comparison.row[column]):
+                raise UserError(
+                    f"{place}: column {column!r} is empty; name the group, or drop the row."
+                )
+            name_in(comparison.row, column, place)
+        grouped = mapped(partial(_grouped, column, self.source), self._comparisons)
+        return Comparisons(grouped, self.source, self.columns.grouped_by(column))
 
     def in_turns(self) -> "Comparisons":
         """Plain prompts with plain responses as conversations; all others as they are."""
@@ -241,6 +261,10 @@ class Comparisons(Streamed[Comparison]):
 
 def _weighted(weight: float, comparison: Comparison) -> Comparison:
     return replace(comparison, weight=weight * comparison.weight)
+
+
+def _grouped(column: str, source: str, comparison: Comparison) -> Comparison:
+    return replace(comparison, group=name_in(comparison.row, column, source))
 
 
 def load_comparisons(

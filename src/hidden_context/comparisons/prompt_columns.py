@@ -26,6 +26,8 @@ PROMPT_COLUMNS = (
     "messages",
 )
 """Where a prompt may be; the first that is there is read, and the others must repeat it."""
+PROMPT_ID = "prompt_id"
+"""Where audit and people read which comparisons are of one prompt, in its place."""
 WITH_INPUT = ("instruction", "input")
 """Read as one text, the input on a line of its own."""
 

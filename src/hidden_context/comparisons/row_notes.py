@@ -46,6 +46,7 @@ class ReadRow:
     weight: float
     annotator: str | None
     group: str | None
+    prompt_id: str | None
     asked: Text | None
     """The prompt, or what dialogues say of it."""
 

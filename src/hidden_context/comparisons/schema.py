@@ -33,6 +33,7 @@ from hidden_context.comparisons.people_columns import (
     annotator_of,
     group_of,
 )
+from hidden_context.comparisons.prompt_columns import PROMPT_ID
 from hidden_context.comparisons.refused_columns import (
     comments,
     refuse_header,
@@ -78,6 +79,8 @@ class Comparison:
     """Who judged."""
     group: str | None = None
     """To which group those belong who judged."""
+    prompt_id: str | None = None
+    """By which `audit` and `people` tell prompts apart, in place of the prompt."""
     prompt: Text | None = None
     """How the texts begin, where the row says it: the prompt, with what is before it."""
     is_joined: bool = False
@@ -135,6 +138,7 @@ def read_comparisons(
             weight=number(seen, WEIGHT, place) if WEIGHT in seen else 1.0,
             annotator=annotator_of(seen, place),
             group=group_of(seen, place),
+            prompt_id=None if seen.get(PROMPT_ID) is None else str(seen[PROMPT_ID]),
             asked=asked_of(texts, prompt),
         )
 
@@ -250,6 +254,7 @@ def _comparison(layout: Layout, checked: _Checked, read: ReadRow) -> Comparison:
         weight=read.weight,
         annotator=read.annotator,
         group=read.group,
+        prompt_id=read.prompt_id,
         prompt=read.prompt,
         is_joined=is_joined,
         order=order,
@@ -301,6 +306,7 @@ def _columns_read(present: Mapping[str, Column], layout: Layout, checked: _Check
         role: tuple(name for name in names if name in present) for role, names in candidates.items()
     }
     by_role |= {role: by_role[role][:1] for role in ("group", "objective")}  # the first counts
+    by_role |= {name: (name,) for name in (PROMPT_ID,) if name in present}
     if layout.outcome and layout.outcome[0] in VERDICTS:
         by_role["outcome"] += tuple(name for name in MODELS if name in present)
     used = {*layout.described}.union(*by_role.values())

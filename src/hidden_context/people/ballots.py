@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from hidden_context.audits.comparison_table import PROMPT_ID, Reads, text_read
+from hidden_context.audits.comparison_table import Reads, text_read
 from hidden_context.comparisons.comparisons import Comparisons
+from hidden_context.comparisons.prompt_columns import PROMPT_ID
 from hidden_context.comparisons.schema import prompt_key
 from hidden_context.comparisons.texts import Text, numbers_of
 from hidden_context.errors import UserError
@@ -181,5 +182,5 @@ def _texts_read(
 def _prompts(comparisons: Comparisons) -> Iterable[str]:
     """The prompt of each pair, or what the column `prompt_id` says of it."""
     for pair in comparisons.pairs():
-        given = pair.comparison.row.get(PROMPT_ID)
+        given = pair.comparison.prompt_id
         yield prompt_key(pair.comparison) if given is None else f"{PROMPT_ID} {given}"
