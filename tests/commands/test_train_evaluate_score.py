@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -430,6 +431,11 @@ def test_a_part_by_prompt_is_held_out(tmp_path: Path, llama: Path, run: Run):
     record = json.loads((checkpoint / "hidden_context.json").read_text())
     assert (record["config"]["test_size"], record["config"]["seed"]) == (0.2, 3)
     assert record["metrics"]["eval_loss"] > 0
+    following = shlex.split(out.splitlines()[-1].removeprefix("next: hidden-context "))
+    assert following[-6:] == ["--test_size", "0.2", "--seed", "3", "--split", "train"]
+    status, out, error = run(*following)
+    assert status == 0, error
+    assert "4 comparisons (0 with equal texts)" in out
     assert "test: 8 comparisons" in run(*flags, "--test_size=8")[1]
     of_checkpoint = [f"--reward_model_checkpoint={checkpoint}", "--split=any[5:8]"]
     status, out, error = run("evaluate", *of_checkpoint, f"--data_path={tmp_path / 'rows.jsonl'}")

@@ -8,7 +8,7 @@ import pytest
 
 from hidden_context.commands.cli import main
 from hidden_context.errors import UserError
-from hidden_context.items import read_vote_file
+from hidden_context.items import compare_families, read_vote_file, read_votes
 
 PREFLIB = """# TITLE: drinks
 # ALTERNATIVE NAME 1: tea
@@ -280,9 +280,44 @@ def test_the_command_writes_what_the_fit_holds(tmp_path: Path, capsys: pytest.Ca
     assert all((out / name).stat().st_size for name in files)
     assert main(["items", str(path), "--family", "base", "--ridge", "1", "--show", "2"]) == 0
     shown = capsys.readouterr()
+    assert shown.out.startswith("This fit cannot tell whether one number an item hides something")
     assert "… and 2 more" in shown.out
     assert "annotator: annotator (12 people)" in shown.err
     assert printed["read"]["comparisons"] == "60 of 4 items, 0 with ties (they weigh 60 votes)"
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_responses_that_were_compared_with_one_other_are_refused_at_once(
+    is_named: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Their utilities as items are the ridge's alone; what reads their texts is named."""
+    rows = [
+        {"prompt": f"{k}?", "chosen": f"yes {k} {'so ' * 40}", "rejected": f"no {k}"}
+        | ({"annotator": f"p{k}"} if is_named else {})
+        for k in range(30)
+    ]
+    path = tmp_path / "votes.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert main(["items", str(path), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot rank the 60 items: no vote joins the 30 parts" in error
+    reads = f"people {path} --vectors words" if is_named else f"audit {path}"
+    assert f"hidden-context {reads}. With a --ridge" in error
+    assert not (tmp_path / "out").exists()
+    assert main(["items", str(path), "--ridge=1", "--family=base", "--show=1"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 800
+
+
+def test_few_people_are_held_out_in_fewer_folds():
+    rng, rows = np.random.default_rng(0), []
+    for person in range(6):
+        for first, second in ("ab", "bc", "ca"):
+            winner = first if rng.random() < 0.7 else second
+            rows.append({"first": first, "second": second, "winner": winner, "annotator": person})
+    found = compare_families(read_votes(rows), ["base"])
+    assert "(people held out, 3 folds)" in str(found)
+    with pytest.raises(UserError, match="5 people cannot be held out in 3 folds"):
+        compare_families(read_votes([row for row in rows if row["annotator"]]), ["base"])
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

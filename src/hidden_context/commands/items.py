@@ -11,7 +11,7 @@ from hidden_context.commands.printing import say, say_again, say_next, show
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
-    from hidden_context.items import ItemFit
+    from hidden_context.items import ItemComparisons, ItemFit
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Config:
     """Prior precision of each number; chosen on held-out people, ballots or pairs if not given."""
     out: Path | None = field(default=None, metadata=writes("a folder"))
     """Folder for items.csv, preferences.csv, result.json, the figures and report.html."""
-    show: int = 30
+    show: int = 10
     """Items to print, the best first."""
     seed: int = 0
     """Of folds and starts."""
@@ -41,6 +41,7 @@ def run(config: Config) -> None:
     from hidden_context.items import fit_items
     from hidden_context.items.text import as_json, render
     from hidden_context.items.vote_files import read_vote_file
+    from hidden_context.report.items_result import answer_about_items
 
     check_choice("family", config.family, tuple(FAMILIES))
     if config.show < 1:
@@ -49,6 +50,8 @@ def run(config: Config) -> None:
         raise UserError(f"--out {config.out} is a file; give a folder.")
     read = read_vote_file(config.votes)
     say(read, beside=True)  # what is printed is the result alone
+    if config.ridge is None:
+        _refuse_scattered(read.comparisons, config.votes)
     fit = fit_items(
         read.comparisons,
         config.family,
@@ -57,7 +60,11 @@ def run(config: Config) -> None:
     )
     if config.out is not None:
         _write(fit, config, read.lines())
-    show(lambda: as_json(fit, read.lines()), lambda: render(fit, config.show))
+    answer = answer_about_items(fit)
+    show(
+        lambda: as_json(fit, read.lines()),
+        lambda: render(fit, config.show, answer=f"{answer.sentence} {answer.evidence}".strip()),
+    )
     if read.comparisons.annotators is not None:
         say_next("people {}", config.votes, beside=True)
     elif config.out is None:
@@ -66,6 +73,22 @@ def run(config: Config) -> None:
         say_again(
             "--family", "base" if config.family != "base" else "mean_and_variance", beside=True
         )
+
+
+def _refuse_scattered(votes: "ItemComparisons", path: Path) -> None:
+    """Refuse votes by which most items cannot be ranked, before minutes are spent on them."""
+    from hidden_context.items.summed_votes import summed_votes
+
+    graph = summed_votes(votes, votes.num_items).graph
+    if not graph.is_scattered:
+        return
+    reads = "people {} --vectors words" if votes.annotators is not None else "audit {}"
+    raise UserError(
+        f"{path}: these votes cannot rank the {votes.num_items} items: no vote joins the "
+        f"{len(graph.parts)} parts that they fall into, most of them two responses that were "
+        "compared with each other alone. What is liked in responses can be told from their texts: "
+        f"hidden-context {reads.format(path)}. With a --ridge, such as 1, they are fitted as items."
+    )
 
 
 def _write(fit: "ItemFit", config: Config, account: dict[str, str]) -> None:

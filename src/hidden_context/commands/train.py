@@ -113,12 +113,20 @@ def run(config: Config) -> None:
 
 
 def _say_next(config: Config, folder: Path, *, is_evaluated: bool) -> None:
-    """Its scores of the held-out data, where a flag names them; else its rewards."""
-    if not is_evaluated or config.datasets or config.eval_datasets or config.test_size is not None:
+    """Its scores of the held-out data, where flags name them; else its rewards."""
+    if not is_evaluated or config.datasets or config.eval_datasets:
         return say_next("serve {}", folder)
-    of_data = None if config.eval_data_path else config.dataset_config
-    held_out = replace(config, split=config.eval_split or "test", dataset_config=of_data)
-    evaluate = "evaluate --reward_model_checkpoint {} --data_path {}"
+    evaluate, held_out = "evaluate --reward_model_checkpoint {} --data_path {}", config
+    if config.data_subset != "both":
+        evaluate += f" --data_subset {config.data_subset}"
+    if config.test_size is not None:
+        size = str(config.test_size).removesuffix(".0")
+        of_part = {"test_size": size, "seed": config.seed}
+        of_part["eval_dataset_size"] = config.train_dataset_size
+        evaluate += "".join(f" --{name} {value}" for name, value in of_part.items() if value)
+    else:
+        of_data = None if config.eval_data_path else config.dataset_config
+        held_out = replace(config, split=config.eval_split or "test", dataset_config=of_data)
     return say_next(evaluate, folder, config.eval_data_path or config.data_path, like=held_out)
 
 

@@ -26,7 +26,10 @@ RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 NUM_FOLDS = 5
 MOST_STEPS = 60
 """Of each fit: with a ridge held-out votes hardly tell later ones from these."""
-FEWEST_PEOPLE = 2 * NUM_FOLDS
+FEWEST_FOLDS = 3
+"""Where there are fewer than two people for each of `NUM_FOLDS`: one that is held out, one that
+chooses a ridge, and one that is fitted."""
+FEWEST_PEOPLE = 2 * FEWEST_FOLDS
 """Or ballots, or pairs, that can be held out."""
 ONE_RIDGE = (
     "The families were compared at one ridge, {ridge:g}. A ridge is a prior on raw outputs, which "
@@ -78,6 +81,7 @@ class FamilyComparison:
     """Families on the same held-out votes; the first is what others are compared with."""
 
     fits: tuple[HeldOut, ...]
+    num_folds: int = NUM_FOLDS
     warnings: tuple[str, ...] = ()
 
     def gains(self) -> dict[str, Estimate]:
@@ -87,7 +91,8 @@ class FamilyComparison:
     def __str__(self) -> str:
         first = self.fits[0]
         lines = [
-            f"held-out log-likelihood, nats a vote ({first.held_out} held out, {NUM_FOLDS} folds):"
+            f"held-out log-likelihood, nats a vote ({first.held_out} held out, {self.num_folds} "
+            "folds):"
         ]
         for fit in self.fits:
             said = f"  {fit.family.name}: {fit.log_likelihood.value:.4f}, ridge {fit.ridge:g}"
@@ -122,10 +127,11 @@ def compare_families(
     number = int(unit.max()) + 1
     if number < FEWEST_PEOPLE:
         raise UserError(
-            f"{number} {what} cannot be held out in {NUM_FOLDS} folds; give votes of "
-            f"{FEWEST_PEOPLE} or more, or a ridge."
+            f"{number} {what} cannot be held out in {FEWEST_FOLDS} folds; give votes of "
+            f"{FEWEST_PEOPLE} or more, or a `ridge`, such as ridge=1."
         )
-    fold = np.random.default_rng(seed).permutation(number)[unit] % NUM_FOLDS
+    num_folds = min(NUM_FOLDS, number // 2)
+    fold = np.random.default_rng(seed).permutation(number)[unit] % num_folds
     given = [make_family(each) if isinstance(each, str) else each for each in families]
     ridges = RIDGES if ridge is None else (ridge,)
     fits = []
@@ -135,7 +141,7 @@ def compare_families(
         weight = comparisons.outcomes.weight
         fits.append(HeldOut(family, best, chosen, log_prob, weight, unit, what))
     warned = (ONE_RIDGE.format(ridge=ridge),) if ridge is not None and len(given) > 1 else ()
-    return FamilyComparison(tuple(fits), warned)
+    return FamilyComparison(tuple(fits), num_folds, warned)
 
 
 def units(comparisons: ItemComparisons) -> tuple[np.ndarray, str]:
@@ -161,8 +167,9 @@ class _Search:
         """log P of all comparisons out of fold, the ridge of each fold, and the best over all."""
         log_prob = np.empty(len(self.comparisons))
         chosen, nats = [], np.zeros(len(ridges))
-        for fold in range(NUM_FOLDS):
-            after = self.fold == (fold + 1) % NUM_FOLDS
+        num_folds = int(self.fold.max()) + 1
+        for fold in range(num_folds):
+            after = self.fold == (fold + 1) % num_folds
             without = ~after & (self.fold != fold)
             best = 0
             if len(ridges) > 1:

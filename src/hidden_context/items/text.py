@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 ENDS = ("_low", "_high")
 
 
-def render(fit: "ItemFit", show: int) -> str:
-    """Items with intervals, rules of choice, groups, and what to know before they are read."""
+def render(fit: "ItemFit", show: int, *, answer: str) -> str:
+    """The answer, what to know of the fit, and its tables."""
     state = "converged" if fit.converged else "not converged"
     head = (
         f"family {fit.family.name}, ridge {fit.ridge:g}, {state}; intervals: {fit.uncertainty.how}"
     )
-    sections = [head, _table(fit.to_frame(), show)]
+    sections = [answer, *fit.warnings, head + "\n\n" + _table(fit.to_frame(), show)]
     sections.append("Rules of choice, more is better:\n" + _table(fit.choices(), show))
     if _has_groups(fit):
         sections.append("Mean of P(item ≻ other) in each group:\n" + _table(_groups(fit), show))
     if fit.held_out is not None:
         sections.append(str(fit.held_out))
-    return "\n\n".join([*sections, *fit.warnings])
+    return "\n\n".join(sections)
 
 
 def as_json(fit: "ItemFit", account: dict[str, str]) -> dict[str, Any]:

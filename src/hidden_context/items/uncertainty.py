@@ -24,6 +24,7 @@ from scipy.special import stdtrit
 
 from hidden_context.distributions import Family
 from hidden_context.errors import UserError
+from hidden_context.items.figure import shortened
 from hidden_context.items.objective import DIFFERENCE, MOST_DENSE, BradleyTerry, Objective
 from hidden_context.items.summed_votes import votes_by_grade
 from hidden_context.items.votes import ItemComparisons
@@ -113,7 +114,7 @@ def few_votes(comparisons: ItemComparisons, names: Sequence[Hashable]) -> str:
         return ""
     return (
         f"Intervals of items with fewer than {FEWEST_VOTES} votes say nothing, they are too narrow:"
-        f" {listed([str(names[item]) for item in few.tolist()], ', ')}."
+        f" {listed([shortened(names[item]) for item in few.tolist()], ', ')}."
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from hidden_context.items.figure import shortened
 from hidden_context.items.votes import ItemComparisons
 
 MOST_SHOWN = 6
@@ -38,6 +39,12 @@ class WinGraph:
     def is_joined(self) -> bool:
         """Whether votes join all items."""
         return len(self.parts) == 1
+
+    @property
+    def is_scattered(self) -> bool:
+        """Whether most items were compared with one other at most, which joins them to no third."""
+        alone = sum(len(part) for part in self.parts if len(part) <= 2)
+        return not self.is_joined and 2 * alone > sum(map(len, self.parts))
 
     @property
     def is_bounded(self) -> bool:
@@ -65,7 +72,7 @@ class WinGraph:
         """What votes leave open, in sentences; with a ridge only what it decides alone."""
 
         def shown(items: Iterable[int]) -> str:
-            return listed([str(names[item]) for item in items], ", ")
+            return listed([shortened(names[item]) for item in items], ", ")
 
         said = []
         if not self.is_joined:
