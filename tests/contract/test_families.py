@@ -65,6 +65,7 @@ SIZES = [25.0, 1000.0]
 """Of extreme outputs."""
 LEVELS = [0.01, 0.25, 0.5, 0.9]
 MARGINS = [-1.5, -0.2, 0.0, 0.3, 0.999, 2.0]
+EDGES = [(-0.3, 0.3), (0.1, 0.25), (-0.9, 0.4), (0.2, 0.95), (-0.97, -0.93)]
 RISK_AVERSIONS = [1e-6, 0.1, 0.5, 2.0]
 
 STATISTICS: dict[str, Callable[[Any], Any]] = {
@@ -197,6 +198,51 @@ def test_no_utility_is_ahead_by_the_largest_margin(family: Family) -> None:
     assert family.largest_margin > 0
     if family.largest_margin < math.inf:
         assert not np.exp(a.log_prob_preferred_to(b, family.largest_margin)).any()
+
+
+@every_family
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, np.float32, np.float64], ids=str)
+def test_between_two_edges_is_what_the_tails_beyond_them_leave(
+    family: Family, dtype: torch.dtype | type
+) -> None:
+    """A closed form is the difference of two tails; with edges for all, and for each head."""
+    a, b = (family.decode(to_dtype(make_raw(family, (4, 5), seed), dtype)) for seed in (0, 1))
+    arrays_of_edges = [to_dtype(np.array(edges), dtype) for edges in zip(*EDGES, strict=True)]
+    for low, high in [*EDGES, arrays_of_edges]:
+        found = a.log_prob_between(b, low, high)
+        expected = UtilityDistribution.log_prob_between(a, b, low, high)
+        assert found.shape == (4, 5)
+        found, expected = map(np.asarray, (found, expected))
+        rtol = 1e-10 if found.dtype == np.float64 else 1e-5
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+
+
+@every_family
+def test_gradients_between_two_edges_are_those_of_finite_differences(family: Family) -> None:
+    raw = torch.from_numpy(make_raw(family, (2, 5))).requires_grad_()
+    edges = torch.tensor(EDGES, dtype=torch.float64).T.clone().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda raw, edges: family.decode(raw[0]).log_prob_between(family.decode(raw[1]), *edges),
+        (raw, edges),
+    )
+
+
+@every_family
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("size", SIZES)
+def test_between_two_edges_extreme_outputs_have_finite_values_and_gradients(
+    family: Family, dtype: torch.dtype, size: float
+) -> None:
+    """Wherever the tails beyond the edges have them."""
+    raw = torch.tensor(make_raw(family, (2, 40)), dtype=dtype) * size
+    for edge in (1e-5, 0.4, min(family.largest_margin, 50.0)):
+        given = [raw.clone().requires_grad_(), torch.tensor(edge, dtype=dtype, requires_grad=True)]
+        a, b = map(family.decode, given[0])
+        found = a.log_prob_between(b, -given[1], given[1])
+        expected = UtilityDistribution.log_prob_between(a, b, -edge, edge)
+        assert found[expected.isfinite()].isfinite().all()
+        for gradient in torch.autograd.grad(found[expected.isfinite()].sum(), given):
+            assert gradient.isfinite().all()
 
 
 # Rankings

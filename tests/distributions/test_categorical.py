@@ -203,6 +203,46 @@ def test_gradients_with_a_margin_are_those_of_finite_differences() -> None:
     )
 
 
+@every_width
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 1e-6), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("scale", [1.0, 5.0, 9.0])
+def test_sums_of_probabilities_are_those_in_logs_with_the_same_gradients(
+    num_atoms: int, dtype: torch.dtype, rtol: float, scale: float
+) -> None:
+    margins = torch.tensor([-0.999, -0.5, -0.31, 0.0, 1e-6, 0.05, 0.49, 0.5, 0.73], dtype=dtype)
+    raw = torch.from_numpy(make_raw(num_atoms, 2, 6, 1, scale=scale)).to(dtype)
+    results = []
+    for method in ("log_prob_preferred_to", "_log_prob_ahead_by"):
+        given = [raw.clone().requires_grad_(), margins.clone().requires_grad_()]
+        a, b = map(Categorical(num_atoms=num_atoms).decode, given[0])
+        log_prob = getattr(a, method)(b, given[1])
+        results.append([log_prob.detach(), *torch.autograd.grad(log_prob.sum(), given)])
+    for found, expected in zip(*results, strict=True):
+        size = max(1.0, float(expected.abs().max()))
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * size)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_chances_that_all_but_underflow_are_as_in_logs(dtype: torch.dtype) -> None:
+    """Down to and beyond what sums of products can hold: -log P of about 10 to 100, or 700."""
+    most = 200 if dtype == torch.float32 else 1400
+    heights = torch.linspace(20, most, 60, dtype=dtype)
+    rising = torch.linspace(0, 0.5, 10, dtype=dtype)
+    for height in heights:
+        raw = torch.stack([-rising * height, rising * height]).requires_grad_()
+        a, b = map(Categorical().decode, raw)
+        for margin in (-0.3, 0.0, 0.37):
+            found, expected = (
+                method(b, torch.tensor(margin, dtype=dtype))
+                for method in (a.log_prob_preferred_to, a._log_prob_ahead_by)
+            )
+            np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-6)
+            slopes = [
+                torch.autograd.grad(each, raw, retain_graph=True)[0] for each in (found, expected)
+            ]
+            np.testing.assert_allclose(slopes[0], slopes[1], atol=1e-5)
+
+
 # Certainty equivalent
 
 

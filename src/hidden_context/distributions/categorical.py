@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -21,6 +21,8 @@ from hidden_context.distributions.utility import UtilityDistribution
 
 MOMENTS = ("bins", "atoms")
 ENTROPIES = ("each", "batch")
+MOST_MATRICES = 2**12
+"""Margins up to which each has a matrix of bins; there are more only if every pair has its own."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,26 +104,62 @@ class HistogramUtility(UtilityDistribution):
     ) -> Array:
         """log Σᵢ pᵢ (Σ_{j<i} qⱼ + qᵢ/2): DPL paper section 4, linear in the bins.
 
-        A sum of positive terms: in logs only where a product could underflow, which takes five
-        times as long. With a margin, see `_log_prob_ahead_by`. It is -inf, and its gradient 0, from
-        margin 1 on.
+        For a margin see `_share_ahead`; from margin 1 on it is -inf, and its gradient 0.
         """
-        if isinstance(margin, (int, float)) and margin == 0:
-            xp = array_namespace(self.log_mass)
-            least = math.log(xp.finfo(self.log_mass.dtype).smallest_normal) / 2
-            if all(bool(xp.all(of.log_mass > least)) for of in (self, other)):
-                rank = self._rank
-                below = (xp.sign(rank - rank[:, None]) + 1) / 2  # 1 where j < i, ½ where j = i
-                return xp.log((self.mass * (other.mass @ below)).sum(-1))
-            running = logcumsumexp(other.log_mass)
-            nothing = xp.full_like(running[..., :1], -math.inf)
-            below = xp.concat([nothing, running[..., :-1]], axis=-1)
-            wins = xp.logaddexp(below, other.log_mass - math.log(2))
-            return logsumexp(self.log_mass + wins)
-        return self._log_prob_ahead_by(other, as_array(margin, like=self.log_mass))
+        xp = array_namespace(self.log_mass)
+        margin = as_array(margin, like=self.log_mass)
+        decided = xp.abs(margin) >= 1
+        inside = xp.where(decided, xp.zeros_like(margin), margin)
+        log_prob = self._log_prob_linearly(other, inside)
+        if log_prob is None:
+            log_prob = self._log_prob_ahead_by(other, inside)
+        certain = xp.where(margin >= 1, -math.inf, xp.zeros_like(margin))
+        return xp.where(decided, certain, log_prob)
+
+    def log_prob_between(self, other: Self, low: float | Array, high: float | Array) -> Array:
+        low, high = (as_array(edge, like=self.log_mass) for edge in (low, high))
+        log_prob = self._log_prob_linearly(other, low, high)
+        return super().log_prob_between(other, low, high) if log_prob is None else log_prob
+
+    def _log_prob_linearly(
+        self, other: "HistogramUtility", low: Array, high: Array | None = None
+    ) -> Array | None:
+        """log Σᵢⱼ pᵢ qⱼ P(low < U - U' ≤ high | i, j); a `high` of None is ∞.
+
+        All terms are positive. None if they may underflow somewhere, or if a matrix of bins for
+        each margin would take much memory: then it has to be in logs, which takes eight times as
+        long.
+        """
+        xp = array_namespace(self.log_mass)
+        if math.prod(low.shape) > MOST_MATRICES:
+            return None
+        share = self._share_ahead(low)
+        if high is not None:
+            share = share - self._share_ahead(high)
+        if share.ndim == 2:
+            expected = other.mass @ share.T
+        else:
+            expected = xp.einsum("...j,...ij->...i", other.mass, share)
+        prob = (self.mass * expected).sum(-1)
+        of_dtype = xp.finfo(prob.dtype)
+        least = self.num_bins**2 * of_dtype.smallest_normal / of_dtype.eps
+        return None if bool((prob < least).any()) else xp.log(prob)
+
+    def _share_ahead(self, margin: Array) -> Array:
+        """P(U - U' > margin) where they are in bins i and j, shape `(*margin, i, j)`.
+
+        In units of a bin, U - U' is i - j plus a triangular variable on [-1, 1].
+        """
+        xp = array_namespace(margin)
+        rank, n = self._rank, self.num_bins
+        shift = xp.where(margin < 0.5, xp.zeros_like(margin), xp.ones_like(margin))
+        rest = (n * (margin - shift))[..., None, None]  # to full precision at 0 and at 1
+        ahead = rank[:, None] - rank - n * shift[..., None, None] - rest
+        above = xp.clip(ahead + 1, 0.0, 2.0)
+        return xp.where(above < 1, above**2 / 2, 1 - (2 - above) ** 2 / 2)
 
     def _log_prob_ahead_by(self, other: "HistogramUtility", margin: Array) -> Array:
-        """log P(U - U' > margin), linear in the bins.
+        """log P(U - U' > margin), -1 < margin < 1, in logs throughout.
 
         In units of a bin, U - U' is i - j plus a triangular variable on [-1, 1]. Let margin · n be
         k + 1 - h, k whole and 0 < h ≤ 1. The variable decides in two cases, i - j = k and k + 1;
@@ -129,10 +167,8 @@ class HistogramUtility(UtilityDistribution):
         """
         xp = array_namespace(self.log_mass)
         n = self.num_bins
-        decided = xp.abs(margin) >= 1
-        inside = xp.where(decided, xp.zeros_like(margin), margin)
-        low = inside < 0.5
-        scaled = n * xp.where(low, inside, inside - 1)  # to full precision at 0 and at 1
+        low = margin < 0.5
+        scaled = n * xp.where(low, margin, margin - 1)  # to full precision at 0 and at 1
         whole = xp.floor(scaled)
         share = whole + 1 - scaled  # h, never 0
         missing = xp.astype(xp.where(low, whole, whole + n), xp.int64)[..., None]  # k
@@ -148,9 +184,7 @@ class HistogramUtility(UtilityDistribution):
             _pick(mass, xp.clip(level + 1, 0, n + 1)) + just,
         ]
         terms = xp.broadcast_arrays(*(self.log_mass + log_share for log_share in wins))
-        log_prob = logsumexp(xp.concat(terms, axis=-1))
-        certain = xp.where(margin >= 1, -math.inf, xp.zeros_like(margin))
-        return xp.where(decided, certain, log_prob)
+        return logsumexp(xp.concat(terms, axis=-1))
 
 
 def _pick(values: Array, index: Array) -> Array:

@@ -13,6 +13,7 @@ from hidden_context.distributions.base import Family, check_choice, check_not_ne
 from hidden_context.distributions.special import (
     Array,
     as_std,
+    log_cdf_between,
     log_normal_cdf,
     log_sigmoid,
     normal_cdf,
@@ -86,6 +87,12 @@ class NormalUtility(UtilityDistribution):
         """Equation of the mean-and-variance model, DPL paper section 4. See `LINKS`."""
         ahead = self.location - other.location - margin
         return LINKS[self.link](ahead / self.std_of_difference(other))
+
+    def log_prob_between(
+        self, other: "NormalUtility", low: float | Array, high: float | Array
+    ) -> Array:
+        ahead, std = self.location - other.location, self.std_of_difference(other)
+        return log_cdf_between(LINKS[self.link], (ahead - high) / std, (ahead - low) / std)
 
     def inverse_link(self, prob: float) -> float:
         """z at which P(a ≻ b) is `prob`, between 0 and 1."""

@@ -7,7 +7,12 @@ from typing import ClassVar
 from array_api_compat import array_namespace
 
 from hidden_context.distributions.base import Family
-from hidden_context.distributions.special import Array, log_sigmoid, logcumsumexp
+from hidden_context.distributions.special import (
+    Array,
+    log_cdf_between,
+    log_sigmoid,
+    logcumsumexp,
+)
 from hidden_context.distributions.utility import UtilityDistribution
 
 
@@ -50,7 +55,17 @@ class PointUtility(UtilityDistribution):
 
     def log_prob_preferred_to(self, other: "PointUtility", margin: float | Array = 0.0) -> Array:
         """log σ(u - u' - margin), Bradley and Terry (1952). See `UtilityDistribution`."""
-        return log_sigmoid(self.location - other.location - margin)
+        return self._log_link(self.location - other.location - margin)
+
+    def log_prob_between(
+        self, other: "PointUtility", low: float | Array, high: float | Array
+    ) -> Array:
+        ahead = self.location - other.location
+        return log_cdf_between(self._log_link, ahead - high, ahead - low)
+
+    def _log_link(self, ahead: Array) -> Array:
+        """log P(a ≻ b) as a function of the difference of the utilities, symmetric around 0."""
+        return log_sigmoid(ahead)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,25 @@ def logsumexp(values: Array) -> Array:
     return values.logsumexp(-1)
 
 
+def log_difference(larger: Array, smaller: Array) -> Array:
+    """log(exp(larger) - exp(smaller)); what rounding cannot tell from 0 is ε · exp(larger)."""
+    xp = array_namespace(larger)
+    possible = larger > -math.inf
+    resolution = xp.finfo(larger.dtype).eps
+    zero = xp.zeros_like(larger)
+    difference = xp.where(possible, smaller, zero) - xp.where(possible, larger, zero)
+    difference = xp.clip(difference, None, -resolution)
+    return xp.where(possible, larger + xp.log(-xp.expm1(difference)), larger)
+
+
+def log_cdf_between(log_cdf: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """log(F(high) - F(low)) of an F symmetric around 0, from the tail that does not cancel."""
+    xp = array_namespace(low)
+    is_upper = low + high > 0
+    larger, smaller = xp.where(is_upper, -low, high), xp.where(is_upper, -high, low)
+    return log_difference(log_cdf(larger), log_cdf(smaller))
+
+
 def log_sigmoid(values: Array) -> Array:
     """Logarithm of the logistic function."""
     if not is_torch_array(values):

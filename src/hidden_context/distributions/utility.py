@@ -11,7 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from hidden_context.distributions import quadrature
-from hidden_context.distributions.special import Array, as_array
+from hidden_context.distributions.special import Array, as_array, log_difference
 from hidden_context.errors import UserError
 
 
@@ -222,6 +222,21 @@ class UtilityDistribution(ABC):
             other: A batch that broadcasts against this one.
             margin: In units of utility, of either sign; broadcasts against the batches.
         """
+
+    def log_prob_between(self, other: Self, low: float | Array, high: float | Array) -> Array:
+        """log P(low < U - U' ≤ high), from the tail in which it does not cancel.
+
+        Args:
+            other: See `log_prob_preferred_to`.
+            low: In units of utility, as a margin.
+            high: The same, and larger.
+        """
+        above_low, above_high = (self.log_prob_preferred_to(other, edge) for edge in (low, high))
+        below_low, below_high = (other.log_prob_preferred_to(self, -edge) for edge in (low, high))
+        xp = array_namespace(above_low)
+        is_upper = above_low < below_high
+        larger = xp.where(is_upper, above_low, below_high)
+        return log_difference(larger, xp.where(is_upper, above_high, below_low))
 
     def prob_preferred_to(self, other: Self) -> Array:
         """P(self ≻ other), in [0, 1]. See `log_prob_preferred_to`."""

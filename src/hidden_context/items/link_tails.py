@@ -38,8 +38,8 @@ class OneLinkUtility(PointUtility):
     log_link: Callable[[Array], Array]
     """log P(a ≻ b) as a function of the difference of the utilities."""
 
-    def log_prob_preferred_to(self, other: PointUtility, margin: float | Array = 0.0) -> Array:
-        return self.log_link(self.location - other.location - margin)
+    def _log_link(self, ahead: Array) -> Array:
+        return self.log_link(ahead)
 
 
 @dataclass(frozen=True)

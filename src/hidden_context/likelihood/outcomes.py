@@ -265,10 +265,10 @@ def _log_prob_of_look(
         return _davidson(first, second, grade, model.davidson)
     edges = model.edges
     if grade == 0:
-        return _log_prob_between(first, second, -edges[0], edges[0])
+        return first.log_prob_between(second, -edges[0], edges[0])
     if grade == model.num_grades:
         return first.log_prob_preferred_to(second, edges[-1])
-    return _log_prob_between(first, second, edges[grade - 1], edges[grade])
+    return first.log_prob_between(second, edges[grade - 1], edges[grade])
 
 
 def normalize_weights(weights: Array) -> Array:
@@ -346,32 +346,6 @@ def _davidson(
     tie = log_strength + (wins + loses) / 2
     total = xp.logaddexp(xp.logaddexp(wins, loses), tie)
     return (tie if grade == 0 else wins) - total
-
-
-def _log_prob_between(
-    first: UtilityDistribution, second: UtilityDistribution, low: Any, high: Any
-) -> Array:
-    """log P(low < U - U' ≤ high), from the tail in which it does not cancel."""
-    above_low = first.log_prob_preferred_to(second, low)
-    above_high = first.log_prob_preferred_to(second, high)
-    below_low = second.log_prob_preferred_to(first, -low)
-    below_high = second.log_prob_preferred_to(first, -high)
-    xp = array_namespace(above_low)
-    upper_tail = above_low < below_high
-    larger = xp.where(upper_tail, above_low, below_high)
-    smaller = xp.where(upper_tail, above_high, below_low)
-    return _log_difference(larger, smaller)
-
-
-def _log_difference(larger: Array, smaller: Array) -> Array:
-    """log(exp(larger) - exp(smaller)); what rounding cannot tell from 0 is ε · exp(larger)."""
-    xp = array_namespace(larger)
-    possible = larger > -math.inf
-    resolution = xp.finfo(larger.dtype).eps
-    zero = xp.zeros_like(larger)
-    difference = xp.where(possible, smaller, zero) - xp.where(possible, larger, zero)
-    difference = xp.clip(difference, None, -resolution)
-    return xp.where(possible, larger + xp.log(-xp.expm1(difference)), larger)
 
 
 def _without_ties(shares: Array) -> Array:
