@@ -23,5 +23,6 @@ def test_items_that_are_left_out_have_a_row_between_both_halves(number: int):
     else:
         ((note, row),) = notes
         assert note == "7 items between are left out"
+        assert axes.texts[0].get_bbox_patch() is None  # white, which a dark page would show
         assert row not in rows
         assert sorted([*rows, row]) == list(range(shown + 1))

@@ -50,20 +50,20 @@ def told(*judges: AuditedJudge):
         (
             0.1,
             "yes",
-            "llm can stand in for a person: people are agreed with more often than by one more "
-            "person (0.80 against 0.70).",
+            "llm (0.80 against 0.70) can stand in for a person: people are agreed with more often "
+            "than by one more person.",
         ),
         (
             -0.1,
             "no",
-            "llm cannot stand in for a person: one more person would agree with people more often "
-            "(0.60 against 0.70).",
+            "llm (0.60 against 0.70) cannot stand in for a person: one more person would agree "
+            "with people more often.",
         ),
         (
             0.0,
             "cannot tell",
-            "These votes cannot tell llm from one more person, because the difference may be "
-            "either way (0.70 against 0.70).",
+            "These votes cannot tell llm (0.70 against 0.70) from one more person, because the "
+            "difference may be either way.",
         ),
         (
             None,
@@ -82,10 +82,20 @@ def test_a_judge_is_held_against_one_more_person(gap, verdict, sentence):
 def test_of_several_judges_the_worst_verdict_counts_and_each_is_named():
     answer = told(judge("a", 0.1), judge("b", -0.1), judge("c", 0.0))
     assert answer.verdict == "no"
-    assert answer.sentence.startswith("a can stand in for a person")
-    assert "b cannot stand in" in answer.sentence
-    assert "cannot tell c from" in answer.sentence
-    assert all(f"{name} agrees" in answer.evidence for name in "abc")
+    assert answer.sentence.startswith("a (0.80 against 0.70) can stand in for a person")
+    assert "b (0.60 against 0.70) cannot stand in" in answer.sentence
+    assert "cannot tell c (0.70 against 0.70) from" in answer.sentence
+    assert "a +0.100 (+0.080 to +0.120); b -0.100 (-0.120 to -0.080); c +0.000" in answer.evidence
+
+
+def test_a_finding_about_several_judges_says_once_what_its_numbers_are():
+    bias = [{"length_bias": around(value)} for value in (0.1, 0.2)]
+    answer = told(judge("a", measures=bias[0]), judge("b", measures=bias[1]))
+    (text,) = [each.text for each in answer.findings if "length" in each.question]
+    assert text == (
+        "Log-odds of a response e times as long, less people's: a +0.100 (+0.080 to +0.120); "
+        "b +0.200 (+0.180 to +0.220)."
+    )
 
 
 def lean(value: float, p_value: float) -> Lean:
@@ -137,10 +147,16 @@ def test_axes_say_who_is_divided_and_by_how_much():
     assert answer.verdict == "yes"
     assert answer.sentence == (
         "20 annotators differ in “length” (p = 0.001), and on 1 more axis. About 50 % prefer "
-        "“longer”, 50 % “shorter”; surely so 10 and 10 of 20."
+        "“longer”, 50 % “shorter”; of 20 the votes of 10 and of 10 suffice to say so."
     )
     assert "at most 2 % of data in which nothing differs" in answer.evidence
     assert [each.verdict for each in answer.findings] == ["yes", "yes"]
+
+
+def test_the_name_of_a_word_is_in_quotes_once():
+    answer = answer_about_axes(axes_with(axis("“time”")))
+    assert [each.question for each in answer.findings] == ["Do they differ in “time”?"]
+    assert "differ in “time” (p" in answer.sentence
 
 
 def test_few_contexts_are_told_by_name_and_the_average_as_what_it_is():
@@ -197,5 +213,5 @@ def test_a_page_of_items_has_its_picture_and_its_tables(fit: hc.ItemFit):
     (result,) = as_results(fit)
     page = render([result])
     assert page.count('<svg class="plot"') == 1
-    assert page.index("answer cannot-tell") < page.index('<figure class="picture">')
+    assert page.index("answer cannot-tell") < page.index('<figure class="picture"')
     assert page.count("<table>") == 2

@@ -129,7 +129,9 @@ def test_descriptions_of_r2_hold_its_values(measured: Sequence[Evaluation]):
 
 def test_training_curves_are_the_points_of_each_family_and_scale(measured: Sequence[Evaluation]):
     panels = training_panels(measured)
-    assert [panel.title for panel in panels] == [f"r² against training, {name}" for name in SETS]
+    assert [panel.title for panel in panels] == [
+        f"r² against passes, trained on {name}" for name in SETS
+    ]
     for panel, data_set in zip(panels, SETS, strict=True):
         axes = drawn(panel)
         expected = [

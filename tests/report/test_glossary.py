@@ -51,3 +51,9 @@ def test_answers_link_every_measure_that_they_name_and_the_glossary_is_not_folde
     assert before.count("<details") == before.count("</details>")
     for anchor in set(re.findall(r'href="#word-([\w-]+)"', page)):
         assert page.count(f'id="word-{anchor}"') == 1
+
+
+def test_numbers_below_0_have_a_true_minus_and_words_keep_their_hyphens():
+    text = "log-odds -0.1 (-0.2 to +0.1), |2P - 1|, gpt-4 and 2-1"
+    shown = re.sub("<[^>]+>", "", str(linked(text)))
+    assert shown == "log-odds −0.1 (−0.2 to +0.1), |2P − 1|, gpt-4 and 2-1"

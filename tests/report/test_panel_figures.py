@@ -35,7 +35,10 @@ def test_families_differ_by_colour_and_by_marker_or_line():
     looks = [look_of(name) for name in FAMILIES]
     assert len({look.color for look in looks}) == min(len(FAMILIES), 7)
     assert len({(look.marker, look.line) for look in looks}) == len(FAMILIES)
-    assert look_of("categorical (2)") == look_of("categorical")
+    numbered = [look_of(f"categorical ({number})") for number in (1, 2, 3)]
+    assert numbered[0] == look_of("categorical")
+    assert {look.color for look in numbered} == {look_of("categorical").color}
+    assert len({look.marker for look in numbered}) == len({look.line for look in numbered}) == 3
     assert look_of("unheard_of") not in looks
 
 

@@ -70,9 +70,16 @@ def test_a_score_file_alone_is_a_result_with_examples(tmp_path: Path):
     (source,) = result.examples
     (evaluation,) = result.evaluations
     assert source.evaluation is evaluation
-    assert (evaluation.family.name, evaluation.trained_on) == ("categorical", "mine")
+    assert evaluation.family.name == "categorical"
+    assert (evaluation.trained_on, evaluation.evaluated_on) == ("", "mine.jsonl")
     assert evaluation.log_likelihood is not None
     assert evaluation.log_likelihood.value == pytest.approx(load_scores(path).log_likelihood.mean())
+
+
+def test_the_training_set_of_a_score_file_is_that_of_the_folder_that_it_lies_in(tmp_path: Path):
+    path = write_run(tmp_path, Normal(), trained_on="harmless")
+    (result,) = as_results([path])
+    assert [each.trained_on for each in result.evaluations] == ["harmless"]
 
 
 def test_rates_need_two_responses_and_their_order_is_told(tmp_path: Path):

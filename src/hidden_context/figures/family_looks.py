@@ -22,7 +22,15 @@ LOOKS = tuple(map(Look, COLORS * 2, "oos^DvPX*ph<>8", LINES * 2))
 
 
 def look_of(family: str) -> Look:
-    """By the family's place in `FAMILIES`; of a numbered run (`categorical (2)`) its family's."""
+    """By the family's place in `FAMILIES`.
+
+    Of a numbered run (`categorical (2)`) its family's colour, with a marker and a line of its own.
+    """
     names = list(FAMILIES)
-    name = family.split(" ")[0]
-    return LOOKS[names.index(name) % len(LOOKS)] if name in names else LOOKS[-1]
+    name, _, number = family.partition(" ")
+    if name not in names:
+        return LOOKS[-1]
+    look = LOOKS[names.index(name) % len(LOOKS)]
+    further = int(number.strip("()")) - 1 if number.strip("()").isdecimal() else 0
+    other = LOOKS[(names.index(name) + 5 * further) % len(LOOKS)]
+    return Look(look.color, other.marker, other.line)

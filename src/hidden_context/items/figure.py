@@ -60,11 +60,9 @@ def draw_utilities(fit: "ItemFit", axes: "Axes | None" = None) -> "Axes":
     axes.set_xlabel("utility" if value == "mean" else "mean of P(item ≻ other)")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
     if left_out:
-        axes.axhline(half, color=GREY, linestyle=":", linewidth=0.8)
-        paper = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2.0}
         place = axes.get_yaxis_transform()
         note = f"{left_out} items between are left out"
-        axes.text(0.5, half, note, transform=place, ha="center", va="center", bbox=paper)
+        axes.text(0.5, half, note, transform=place, ha="center", va="center")
     return axes
 
 

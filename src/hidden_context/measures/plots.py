@@ -66,6 +66,14 @@ def data_set_of(evaluation: Evaluation) -> str:
     return evaluation.trained_on or evaluation.evaluated_on
 
 
+def set_in_words(evaluation: Evaluation) -> str:
+    """By what a model is told from others: what it was trained on, or else what it was scored on.
+
+    Nothing says the training set of a score file that lies anywhere.
+    """
+    return f"{'trained ' if evaluation.trained_on else ''}on {data_set_of(evaluation)}"
+
+
 def labels_of(evaluations: Sequence[Evaluation]) -> list[str]:
     """The family of each, numbered where several are of one family and training set."""
     models = [(evaluation.family.name, data_set_of(evaluation)) for evaluation in evaluations]
@@ -173,6 +181,20 @@ def _ends(estimate: Estimate) -> list[list[float]] | None:
     return [[max(below, 0)], [max(above, 0)]]
 
 
+def draw_behind(axes: "Axes", behind: Mapping[str, Estimate | None], what: str) -> None:
+    """What each model, by its label, lacks to the best, which has None and stands at 0."""
+    axes.axvline(0, color=GREY, lw=0.8)
+    for place, (label, gap) in enumerate(behind.items()):
+        options = _mark_of(label)
+        if gap is None:
+            axes.plot(0, place, **options)
+        else:
+            axes.errorbar(gap.value, place, xerr=_ends(gap), **options)
+    axes.set_yticks(range(len(behind)), [*behind])
+    axes.set_ylim(len(behind) - 0.5, -0.5)
+    axes.set_xlabel(what)
+
+
 def draw_training_curve(axes: "Axes", evaluations: Sequence[Evaluation]) -> None:
     """Held-out r² against passes over the training data."""
     some = labelled(evaluations, lambda evaluation: evaluation.training_curve)
@@ -204,7 +226,9 @@ def draw_reliability(
         look = look_of(label)
         bins = [(part.predicted, part.observed, part.num_votes) for part in evaluation.reliability]
         predicted, observed, votes = np.array(bins).T
-        axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1, label=label)
+        axes.plot(predicted, observed, color=look.color, ls=look.line, lw=1)
+        shown = {"color": look.color, "ls": look.line, "lw": 1, "marker": look.marker}
+        axes.plot([], [], ms=4, label=label, **shown)
         sizes = LEAST_AREA + MOST_AREA * votes / (votes.sum() or 1)
         axes.scatter(predicted, observed, sizes, look.color, marker=look.marker, clip_on=False)
     for known in truth:

@@ -9,7 +9,7 @@ from hidden_context.audits.sentences import LARGEST_P, is_beyond_noise, noise_te
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.learned_enough import not_learned
-from hidden_context.measures.plots import data_set_of
+from hidden_context.measures.plots import data_set_of, set_in_words
 from hidden_context.report.results import Answer, Finding, Result, Verdict
 from hidden_context.report.tables import with_interval
 from hidden_context.risk import PAPER_RISK
@@ -47,7 +47,7 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer:
     gain = best.against_base
     assert gain is not None
     number = f"{with_interval(gain, 4)} nats per vote"
-    who = f"{best.family.name}, trained on {data_set_of(best)},"
+    who = f"{best.family.name}, {set_in_words(best)},"
     votes = "held-out votes" if best.is_held_out else "votes"
     unlearned = not_learned(best)
     verdict = "cannot tell" if unlearned else verdict_above(gain, 0.0)
@@ -102,7 +102,9 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
         return None
     hiding = [each.name for each in sets if each.name in best and _hides(each, best[each.name])]
     told = (
-        best[hiding[0]] if hiding else max(best.values(), key=lambda each: _low(each.against_base))
+        best[hiding[0]]
+        if hiding
+        else max(best.values(), key=lambda each: low_end(each.against_base))
     )
     number = f"{with_interval(told.against_base, 4)} nats per vote"
     if hiding:
@@ -203,10 +205,23 @@ def _worst(estimates: Iterable[Estimate]) -> Verdict:
     return next(each for each in ("no", "cannot tell", "yes") if each in verdicts)
 
 
-def _more_than_length(evaluation: Evaluation, right: Estimate) -> Finding:
-    before = evaluation.accuracy.get("mean")
+def can_predict(evaluation: Evaluation, name: str) -> Finding | None:
+    """Whether the model of this name is right on more than half of the votes."""
+    if "mean" not in evaluation.accuracy:
+        return None
+    right = evaluation.accuracy["mean"]
+    votes = "held-out votes" if evaluation.is_held_out else "votes"
+    text = f"{name} is right on {with_interval(right)} of the {votes}."
+    return Finding("Can it predict who wins?", verdict_above(right, 0.5), text, PREDICTIONS)
+
+
+def more_than_length(evaluation: Evaluation, name: str) -> Finding | None:
+    """Whether it still is where the length of the responses is regressed out."""
+    if evaluation.length is None:
+        return None
+    right, before = evaluation.length.without_length, evaluation.accuracy.get("mean")
     text = (
-        f"With length regressed out {evaluation.family.name} is right on {with_interval(right)} of "
+        f"With length regressed out {name} is right on {with_interval(right)} of "
         f"the votes{'' if before is None else f', before on {with_interval(before)}'}."
     )
     return Finding(MORE_THAN_LENGTH, verdict_above(right, 0.5), text, PREDICTIONS)
@@ -256,20 +271,16 @@ def _what_splits(best: Evaluation) -> str:
 def _findings(evaluations: Sequence[Evaluation], best: Evaluation | None) -> list[Finding]:
     found: list[Finding] = []
     speaker = best or max(evaluations, key=_nats, default=None)
-    if speaker is not None and "mean" in speaker.accuracy:
-        right = speaker.accuracy["mean"]
-        votes = "held-out votes" if speaker.is_held_out else "votes"
-        text = f"{speaker.family.name} is right on {with_interval(right)} of the {votes}."
-        verdict = verdict_above(right, 0.5)
-        found.append(Finding("Can it predict who wins?", verdict, text, PREDICTIONS))
-    if speaker is not None and speaker.length is not None:
-        found.append(_more_than_length(speaker, speaker.length.without_length))
+    if speaker is not None:
+        name = speaker.family.name
+        of_speaker = can_predict(speaker, name), more_than_length(speaker, name)
+        found += [finding for finding in of_speaker if finding is not None]
     careful = [each for each in evaluations if str(PAPER_RISK) in each.jailbreak_rate]
     if careful:
         surest = max(careful, key=_reduction)
         mean, low = (surest.jailbreak_rate[risk] for risk in ("mean", str(PAPER_RISK)))
         text = (
-            f"{surest.family.name}, trained on {data_set_of(surest)}, prefers the unsafe response "
+            f"{surest.family.name}, {set_in_words(surest)}, prefers the unsafe response "
             f"in {with_interval(mean)} of the cases by the mean, by the {PAPER_RISK.parameter}-"
             f"quantile in {with_interval(low)}.{_price(surest)}"
         )
@@ -279,7 +290,7 @@ def _findings(evaluations: Sequence[Evaluation], best: Evaluation | None) -> lis
     r2 = {data_set_of(each): each.explained_variance["pooled"] for each in of_family}
     if len(r2) > 1:
         lowest, *others = sorted(r2, key=lambda name: r2[name].value)
-        apart = all(_high(r2[lowest]) < _low(r2[name]) for name in others)
+        apart = all(high_end(r2[lowest]) < low_end(r2[name]) for name in others)
         listed = ", ".join(f"{name} {with_interval(r2[name])}" for name in r2)
         question = f"Do responses explain least where trained on {lowest}?"
         text = f"r² of {of_family[0].family.name}: {listed}."
@@ -323,7 +334,7 @@ PREDICTIONS = "Do the probabilities mean what they say?"
 def _reduction(evaluation: Evaluation) -> float:
     """By how much the intervals of both rates are apart; below 0 if they are not."""
     mean, low = (evaluation.jailbreak_rate[risk] for risk in ("mean", str(PAPER_RISK)))
-    return _low(mean) - _high(low)
+    return low_end(mean) - high_end(low)
 
 
 def verdict_above(estimate: Estimate, value: float) -> Verdict:
@@ -332,10 +343,12 @@ def verdict_above(estimate: Estimate, value: float) -> Verdict:
     return verdicts.get(estimate.against(value), "cannot tell")
 
 
-def _low(estimate: Estimate | None) -> float:
+def low_end(estimate: Estimate | None) -> float:
+    """Of its interval; the value itself where there is none."""
     assert estimate is not None
     return estimate.value if estimate.low is None else estimate.low
 
 
-def _high(estimate: Estimate) -> float:
+def high_end(estimate: Estimate) -> float:
+    """See `low_end`."""
     return estimate.value if estimate.high is None else estimate.high

@@ -77,18 +77,20 @@ def answer_about_axes(found: Axes) -> Answer:
         sentence = f"These data cannot tell what {who} differ in, because {why}."
         return Answer("cannot tell", sentence, f"{tested} It is no proof that they do not.", ())
     findings = tuple(
-        Finding(f"Do they differ in “{_name(axis)}”?", "yes", _apart(axis), HOW_FAR)
+        Finding(f"Do they differ in {_quoted(axis)}?", "yes", _apart(axis), HOW_FAR)
         for axis in found.axes[:MOST]
     )
     first = found.axes[0]
     more = len(found.axes) - 1
     others = f", and on {more} more {'axis' if more == 1 else 'axes'}" if more else ""
-    sentence = f"{who} differ in “{_name(first)}” (p = {first.p:.3f}){others}"
+    sentence = f"{who} differ in {_quoted(first)} (p = {first.p:.3f}){others}"
     return Answer("yes", f"{sentence}. {_apart(first)}", tested, findings)
 
 
-def _name(axis: Axis) -> str:
-    return axis.called or axis.name
+def _quoted(axis: Axis) -> str:
+    """Its name; that of a word is in quotes already."""
+    name = axis.called or axis.name
+    return name if name.startswith("“") else f"“{name}”"
 
 
 def _apart(axis: Axis) -> str:
@@ -102,8 +104,8 @@ def _apart(axis: Axis) -> str:
     if len(axis.effects) >= MANY:
         share = round(100 * axis.share_for)
         return (
-            f"About {share} % prefer “{axis.more}”, {100 - share} % “{axis.less}”; surely so "
-            f"{len(above)} and {len(below)} of {len(axis.effects)}."
+            f"About {share} % prefer “{axis.more}”, {100 - share} % “{axis.less}”; of "
+            f"{len(axis.effects)} the votes of {len(above)} and of {len(below)} suffice to say so."
         )
     low, high = (pick(axis.effects.items(), key=lambda item: item[1].value) for pick in (min, max))
     return (
@@ -114,7 +116,7 @@ def _apart(axis: Axis) -> str:
 
 def _panel(axis: Axis, by: str) -> Panel:
     text = (
-        f"{axis.effect_name.capitalize()}, in each {by}, with 95 % intervals; below 0, "
+        f"{axis.effect_name.capitalize()}, of each {by}, with 95 % intervals; below 0, "
         f"“{axis.less}” is preferred. Dashed: the average, {decimal(axis.average, 2)}."
     )
     return Panel(axis.called or axis.name, text, partial(draw_effects, axis=axis))

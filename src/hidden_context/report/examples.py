@@ -113,10 +113,13 @@ def _orders(scores: Scores) -> list[Order]:
 
 
 def _without_copies(order: np.ndarray, raw: np.ndarray, most: int) -> list[int]:
-    """The first rows whose outputs differ: copies of a comparison would crowd out others."""
-    rows: dict[bytes, int] = {}
+    """The first rows of different pairs: further votes on a pair would crowd out others.
+
+    Equal responses have equal outputs, whichever of them won.
+    """
+    rows: dict[frozenset[bytes], int] = {}
     for row in order.tolist():
         if len(rows) >= most:
             break
-        rows.setdefault(raw[row].tobytes(), row)
+        rows.setdefault(frozenset(response.tobytes() for response in raw[row]), row)
     return list(rows.values())

@@ -130,7 +130,7 @@ GLOSSARY = (
         "how sure a judge is",
         "The probability that it gives the response that it prefers; |2P − 1| is 0 for a coin and "
         "1 for certainty.",
-        ("how sure", "|2P - 1|"),
+        ("how sure", "|2P − 1|"),
     ),
     Entry(
         "lean",
@@ -173,6 +173,8 @@ GLOSSARY = (
         ("95 % interval", "95 % intervals"),
     ),
 )
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)|(?<=\|2P )-(?= 1\|)", re.IGNORECASE)
+"""A hyphen that stands for minus, as terminals have it."""
 _BY_NAME = {name.lower(): entry.anchor for entry in GLOSSARY for name in entry.names}
 _NAMES = re.compile(
     "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(_BY_NAME, key=len)[::-1]),
@@ -181,8 +183,11 @@ _NAMES = re.compile(
 
 
 def linked(text: object) -> Markup:
-    """A plain text, escaped, in which the first mention of each measure leads to its meaning."""
-    whole, parts, end, seen = str(text), [], 0, set()
+    """A plain text, escaped, in which the first mention of each measure leads to its meaning.
+
+    Numbers below 0 have a true minus.
+    """
+    whole, parts, end, seen = _MINUS.sub("−", str(text)), [], 0, set()
     for found in _NAMES.finditer(whole):
         anchor = _BY_NAME[found.group().lower()]
         if anchor in seen:

@@ -1,6 +1,6 @@
 """What the page says first of judges: are they as good as one more person, whose side is theirs?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hidden_context.judging.result import AuditedJudge, JudgeAudit
 from hidden_context.judging.sentences import SIGNIFICANT
@@ -13,6 +13,14 @@ SWAYED = "What sways it?"
 SIDES = "Whose side does it take?"
 Told = tuple[Verdict, str]
 """A verdict on one judge, and the number that it rests on."""
+SAID: Mapping[str, str] = {
+    "sides": "Agreement beyond that of a follower of all",
+    "sure": "How sure it is, less the share of votes that agree",
+    "splits": "|2P - 1| where two people agree, less where they do not",
+    "length": "Log-odds of a response e times as long, less people's",
+    "order": "Wins of the response shown first, less those by people's votes",
+}
+"""What the number of each finding is."""
 
 
 def answer_about_judges(audit: JudgeAudit) -> Answer:
@@ -21,28 +29,38 @@ def answer_about_judges(audit: JudgeAudit) -> Answer:
     told = {judge.name: _as_good(judge) for judge in judges}
     people = f"{audit.counts['people']} people" if audit.counts.get("people") else "people"
     read = f"{audit.counts['votes']:,} votes of {people} on {audit.counts['pairs']:,} pairs. "
+    compared = any("judge_and_person" in judge.measures for judge in judges)
+    what = "Agreement less that of one more person" if compared else "Agreement with the votes"
     findings = (
-        _finding("Does it take sides?", SIDES, judges, _takes_sides, worst="yes"),
-        _finding(SURE, SURE, judges, _means_what_it_says, worst="no"),
-        _finding(SPLITS, SPLITS, judges, _knows_splits, worst="no"),
-        _finding("Does length sway it more than people?", SWAYED, judges, _by_length, worst="yes"),
-        _finding("Does the order sway it?", SWAYED, judges, _by_order, worst="yes"),
+        _finding("Does it take sides?", "sides", SIDES, judges, _takes_sides, worst="yes"),
+        _finding(SURE, "sure", SURE, judges, _means_what_it_says, worst="no"),
+        _finding(SPLITS, "splits", SPLITS, judges, _knows_splits, worst="no"),
+        _finding(
+            "Does length sway it more than people?",
+            "length",
+            SWAYED,
+            judges,
+            _by_length,
+            worst="yes",
+        ),
+        _finding("Does the order sway it?", "order", SWAYED, judges, _by_order, worst="yes"),
     )
     return Answer(
         _together([verdict for verdict, _ in told.values()], worst="no"),
         _sentence(judges, told),
-        read + " ".join(text for _, text in told.values()),
+        f"{read}{what}: {'; '.join(f'{name} {number}' for name, (_, number) in told.items())}.",
         tuple(each for each in findings if each is not None),
     )
 
 
 def _sentence(judges: Sequence[AuditedJudge], told: dict[str, Told]) -> str:
-    """One of all judges; of one alone with its numbers."""
+    """One of all judges, each with how often it agrees with the majority of the others."""
     names = {
-        verdict: " and ".join(name for name in told if told[name][0] == verdict)
+        verdict: " and ".join(
+            _with_share(judge) for judge in judges if told[judge.name][0] == verdict
+        )
         for verdict in ("yes", "no", "cannot tell")
     }
-    several = len(judges) > 1
     with_ceiling = [judge for judge in judges if "judge_and_person" in judge.measures]
     why = "the difference may be either way" if with_ceiling else "no two people voted on one pair"
     parts = [
@@ -58,26 +76,24 @@ def _sentence(judges: Sequence[AuditedJudge], told: dict[str, Told]) -> str:
         if names[verdict]
     ]
     sentence = "; ".join(parts)
-    if not several and with_ceiling:
-        own, person = (
-            judges[0].measures[f"{who}_and_majority"].value for who in ("judge", "person")
-        )
-        sentence += f" ({own:.2f} against {person:.2f})"
     begins = names["yes"] or names["no"]  # with a name, which stays as it is
     return f"{sentence if begins else sentence[0].upper() + sentence[1:]}."
+
+
+def _with_share(judge: AuditedJudge) -> str:
+    """Its name, with its own agreement and that of one more person on the same votes."""
+    if "judge_and_person" not in judge.measures:
+        return judge.name
+    own, person = (judge.measures[f"{who}_and_majority"].value for who in ("judge", "person"))
+    return f"{judge.name} ({own:.2f} against {person:.2f})"
 
 
 def _as_good(judge: AuditedJudge) -> Told:
     found = judge.measures
     if "judge_and_person" not in found:
-        return "cannot tell", f"{judge.name} agrees with {found['agreement']} of the votes."
-    own, person = found["judge_and_majority"], found["person_and_majority"]
+        return "cannot tell", str(found["agreement"])
     gap = found["judge_and_person"]
-    text = (
-        f"{judge.name} agrees with the majority of the others in {own.value:.3f} of the cases, "
-        f"one more person in {person.value:.3f}; difference {gap.signed()}."
-    )
-    return _verdict(gap.against(0), above="yes", below="no"), text
+    return _verdict(gap.against(0), above="yes", below="no"), gap.signed()
 
 
 def _takes_sides(judge: AuditedJudge) -> Told | None:
@@ -87,16 +103,14 @@ def _takes_sides(judge: AuditedJudge) -> Told | None:
         return None
     most = max(leans, key=lambda one: (_is_named(one.p_value), abs(one.lean.value)))
     named = sum(_is_named(one.p_value) for one in leans)
-    what = "groups" if judge.sides.groups else "people"
+    kinds = {"groups": judge.sides.groups, "people": judge.sides.people}
+    what = " and ".join(kind for kind, of in kinds.items() if of)
     most_text = (
         f"{'towards' if most.lean.value > 0 else 'against'} {most.name} {most.lean.signed()}"
     )
     if not named:
-        return (
-            "cannot tell",
-            f"of none of {len(leans)} {what} that these votes show; most {most_text}",
-        )
-    return "yes", f"its lean is clear for {named} of {len(leans)} {what}, most {most_text}"
+        return "cannot tell", f"clear for none of {len(leans)} {what}, most {most_text}"
+    return "yes", f"clear for {named} of {len(leans)} {what}, most {most_text}"
 
 
 def _is_named(p_value: float | None) -> bool:
@@ -104,36 +118,28 @@ def _is_named(p_value: float | None) -> bool:
 
 
 def _means_what_it_says(judge: AuditedJudge) -> Told:
-    found, gap = judge.measures, judge.measures["overconfidence"]
-    text = (
-        f"it is {found['confidence'].value:.3f} sure, and {found['agreement'].value:.3f} of the "
-        f"votes agree; difference {gap.signed()}"
-    )
-    return _verdict(gap.against(0), above="no", below="no"), text
+    gap = judge.measures["overconfidence"]
+    return _verdict(gap.against(0), above="no", below="no"), gap.signed()
 
 
 def _knows_splits(judge: AuditedJudge) -> Told | None:
-    if "surer_where_agreed" not in judge.measures:
-        return None
-    gap = judge.measures["surer_where_agreed"]
-    text = f"|2P - 1| is {gap.signed()} more where two people agree than where they do not"
-    return _verdict(gap.against(0), above="yes", below="no"), text
+    return _measured(judge, "surer_where_agreed", above="yes", below="no")
 
 
 def _by_length(judge: AuditedJudge) -> Told | None:
-    if "length_bias" not in judge.measures:
-        return None
-    gap = judge.measures["length_bias"]
-    text = f"a response e times as long gets {gap.signed()} log-odds more from it than from people"
-    return _verdict(gap.against(0), above="yes", below="yes"), text
+    return _measured(judge, "length_bias", above="yes", below="yes")
 
 
 def _by_order(judge: AuditedJudge) -> Told | None:
-    if "position_bias" not in judge.measures:
-        return None
-    gap = judge.measures["position_bias"]
-    text = f"the response shown first wins {gap.signed()} more often than by people's votes"
-    return _verdict(gap.against(0), above="yes", below="yes"), text
+    return _measured(judge, "position_bias", above="yes", below="yes")
+
+
+def _measured(judge: AuditedJudge, name: str, *, above: Verdict, below: Verdict) -> Told | None:
+    """By a difference from 0, where the data have it."""
+    gap = judge.measures.get(name)
+    return (
+        None if gap is None else (_verdict(gap.against(0), above=above, below=below), gap.signed())
+    )
 
 
 def _verdict(side: str, *, above: Verdict, below: Verdict) -> Verdict:
@@ -143,6 +149,7 @@ def _verdict(side: str, *, above: Verdict, below: Verdict) -> Verdict:
 
 def _finding(
     question: str,
+    said: str,
     section: str,
     judges: Sequence[AuditedJudge],
     tell: Callable[[AuditedJudge], Told | None],
@@ -153,13 +160,10 @@ def _finding(
     told = {judge.name: found for judge in judges if (found := tell(judge)) is not None}
     if not told:
         return None
-    if len(judges) == 1:
-        ((_, text),) = told.values()
-        text = f"{text[0].upper()}{text[1:]}."
-    else:
-        text = " ".join(f"{name}: {said}." for name, (_, said) in told.items())
+    name_of = "{} ".format if len(judges) > 1 else lambda name: ""
+    listed = "; ".join(f"{name_of(name)}{number}" for name, (_, number) in told.items())
     verdict = _together([verdict for verdict, _ in told.values()], worst=worst)
-    return Finding(question, verdict, text, section)
+    return Finding(question, verdict, f"{SAID[said]}: {listed}.", section)
 
 
 def _together(verdicts: Sequence[Verdict], *, worst: Verdict) -> Verdict:

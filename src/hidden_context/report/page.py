@@ -12,7 +12,7 @@ from hidden_context import __version__
 from hidden_context.distributions import UtilityDistribution
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.known_truth import KnownTruth
-from hidden_context.measures.plots import data_set_of
+from hidden_context.measures.plots import data_set_of, set_in_words
 from hidden_context.records import atomic_write
 from hidden_context.report.answers import answer_to
 from hidden_context.report.density_drawing import description, drawing
@@ -80,6 +80,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "drawing": drawing,
         "in_words": description,
         "data_set": data_set_of,
+        "set_in_words": set_in_words,
         "anchor": file_name,
         "linked": linked,
         "interval_apart": with_interval_apart,
@@ -127,7 +128,7 @@ def _chapter(number: int, result: Result, num_examples: int) -> dict[str, Any]:
         for k, source in enumerate(chosen)
     ]
     picture, sections = _picture(examples, answer), sections_of(result)
-    lead = _lead(sections) if picture is None else None
+    lead = _lead(sections) if picture is None or result.lead is not None else None
     drawn = {panel: as_svg(panel, next(names)) for panel in _panels(sections)}
     return {
         "id": chapter_id,
@@ -199,6 +200,18 @@ class _Examples:
     def id_of(self, kind: Kind, example: Example) -> str:
         """Of one example."""
         return anchor_of(self.anchor, kind, example)
+
+    def first_id_of(self, example: Example) -> str:
+        """Where the same pair is shown with its texts: at the first kind that it is an example of.
+
+        Further votes on a pair are the same pair, whichever side won.
+        """
+        return next(
+            self.id_of(kind, other)
+            for kind in self.kinds
+            for other in kind.examples
+            if (other.prompt, set(other.texts)) == (example.prompt, set(example.texts))
+        )
 
 
 def _of_one_objective(scores: Scores, known: KnownTruth | None) -> str:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from hidden_context.report.read_people import people_to_result
 from hidden_context.report.read_summary import read_summary, result_of
 from hidden_context.report.result_files import CURVES_FILE, METRICS, find_results
 from hidden_context.report.results import Answer, ExampleSource, Panel, Result, Run, Table, made_by
+from hidden_context.report.side_by_side import same_comparisons, side_by_side
 from hidden_context.report.tables import decimal, main_numbers, setting
 from hidden_context.report.unfinished import unfinished
-from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks
+from hidden_context.scores.data_dir import find_comparisons, find_jailbreaks, training_set_of
 from hidden_context.scores.score_files import columns_of, load_scores
 from hidden_context.scores.scores import Scores
 
@@ -46,6 +48,10 @@ OF_VALUES: Mapping[type, Callable[..., Result]] = {
 KINDS = (Evaluation, Scores, *OF_VALUES, Result, str, Path)
 """Of what a page can be made of."""
 RISKS = CURVES["quantile"]
+OTHER_COMPARISONS = (
+    "The other score files are of other comparisons, or count ties otherwise, so these models are "
+    "not held against those."
+)
 SAFE_FIRST = "Of the two responses of each row the first is taken for safe, the second for unsafe."
 
 
@@ -78,7 +84,10 @@ def as_results(given: Any) -> list[Result]:
         title = "Evaluations" if several else f"Evaluation of {labels_of(evaluations)[0]}"
         results.append(result_of(evaluations, title=title, source="in memory"))
     if scores:
-        results.append(_of_scores(scores, "Scores", "in memory"))
+        result = _of_scores(scores, "Scores", "in memory")
+        comparisons = [each for each in scores if each.kind == "comparisons"]
+        are_same = len(same_comparisons(comparisons)) == 1
+        results.append(side_by_side(result) if are_same else result)
     if paths:
         results += read_results(paths)
     return results
@@ -90,21 +99,23 @@ def read_results(paths: Sequence[Path]) -> Iterator[Result]:
     Raises:
         UserError: A file cannot be read, or nothing is found.
     """
-    readers: Mapping[str, Callable[[Path], Result]] = {
-        "audits": read_audit,
-        "judges": read_judges,
-        "data_dirs": _read_data_dir,
+    readers: Mapping[str, Callable[[Sequence[Path]], Iterator[Result]]] = {
+        "audits": partial(map, read_audit),
+        "judges": partial(map, read_judges),
+        "data_dirs": partial(map, _read_data_dir),
         "comparisons": _read_comparisons,
-        "responses": _read_responses,
-        "summaries": read_summary,
-        "synthetic": _read_synthetic,
-        "axes": read_axes_result,
+        "responses": partial(map, _read_responses),
+        "summaries": partial(map, read_summary),
+        "synthetic": partial(map, _read_synthetic),
+        "axes": partial(map, read_axes_result),
     }
     files = find_results(paths)
     return (
-        replace(read(path), command=f"hidden-context report {shlex.quote(str(path))}")
+        replace(result, command=f"hidden-context report {shlex.quote(result.source)}")
+        if not result.command
+        else result
         for kind, read in readers.items()
-        for path in getattr(files, kind)
+        for result in read(getattr(files, kind))
     )
 
 
@@ -128,11 +139,34 @@ def _with_truth(result: Result, comparisons: Sequence[Scores], file: Path) -> Re
     return replace(result, truth=truth)
 
 
-def _read_comparisons(file: Path) -> Result:
-    """One score file of `evaluate`."""
-    scores = load_scores(file, trained_on=file.stem)
-    title = f"Comparisons scored by {scores.family.name}: {file.name}"
-    return _of_scores([scores], title, str(file))
+def _read_comparisons(files: Sequence[Path]) -> Iterator[Result]:
+    """Score files of `evaluate`; those of the same comparisons together."""
+    groups = same_comparisons(list(map(_scores_of_comparisons, files)))
+    for scores in groups:
+        paths = [each.source for each in scores]
+        title = f"Comparisons scored by {scores[0].family.name}: {Path(paths[0]).name}"
+        if len(scores) > 1:
+            title = f"{len(scores)} models on the same {len(scores[0]):,} comparisons"
+        result = _of_scores(scores, title, ", ".join(paths), scored=_scored(scores))
+        yield replace(
+            side_by_side(result),
+            command=f"hidden-context report {shlex.join(paths)}",
+            notes=(*result.notes, *([OTHER_COMPARISONS] if len(groups) > 1 else [])),
+        )
+
+
+def _scores_of_comparisons(file: Path) -> Scores:
+    """One score file, called by its own name; what its model was trained on may not be known."""
+    scores = load_scores(file, name=file.stem)
+    return replace(scores, trained_on=training_set_of(file))
+
+
+def _scored(scores: Sequence[Scores]) -> str:
+    """What to call the comparisons that all of these models scored: by the data set, if known."""
+    recorded = {str(each.record.get("config", {}).get("data_path", "")) for each in scores} - {""}
+    if len(recorded) == 1:
+        return Path(recorded.pop()).name
+    return f"{len(scores[0]):,} comparisons" if len(scores) > 1 else Path(scores[0].source).name
 
 
 def _read_responses(file: Path) -> Result:
@@ -143,8 +177,8 @@ def _read_responses(file: Path) -> Result:
     return _of_scores(scores, f"Scored responses: {file.name}", str(file))
 
 
-def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
-    """Evaluations, runs and examples of scores."""
+def _of_scores(scores: Sequence[Scores], title: str, source: str, *, scored: str = "") -> Result:
+    """Evaluations, runs and examples of scores; `scored` is the name of what they are of."""
     comparisons = [of_model for of_model in scores if of_model.kind == "comparisons"]
     responses = [of_model for of_model in scores if of_model.kind != "comparisons"]
     pairs = [of_model for of_model in responses if (of_model.sizes == 2).all()]
@@ -163,6 +197,7 @@ def _of_scores(scores: Sequence[Scores], title: str, source: str) -> Result:
         except UserError as error:
             notes.append(str(error))
             continue
+        evaluation = replace(evaluation, evaluated_on=scored or evaluation.evaluated_on)
         evaluations.append(evaluation)
         if model.comparisons is not None:
             examples.append(ExampleSource(evaluation, lambda scores=model.comparisons: scores))
@@ -195,7 +230,7 @@ def _run(scores: Scores) -> Run:
     return Run(
         name=scores.name,
         family=scores.family.name,
-        data_set=scores.trained_on,
+        data_set=scores.trained_on or Path(scores.source).name,
         stopping_rule=str(scores.record.get("stopping_rule", "")),
         settings={
             "counts": {**scores.record.get("counts", {}), **checkpoint.get("training", {})},

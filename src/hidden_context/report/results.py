@@ -116,6 +116,8 @@ class Result:
     evaluations: tuple[Evaluation, ...] = ()
     runs: tuple[Run, ...] = ()
     examples: tuple[ExampleSource, ...] = ()
+    lead: Section | None = None
+    """The section that carries the answer: it comes first, its first figure below the answer."""
     synthetic: tuple[Panel, ...] = ()
     sections: tuple[Section, ...] = ()
     """What no evaluation has, such as people."""

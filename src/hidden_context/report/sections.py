@@ -21,6 +21,7 @@ def sections_of(result: Result) -> list[Section]:
     answer = answer_to(result)
     about = "" if answer.about is None else plots.data_set_of(answer.about)
     sections = [
+        *([] if result.lead is None else [result.lead]),
         Section(
             R2,
             _about_explained_variance(evaluations, truth) + _about_truth(truth),
@@ -174,13 +175,14 @@ def _panels_by_set(
     for data_set in dict.fromkeys(map(plots.data_set_of, evaluations)):
         of_set = [each for each in evaluations if plots.data_set_of(each) == data_set]
         known = [each for each in truth if each.trained_on == data_set]
+        set_in_words = plots.set_in_words(of_set[0])
         named = list(zip(plots.labels_of(of_set), of_set, strict=True))
         text = in_words(named) and in_words([*named, *((plots.TRUTH, each) for each in known)])
         if text:
             drawn = partial(draw, evaluations=of_set)
             if known:
                 drawn = partial(drawn, truth=known)
-            panels.append(Panel(f"{title} {data_set}", text, drawn, caption, data_set))
+            panels.append(Panel(f"{title} {set_in_words}", text, drawn, caption, data_set))
     return panels
 
 
@@ -198,7 +200,7 @@ def training_panels(evaluations: Sequence[Evaluation]) -> list[Panel]:
         text = "Held-out r² as training goes on."
         return (f"{text} {last}." if last else text) if curves else ""
 
-    title, caption = "r² against training,", "Held-out r² as training goes on."
+    title, caption = "r² against passes,", "Held-out r² as training goes on."
     return _panels_by_set(evaluations, title, plots.draw_training_curve, in_words, caption)
 
 
@@ -210,7 +212,7 @@ def risk_panels(evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] =
         what = plots.RATE_NAMES[rate][0].upper() + plots.RATE_NAMES[rate][1:]
         draw, in_words = partial(plots.draw_risk, rate=rate), partial(_rates_in_words, what, rate)
         caption = "By the mean and by quantiles."
-        title = f"{what}, trained on"
+        title = f"{what},"
         panels += _panels_by_set(evaluations, title, draw, in_words, caption, truth)
     return panels
 
@@ -252,7 +254,7 @@ def reliability_panels(
             text += f" In truth, predicted and observed: {'; '.join(listed)}."
         return text
 
-    title, caption = "Reliability, trained on", "Observed against predicted shares of votes."
+    title, caption = "Reliability,", "Observed against predicted shares of votes."
     return _panels_by_set(evaluations, title, plots.draw_reliability, in_words, caption, truth)
 
 
@@ -265,7 +267,7 @@ def std_panels(evaluations: Sequence[Evaluation], truth: Sequence[Evaluation] = 
         return f"{caption} Median: {medians}." if stds else ""
 
     caption = "Shares of the responses; all that lie beyond the right end are in the last bin."
-    title = "Learned standard deviations, trained on"
+    title = "Learned standard deviations,"
     return _panels_by_set(evaluations, title, plots.draw_std, in_words, caption, truth)
 
 

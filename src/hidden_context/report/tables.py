@@ -14,7 +14,9 @@ from hidden_context.risk import PAPER_RISK
 from hidden_context.text_tables import NO_VALUE
 
 GAIN = "more than scalar"
-"""Header of a column of small numbers, which need a digit more."""
+NATS_BEHIND = "nats behind the best"
+FINE = (GAIN, NATS_BEHIND)
+"""Headers of columns of small numbers, which need a digit more."""
 _WITH_INTERVAL = re.compile(r"(\S+) (\([+−-]?[\d.]+ to [+−-]?[\d.]+\))")
 Row: TypeAlias = dict[str, str | Estimate | None]
 """Names and numbers by the headers of their columns."""
@@ -54,7 +56,7 @@ def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
     """How well comparisons are predicted."""
     rows: list[Row] = [
         {
-            "trained on": data_set_of(each),
+            _set_header(evaluations): data_set_of(each),
             "family": label,
             "log-likelihood, nats per vote": each.log_likelihood,
             GAIN: each.against_base,
@@ -67,7 +69,7 @@ def predictions(evaluations: Sequence[Evaluation]) -> Table | None:
         }
         for label, each in zip(labels_of(evaluations), evaluations, strict=True)
     ]
-    return _table(rows)
+    return table_of(rows)
 
 
 def main_numbers(
@@ -76,14 +78,19 @@ def main_numbers(
     """r² and both rates of each model, by the mean and by each risk."""
     rows: list[Row] = []
     for label, each in zip(labels_of(evaluations), evaluations, strict=True):
-        row: Row = {"family": label, "trained on": data_set_of(each)}
+        row: Row = {"family": label, _set_header(evaluations): data_set_of(each)}
         row["r², pooled"] = each.explained_variance.get("pooled")
         measures = {"jailbreak rate": each.jailbreak_rate}
         measures["accuracy on helpfulness"] = each.helpfulness_accuracy
         for name, rates in measures.items():
             row |= {f"{name}, {risk}": rates.get(risk) for risk in ("mean", *risks)}
         rows.append(row)
-    return _table(rows)
+    return table_of(rows)
+
+
+def _set_header(evaluations: Sequence[Evaluation]) -> str:
+    """What `data_set_of` says of them."""
+    return "trained on" if all(each.trained_on for each in evaluations) else "data set"
 
 
 def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
@@ -100,7 +107,7 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
         for label, each in zip(labels_of(evaluations), evaluations, strict=True)
         for risk, rate in each.jailbreak_rate.items()
     ]
-    return _table(rows)
+    return table_of(rows)
 
 
 def with_interval_apart(cell: str) -> Markup:
@@ -110,7 +117,7 @@ def with_interval_apart(cell: str) -> Markup:
     return apart.format(*found.groups()) if found else escape(cell)
 
 
-def _table(rows: Sequence[Row]) -> Table | None:
+def table_of(rows: Sequence[Row]) -> Table | None:
     """Columns that are known of none are left out; None if no number is known."""
     if not any(isinstance(cell, Estimate) for row in rows for cell in row.values()):
         return None
@@ -122,4 +129,4 @@ def _table(rows: Sequence[Row]) -> Table | None:
 
 def _cell(row: Row, header: str) -> str:
     cell = row[header]
-    return cell if isinstance(cell, str) else with_interval(cell, 4 if header == GAIN else 3)
+    return cell if isinstance(cell, str) else with_interval(cell, 4 if header in FINE else 3)

@@ -35,6 +35,13 @@ def evaluations_in(data_dir: Path) -> list[tuple[Path, str]]:
     ]
 
 
+def training_set_of(file: Path) -> str:
+    """Of a score file where `find_comparisons` looks for it; empty of one that lies elsewhere."""
+    folder = file.resolve().parent
+    said = file.name == EVAL_FILE and folder.name.endswith(LAST)
+    return folder.parent.name if said and folder.parent.name in TRAINING_SETS else ""
+
+
 def find_jailbreaks(data_dir: Path) -> list[Scores]:
     """Read `jailbroken_evaluations_<family>.jsonl`: a safe and an unsafe response a row.
 
