@@ -11,7 +11,7 @@ import pytest
 from drawn_panels import evaluation_of
 from page_samples import audit_of
 
-from hidden_context.audits.result import FITTED_GAIN, AuditedSet, Lapse, read_audit
+from hidden_context.audits.result import FITTED_GAIN, AuditedSet, BetweenGroups, Lapse, read_audit
 from hidden_context.distributions import Normal
 from hidden_context.measures.estimate import Estimate, Rate
 from hidden_context.measures.evaluation import Evaluation, Histogram
@@ -87,11 +87,20 @@ def test_the_model_that_predicts_best_speaks_not_the_one_that_gains_most():
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.17, "People split on about 1 in 6 of the 1,200 held-out pairs, as far as"), (0.001, "")],
+    [
+        (
+            0.17,
+            "People split on about 1 in 6 of the 1,200 held-out pairs of 600 prompts, as far as "
+            "mean_and_variance, trained on both, can see;",
+        ),
+        (0.001, ""),
+    ],
 )
 def test_pairs_that_are_open_for_their_spread_are_counted(share: float, said: str):
     kinds = Undecided(Estimate(0.1), Estimate(share), Estimate(0.9 - share))
-    evaluation = compared((0.03, 0.01, 0.05), undecided=kinds, num_comparisons=1200)
+    evaluation = compared(
+        (0.03, 0.01, 0.05), undecided=kinds, num_comparisons=1200, num_prompts=600
+    )
     held_out = replace(evaluation, overlap=Overlap(0, 1200, 0, 600))
     answer = answer_of([held_out])
     assert said in answer.sentence
@@ -176,6 +185,35 @@ def test_what_fits_beyond_label_noise_but_predicts_no_better_is_told_as_that():
     assert answer.verdict == "cannot tell"
     assert "fits the votes better than a single score by more than label noise" in answer.sentence
     assert "but no distribution surely predicts held-out votes better" in answer.sentence
+
+
+def test_an_audit_says_which_pairs_split_and_what_sees_it():
+    given = audited(0.05)
+    base, best = given.evaluations
+    kinds = Undecided(Estimate(0.1), Estimate(0.25), Estimate(0.65))
+    best = replace(best, undecided=kinds, num_comparisons=900, num_prompts=300)
+    answer = audit_answer([replace(given, evaluations=(base, best))], "states of gpt2")
+    assert answer is not None
+    assert answer.sentence == (
+        "People split on about 1 in 4 of the 900 held-out pairs of 300 prompts, as far as "
+        "mean_and_variance on states of gpt2 can see; a single score would hide it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "p_value", "verdict"),
+    [(0.1, 0.05, "yes"), (-0.1, 0.05, "cannot tell"), (0.1, 0.5, "cannot tell")],
+)
+def test_where_it_helps_to_know_who_judged_a_single_score_hides_that(low, p_value, verdict):
+    gain, share = Estimate(0.3, low, 0.5), Estimate(0.7)
+    between = BetweenGroups("group", "base", 2, 160, 0, share, gain, p_value=p_value)
+    answer = audit_answer([replace(audited(0.5), between=between)])
+    assert answer is not None
+    assert answer.verdict == verdict
+    said = "It matters who judged: to know the group predicts held-out votes better, by 0.3000"
+    assert answer.sentence.startswith(said) == (verdict == "yes")
+    if verdict == "yes":
+        assert answer.evidence.startswith("Where it is not known, these data cannot tell whether")
 
 
 def test_of_several_sets_those_that_hide_something_are_named():

@@ -31,7 +31,7 @@ HOSTILE = (
     "javascript:alert(1)",
     "y" * 100_000,
 )
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"wbr", "meta", "link", "br", "img", "input", "hr"}
 
 
 class Parsed(HTMLParser):

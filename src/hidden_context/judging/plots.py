@@ -63,6 +63,7 @@ def draw_leans(axes: "Axes", leans: Sequence[Lean]) -> None:
     axes.axvline(0, color=GREY, lw=1, ls="--")
     names = [one.name if len(one.name) <= 18 else f"{one.name[:17]}…" for one in reversed(shown)]
     axes.set_yticks(range(len(shown)), names)
+    axes.locator_params(axis="x", nbins=4)  # leans of four digits would meet
     axes.set(ylim=(-0.7, len(shown) - 0.3), xlabel="agreement beyond that of a follower of all")
 
 

@@ -192,6 +192,7 @@ def draw_behind(axes: "Axes", behind: Mapping[str, Estimate | None], what: str) 
             axes.errorbar(gap.value, place, xerr=_ends(gap), **options)
     axes.set_yticks(range(len(behind)), [*behind])
     axes.set_ylim(len(behind) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(what)
 
 

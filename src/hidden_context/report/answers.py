@@ -52,7 +52,7 @@ def answer_of(evaluations: Sequence[Evaluation]) -> Answer:
     unlearned = not_learned(best)
     verdict = "cannot tell" if unlearned else verdict_above(gain, 0.0)
     sentence = {
-        "yes": _split(best, is_held_out=best.is_held_out),
+        "yes": _split(best, who, is_held_out=best.is_held_out),
         "no": "Nothing shows that a single score would hide anything.",
         "cannot tell": "These data cannot tell whether a single score hides something, because no "
         f"distribution surely predicts {votes} better.",
@@ -91,8 +91,13 @@ def _why_not_compared(evaluations: Sequence[Evaluation]) -> tuple[str, str]:
     )
 
 
-def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
-    """The same of an audit, whose gains are held against label noise and careless clicks."""
+def audit_answer(sets: Sequence[AuditedSet], vectors: str = "these vectors") -> Answer | None:
+    """The same of an audit, whose gains are held against label noise and careless clicks.
+
+    Args:
+        sets: All of it.
+        vectors: What the heads read, in words.
+    """
     best = {
         each.name: max(compared, key=_nats)
         for each in sets
@@ -109,7 +114,7 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
     number = f"{with_interval(told.against_base, 4)} nats per vote"
     if hiding:
         noise = "more than label noise gives" if told.null else "not held against label noise"
-        sentence = _split(told, f"{told.family.name} on these vectors")
+        sentence = _split(told, f"{told.family.name} on {vectors}")
         if len(sets) > 1:
             sentence = f"In {' and '.join(hiding)}: {sentence[0].lower()}{sentence[1:]}"
         better = _better(told, told.family.name, "held-out votes")
@@ -121,7 +126,25 @@ def audit_answer(sets: Sequence[AuditedSet]) -> Answer | None:
             f"{data_set_of(told)}, {number}."
         )
     findings = tuple(_of_audit(sets, best, hiding)[:MOST])
-    return Answer("yes" if hiding else "cannot tell", sentence, evidence, findings, told)
+    helps = [each for each in sets if _helps(each) and not hiding]
+    if helps:
+        first = helps[0]
+        assert first.between is not None
+        evidence = f"Where it is not known, {sentence[0].lower()}{sentence[1:]} {evidence}"
+        sentence = (
+            f"{f'In {first.name} it' if len(sets) > 1 else 'It'} matters who judged: to know the "
+            f"{first.between.by} predicts held-out votes better, by "
+            f"{with_interval(first.between.gain, 4)} nats per vote; a single score would hide it."
+        )
+    return Answer("yes" if hiding or helps else "cannot tell", sentence, evidence, findings, told)
+
+
+def _helps(audited: AuditedSet) -> bool:
+    """Whether it surely helps to know who judged, also against shuffled labels."""
+    between = audited.between
+    if between is None or between.p_value is None or between.p_value > LARGEST_P:
+        return False
+    return verdict_above(between.gain, 0.0) == "yes"
 
 
 def _why_not(told: Evaluation) -> str:
@@ -182,9 +205,11 @@ def _of_audit(
     if without:
         text = f"The same with length regressed out: {_listed(without)}."
         found.append(Finding(MORE_THAN_LENGTH, _worst(without.values()), text, PREDICTIONS))
-    for between in (each.between for each in sets if each.between is not None):
+    for each in sets:
+        if each.between is None:
+            continue
+        between, sure = each.between, _helps(each)
         gain, p = between.gain, between.p_value
-        sure = p is not None and p <= LARGEST_P and verdict_above(gain, 0.0) == "yes"
         tested = "." if p is None else f" (p = {p:.2f})."
         text = f"It adds {with_interval(gain, 4)} nats per vote{tested}"
         question = f"Does it help to know the {between.by}?"
@@ -245,16 +270,17 @@ def _share_split(best: Evaluation) -> Estimate | None:
     return None if share is None or share.value < RARE else share
 
 
-def _split(best: Evaluation, by: str = "", *, is_held_out: bool = True) -> str:
+def _split(best: Evaluation, by: str, *, is_held_out: bool = True) -> str:
     """With what the share is of, and who sees it: other pairs and models have other shares."""
     share = _share_split(best)
     if share is None:
         return "A single score would hide something."
     pairs = "held-out pairs" if is_held_out else "pairs"
     pairs = f"{best.num_comparisons:,} {pairs}" if best.num_comparisons else pairs
+    pairs += f" of {best.num_prompts:,} prompts" if best.num_prompts else ""
     return (
         f"People split on about 1 in {round(1 / share.value)} of the {pairs}, as far as "
-        f"{by or best.family.name} can see; a single score would hide it."
+        f"{by} can see; a single score would hide it."
     )
 
 

@@ -252,7 +252,14 @@ def _picture(examples: Sequence[_Examples], answer: Answer) -> dict[str, Any] | 
         if kind.title in MARKS
     ]
     drawn = response_map(best.scores, best.kinds, best.anchor, best.truth)
-    return {"of": best, "map": drawn, "pairs": pairs, "why": _why_this(best.evaluation, answer)}
+    gain = None if answer.about is None else answer.about.against_base
+    return {
+        "of": best,
+        "map": drawn,
+        "pairs": pairs,
+        "why": _why_this(best.evaluation, answer),
+        "is_split": answer.verdict == "yes" and gain is not None and gain.against(0) == "above",
+    }
 
 
 def _why_this(drawn: Evaluation, answer: Answer) -> str:

@@ -46,7 +46,7 @@ def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = 
     return Result(
         title=f"Audit of {', '.join(audited_set.name for audited_set in audited.sets)}",
         source=source,
-        answer=audit_answer(audited.sets),
+        answer=audit_answer(audited.sets, _in_words(vectors)),
         sentences=audited.sentences,
         numbers=jailbreaks(evaluations),
         evaluations=evaluations,
@@ -70,3 +70,8 @@ def audit_to_result(audited: AuditResult, *, source: str, folder: Path | None = 
         notes=tuple(notes),
         is_out_of_fold=True,
     )
+
+
+def _in_words(vectors: audit_result.RepresentationRecord) -> str:
+    """What the heads read: words alone, or the states of a model of this name."""
+    return "counts of words" if vectors.name.startswith("hashed") else f"states of {vectors.name}"

@@ -127,7 +127,10 @@ def _about_explained_variance(
     sets_and_families = list(map(plots.data_set_of, some)), [each.family.name for each in some]
     if plots.published(*sets_and_families) and not truth:
         text += " Dashes: as published for Llama-2-7B trained on HH-RLHF (arXiv 2312.08358)."
-    text += "".join(f" {said}" for each in some if (said := not_learned(each)))
+    unlearned = [each for each in some if not_learned(each)]
+    text += f" {not_learned(unlearned[0])}" if unlearned else ""
+    others = ", ".join(f"{each.family.name}, {plots.set_in_words(each)}" for each in unlearned[1:])
+    text += f" The same holds for {others}." if others else ""
     rules = {each.stopping_rule for each in some}
     if len(rules) == 1 and "" not in rules:
         text += f" Training: {rules.pop()}."

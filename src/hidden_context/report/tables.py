@@ -111,10 +111,15 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
 
 
 def with_interval_apart(cell: str) -> Markup:
-    """A cell whose interval, if it has one, is an element of its own."""
+    """A cell whose interval, if it has one, is an element of its own.
+
+    A long name may be broken after its underscores.
+    """
     found = _WITH_INTERVAL.fullmatch(cell)
     apart = Markup('{} <span class="interval">{}</span>')
-    return apart.format(*found.groups()) if found else escape(cell)
+    if found:
+        return apart.format(*found.groups())
+    return Markup("_<wbr>").join(map(escape, cell.split("_")))
 
 
 def table_of(rows: Sequence[Row]) -> Table | None:
