@@ -6,6 +6,7 @@ import numpy as np
 
 from hidden_context.people.chosen import fit_people
 from hidden_context.people.held_out import held_out_table
+from hidden_context.people.share_of_disagreement import fitted_share
 from hidden_context.people.source import Source
 
 
@@ -22,11 +23,8 @@ def report(
     print(f"{people}, ridge {people.ridge:g}")
     print("loss by number of directions:", _rounded(people.held_out))
     print("loss by number of clusters:", _rounded(people.held_out_clusters))
-    pairs = source.ballots.weight > 0
-    first, second = source.ballots.first[pairs][None], source.ballots.second[pairs][None]
-    between, within = people.posterior_of_nobody().variances(first, second).sum((1, 2))
-    share = between / (between + within)
-    print(f"share of the variance of verdicts that lies between people: {share:.3f}")
+    share = people.share_of_disagreement(source)
+    print(f"share of disagreement: {share}; as fitted {fitted_share(people, source.ballots):.3f}")
     print("| n | loss, nats a vote | accuracy | learned: habit of ties | learned: taste | gain |")
     print("|---|---|---|---|---|---|")
     structure = {

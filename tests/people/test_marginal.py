@@ -7,7 +7,7 @@ import pytest
 from simulated_people import drawn
 
 from hidden_context.people.fit import fit, started
-from hidden_context.people.marginal import Climb, Design, State, most_likely
+from hidden_context.people.marginal import ROUGHLY, Climb, Design, State, most_likely
 from hidden_context.people.people import Clusters
 from hidden_context.people.source import Source
 
@@ -39,6 +39,23 @@ def test_derivatives_are_those_of_differences(
             continue
         both = [climb(at + side * 1e-4 * move)[0] for side in (1, -1)]
         assert gradient @ move == pytest.approx((both[0] - both[1]) / 2e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("spread", "most"), [(1.4, 1e-6), (3.0, 3e-5)])
+def test_the_likelihood_that_is_climbed_is_the_exact_one(spread: float, most: float):
+    """In nats a comparison; a pair divides people by deviations of up to 6, and of up to 11."""
+    rng = np.random.default_rng(0)
+    mean, directions = rng.normal(size=10), rng.normal(size=(2, 10))
+    utilities = mean + spread * rng.normal(size=(100, 2)) @ directions
+    ballots = drawn(utilities, 20, rng)
+    people = fit(Source(ballots), num_directions=2, ridge=0.3)
+    people = replace(people, item_covariance=None)
+    rough, exact = (
+        people.infer(ballots, num_nodes=nodes).log_evidence.sum() / ballots.weight.sum()
+        for nodes in (ROUGHLY["num_nodes"], None)
+    )
+    assert rough == pytest.approx(exact, abs=most)
+    assert people.log_likelihood == pytest.approx(exact, abs=most)
 
 
 def test_origin_and_unit_of_the_coordinates_change_nothing(monkeypatch: pytest.MonkeyPatch):

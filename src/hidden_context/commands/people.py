@@ -1,6 +1,6 @@
 """Who differs, by how much, along what: people from their comparisons."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -153,6 +153,9 @@ def _find(config: Config) -> None:
         notes=notes,
         seed=config.seed,
     )
+    if found.shows_share:
+        share = people.share_of_disagreement(source, seed=config.seed, progress=shows_progress())
+        found = replace(found, share=share)
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
     show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))

@@ -11,6 +11,8 @@ STEPS = 60
 """Of a fit, on average, in units of the one that is measured: of two to four directions, from
 nothing. (Steps of a fit begin where the one before ended, but some have more directions.)"""
 DIRECTIONS = 4
+FITS_OF_SHARE = 8
+"""That the interval of the share of disagreement takes as long as."""
 
 
 def seconds_expected(source: Source, num_directions: int | None, num_folds: int) -> float:
@@ -25,4 +27,5 @@ def seconds_expected(source: Source, num_directions: int | None, num_folds: int)
     climb(state.packed())
     of_step = perf_counter() - before
     of_fold = 2 if source.vectors is None else 2 + len(RIDGES)
-    return of_step * STEPS * (most_fits(source, num_directions) + 1 + of_fold * num_folds)
+    fits = most_fits(source, num_directions) + 1 + of_fold * num_folds + FITS_OF_SHARE
+    return of_step * STEPS * fits

@@ -13,11 +13,13 @@ from hidden_context.comparisons.people_columns import name_in
 from hidden_context.comparisons.row_notes import MOST_SHOWN, alike
 from hidden_context.comparisons.survey import is_empty
 from hidden_context.errors import UserError
+from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.chosen import NEGLIGIBLE, RIDGES, RIDGES_OF_ITEMS
 from hidden_context.people.held_out import HeldOut
 from hidden_context.people.people import People
 from hidden_context.people.person import Person
+from hidden_context.people.share_of_disagreement import fitted_share
 
 NUM_PERMUTATIONS = 999
 """Of who belongs to which recorded group."""
@@ -73,7 +75,8 @@ class PeopleFindings:
     """Comparisons of each, shape `(V,)`."""
     axes: tuple[Axis, ...]
     disagreement: float
-    """Share of the variance of verdicts, on the pairs compared, that lies between people."""
+    """Share of the variance of verdicts, on the pairs compared, that lies between people, as
+    fitted."""
     tie_habit: np.ndarray
     """Share of even pairs that each person calls a tie, shape `(V,)`."""
     held_out: tuple[HeldOut, ...] = ()
@@ -85,6 +88,14 @@ class PeopleFindings:
     """Items that were compared once, where each has utilities of its own; of texts read by their
     vectors 0."""
     notes: tuple[str, ...] = field(default=())
+    share: Estimate | None = None
+    """`disagreement` less what fits err by, with an interval; see `People.share_of_disagreement`.
+    """
+
+    @property
+    def shows_share(self) -> bool:
+        """Whether the share of disagreement says anything."""
+        return bool(self.people.directions.shape[1]) and self.verdict in ("yes", "not tried")
 
     @property
     def is_of_items_compared_once(self) -> bool:
@@ -105,11 +116,11 @@ class PeopleFindings:
             if not self.people.held_out:
                 return "not tried"
             return "cannot tell" if self.is_of_items_compared_once else "no"
+        if self.is_of_items_compared_once:
+            return "cannot tell"
         if not self.held_out:
             return "not tried"
         last = self.held_out[-1]
-        if self.is_of_items_compared_once:
-            return "cannot tell"
         if "below" in (last.taste.against(-NEGLIGIBLE), last.gain.against(0)):
             return "no"
         both = last.taste.against(NEGLIGIBLE) == last.gain.against(0) == "above"
@@ -142,6 +153,7 @@ class PeopleFindings:
             "ridge": self.people.ridge,
             "ridge_at_end": self.ridge_at_end,
             "disagreement": self.disagreement,
+            "share_of_disagreement": None if self.share is None else asdict(self.share),
             "axes": [
                 {
                     "share": axis.share,
@@ -198,7 +210,6 @@ def find(
     known = people.infer_all(ballots)
     pairs = ballots.weight > 0
     first, second = ballots.first[pairs], ballots.second[pairs]
-    between, within = people.posterior_of_nobody().variances(first[None], second[None]).sum((1, 2))
     agreement = None
     if colors is not None and len(set(colors)) > 1 and people.directions.shape[1]:
         agreement = _agreement(known, colors, column, seed)
@@ -208,7 +219,7 @@ def find(
         known,
         pairs.sum(1),
         _axes(people, known, first, second),
-        float(between / (between + within)) if between > 0 else 0.0,
+        fitted_share(people, ballots),
         known.threshold_probs @ np.tanh(people.thresholds / 2),
         tuple(held_out),
         colors,

@@ -40,6 +40,8 @@ SETTLED = 0.2
 """Share by which an update moves them, below which none follows."""
 LEAST_VARIANCE = 1e-4
 """Of the prior, in squared units of the noise."""
+LEAST_SHARE = 1e-12
+"""Of people, from which a fit starts again."""
 
 
 def fit(
@@ -79,6 +81,35 @@ def fit(
     return replace(model, item_covariance=of_items)
 
 
+def fit_again(people: People, source: Source) -> People:
+    """Fit to other answers, from people of the same structure and with their priors."""
+    weights = people if people.texts is None else people.texts
+    clusters, shares = people.clusters, np.maximum(people.threshold_shares, LEAST_SHARE)
+    state = State(
+        weights.mean,
+        weights.directions,
+        np.log(shares),
+        clusters.centers,
+        clusters.roots,
+        np.log(np.maximum(clusters.shares, LEAST_SHARE)),
+    )
+    ridge, loose = people.ridge, people.item_covariance
+    mean_ridge = ridge if loose is None else _prior_of(people.mean, loose)
+    design = Design(source.vectors, mean_ridge, ridge)
+    chunks = [source.ballots.selected(numbers) for numbers in source.ballots.chunks()]
+    taken_as_known = replace(people, item_covariance=None)
+    model, _, known = most_likely(taken_as_known, state, design, chunks, ROUGH)
+    if loose is not None:
+        loose = item_covariance(chunks, known, mean_ridge, ridge)
+    return replace(model, item_covariance=loose)
+
+
+def _prior_of(mean: np.ndarray, of_items: np.ndarray) -> float:
+    """1 over the variance of means of items, found and with what is not known of them."""
+    variance = float((mean**2 + of_items[:, 0, 0]).mean())
+    return 1 / max(variance, LEAST_VARIANCE)
+
+
 def started(source: Source, num_directions: int, seed: int) -> tuple[People, State, list[Ballots]]:
     """People of whom nothing is known yet, and the ballots in parts of like size."""
     ballots = source.ballots
@@ -103,8 +134,7 @@ def _with_prior_of_means(
     for _ in range(MOST_UPDATES):
         _, state, people = most_likely(model, state, design, chunks, ROUGH)
         of_items = item_covariance(chunks, people, design.mean_ridge, design.ridge)
-        variance = float((state.mean**2 + of_items[:, 0, 0]).mean())
-        before, after = design.mean_ridge, 1 / max(variance, LEAST_VARIANCE)
+        before, after = design.mean_ridge, _prior_of(state.mean, of_items)
         design = replace(design, mean_ridge=after)
         if abs(np.log(after / before)) < SETTLED:
             break

@@ -21,7 +21,11 @@ from hidden_context.people.people import Clusters, People
 from hidden_context.people.person import Person
 
 ROUGHLY: dict[str, Any] = {"tolerance": 1e-3, "num_nodes": 12, "must_settle": False}
-"""Expectation propagation on the way, which starts where that of the step before ended."""
+"""Expectation propagation on the way, which starts where that of the step before ended.
+
+Twelve nodes err by 1e-7 nats a comparison where what people differ by in a pair has a deviation of
+up to 6 units of the noise, by 1e-5 at 11 and 2e-5 at 14. What is said of people afterwards is
+integrated to 1e-6."""
 SETTLED = 1e-4
 """Tolerance of expectation propagation at the end of the way."""
 MOST_STEPS = 300

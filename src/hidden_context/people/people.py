@@ -11,6 +11,7 @@ from hidden_context.comparisons.texts import Text
 from hidden_context.distributions.shared_context import SharedContext
 from hidden_context.distributions.utility import UtilityDistribution
 from hidden_context.items.votes import comparisons_of
+from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots, read_ballots
 from hidden_context.people.inference import Posterior, infer
 from hidden_context.people.person import (
@@ -132,6 +133,26 @@ class People:
         `Person.variances`.
         """
         return self.posterior_of_nobody().disagreement()[0]
+
+    def share_of_disagreement(
+        self, votes: Any, *, seed: int = 0, progress: bool = False
+    ) -> Estimate:
+        """Share of the variance of verdicts, on the pairs compared, between people, and interval.
+
+        Fits to answers that are drawn anew tell by how much fits err, so it takes about as long as
+        ten fits; see `hidden_context.people.share_of_disagreement`.
+
+        Args:
+            votes: What the people were fitted to.
+            seed: Of the answers that are drawn.
+            progress: Show how far it is.
+
+        Raises:
+            UserError: The votes cannot be read, or name items that are not known.
+        """
+        from hidden_context.people.share_of_disagreement import share_of_disagreement
+
+        return share_of_disagreement(self, votes, seed=seed, progress=progress)
 
     def posterior(self, votes: Any) -> Person:
         """What comparisons tell of those who made them: `Ballots`, or what `read_ballots` reads.

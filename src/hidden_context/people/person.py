@@ -23,7 +23,7 @@ SURE = 1e-12
 """Least variance of a utility or a coordinate: deviations are positive where nothing varies."""
 NUM_CONTEXTS = 256
 """Of a head: a tenth of people is 26."""
-_NODES, _WEIGHTS = hermegauss(20)
+_NODES, _WEIGHTS = hermegauss(10)
 NODES_OF_ITEMS = _NODES, _WEIGHTS / _WEIGHTS.sum()
 """Of quadrature over what is not known of two items, in standard deviations."""
 

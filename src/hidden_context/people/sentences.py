@@ -26,13 +26,12 @@ def answers(found: PeopleFindings) -> list[tuple[str, str]]:
     """Questions and answers: who differs, by how much, along what."""
     people, texts = found.people, found.people.texts
     what = "items" if texts is None else f"texts, by {texts.reader.name}"
-    size = people.directions.shape[1]
     read = (
         f"{len(found.counts)} people made {found.counts.sum()} comparisons (median "
         f"{int(np.median(found.counts))} each) of {len(people.items)} {what}."
     )
     lines = [("What was read?", read), ("Do people differ?", _differ(found))]
-    if size and found.verdict in ("yes", "not tried"):
+    if found.shows_share:
         lines += [("By how much?", _how_much(found)), ("Along what?", _along(found))]
         lines.append(("Who?", _who(found)))
     if len(people.thresholds) > 1:
@@ -120,12 +119,7 @@ def _do_not_differ(people: People) -> str:
 
 
 def _how_much(found: PeopleFindings) -> str:
-    share = found.disagreement
-    said = (
-        f"Of the variance of a verdict on the pairs that were compared, {share:.2f} is "
-        f"disagreement between people, and {1 - share:.2f} noise within a person (as fitted, "
-        "without an interval)."
-    )
+    said = _of_a_verdict(found)
     caution = {
         "strongest": "people are drawn together, and the share may be too low.",
         "weakest": "people are hardly drawn together, and the share may be too high.",
@@ -134,6 +128,21 @@ def _how_much(found: PeopleFindings) -> str:
         return said
     end = found.ridge_at_end
     return f"{said} The ridge, {found.people.ridge:g}, is the {end} that was tried: {caution}"
+
+
+def _of_a_verdict(found: PeopleFindings) -> str:
+    fitted, share = found.disagreement, found.share
+    start = "Of the variance of a verdict on the pairs that were compared, "
+    if share is None or share.low is None or share.high is None:
+        return (
+            f"{start}{fitted:.2f} is disagreement between people, and {1 - fitted:.2f} noise "
+            "within a person (as fitted, without an interval)."
+        )
+    return (
+        f"{start}{share.value:.2f} is disagreement between people (95 % interval {share.low:.2f} "
+        f"to {share.high:.2f}), and the rest noise within a person. As fitted it is {fitted:.2f}; "
+        f"how far that errs was found by {share.how}."
+    )
 
 
 def _along(found: PeopleFindings) -> str:
