@@ -88,3 +88,10 @@ def test_where_no_prediction_was_measured_there_is_no_table():
 )
 def test_an_interval_stands_apart_and_all_is_escaped(cell: str, shown: str):
     assert str(with_interval_apart(cell)) == shown
+
+
+def test_cells_have_a_true_minus_and_names_break_after_underscores():
+    assert with_interval_apart("-0.02 (-0.03 to 0.01)") == (
+        '−0.02 <span class="interval">(−0.03 to 0.01)</span>'
+    )
+    assert with_interval_apart("mean_and_variance <b>") == "mean_<wbr>and_<wbr>variance &lt;b&gt;"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from hidden_context.report.tables import with_minus
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -173,8 +175,6 @@ GLOSSARY = (
         ("95 % interval", "95 % intervals"),
     ),
 )
-_MINUS = re.compile(r"(?<![\w.])-(?=\d)|(?<=\|2P )-(?= 1\|)", re.IGNORECASE)
-"""A hyphen that stands for minus, as terminals have it."""
 _BY_NAME = {name.lower(): entry.anchor for entry in GLOSSARY for name in entry.names}
 _NAMES = re.compile(
     "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(_BY_NAME, key=len)[::-1]),
@@ -187,7 +187,7 @@ def linked(text: object) -> Markup:
 
     Numbers below 0 have a true minus.
     """
-    whole, parts, end, seen = _MINUS.sub("−", str(text)), [], 0, set()
+    whole, parts, end, seen = with_minus(str(text)), [], 0, set()
     for found in _NAMES.finditer(whole):
         anchor = _BY_NAME[found.group().lower()]
         if anchor in seen:

@@ -18,6 +18,8 @@ NATS_BEHIND = "nats behind the best"
 FINE = (GAIN, NATS_BEHIND)
 """Headers of columns of small numbers, which need a digit more."""
 _WITH_INTERVAL = re.compile(r"(\S+) (\([+−-]?[\d.]+ to [+−-]?[\d.]+\))")
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)|(?<=\|2P )-(?= 1\|)", re.IGNORECASE)
+"""A hyphen that stands for minus, as terminals have it."""
 Row: TypeAlias = dict[str, str | Estimate | None]
 """Names and numbers by the headers of their columns."""
 
@@ -110,11 +112,17 @@ def jailbreaks(evaluations: Sequence[Evaluation]) -> Table | None:
     return table_of(rows)
 
 
+def with_minus(text: str) -> str:
+    """A text whose numbers below 0 have a true minus."""
+    return _MINUS.sub("−", text)
+
+
 def with_interval_apart(cell: str) -> Markup:
     """A cell whose interval, if it has one, is an element of its own.
 
     A long name may be broken after its underscores.
     """
+    cell = with_minus(cell)
     found = _WITH_INTERVAL.fullmatch(cell)
     apart = Markup('{} <span class="interval">{}</span>')
     if found:
