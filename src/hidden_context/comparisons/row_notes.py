@@ -28,6 +28,7 @@ SEVERAL = re.compile(r"[,;|&]| and ")
 """What stands between the names of several people in one cell."""
 MANY = 10
 """Rows in all of which one side wins by chance once in 512 data sets."""
+_as_json = json.JSONEncoder(default=dict).encode
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,21 @@ class RowNotes:
             self._annotators.add(row.annotator)
         if row.group is not None:
             self._groups.add(row.group)
-        texts = [json.dumps(text, default=dict) for text in row.responses]
+        texts = list(map(_as_json, row.responses))
         is_turned = texts != sorted(texts)
-        pair = json.dumps([row.prompt, sorted(texts), row.annotator], default=dict)
-        judged = json.dumps([texts, row.observed.order, str(row.observed.votes), row.group])
+        pair = _as_json([row.prompt, sorted(texts), row.annotator])
+        judged = _as_json([texts, row.observed.order, str(row.observed.votes), row.group])
         self._pairs += digest(pair)
         self._judged += digest(pair + judged)
         self._leads.append(-lead if is_turned else lead)
         if row.asked:
-            self._prompts += digest(json.dumps(row.asked, default=dict))
+            self._prompts += digest(_as_json(row.asked))
             self._bare_prompts += digest(bare_prompt(row.asked))
         for text in row.responses:
             if isinstance(text, str):
-                self._responses += digest(text)
-                self._bare_responses += digest(bare_text(text))
+                bare, of_text = bare_text(text), digest(text)
+                self._responses += of_text
+                self._bare_responses += of_text if bare == text else digest(bare)
 
     def _add_form(self, row: ReadRow) -> None:
         """Whether a row is of conversations, of dialogues in text form, or of bare texts."""

@@ -3,6 +3,7 @@
 All such texts are read as they are; how many there are is said (`row_notes`).
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,8 +101,12 @@ def parts_of(text: Text) -> list[str]:
     return [content for content in contents if isinstance(content, str)]
 
 
+@functools.lru_cache(maxsize=4)
 def bare_text(text: str) -> str:
-    """A text by its visible characters, each written in one way, with single spaces."""
+    """A text by its visible characters, each written in one way, with single spaces.
+
+    Of the last few it is known: those of a row are asked for twice.
+    """
     if not text.isascii():
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return " ".join(text.split())
