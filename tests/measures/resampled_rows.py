@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from hidden_context.measures.bootstrap import RESAMPLING, Resampling
 from hidden_context.measures.estimate import Estimate
@@ -22,7 +23,8 @@ def rows_bootstrap(
     draws = rng.multinomial(m, np.full(m, 1 / m), size=resampling.num_resamples)
     rows = np.arange(len(group))
     values = [statistic(np.repeat(rows, drawn[group])) for drawn in draws]
-    tail = (1 - resampling.level) / 2
+    arm = stats.t(m - 1).isf((1 - resampling.level) / 2) / np.sqrt((m - 1) / m)
+    tail = stats.norm.sf(arm)
     low, high = np.quantile(values, [tail, 1 - tail])
     return Estimate(statistic(rows), float(low), float(high))
 
