@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from hidden_context.comparisons.streamed import between
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 
 T = TypeVar("T")
 
@@ -106,6 +107,8 @@ def files_of_split(folder: Path, name: str) -> list[Path]:
     found = _splits(folder)
     if not found and (folder / "data").is_dir():
         return files_of_split(folder / "data", name)
+    if name not in found and (what := seems(folder)):
+        raise UserError(f"{folder} is no folder of preference data.{what}")
     if name not in found:
         raise UserError(f"{folder} has no split {name!r} {_what_is_there(folder, found)}")
     forms = found[name]
