@@ -37,5 +37,7 @@ def nearest_path(path: Path | str) -> str:
             names = sorted(entry.name for entry in islice(entries, MOST_FILES))
     except OSError:
         return ""
+    if path.name in names:  # it is there, and something else
+        return ""
     nearest = nearest_name(path.name, names)
     return f" Did you mean {path.parent / nearest}?" if nearest else ""

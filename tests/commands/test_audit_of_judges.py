@@ -69,6 +69,17 @@ def test_judges_are_held_against_people(
             assert figure_of(panel, STYLES["screen"], has_title=False).axes[0].has_data()
 
 
+def test_pairs_of_one_vote_each_end_in_an_answer(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = {row["prompt"] + row["response_a"]: row for row in read_jsonl(data)}
+    write_jsonl(data, list(rows.values()))
+    assert main([str(data), "--verdicts", "llm=llm", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "No two people voted on one pair" in printed
+    assert "No person has 10 votes on pairs that others voted on." in printed
+
+
 def test_groups_are_those_of_the_column_that_is_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -81,9 +81,31 @@ def test_six_people_with_texts_end_in_an_answer(run: Run, tmp_path: Path):
     assert "60 comparisons by 6 people" in printed
     assert "from now" in printed
     assert "no table" not in printed
+    assert printed.splitlines()[-1].endswith("--vectors words")
     status, printed, error = run("people", votes, page, "--num_directions=1")
     assert status == 0, error
     assert "6 people are held out in 3 folds, not 5." in printed
+
+
+def test_a_person_is_told_of_people_fitted_to_texts(run: Run, tmp_path: Path):
+    """They have no items of their own; and what is no comparison is called by its file."""
+    words = ["bread", "flour", "water", "yeast"]
+    rows = [
+        {"chosen": f"{words[n % 4]} {words[n % 3]}", "rejected": "stone", "annotator": f"p{n % 4}"}
+        for n in range(16)
+    ]
+    write_jsonl(tmp_path / "votes.jsonl", rows)
+    votes, saved = tmp_path / "votes.jsonl", tmp_path / "saved"
+    fast = ["--vectors=words", "--num_directions=0", "--num_folds=0", f"--save={saved}"]
+    status, _, error = run("people", votes, *fast, f"--out={tmp_path / 'page.html'}")
+    assert status == 0, error
+    status, printed, error = run("people", saved, f"--person={votes}")
+    assert status == 0, error
+    assert "p0: 4 comparisons. She calls" in printed
+    write_jsonl(tmp_path / "asked.jsonl", [{"prompt": "?", "chosen": "a", "reject": "b"}])
+    status, _, error = run("people", saved, f"--person={tmp_path / 'asked.jsonl'}")
+    assert status == 2
+    assert error.startswith(f"error: {tmp_path / 'asked.jsonl'}")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Config:
     num_permutations: int = 999
     """How often who judged what is redrawn."""
     show: int = 2
-    """Pairs to show of each axis, on which its sides disagree most."""
+    """Pairs to show of each axis: those on which it moves P(a ≻ b) most, whoever voted on them."""
     split: str = "train"
     """Of a hub name or folder; a slice of it as in train[:1000], train[:1%]."""
     dataset_config: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hidden_context.commands.command_line import command
 from hidden_context.commands.fetched import say_what_is_fetched
 from hidden_context.commands.outputs import writes
-from hidden_context.commands.printing import say, say_next, show, shows_progress
+from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ def _comparisons(config: Config) -> Any:
         {name: value for name, value in row.items() if name not in config.ignore_columns}
         for row in load_rows(config.data, "both", config.split, None)
     ]
-    comparisons = comparisons_of(rows)[0]
-    comparisons.source = config.data
-    return comparisons
+    return comparisons_of(rows, config.data)[0]
 
 
 def _find(config: Config) -> None:
@@ -159,14 +157,18 @@ def _find(config: Config) -> None:
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
     show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
-    say_next("axes {}", config.data, like=config)
+    if found.is_of_items_compared_once and config.vectors is None:
+        return say_again("--vectors", "words")
+    return say_next("axes {}", config.data, like=config)
 
 
 def _answer(people: "People", config: Config) -> None:
     from hidden_context.comparisons.sources import load_rows
+    from hidden_context.items.votes import comparisons_of
     from hidden_context.people.sentences import person_to_dict, render_person
 
-    ballots = people.read(list(load_rows(str(config.person), "both", "train", None)))
+    rows = list(load_rows(str(config.person), "both", "train", None))
+    ballots = people.read(comparisons_of(rows, str(config.person))[0])
     person = people.infer_all(ballots)
     counts = (ballots.weight > 0).sum(1)
     found = [person_to_dict(person, at, int(count)) for at, count in enumerate(counts)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from hidden_context.commands.command_line import command
 from hidden_context.commands.printing import say_next, show, shows_progress
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 from hidden_context.misspelt import nearest_path
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def run(config: Config) -> None:
             f"{config.data_dir} has no scores: neither reward_models/*/<helpful|harmless|both>/"
             "<family>_*_last_checkpoint/eval_results_both.jsonl (hidden-context evaluate) nor "
             "jailbroken_evaluations_<family>.jsonl (hidden-context score)."
+            f"{seems(config.data_dir)}"
         )
     models = models_of(comparisons, jailbreaks)
     options: dict[str, Any] = {"risks": [*dict.fromkeys([*risks, *along])]}
@@ -106,7 +108,8 @@ def run(config: Config) -> None:
 def _check(config: Config) -> None:
     if not config.data_dir.is_dir():
         raise UserError(
-            f"--data_dir {config.data_dir} is not a folder.{nearest_path(config.data_dir)}"
+            f"--data_dir {config.data_dir} is not a folder.{seems(config.data_dir)}"
+            f"{nearest_path(config.data_dir)}"
         )
     validation_dir = config.validation_dir
     if validation_dir is None:

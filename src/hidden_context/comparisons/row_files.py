@@ -16,6 +16,7 @@ from hidden_context.comparisons.csv_cells import cells_of_lines, check_names
 from hidden_context.comparisons.splits import Split
 from hidden_context.comparisons.streamed import Streamed
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 from hidden_context.misspelt import nearest_path
 from hidden_context.records import (
     RepeatedKeyError,
@@ -138,12 +139,13 @@ def reader_of(path: Path) -> Callable[[], Iterator[Row]]:
         is_there = os.path.lexists(path)
         what = "is not a file, or a link to nothing" if is_there else "does not exist"
         meant = "" if is_there else nearest_path(path)
-        raise UserError(f"{path} {what}; give a file of {', '.join(SUFFIXES)}.{meant}")
+        hint = f"{seems(path)}{meant}"
+        raise UserError(f"{path} {what}; give a file of {', '.join(SUFFIXES)}.{hint}")
     suffix = suffix_of(path)
     if suffix is None:
         raise UserError(
             f"{path}: cannot read {path.suffix!r}; unpack it or convert it to one of "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}.{seems(path)}"
         )
     return partial(_iterate, READERS[suffix.removesuffix(".gz")], path)
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hidden_context.comparisons.row_files import SUFFIXES, suffix_of
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 
 SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5,})-of-(?P<count>\d{5,})(-[0-9a-f]+)?")
 """Name of one of several files of a split, as `datasets` writes them."""
@@ -27,6 +28,8 @@ def files_of_split(folder: Path, name: str) -> list[Path]:
     found = _splits(folder)
     if not found and (folder / "data").is_dir():
         return files_of_split(folder / "data", name)
+    if name not in found and (what := seems(folder)):
+        raise UserError(f"{folder} is no folder of preference data.{what}")
     if name not in found:
         raise UserError(f"{folder} has no split {name!r} {_what_is_there(folder, found)}")
     forms = found[name]

@@ -264,14 +264,21 @@ def weighted_votes(votes: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.n
     return votes * importance, importance
 
 
-def comparisons_of(votes: Any) -> tuple[Comparisons, dict[str, Hashable]]:
-    """What `read_votes` reads, with its items as texts, and what each was before it was a text."""
+def comparisons_of(
+    votes: Any, source: str | None = None
+) -> tuple[Comparisons, dict[str, Hashable]]:
+    """What `read_votes` reads, with its items as texts, and what each was before it was a text.
+
+    `source` is what messages call the rows of a list.
+    """
     original: dict[str, Hashable] = {}
     if isinstance(votes, Comparisons):
         return votes, original
     rows = votes.to_dict("records") if hasattr(votes, "to_dict") else votes
     if isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows):
         votes = [_as_comparison(row, original) for row in rows]
+        if source is not None:
+            return Comparisons.from_rows(votes, source), original
     return load_comparisons(votes), original
 
 

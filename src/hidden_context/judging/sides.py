@@ -251,6 +251,10 @@ def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], 
     """
     assert votes.person is not None
     mean, use = mean_of_others(judged, votes)
+    number = np.bincount(votes.person[use], minlength=len(votes.people))
+    told = np.flatnonzero(number >= LEAST_VOTES)
+    if not len(told):
+        raise UserError(f"No person has {LEAST_VOTES} votes on pairs that others voted on.")
     side, sign, weight = judged.side, votes.sign, votes.weight
     agreement = np.average((sign * side)[use], weights=weight[use])
     common = np.average((sign * mean)[use], weights=weight[use])
@@ -258,10 +262,6 @@ def leans_to_people(judged: Judgments, votes: Votes) -> tuple[tuple[Lean, ...], 
         following = mean * agreement / common
     else:  # as in `leans_to_groups`; z² is 1 but for ties
         following = mean + sign * (agreement - common)
-    number = np.bincount(votes.person[use], minlength=len(votes.people))
-    told = np.flatnonzero(number >= LEAST_VOTES)
-    if not len(told):
-        raise UserError(f"No person has {LEAST_VOTES} votes on pairs that others voted on.")
     leans, errors = [], []
     for person in told.tolist():
         own = use & (votes.person == person)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from hidden_context.distributions import Family, family_from_dict, make_family
 from hidden_context.errors import UserError
 from hidden_context.hub import is_hub_name
+from hidden_context.kinds import seems
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import OutcomeModel, outcome_model_from_dict
 from hidden_context.llm.backbone import (
@@ -112,7 +113,9 @@ def find_checkpoint(
     if not is_adapter and any(folder.glob("adapter_model.*")):
         raise UserError(f"{folder} holds an adapter without its {ADAPTER_CONFIG}; copy it again.")
     if not is_adapter and not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds neither adapter_config.json nor config.json: no model.")
+        raise UserError(
+            f"{folder} holds neither adapter_config.json nor config.json: no model.{seems(folder)}"
+        )
     record = folder / CHECKPOINT_RECORD
     recorded = read_record(record, objects=OBJECTS) if record.is_file() else {}
     check_version(recorded, record)
@@ -239,7 +242,7 @@ def _local_folder(name: str) -> Path:
     if not is_hub_name(name):
         raise UserError(
             f"checkpoint {name} is neither a folder nor the name of a hub repository."
-            f"{nearest_path(name)}"
+            f"{seems(name)}{nearest_path(name)}"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError

@@ -128,7 +128,7 @@ class Person:
     def prob_matrix(self) -> np.ndarray:
         """P(row ≻ column) by each person, ties shared evenly, shape `(V, items, items)`."""
         number = len(self.model.items)
-        return self.verdicts(*_all_pairs(number))[0].reshape(-1, number, number)
+        return self.verdicts(*_all_pairs(number))[0].reshape(len(self.people), number, number)
 
     def disagreement(self) -> np.ndarray:
         """Share of a verdict's variance that would go if more were known of the person.
@@ -136,7 +136,8 @@ class Person:
         See `People.disagreement`; shape `(V, items, items)`.
         """
         number = len(self.model.items)
-        between, within = self.variances(*_all_pairs(number)).reshape(2, -1, number, number)
+        size = (len(self.people), number, number)
+        between, within = self.variances(*_all_pairs(number)).reshape(2, *size)
         total = between + within
         return np.divide(between, total, out=np.zeros_like(total), where=total > 0)
 

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save
 
 from hidden_context.audits.vectors import Axes
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 from hidden_context.people.people import Clusters, People
 from hidden_context.people.text_weights import TextWeights, reader_of
 from hidden_context.records import atomic_write, brief, provenance, read_record, write_json
@@ -68,7 +69,9 @@ def load_people(folder: Path | str) -> People:
     """
     folder = Path(folder)
     if not is_saved(folder):
-        raise UserError(f"{folder} holds no people ({RECORD}); save some there first.")
+        raise UserError(
+            f"{folder} holds no people ({RECORD}); people --save writes them.{seems(folder)}"
+        )
     record = read_record(folder / RECORD)
     if record.get("kind") != "people" or record.get("version") != VERSION:
         raise UserError(

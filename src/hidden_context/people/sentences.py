@@ -224,13 +224,14 @@ def person_to_dict(person: Person, number: int, counts: int) -> dict[str, Any]:
     before = person.model.posterior_of_nobody()
     _, known = one.coordinates
     _, unknown = before.coordinates
-    slopes = person.model.directions - person.model.directions.mean(0)
+    directions = person.model.directions
+    slopes = directions - directions.sum(0) / max(len(directions), 1)  # texts have no items
     left = np.einsum("ir,rs,is->", slopes, known[0], slopes)
     whole = np.einsum("ir,rs,is->", slopes, unknown[0], slopes)
     return {
         "person": str(one.people[0]),
         "comparisons": counts,
-        "share_not_known": float(left / whole) if whole > 0 else 0.0,
+        "share_not_known": float(left / whole) if whole > 0 else None,
         "tie_habit": float((one.threshold_probs @ np.tanh(person.model.thresholds / 2))[0]),
         "cluster_probs": one.cluster_probs[0].tolist(),
         "items": [str(item) for item in person.model.items],
@@ -254,10 +255,13 @@ def render_person(answer: dict[str, Any]) -> str:
         above = "" if following is None else f"{prob[item, following]:.2f}"
         name = shown(answer["items"][item])
         rows.append((name, f"{mean[item]:.2f} ({low[item]:.2f} to {high[item]:.2f})", above))
+    unknown = answer["share_not_known"]
+    of_her = "" if unknown is None else f" Of what people differ by, {unknown:.2f} is not known."
     head = (
-        f"{answer['person']}: {answer['comparisons']} comparisons. Of what people differ by, "
-        f"{answer['share_not_known']:.2f} is not known of her. She calls {answer['tie_habit']:.2f} "
-        "of even pairs a tie."
+        f"{answer['person']}: {answer['comparisons']} comparisons.{of_her} She calls "
+        f"{answer['tie_habit']:.2f} of even pairs a tie."
     )
+    if not rows:
+        return f"{head} Her utilities follow from texts: best-of --people --person ranks some."
     headers = ("item", "utility (95 %)", "P(above the next)")
     return f"{head}\n\n{text_table(rows, headers)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 from hidden_context.misspelt import nearest_path
 from hidden_context.published.run_names import LAST
 from hidden_context.records import meta_path, read_json
@@ -69,7 +70,9 @@ def find_results(paths: Sequence[Path]) -> ResultFiles:
     for files in (found.comparisons, found.responses):
         files[:] = [file for file in files if file.resolve() not in parts]
     if not any(vars(found).values()):
-        raise UserError(f"{', '.join(map(str, paths))}: no results; looked for {WANTED}.")
+        raise UserError(
+            f"{', '.join(map(str, paths))}: no results; looked for {WANTED}.{seems(paths[0])}"
+        )
     return found
 
 
@@ -105,7 +108,10 @@ def _recognise(path: Path, found: ResultFiles) -> None:
     elif path.suffix == ".json" and _is_summary(path):
         _add(found.summaries, path)
     else:
-        raise UserError(f"{path} is none of the results that a report is made of: {WANTED}.")
+        raise UserError(
+            f"{path} is none of the results that a report is made of.{seems(path)} Expected is "
+            f"{WANTED}."
+        )
 
 
 def _add_scores(path: Path, found: ResultFiles) -> bool:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hidden_context.comparisons.pairs import response_lengths
 from hidden_context.comparisons.row_files import read_rows
 from hidden_context.distributions import Family, family_from_dict
 from hidden_context.errors import UserError
+from hidden_context.kinds import seems
 from hidden_context.likelihood.loss import DEFAULT_OUTCOME_MODEL
 from hidden_context.likelihood.outcomes import (
     OutcomeModel,
@@ -299,6 +300,8 @@ def _only_column(row: Mapping[str, Any], file: Path) -> str:
 
 def _record(file: Path) -> dict[str, Any]:
     path = meta_path(file)
+    if path.is_file() and (kind := read_record(path).get("kind")) not in (None, *get_args(Kind)):
+        raise UserError(f"{file} holds no scores, but what is called {kind}.{seems(file)}")
     record = read_record(path, objects=RECORDED) if path.is_file() else {}
     check_version(record, path)
     return record
