@@ -157,7 +157,8 @@ def test_where_nothing_links_the_votes_of_one_judge_it_is_refused_with_the_reaso
 
 def test_too_few_annotators_in_groups_are_refused() -> None:
     """Three in each of two groups: ten ways, and the most extreme has p = .1."""
-    with pytest.raises(UserError, match="can be assigned in only 10 ways that differ"):
+    message = r"can be assigned in only 10 ways that differ.* Leave out `by`: what the annotators"
+    with pytest.raises(UserError, match=message):
         hc.find_axes(comparisons(votes(6, 20)), by="country")
     assert hc.find_axes(comparisons(votes(12, 20)), by="country", num_permutations=99).axes
 

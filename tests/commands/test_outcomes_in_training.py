@@ -335,13 +335,20 @@ def test_the_loss_of_rankings_is_the_weighted_mean_over_rankings(
 
 @pytest.mark.parametrize("use_peft", [True, False])
 def test_an_interrupted_run_ends_with_the_thresholds_of_an_unbroken_one(
-    tmp_path: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, use_peft: bool
+    tmp_path: Path,
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    use_peft: bool,
 ):
     flags = ["--num_train_epochs=8", "--save_steps=3", f"--use_peft={str(use_peft).lower()}"]
     flags += ["--likelihood_learning_rate=0.1", f"--reward_model_type={NORMAL}"]
     flags += ["--eval_steps=1000"]
     whole = trained(run, folder, "two_strengths", tmp_path / "whole", *flags)
+    from hidden_context.commands.cli import main
     from hidden_context.llm import trainer
+    from hidden_context.llm.train import how_to_go_on
 
     loss, calls = trainer.preference_loss, iter(range(5))
 
@@ -352,7 +359,11 @@ def test_an_interrupted_run_ends_with_the_thresholds_of_an_unbroken_one(
 
     monkeypatch.setattr(trainer, "preference_loss", interrupted)
     out = tmp_path / "broken"
-    assert run(*train_flags(folder, "two_strengths", out, *flags))[0] == 130
+    assert how_to_go_on(out).startswith("no step was saved; with save_steps")
+    capfd.readouterr()
+    assert main([*map(str, train_flags(folder, "two_strengths", out, *flags))]) == 130
+    going_on = "with --resume_from_checkpoint the same run goes on from it"
+    assert capfd.readouterr().err.endswith(f"step 3 is saved; {going_on}\ninterrupted\n")
     monkeypatch.setattr(trainer, "preference_loss", loss)
     assert not out.exists()
     resumed = trained(run, folder, "two_strengths", out, *flags, "--resume_from_checkpoint")

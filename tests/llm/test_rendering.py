@@ -4,13 +4,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_models import make_tokenizer, save_tiny_model
 
 from hidden_context import RewardModel, load_comparisons, train
 from hidden_context.comparisons.texts import TOOLS
 from hidden_context.errors import UserError
-from hidden_context.llm.rendering import TEMPLATE_DATE, example_line, rendered
+from hidden_context.llm.rendering import TEMPLATE_DATE, example_line, rendered, unknown_line
 
 USER = {"role": "user", "content": "bread?"}
 REPLY = {"role": "assistant", "content": "yes"}
@@ -67,6 +68,17 @@ def test_a_long_example_is_shown_by_its_ends():
     line = example_line(made, made("a" * 2000)["input_ids"])
     assert "[... 1200 characters ...]" in line
     assert "\n" not in line
+
+
+def test_words_that_the_tokenizer_does_not_know_are_counted():
+    made = make_tokenizer()
+    made.unk_token = "<unk>"
+    known, unknown = np.array([5, 6, 7]), np.array([made.unk_token_id, 5, 5])
+    assert unknown_line(made, [known] * 20) == ""
+    line = unknown_line(made, [known, unknown])
+    assert line.startswith("17 % of the tokens looked at are unknown to the tokenizer (<unk>)")
+    made.eos_token = made.unk_token  # as in GPT-2, where it ends texts
+    assert unknown_line(made, [known, unknown]) == ""
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,11 @@ def test_groups_are_compared_beyond_chance(planted):
     assert found.agreement.adjusted_rand > 0.8
     assert found.agreement.adjusted_mutual_information > 0.7
     assert found.agreement.p_value == pytest.approx(0.001)
+    assert found.agreement.of_so_few == ""
+    few = replace(found.agreement, groups={"north": 3, "south": 3})
+    assert few.least_p_value == pytest.approx(2 / 20)  # the names of both may be exchanged
+    assert few.of_so_few == "; of so few people no p below 0.100 is possible"
+    assert replace(few, groups={"north": 2, "south": 3}).least_p_value == 1 / 10
     shuffled = tuple(np.random.default_rng(1).permutation(colors).tolist())
     other = find(found.people, source.ballots, source="", colors=shuffled, column="country")
     assert other.agreement is not None

@@ -133,6 +133,16 @@ def test_a_distribution_says_more_only_where_both_were_trained_alike(tmp_path: P
     assert verdicts == ["yes", "cannot tell"]
 
 
+def test_a_model_that_may_be_a_coin_does_not_say_what_a_single_score_would_hide(
+    tmp_path: Path, poor: Path
+):
+    """The gain may be that it lost less while it learned nothing."""
+    weak = write(tmp_path / "weak.jsonl", Normal(), outputs(0.0, seed=3, num_outputs=2))
+    _, answer = one_result(weak, poor)
+    (found,) = [each for each in answer.findings if each.question.startswith("Would a single")]
+    assert (found.verdict, "no better than a coin" in found.text) == ("cannot tell", True)
+
+
 def test_files_of_other_comparisons_stay_apart_and_it_is_said(tmp_path: Path, good: Path):
     other = write_scores(tmp_path / "other.jsonl", Point(), comparison_rows(Point(), num_rows=20))
     results = as_results([good, other])

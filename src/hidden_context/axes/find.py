@@ -15,6 +15,8 @@ from hidden_context.measures.estimate import Estimate
 
 WITHIN = 1.96
 """Posterior standard deviations to each end of a context's interval."""
+OF_ANNOTATORS = " Leave out `by`: what the annotators themselves differ in may be told."
+"""What to do where there are too few of them to exchange between groups."""
 GOES_ALONG = 0.5
 """Correlation from which on a feature is named beside an axis."""
 
@@ -112,6 +114,7 @@ def _check_arrangements(shuffle: Shuffle, design: Design, level: float, source: 
             f"{source}: values of {design.by!r} can be assigned in only "
             f"{np.exp(shuffle.log_arrangements):.0f} ways that differ, among "
             f"{WHERE[design.where]}; a level of {level} takes {np.ceil(1 / level):.0f} or more."
+            + (OF_ANNOTATORS if design.where == "whole annotators" else "")
             + "".join(f" {note[0].upper()}{note[1:]}." for note in design.notes)
         )
 

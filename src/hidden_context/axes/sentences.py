@@ -26,8 +26,9 @@ def _sentences(found: Axes) -> Iterator[tuple[str, str]]:
         names = "; ".join(axis.called or axis.name for axis in found.axes)
         answer = f"Of {tested} features, {len(found.axes)}: {names}.{rest}"
     else:
+        nearest = "" if found.stopped_p is None else f" The nearest has p = {found.stopped_p:.3f}."
         answer = (
-            f"In none of the {tested} features tested.{rest} That is no proof that they do not "
+            f"In none of the {tested} features tested.{nearest} That is no proof that they do not "
             "differ: there may be too few votes, or no feature for it."
         )
     yield f"What do {who} differ in?", answer

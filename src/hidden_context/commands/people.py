@@ -159,7 +159,8 @@ def _find(config: Config) -> None:
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
     if found.is_of_items_compared_once and config.vectors is None:
         return say_again("--vectors", "words")
-    return say_next("axes {}", config.data, like=config)
+    by_person = replace(config, group=None)  # finer than groups, and never too few
+    return say_next("axes {}", config.data, like=by_person)
 
 
 def _answer(people: "People", config: Config) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from hidden_context.commands.command_line import command
+from hidden_context.commands.command_line import as_typed, command
 from hidden_context.commands.fetched import say_what_is_fetched
-from hidden_context.commands.printing import say_next, show, shows_progress, tell
+from hidden_context.commands.printing import say, say_next, show, shows_progress, tell
 from hidden_context.distributions import Family, make_family
 from hidden_context.errors import UserError
 from hidden_context.llm.training_settings import TrainingSettings
@@ -85,26 +85,33 @@ def run(config: Config) -> None:
         os.environ.setdefault("LOCAL_RANK", str(config.local_rank))
     from hidden_context.commands.training_data import training_and_evaluation
     from hidden_context.llm.hub import push_trained
-    from hidden_context.llm.train import train_to
+    from hidden_context.llm.train import how_to_go_on, train_to
+    from hidden_context.llm.training_metrics import may_be_chance
     from hidden_context.progress import is_terminal
 
     comparisons, eval_data = training_and_evaluation(config)
-    train_to(
-        folder,
-        comparisons,
-        model=config.model_name,
-        family=family,
-        eval_data=eval_data,
-        settings=config,
-        config=config.to_dict(),
-        progress=shows_progress() and is_terminal(),
-        printing=shows_progress(),
-    )
+    try:
+        train_to(
+            folder,
+            comparisons,
+            model=config.model_name,
+            family=family,
+            eval_data=eval_data,
+            settings=config,
+            config=config.to_dict(),
+            progress=shows_progress() and is_terminal(),
+            printing=shows_progress(),
+        )
+    except KeyboardInterrupt:
+        say(as_typed(how_to_go_on(folder), Config), beside=True)
+        raise
     if int(os.environ.get("RANK", "0")) == 0:
         record = read_object(folder / CHECKPOINT_RECORD)
         show(lambda: {"checkpoint": folder, **record})
         if record.get("metrics") and not shows_progress():  # else they were printed as logged
             tell(lambda: ", ".join(f"{name} {of}" for name, of in record["metrics"].items()))
+        if chance := may_be_chance(family, record):
+            say(as_typed(chance, Config))
         print(f"saved {folder}")
         if address := push_trained(folder, config):
             print(f"uploaded {address}")

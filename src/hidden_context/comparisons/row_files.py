@@ -159,7 +159,10 @@ def _iterate(reader: Callable[[Path], Iterator[T]], path: Path) -> Iterator[T]:
             _check_is_text(path)
         yield from reader(path)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} cannot be read: {error}; save it as UTF-8.") from error
+        raise UserError(
+            f"{path} cannot be read: {error}; save it as UTF-8 (a csv of Excel in pandas: "
+            "read_csv(path, encoding='cp1252').to_csv(path, index=False))."
+        ) from error
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read: {reason.rstrip('.')}.") from error

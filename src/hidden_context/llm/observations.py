@@ -97,9 +97,16 @@ class TokenizedObservations:
 
 
 def tokenize_observations(
-    comparisons: Comparisons, tokenizer: Any, *, max_length: int, overlong: Overlong
+    comparisons: Comparisons,
+    tokenizer: Any,
+    *,
+    max_length: int,
+    overlong: Overlong,
+    is_limit_of_model: bool = False,
 ) -> TokenizedObservations:
     """Tokenise comparisons; see `tokenize_once`.
+
+    Where `max_length` is all that the model can read, nobody is told to raise it.
 
     Raises:
         UserError: A text cannot be used, or none is left.
@@ -115,9 +122,12 @@ def tokenize_observations(
     parts = [tuple(islice(token_ids, size)) for size in sizes]
     kept = [all(map(len, part)) for part in parts]
     if not any(kept):
+        what_to_do = "raise max_length"
+        if is_limit_of_model:
+            what_to_do = "this model reads no more, so give one that does"
         raise UserError(
             f"{comparisons.source}: all {len(comparisons)} comparisons are over {max_length} "
-            "tokens; raise max_length, or give overlong truncate_left."
+            f"tokens; {what_to_do}, or give overlong truncate_left."
         )
     starts = [0, *accumulate(sizes[:-1])]
     num_overlong = np.logical_or.reduceat(tokenized.overlong, starts).sum()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from jinja2 import TemplateError
 
 from hidden_context.comparisons.texts import BESIDE_CONTENT, TOOLS, check_unicode
@@ -15,6 +16,8 @@ TEMPLATE_DATE = date(2024, 7, 26)
 """What day it is for chat templates that ask: the same each day, so that scores are."""
 STRFTIME = [f"%{code}" for code in ("-d", "-m", "-j", *"aAwdbBmyYHIpMSfjUWcxXGuVFDT")]
 """What a template may ask of a day."""
+MOST_UNKNOWN = 0.05
+"""Share of unknown tokens from which on it is said."""
 SHOWN = 400
 """Characters of a text at either end that are shown."""
 
@@ -92,6 +95,22 @@ def on_day(template: str, day: date) -> str:
 def date_of(tokenizer: Any) -> date:
     """What day it is for its template: that of the checkpoint's record, or `TEMPLATE_DATE`."""
     return getattr(tokenizer, "template_date", TEMPLATE_DATE)
+
+
+def unknown_line(tokenizer: Any, texts: Iterable[np.ndarray]) -> str:
+    """How many of the tokens of some texts the tokenizer does not know; nothing if hardly any."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.eos_token_id, tokenizer.bos_token_id):
+        return ""  # as in GPT-2, which knows every byte
+    tokens = np.concatenate(list(texts))
+    share = float((tokens == unknown).mean())
+    if share < MOST_UNKNOWN:
+        return ""
+    return (
+        f"{100 * share:.0f} % of the tokens looked at are unknown to the tokenizer "
+        f"({tokenizer.unk_token}): the model cannot read these words. Give a model of their "
+        "language."
+    )
 
 
 def example_line(tokenizer: Any, token_ids: Iterable[int]) -> str:

@@ -34,7 +34,13 @@ from hidden_context.llm.hub import check_push, push_trained
 from hidden_context.llm.likelihood import likelihood_of_data
 from hidden_context.llm.new_model import check_revision, new_model, to_train, tokenizer_to_train
 from hidden_context.llm.observations import TokenizedObservations, tokenize_observations
-from hidden_context.llm.rendering import Render, date_of, default_render, example_line
+from hidden_context.llm.rendering import (
+    Render,
+    date_of,
+    default_render,
+    example_line,
+    unknown_line,
+)
 from hidden_context.llm.reward_model import RewardModel
 from hidden_context.llm.saved_check import check_saved
 from hidden_context.llm.schedules import SCHEDULES, check_schedule
@@ -49,6 +55,8 @@ from hidden_context.records import CHECKPOINT_RECORD, read_object, write_json
 
 STEPS = "_steps"
 """What the folder of the saved steps is called, after the run's."""
+LOOKED_AT = 100
+"""Texts of a set in which tokens are looked for that the tokenizer does not know."""
 TRAIN, TEST = "train", "test"
 """What data sets are called that have no name."""
 NAME = re.compile(r"[\w-]+", re.ASCII)
@@ -131,7 +139,7 @@ def train_to(
         settings.lr_scheduler_kwargs or {},  # pyrefly: ignore (parsed)
         learning_rate=settings.learning_rate,
     )
-    steps_folder = folder.with_name(folder.name.removesuffix(LAST) + STEPS)
+    steps_folder = steps_folder_of(folder)
     config = json.loads(json.dumps(config, default=str))
     _check_centring(family, settings)
     check_push(folder, settings)
@@ -243,6 +251,7 @@ def _tokenized(
         tokenizer,
         max_length=max_length,
         overlong=settings.overlong,
+        is_limit_of_model=max_length < settings.max_length,
     )
     account = data.account(name, max_length, settings.overlong)
     if printing:
@@ -251,7 +260,31 @@ def _tokenized(
         logger.info(example_line(tokenizer, data.observations[0].texts[0]))
     elif data.num_overlong:
         warnings.warn(account, stacklevel=4)
+    texts = (observation.texts[0] for observation in data.observations[:LOOKED_AT])
+    if unknown := unknown_line(tokenizer, texts):
+        logger.info(unknown) if printing else warnings.warn(f"{name}: {unknown}", stacklevel=4)
     return data
+
+
+def steps_folder_of(folder: Path) -> Path:
+    """Where the steps of a run are saved that ends in a checkpoint `folder`."""
+    return folder.with_name(folder.name.removesuffix(LAST) + STEPS)
+
+
+def _saved_steps(steps_folder: Path) -> list[Path]:
+    """Steps that were saved to their end, the last one last."""
+    states = steps_folder.glob("checkpoint-*/trainer_state.json")
+    saved = (state.parent for state in states if _is_whole(state))
+    return sorted(saved, key=lambda step: int(step.name.rpartition("-")[2]))
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What is left of a run that was interrupted, for whoever wants to go on with it."""
+    steps = _saved_steps(steps_folder_of(folder))
+    if steps:
+        number = steps[-1].name.rpartition("-")[2]
+        return f"step {number} is saved; with resume_from_checkpoint the same run goes on from it"
+    return "no step was saved; with save_steps each so many are, from which a run can go on"
 
 
 def last_step(
@@ -265,14 +298,7 @@ def last_step(
     """
     if folder.exists():
         raise UserError(f"{folder} is there already; remove it, or give another output_dir.")
-    complete = sorted(
-        (
-            state.parent
-            for state in steps_folder.glob("checkpoint-*/trainer_state.json")
-            if _is_whole(state)
-        ),
-        key=lambda step: int(step.name.rpartition("-")[2]),
-    )
+    complete = _saved_steps(steps_folder)
     if not resume:
         if complete:
             raise UserError(

@@ -1,5 +1,8 @@
 """What a model in training is measured by, on all sets that it is evaluated on."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from transformers import EvalPrediction, Trainer
 
@@ -60,3 +63,24 @@ def final_metrics(trainer: Trainer) -> dict[str, float]:
         if name.startswith("eval_")
     }
     return logged or trainer.evaluate()
+
+
+def may_be_chance(family: Family, record: Mapping[str, Any]) -> str:
+    """What to think of r² in a checkpoint's record, of a model that may decide as a coin does.
+
+    Nothing where the accuracy on every set is farther from .5 than a coin's in 19 of 20 cases.
+    """
+    metrics, counts = record.get("metrics") or {}, record["counts"]
+    for name, number in counts.items():
+        prefix = "eval_" if name == "test" else f"eval_{name}_"
+        accuracy, votes = metrics.get(f"{prefix}accuracy"), max(1, number["comparisons"])
+        if family.is_scalar or accuracy is None or number["rankings"]:
+            continue
+        if abs(accuracy - 0.5) < 1.96 * 0.5 / votes**0.5:
+            return (
+                f"{prefix}accuracy {accuracy:.3f} of {votes} comparisons may be a coin's: then "
+                f"{prefix}r2 says nothing of hidden context, and the model has to learn more first "
+                f"(longer, or at a larger learning_rate, which was "
+                f"{record['config']['learning_rate']})"
+            )
+    return ""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
+from math import factorial, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -61,6 +62,19 @@ class Agreement:
     """Vinh, Epps and Bailey 2010."""
     p_value: float
     """Share of permutations of the groups over people with as high an adjusted Rand index."""
+
+    @property
+    def least_p_value(self) -> float:
+        """That of clusters that are the groups: groups of one size may change their names."""
+        sizes = self.groups.values()
+        same = prod(map(factorial, [*sizes, *Counter(sizes).values()]))
+        return same / factorial(sum(sizes))
+
+    @property
+    def of_so_few(self) -> str:
+        """What is to be said of few people, whose p cannot be small; else nothing."""
+        least = self.least_p_value
+        return f"; of so few people no p below {least:.3f} is possible" if least > 0.01 else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,8 +102,8 @@ def _of_habit(found: PeopleFindings) -> str:
     if len(found.people.thresholds) < 2:
         return ""
     return (
-        f" Of the first her habit of ties is {last.habit.signed(4)}, and what she likes "
-        f"{last.taste.signed(4)}."
+        f" The first is shared out: what is learned of how often she says that both are as good "
+        f"gains {last.habit.signed(4)}, what is learned of what she likes {last.taste.signed(4)}."
     )
 
 
@@ -176,8 +176,8 @@ def _groups(found: PeopleFindings) -> str:
     return (
         f"{how} agree with the {len(agreement.groups)} groups by an adjusted Rand index of "
         f"{agreement.adjusted_rand:.3f} (0 is chance, 1 the same groups; as high in a share of "
-        f"{agreement.p_value:.3f} of permutations) and an adjusted mutual information of "
-        f"{agreement.adjusted_mutual_information:.3f}."
+        f"{agreement.p_value:.3f} of permutations{agreement.of_so_few}) and an adjusted mutual "
+        f"information of {agreement.adjusted_mutual_information:.3f}."
     )
 
 

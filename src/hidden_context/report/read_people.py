@@ -70,7 +70,8 @@ def answer_about_people(found: PeopleFindings) -> Answer:
     if found.agreement is not None:
         p = found.agreement.p_value
         index = found.agreement.adjusted_rand
-        text = f"Clusters of people agree with them: adjusted Rand index {index:.2f}, p = {p:.3f}."
+        text = f"Clusters of people agree with them: adjusted Rand index {index:.2f}, p = {p:.3f}"
+        text += f"{found.agreement.of_so_few}."
         question = f"Are they the groups of {found.column}?"
         findings.append(Finding(question, "yes" if p <= LARGEST_P else "cannot tell", text, WHO))
     if found.verdict == "cannot tell" and found.is_of_items_compared_once:

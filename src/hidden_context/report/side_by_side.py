@@ -8,7 +8,7 @@ from itertools import combinations
 from hidden_context.measures import plots
 from hidden_context.measures.estimate import Estimate
 from hidden_context.measures.evaluation import Evaluation
-from hidden_context.measures.learned_enough import COIN
+from hidden_context.measures.learned_enough import COIN, not_learned
 from hidden_context.measures.paired import Paired, can_be_paired, paired
 from hidden_context.report.answers import (
     MOST,
@@ -150,6 +150,9 @@ def _says_more(models: Mapping[str, Evaluation], pairs: Pairs) -> Finding | None
     gap = pairs[first, second].log_likelihood
     verdict = verdict_above(gap, 0.0)
     text = f"{first} gains {with_interval(gap, 4)} nats per vote on {second}."
+    if unlearned := not_learned(models[first]):
+        verdict = "cannot tell"
+        text += f" {unlearned}"
     rules = [models[label].stopping_rule for label in (first, second)]
     if verdict == "yes" and rules[0] != rules[1]:
         verdict = "cannot tell"
