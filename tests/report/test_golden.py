@@ -103,9 +103,11 @@ def test_likelihoods_calibration_and_entropy_are_those_of_version_0_1(
             assert getattr(found, name).value == pytest.approx(value, abs=1e-6)
         for scale in record["explained_variance"]:
             r2 = found.explained_variance[scale["scale"]]
-            ends = [r2.value, r2.low, r2.high]
-            expected = [scale["value"], scale["low"], scale["high"]]
-            assert ends == pytest.approx(expected, abs=1e-6)
+            assert r2.value == pytest.approx(scale["value"], abs=1e-6)
+            wider = 0.05 * (scale["high"] - scale["low"]) if how == "measured" else 0
+            # that version had plain percentiles, too narrow for few prompts
+            assert scale["low"] - wider <= r2.low + 1e-6 <= scale["low"] + 2e-6
+            assert scale["high"] - 2e-6 <= r2.high - 1e-6 <= scale["high"] + wider
         if record["against_base"]:
             interval = record["against_base"]["interval"]
             assert found.against_base.value == pytest.approx(interval["value"], abs=1e-6)
