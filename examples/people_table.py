@@ -27,12 +27,7 @@ def report(
     print(f"share of disagreement: {share}; as fitted {fitted_share(people, source.ballots):.3f}")
     print("| n | loss, nats a vote | accuracy | learned: habit of ties | learned: taste | gain |")
     print("|---|---|---|---|---|---|")
-    structure = {
-        "num_directions": people.directions.shape[1],
-        "num_clusters": len(people.clusters),
-        "ridge": people.ridge,
-    }
-    rows = held_out_table(source, structure=structure, by_prompt=by_prompt)
+    rows = held_out_table(source, structure=people.structure, by_prompt=by_prompt)
     for row in rows:
         of_gain = " | ".join(str(of) for of in (row.habit, row.taste, row.gain))
         print(f"| {row.number} | {row.loss} | {row.accuracy} | {of_gain} |")

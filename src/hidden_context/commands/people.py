@@ -113,8 +113,7 @@ def _comparisons(config: Config) -> Any:
 
 
 def _find(config: Config) -> None:
-    from hidden_context.people.findings import find, values_of_people
-    from hidden_context.people.held_out import folds_for, held_out_table
+    from hidden_context.people.findings import find_all, values_of_people
     from hidden_context.people.sentences import render
     from hidden_context.report.page import write_page
 
@@ -123,37 +122,17 @@ def _find(config: Config) -> None:
     if config.group is not None:  # before anything is fitted
         values, notes = values_of_people(_comparisons(config), config.group)
     source = _read(config, config.num_folds)
-    ballots = source.ballots
-    num_folds, said = folds_for(len(ballots), config.num_folds)
-    people = _fitted(source, config)
-    notes += said if people.directions.shape[1] else []
-    held_out = []
-    if num_folds and people.directions.shape[1]:
-        structure = {
-            "num_directions": people.directions.shape[1],
-            "num_clusters": len(people.clusters),
-            "ridge": people.ridge,
-        }
-        held_out = held_out_table(
-            source,
-            structure=structure,
-            num_folds=num_folds,
-            seed=config.seed,
-            progress=shows_progress(),
-        )
-    found = find(
-        people,
-        ballots,
+    found = find_all(
+        _fitted(source, config),
+        source,
         source=config.data,
-        held_out=held_out,
-        colors=tuple(values[str(name)] for name in ballots.people) if values else None,
+        num_folds=config.num_folds,
+        colors=tuple(values[str(name)] for name in source.ballots.people) if values else None,
         column=config.group or "",
         notes=notes,
         seed=config.seed,
+        progress=shows_progress(),
     )
-    if found.shows_share:
-        share = people.share_of_disagreement(source, seed=config.seed, progress=shows_progress())
-        found = replace(found, share=share)
     page = write_page([found], config.out, title=f"People of {Path(config.data).name}")
     show(found.to_dict, lambda: render(found))
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from math import factorial, prod
 from typing import Any, Literal
@@ -17,10 +17,11 @@ from hidden_context.errors import UserError
 from hidden_context.measures.estimate import Estimate
 from hidden_context.people.ballots import Ballots
 from hidden_context.people.chosen import NEGLIGIBLE, RIDGES, RIDGES_OF_ITEMS
-from hidden_context.people.held_out import HeldOut
+from hidden_context.people.held_out import HeldOut, folds_for, held_out_table
 from hidden_context.people.people import People
 from hidden_context.people.person import Person
 from hidden_context.people.share_of_disagreement import fitted_share
+from hidden_context.people.source import Source
 
 NUM_PERMUTATIONS = 999
 """Of who belongs to which recorded group."""
@@ -242,6 +243,54 @@ def find(
         0 if people.texts is not None else _compared_once(ballots),
         tuple(notes),
     )
+
+
+def find_all(
+    people: People,
+    votes: Source,
+    *,
+    source: str,
+    num_folds: int,
+    colors: tuple[str, ...] | None = None,
+    column: str = "",
+    notes: Sequence[str] = (),
+    seed: int = 0,
+    progress: bool = False,
+) -> PeopleFindings:
+    """The same, with what is learned of people who are held out, and the share of disagreement.
+
+    Args:
+        people: Fitted to the votes.
+        votes: What everybody said.
+        source: Where they are from.
+        num_folds: In which people are held out, or as many as these people can be in; 0 for none.
+        colors: See `find`, also for the rest.
+        column: What it is called.
+        notes: What was left out or reinterpreted.
+        seed: Of folds, permutations, k-means and answers that are drawn.
+        progress: Show how far it is.
+    """
+    how: Any = {"seed": seed, "progress": progress}
+    held_out: Sequence[HeldOut] = ()
+    if people.directions.shape[1]:
+        num_folds, said = folds_for(len(votes.ballots), num_folds)
+        notes = [*notes, *said]
+        if num_folds:
+            structure = people.structure
+            held_out = held_out_table(votes, structure=structure, num_folds=num_folds, **how)
+    found = find(
+        people,
+        votes.ballots,
+        source=source,
+        held_out=held_out,
+        colors=colors,
+        column=column,
+        notes=notes,
+        seed=seed,
+    )
+    if not found.shows_share:
+        return found
+    return replace(found, share=people.share_of_disagreement(votes, **how))
 
 
 def _axes(people: People, known: Person, first: np.ndarray, second: np.ndarray) -> tuple[Axis, ...]:

@@ -134,6 +134,15 @@ class People:
         """
         return self.posterior_of_nobody().disagreement()[0]
 
+    @property
+    def structure(self) -> dict[str, Any]:
+        """What was chosen, for fits of the same structure to others."""
+        return {
+            "num_directions": self.directions.shape[1],
+            "num_clusters": len(self.clusters),
+            "ridge": self.ridge,
+        }
+
     def share_of_disagreement(
         self, votes: Any, *, seed: int = 0, progress: bool = False
     ) -> Estimate:
