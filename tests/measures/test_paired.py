@@ -38,10 +38,10 @@ def test_exchanged_models_have_the_opposite_difference():
 def test_a_model_is_no_better_than_itself():
     scores = comparisons()
     found = paired(scores, scores)
-    for gap in (found.log_likelihood, found.accuracy):
-        assert (gap.value, gap.low, gap.high) == (0, 0, 0)
-        assert gap.against(0) == "cannot tell"
+    assert found.log_likelihood.value == found.accuracy.value == 0
+    assert found.log_likelihood.against(0) == found.accuracy.against(0) == "cannot tell"
     assert (found.only_first, found.only_second) == (0, 0)
+    assert (found.accuracy.low, found.accuracy.high) == (None, None)  # not an interval of no width
 
 
 def test_the_difference_is_surer_than_the_figures_of_each():

@@ -23,13 +23,14 @@ def not_learned(evaluation: Evaluation) -> str:
     else:
         accuracy = evaluation.accuracy.get(str(MEAN))
     if _is_open(accuracy, 0.5):
-        figure = f"it is right on {accuracy}"
+        does, figure = "decides", f"it is right on {accuracy}"
     elif _is_open(evaluation.log_likelihood, COIN):
+        does = "predicts"
         figure = f"log-likelihood {evaluation.log_likelihood} nats per vote, a coin's {COIN:.3f}"
     else:
         return ""
     return (
-        f"As far as these votes show, {evaluation.family.name} predicts them no better than a coin "
+        f"As far as these votes show, {evaluation.family.name} {does} them no better than a coin "
         f"({figure}): it has not learned enough for its r² and spread to say anything of hidden "
         "context. More training, more comparisons or more held-out votes may change that."
     )

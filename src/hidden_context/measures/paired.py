@@ -21,7 +21,7 @@ class Paired:
     log_likelihood: Estimate
     """Nats per vote."""
     accuracy: Estimate
-    """Share of votes, by the mean."""
+    """Share of votes, by the mean; without an interval where both decide every comparison alike."""
     only_first: int
     """Comparisons that the first model decides better."""
     only_second: int
@@ -61,8 +61,10 @@ def paired(first: Scores, second: Scores, *, resampling: Resampling = RESAMPLING
     )
     rewards = [each.rewards(MEAN) for each in (first, second)]
     right = [agreement_of(each[:, 0], each[:, 1], first.win_share) for each in rewards]
-    accuracy = bootstrap_mean(
-        right[0] - right[1], first.prompt, weights=first.votes, resampling=resampling
-    )
+    accuracy = Estimate(0.0, how="none: both decide every comparison alike")
+    if (right[0] != right[1]).any():
+        accuracy = bootstrap_mean(
+            right[0] - right[1], first.prompt, weights=first.votes, resampling=resampling
+        )
     decided = mcnemar(*right)
     return Paired(nats, accuracy, decided.first_better, decided.second_better)

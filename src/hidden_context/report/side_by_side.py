@@ -131,12 +131,15 @@ def _decides_better(
 ) -> Finding:
     pair = pairs[best, rival]
     own, other = (decimal(models[label].accuracy["mean"].value) for label in (best, rival))
+    question = f"Is {best} right more often, too?"
+    if pair.accuracy.low is None:
+        text = f"Both decide every comparison alike; they are right on {own} of the votes."
+        return Finding(question, "cannot tell", text, BEST)
     text = (
         f"{best} is right on {own} of the votes, {rival} on {other}; difference "
         f"{with_interval(pair.accuracy)}. Only {best} is right on {pair.only_first:,} comparisons, "
         f"only {rival} on {pair.only_second:,}."
     )
-    question = f"Is {best} right more often, too?"
     return Finding(question, verdict_above(pair.accuracy, 0.0), text, BEST)
 
 
