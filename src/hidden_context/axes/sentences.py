@@ -72,7 +72,8 @@ def _axis(axis: Axis, contexts: str) -> str:
             "votes suffice to say so"
         )
     else:
-        each = ", ".join(f"{name} {effect.signed(2)}" for name, effect in axis.effects.items())
+        in_order = sorted(axis.effects.items(), key=lambda of_name: -of_name[1].value)
+        each = ", ".join(f"{name} {effect.signed(2)}" for name, effect in in_order)
         text = f"“{axis.more}” adds log odds of {each}; below 0, “{axis.less}” is preferred"
     text += f" (p = {axis.p:.3f})."
     if axis.along:

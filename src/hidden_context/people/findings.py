@@ -329,15 +329,18 @@ def _agreement(known: Person, colors: Sequence[str], column: str, seed: int) -> 
     by_chance = [
         adjusted_rand_score(rng.permutation(recorded), labels) for _ in range(NUM_PERMUTATIONS)
     ]
-    return Agreement(
+    found_at_random = (1 + sum(one >= found for one in by_chance)) / (1 + NUM_PERMUTATIONS)
+    agreement = Agreement(
         column,
         dict(groups),
         len(set(labels.tolist())),
         are_found,
         float(found),
         float(adjusted_mutual_info_score(recorded, labels)),
-        (1 + sum(one >= found for one in by_chance)) / (1 + NUM_PERMUTATIONS),
+        found_at_random,
     )
+    least = agreement.least_p_value  # of all permutations; among those drawn it may be less
+    return replace(agreement, p_value=max(found_at_random, least))
 
 
 def _compared_once(ballots: Ballots) -> int:
