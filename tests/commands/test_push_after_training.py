@@ -112,6 +112,7 @@ def test_two_processes_upload_once(flags: list[str], monkeypatch: pytest.MonkeyP
     push = ["--push_to_hub", "--hub_model_id=me/rm"]
     with hub_stand_in(monkeypatch) as hub:
         environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1"}
+        environment["HF_HUB_OFFLINE"] = "0"  # other tests of this process may have said otherwise
         done = subprocess.run(
             [*launch, *flags[1:], *push],
             env=environment,
