@@ -367,6 +367,9 @@ def test_an_interrupted_run_ends_with_the_thresholds_of_an_unbroken_one(
     monkeypatch.setattr(trainer, "preference_loss", loss)
     assert not out.exists()
     resumed = trained(run, folder, "two_strengths", out, *flags, "--resume_from_checkpoint")
+    assert how_to_go_on(out) == f"{out} is saved; with resume_from_checkpoint " + (
+        "the same run has nothing left to do"
+    )
     assert resumed["outcome_model"] == whole["outcome_model"]
     assert resumed["metrics"]["eval_nll"] == whole["metrics"]["eval_nll"]
     assert resumed["training"] == whole["training"]

@@ -29,6 +29,13 @@ def rows_bootstrap(
     return Estimate(statistic(rows), float(low), float(high))
 
 
+def plain_percentiles(prompts: np.ndarray) -> Resampling:
+    """To the level whose ends are the percentiles .025 and .975 of the resamples, as in 0.1."""
+    m = len(np.unique(prompts))
+    arm = stats.norm.ppf(0.975) * np.sqrt((m - 1) / m)
+    return Resampling(level=2 * stats.t(m - 1).cdf(arm) - 1)
+
+
 def assert_same_numbers(estimate: Estimate, expected: Estimate) -> None:
     """Value and interval, whatever is said of how they were made."""
     numbers = estimate.value, estimate.low, estimate.high

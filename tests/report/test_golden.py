@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measures.resampled_rows import plain_percentiles
 
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import models_of
@@ -23,8 +24,10 @@ PRINTED = json.loads((GOLDEN / "summary.json").read_text())
 def measured() -> list[Evaluation]:
     """The same score files, evaluated now."""
     risks = [*parse_risks(PRINTED["risks"]), *CURVES["quantile"]]
-    models = models_of(find_comparisons(GOLDEN / "data"), find_jailbreaks(GOLDEN / "data"))
-    return [model.evaluate(risks=risks) for model in models]
+    comparisons = find_comparisons(GOLDEN / "data")
+    models = models_of(comparisons, find_jailbreaks(GOLDEN / "data"))
+    as_then = plain_percentiles(comparisons[0].prompt)
+    return [model.evaluate(risks=risks, resampling=as_then) for model in models]
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +106,9 @@ def test_likelihoods_calibration_and_entropy_are_those_of_version_0_1(
             assert getattr(found, name).value == pytest.approx(value, abs=1e-6)
         for scale in record["explained_variance"]:
             r2 = found.explained_variance[scale["scale"]]
-            assert r2.value == pytest.approx(scale["value"], abs=1e-6)
-            wider = 0.05 * (scale["high"] - scale["low"]) if how == "measured" else 0
-            # that version had plain percentiles, too narrow for few prompts
-            assert scale["low"] - wider <= r2.low + 1e-6 <= scale["low"] + 2e-6
-            assert scale["high"] - 2e-6 <= r2.high - 1e-6 <= scale["high"] + wider
+            ends = [r2.value, r2.low, r2.high]
+            expected = [scale["value"], scale["low"], scale["high"]]
+            assert ends == pytest.approx(expected, abs=1e-6)
         if record["against_base"]:
             interval = record["against_base"]["interval"]
             assert found.against_base.value == pytest.approx(interval["value"], abs=1e-6)

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from measures.resampled_rows import plain_percentiles
 
 from hidden_context.distributions import Categorical, Normal, Point, SharedContext
 from hidden_context.likelihood.outcomes import OutcomeModel
-from hidden_context.measures.bootstrap import Resampling
 from hidden_context.measures.evaluate import evaluate
 from hidden_context.measures.evaluation import Evaluation
 from hidden_context.measures.models import ModelScores, missing_scores, models_of
@@ -48,15 +47,9 @@ def evaluated(scores: Scores, **options: Any) -> Evaluation:
     return evaluate(scores, baseline=baseline, risks=RISKS, **options)
 
 
-def plain(scores: Scores) -> Resampling:
-    """To the level of which the ends are the percentiles .025 and .975 of the resamples."""
-    m = len(np.unique(scores.prompt))
-    arm = stats.norm.ppf(0.975) * np.sqrt((m - 1) / m)
-    return Resampling(level=2 * stats.t(m - 1).cdf(arm) - 1)
-
-
 EVALUATIONS = {
-    scores.family.name: evaluated(scores, resampling=plain(scores)) for scores in COMPARISONS
+    scores.family.name: evaluated(scores, resampling=plain_percentiles(scores.prompt))
+    for scores in COMPARISONS
 }
 every_run = pytest.mark.parametrize("scores", COMPARISONS, ids=FAMILIES)
 

@@ -43,7 +43,8 @@ def require_prompts(num_prompts: int, *, num_folds: int, name: str = "the data")
         raise UserError(
             f"{name}: {num_prompts} prompts, but {num_folds} folds need at least {fewest} (no "
             f"prompt may be on both sides of a fold); give more data{fewer}, or say in a column "
-            "prompt_id which comparisons belong together, such as those of one person."
+            "prompt_id which comparisons belong together, such as those of one person. If it is "
+            "known who judged, axes needs no folds to tell what they differ in."
         )
 
 

@@ -90,6 +90,7 @@ def run(config: Config) -> None:
     from hidden_context.progress import is_terminal
 
     comparisons, eval_data = training_and_evaluation(config)
+    is_first = int(os.environ.get("RANK", "0")) == 0
     try:
         train_to(
             folder,
@@ -103,9 +104,10 @@ def run(config: Config) -> None:
             printing=shows_progress(),
         )
     except KeyboardInterrupt:
-        say(as_typed(how_to_go_on(folder), Config), beside=True)
+        if is_first:
+            say(as_typed(how_to_go_on(folder), Config), beside=True)
         raise
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_first:
         record = read_object(folder / CHECKPOINT_RECORD)
         show(lambda: {"checkpoint": folder, **record})
         if record.get("metrics") and not shows_progress():  # else they were printed as logged

@@ -280,6 +280,8 @@ def _saved_steps(steps_folder: Path) -> list[Path]:
 
 def how_to_go_on(folder: Path) -> str:
     """What is left of a run that was interrupted, for whoever wants to go on with it."""
+    if (folder / CHECKPOINT_RECORD).is_file():
+        return f"{folder} is saved; with resume_from_checkpoint the same run has nothing left to do"
     steps = _saved_steps(steps_folder_of(folder))
     if steps:
         number = steps[-1].name.rpartition("-")[2]

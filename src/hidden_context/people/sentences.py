@@ -71,7 +71,8 @@ def _differ(found: PeopleFindings) -> str:
         "no": "Not so that few of a person's comparisons would help: the model, "
         f"{where}, predicts worse.",
         "cannot tell": f"These people cannot tell: the model lets them differ {where}, and nothing "
-        "shows that this helps to predict somebody.",
+        "shows that this helps to predict somebody. Whether they differ in a feature that has a "
+        "name, such as length, takes fewer votes to tell; axes asks that.",
     }[found.verdict]
     return f"{start} {what_is_learned(found)}"
 
