@@ -113,6 +113,7 @@ at its start. Of a csv of your own, two columns of texts and one of who won are 
 These are rows of public preference data, read by the readers themselves (`python tests/layouts.py >
 docs/layouts.md`). Conversations are shown as `role: content`. `share` is that of the votes for the
 first text. A `prompt_id` tells prompts apart in `audit` and `people`; all else goes by the prompt.
+Rows are counted from 1, and the header of a csv is none.
 
 | layout | columns read | carried along, not read | first text | share | or refused |
 |:--|:--|:--|:--|--:|:--|"""

@@ -37,6 +37,27 @@ def test_elsewhere_a_line_says_what_begins_and_unasked_nothing_is_said(
         assert capsys.readouterr().err == ""
 
 
+def test_elsewhere_work_that_goes_on_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    now = 0.0
+    monkeypatch.setattr("tqdm.std.time", lambda: now)
+    with (
+        progress_bar(4, "scoring", unit="text", shown=True) as bar,
+        progress_bar(None, "reading", unit="row", shown=True) as inner,
+    ):
+        for _ in range(3):
+            now += 20
+            bar.update()
+            inner.update()
+    assert capsys.readouterr().err.splitlines() == [
+        "scoring: 4 texts",
+        "reading",
+        "scoring: 2 of 4, 00:40 so far, about 00:40 left",
+        "reading: 2 rows, 00:40 so far",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "5 s"), (12, "10 s"), (89, "90 s"), (91, "2 min"), (1000, "17 min"), (9000, "2.5 h")],

@@ -114,6 +114,20 @@ def test_what_is_of_no_plan_changes_nothing_and_what_nobody_sees_counts_nothing(
     assert capsys.readouterr().err == ""
 
 
+def test_where_there_is_no_terminal_every_half_minute_has_a_line(capsys):
+    clock = Clock()
+    work = Work([Stage("a", tuple(Fit("base", 1.0) for _ in range(4)))], True, clock)
+    with work.going_on():
+        work.stage("a")
+        for _ in range(4):
+            make(work, clock, "base", 1.0, 16.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "step 1 of 1: a",
+        "00:32 so far, about 30 s left",
+        "01:04 so far, about 5 s left",
+    ]
+
+
 def test_sets_of_the_same_stages_are_told_apart(capsys):
     stages = [Stage(f"{name}: fit base", (Fit("base", 1.0),)) for name in ("a", "b")]
     work = Work(stages, shown=True)

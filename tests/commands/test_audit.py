@@ -88,7 +88,7 @@ def test_words_that_decide_are_found_and_everything_is_written(whole):
     assert "no language model" in said
     assert "Is it careless clicks?" in said
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Audit of both</h2>" in page
+    assert "Audit of data</h2>" in page
     audited = only_set(folder)
     assert audited.counts["comparisons"] == 120
     scalar, spread = audited.evaluations
@@ -177,7 +177,7 @@ def test_ties_are_modelled_and_fitted(tmp_path):
     ]
     write_jsonl(tmp_path / "ties.jsonl", rows)
     assert audit(tmp_path / "ties.jsonl", tmp_path) == 0
-    folder = tmp_path / "out" / "both"
+    folder = tmp_path / "out" / "ties"
     for name in ("base", "mean_and_variance"):
         meta = json.loads((folder / f"{name}_scores.jsonl.meta.json").read_text())
         assert meta["outcome_model"]["ties"] == "threshold"

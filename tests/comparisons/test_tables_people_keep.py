@@ -153,11 +153,11 @@ def test_signs_of_damage_and_doubt_are_said_with_the_first_row(row: dict[str, An
 def test_prompts_that_look_alike_and_outcomes_that_never_differ_are_said():
     asked = ["caf\u00e9 or tea?", "cafe\u0301 or tea?", "café  or tea?\u200b", "tea?", "Tea?"]
     asked += ["\n\nHuman: tea?\n\nAssistant:", [{"role": "user", "content": "tea?"}], "tea"]
-    note = "5 prompts differ from another by capitals, white space, invisible characters, their enc"
+    note = "5 prompts differ from another by capitals, white space, invisible characters, encoding"
     assert note in said(*(PLAIN | {"prompt": prompt} for prompt in asked))
     dialogues = [f"\n\nHuman: {prompt}\n\nAssistant: " for prompt in ("Tea?", "tea? ", "Milk?")]
     rows = [{"chosen": f"{asked}a", "rejected": f"{asked}b"} for asked in dialogues]
-    assert "1 prompts differ from another by capitals" in said(*rows)
+    assert "1 prompt differs from another by capitals" in said(*rows)
     rows = [A_B | {"prompt": f"{ASK} {i}", "winner": "b"} for i in range(10)]
     assert said(*rows) == "in all 10 rows the second of the two responses is better"
     assert said(*rows[:9]) == said(*rows, A_B | {"winner": "a"}) == ""

@@ -148,15 +148,22 @@ def said(*rows: dict[str, Any]) -> str:
 def test_what_is_to_be_known_of_the_rows_is_said():
     assert said(PLAIN, PLAIN | {"chosen": "Lyon"}) == ""
     assert said(PLAIN | {"chosen": " "}, PLAIN) == "1 row with an empty response (first: row 1)"
+    ranked = {
+        "responses": ["Paris", "Rome"],
+        "rewards": [2, 1],
+        "ranking": [0, 1],
+        "chosen_index": 0,
+    }
+    assert "2 rows ranked by best-of, so by reward models and not by" in said(ranked, ranked)
     assert "1 row of weight 0, which count for" in said(
         PLAIN | {"weight": 0}, PLAIN | {"weight": 1}
     )
     assert "all rows are ties" in said(*[A_B | {"winner": "tie"}] * 2)
-    assert "1 row that repeat another in all that is read (first: row 3)" in said(
+    assert "1 row equal to another in all that is read (first: row 3)" in said(
         PLAIN, PLAIN | {"chosen": "Lyon"}, PLAIN
     )
     a, b = (A_B | {"winner": winner, "annotator": "x"} for winner in "ab")
-    assert "1 pairs of responses of which one annotator prefers" in said(a, b)
+    assert "1 pair of responses of which one annotator prefers" in said(a, b)
     assert "one annotator" not in said(a, b | {"annotator": "y"})
     swapped = {"response_a": "Nice", "response_b": "Paris", "winner": "b", "annotator": "x"}
     assert said(a, swapped) == ""

@@ -1,6 +1,7 @@
 """People fitted to texts: new texts, files, and rewards for one person from a checkpoint."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tiny_checkpoints import make
 
 import hidden_context as hc
 from hidden_context.people.saved import NUMBERS, RECORD
+from hidden_context.people.sentences import LONGEST, item_shown
 from hidden_context.records import read_json, write_json
 
 WORDS = ("flour", "salt", "water", "yeast", "honey", "milk", "oil", "seeds")
@@ -125,6 +127,17 @@ def of_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> hc.People:
 
 
 ANSWERS = [" take flour salt", " take honey", " take water oil seeds"]
+
+
+def test_of_a_text_read_with_its_prompt_the_end_is_shown(
+    of_checkpoint: hc.People, by_words: hc.People
+):
+    long = "Human: how do I bake bread in a week without an oven?\n\nAssistant: Slowly, on a stone."
+    shown = [item_shown(replace(each, items=(long,)), 0) for each in (of_checkpoint, by_words)]
+    assert shown[0].startswith("…")
+    assert shown[0].endswith("oven? Assistant: Slowly, on a stone.")
+    assert shown[1].startswith("Human: how do I bake bread")
+    assert [len(each) for each in shown] == [LONGEST, LONGEST]
 
 
 def test_a_reward_for_one_person_is_what_her_utilities_are(of_checkpoint: hc.People):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from page_samples import audit_of
 
-from hidden_context.report.glossary import GLOSSARY, linked
+from hidden_context.report.glossary import GLOSSARY, Words
 from hidden_context.report.page import render
 from hidden_context.report.read_results import as_results
 
+linked = Words().linked
 NAMES = {name: entry.anchor for entry in GLOSSARY for name in entry.names}
 
 
@@ -51,6 +52,15 @@ def test_answers_link_every_measure_that_they_name_and_the_glossary_is_not_folde
     assert before.count("<details") == before.count("</details>")
     for anchor in set(re.findall(r'href="#word-([\w-]+)"', page)):
         assert page.count(f'id="word-{anchor}"') == 1
+
+
+def test_a_page_explains_the_words_that_it_links_and_no_others(tmp_path: Path):
+    (tmp_path / "audit.json").write_text(json.dumps(audit_of(("both",))))
+    page = render(as_results(tmp_path))
+    links = set(re.findall(r'href="#word-([\w-]+)"', page))
+    explained = set(re.findall(r'id="word-([\w-]+)"', page))
+    assert explained - links == {entry.anchor for entry in GLOSSARY if not entry.names}
+    assert "rand" not in explained  # no people
 
 
 def test_numbers_below_0_have_a_true_minus_and_words_keep_their_hyphens():

@@ -16,6 +16,7 @@ from hidden_context.aggregation.evidence import (
 )
 from hidden_context.aggregation.rule_table import RULES
 from hidden_context.aggregation.rules import winners
+from hidden_context.comparisons.row_notes import OF_BEST_OF
 from hidden_context.distributions import Family
 from hidden_context.distributions.base import check_choice
 from hidden_context.errors import UserError
@@ -23,8 +24,6 @@ from hidden_context.records import meta_path, provenance, write_json, write_json
 from hidden_context.risk import MEAN, Risk, check_supported
 from hidden_context.scores.scores import Scores
 
-ADDED = ("rewards", "ranking", "chosen_index")
-"""Columns that a saved choice adds to its rows."""
 NO_COMMON_SCALE = (
     "utilities of different models have no common scale; give a rule that goes by who prefers "
     "what, such as worst_group or borda, for which each model is a group."
@@ -120,9 +119,10 @@ class BestOf:
         return [row["responses"][index] for row, index in rows]
 
     def save(self, path: Path | str, *, record: Mapping[str, Any] | None = None) -> None:
-        """Write the rows with `ADDED`, as JSON lines, and a record beside; see docs/formats.md.
+        """Write the rows with `OF_BEST_OF`, as JSON lines, and a record beside.
 
-        `ranking` is in the layout that training reads. `record` is what else the file is to say.
+        See docs/formats.md. `ranking` is in the layout that training reads. `record` is what else
+        the file is to say.
 
         Raises:
             UserError: A row has one of these columns already.
@@ -256,7 +256,7 @@ def check_columns(rows: Iterable[Mapping[str, Any]], source: str) -> None:
         UserError: It names the row and the column.
     """
     for number, row in enumerate(rows, start=1):
-        for column in ADDED:
+        for column in OF_BEST_OF:
             if column in row:
                 raise UserError(
                     f"{source}, row {number}: there is a column {column!r} already, which "

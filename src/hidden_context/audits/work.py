@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tqdm import tqdm
 
-from hidden_context.progress import in_words, is_terminal
+from hidden_context.progress import A_LINE, in_words, is_terminal
 
 BAR = "{desc} |{bar}| "
 A_MOMENT = 0.2
@@ -64,9 +64,10 @@ class Work:
     """The fits of an audit: which are done, which are left, and what each family's take.
 
     On a terminal one bar on stderr shows all of it, with the time left; elsewhere a line says what
-    each stage is. The time left is known when every family has been fitted once: it is the cost of
-    what is left by the seconds of each family's last fit, times what everything so far took beside
-    fits and measures. Until a family has been measured, it is the least.
+    each stage is, and every half minute another one the time left. That is known when every family
+    has been fitted once: it is the cost of what is left by the seconds of each family's last fit,
+    times what everything so far took beside fits and measures. Until a family has been measured,
+    it is the least.
     """
 
     plan: Sequence[Stage] = ()
@@ -86,7 +87,7 @@ class Work:
     """When the fit began that is going on."""
     _begun: float = 0.0
     _drawn: float = 0.0
-    """When the bar was."""
+    """When the bar or a line with the time left was."""
     _done: int = 0
     _stages: int = 0
     _what: str = ""
@@ -96,7 +97,7 @@ class Work:
     @contextmanager
     def going_on(self) -> Iterator[None]:
         """While the fits are made."""
-        self._begun = self.clock()
+        self._begun = self._drawn = self.clock()
         self._left = [fit for stage in self.plan for fit in stage.fits]
         if self.shown and is_terminal():
             total = len(self._left)
@@ -184,18 +185,22 @@ class Work:
 
     def _show(self, share: float, cost: float, family: str = "") -> None:
         now = self.clock()
-        if self._bar is None or (family and now - self._drawn < A_MOMENT):
+        bar, since = self._bar, now - self._drawn
+        if since < A_LINE if bar is None else family and since < A_MOMENT:
             return
         self._drawn = now
         left = self.seconds_left(share, cost, family)
-        self._bar.total = self._done + len(self._here) + len(self._left) + (1 if family else 0)
-        self._bar.n = self._done + share
-        self._bar.set_description_str(self._what, refresh=False)
         elapsed = f"{tqdm.format_interval(now - self._begun)} so far"
         about = "at least" if self.is_least else "about"
         known = "time left not yet known" if left is None else f"{about} {in_words(left)} left"
-        self._bar.bar_format = f"{BAR}{elapsed}, {known}"
-        self._bar.refresh()
+        if bar is None:
+            print(f"{elapsed}, {known}", file=sys.stderr, flush=True)
+            return
+        bar.total = self._done + len(self._here) + len(self._left) + (1 if family else 0)
+        bar.n = self._done + share
+        bar.set_description_str(self._what, refresh=False)
+        bar.bar_format = f"{BAR}{elapsed}, {known}"
+        bar.refresh()
 
 
 def of_set(name: str, what: str) -> str:

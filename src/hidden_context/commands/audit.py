@@ -119,8 +119,7 @@ def _load(config: Config) -> "dict[str, Comparisons]":
     sets: dict[str, Comparisons] = {}
     for source in config.data:
         for subset in config.data_subset:
-            stem = Path(source).name.split(".")[0] or "data"
-            name = subset if len(config.data) == 1 else f"{stem}_{subset}"
+            name = _name(source, subset, config)
             if name in sets:
                 raise UserError(
                     f"two data sets would both be called {name}; rename one of the files."
@@ -136,6 +135,14 @@ def _load(config: Config) -> "dict[str, Comparisons]":
             sets[name] = read if config.group is None else read.grouped_by(config.group)
             say(f"{sets[name].account}\n")
     return sets
+
+
+def _name(source: str, subset: str, config: Config) -> str:
+    """Of the file or of the objective, whichever tells the sets apart; of the file for one set."""
+    stem = Path(source).name.split(".")[0] or "data"
+    is_whole = tuple(config.data_subset) == ("both",)
+    parts = [stem] * (is_whole or len(config.data) > 1) + [subset] * (not is_whole)
+    return "_".join(parts)
 
 
 def _say_next(config: Config, sets: "Mapping[str, Comparisons]") -> None:

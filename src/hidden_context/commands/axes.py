@@ -106,8 +106,8 @@ def _text(found: "Axes") -> str:
                 f"\n{axis.called or axis.name}, row {pair.row}: {_short(pair.prompt)}",
                 f"  {axis.more}: {_short(pair.more)}",
                 f"  {axis.less}: {_short(pair.less)}",
-                f"  for the first: {a:g} of {n:g} votes of those for it, {b:g} of {m:g} of those "
-                "against",
+                f"  votes for the first: {a:g} of {n:g} of the {found.contexts_name} that like "
+                f"it more than on average, {b:g} of {m:g} of those that like it less",
             ]
     return "\n".join(lines)
 

@@ -24,6 +24,8 @@ from hidden_context.comparisons.text_signs import (
 from hidden_context.comparisons.texts import DIGEST, Text, digest
 
 MOST_SHOWN = 3
+OF_BEST_OF = ("rewards", "ranking", "chosen_index")
+"""Columns that best-of adds to its rows."""
 SEVERAL = re.compile(r"[,;|&]| and ")
 """What stands between the names of several people in one cell."""
 MANY = 10
@@ -99,6 +101,8 @@ class RowNotes:
             self._totals.add(round(sum(row.observed.votes.values()), 6))
         for what in signs_of(row.responses, row.prompt):
             self._note(what)
+        if row.row.keys() >= set(OF_BEST_OF):
+            self._note("ranked by best-of, so by reward models and not by people")
         if row.weight == 0:
             self._note("of weight 0, which count for nothing")
         if self.outcome and lead < 0:
@@ -163,19 +167,23 @@ class RowNotes:
         if self._totals == {100.0} and self._num_rows >= MANY:
             yield "each row has 100 votes; if they are percents, give their share as 'probability'"
         yield from self._repeats()
-        number = _num_different(self._responses) - _num_different(self._bare_responses)
-        if number:
-            yield (
-                f"{number} responses differ from another by white space, invisible characters or "
-                "their encoding alone, and count as different"
-            )
-        number = _num_different(self._prompts) - _num_different(self._bare_prompts)
-        if number:
-            yield (
-                f"{number} prompts differ from another by capitals, white space, invisible "
-                "characters, their encoding or the marks of a dialogue alone, and count as "
-                "different"
-            )
+        white = "white space, invisible characters"
+        for all_of, bare, what, ways in (
+            (self._responses, self._bare_responses, "response", f"{white} or encoding"),
+            (
+                self._prompts,
+                self._bare_prompts,
+                "prompt",
+                f"capitals, {white}, encoding or the marks of a dialogue",
+            ),
+        ):
+            number = _num_different(all_of) - _num_different(bare)
+            if number:
+                differ, count = ("differs", "counts") if number == 1 else ("differ", "count")
+                yield (
+                    f"{_counted(number, what)} {differ} from another by {ways} alone, and {count} "
+                    "as different"
+                )
         for names, what in ((self._annotators, "annotators"), (self._groups, "groups")):
             yield from names_to_be_known(names, what)
         if len(self._annotators) == self._num_rows >= MANY:
@@ -189,7 +197,7 @@ class RowNotes:
             is_first = np.zeros(len(judged), bool)
             is_first[firsts] = True
             yield (
-                f"{_rows(number)} that repeat another in all that is read (first: row "
+                f"{_rows(number)} equal to another in all that is read (first: row "
                 f"{1 + int(np.flatnonzero(~is_first)[0])}), each counted as a further vote"
             )
         if not self._annotators:
@@ -198,8 +206,8 @@ class RowNotes:
         both = num_of_both_signs(of_pair, np.array(self._leads))
         if both:
             yield (
-                f"{both} pairs of responses of which one annotator prefers now the one, now the "
-                "other; each vote counts"
+                f"{_counted(both, 'pair')} of responses of which one annotator prefers now the "
+                "one, now the other; each vote counts"
             )
 
 
@@ -269,4 +277,8 @@ def _num_different(digests: bytearray) -> int:
 
 
 def _rows(number: int) -> str:
-    return f"{number} row" if number == 1 else f"{number} rows"
+    return _counted(number, "row")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,6 +8,7 @@ from scipy.stats import norm
 from hidden_context.people.findings import PeopleFindings
 from hidden_context.people.people import People
 from hidden_context.people.person import Person
+from hidden_context.sentences import on_lines
 from hidden_context.text_tables import text_table
 
 Z = float(norm.ppf(0.975))
@@ -20,6 +21,15 @@ def shown(item: object) -> str:
     """An item on one line."""
     text = " ".join(str(item).split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def item_shown(people: People, number: int) -> str:
+    """One of their items on one line; of a text that is read with its prompt the end."""
+    text = " ".join(str(people.items[number]).split())
+    is_with_prompt = people.texts is not None and people.texts.reader.reads == "whole"
+    if is_with_prompt and len(text) > LONGEST:
+        text = f"…{text[1 - LONGEST :]}"
+    return shown(text)
 
 
 def answers(found: PeopleFindings) -> list[tuple[str, str]]:
@@ -149,11 +159,11 @@ def _of_a_verdict(found: PeopleFindings) -> str:
 def _along(found: PeopleFindings) -> str:
     parts = []
     for number, axis in enumerate(found.axes[:2], start=1):
-        high, low = ([shown(found.people.items[k]) for k in end] for end in axis.ends(2))
-        parts.append(
-            f"Axis {number} ({axis.share:.2f} of the variance between people): {'; '.join(high)} "
-            f"against {'; '.join(low)}."
+        high, low = (
+            ", ".join(f"“{item_shown(found.people, k)}”" for k in end) for end in axis.ends(2)
         )
+        share = f"{axis.share:.2f} of the variance between people"
+        parts.append(f"Axis {number} ({share}): {high} against {low}.")
     return " ".join(parts)
 
 
@@ -211,7 +221,7 @@ HELD_OUT = (
 
 def render(found: PeopleFindings) -> str:
     """For a terminal."""
-    parts = [f"{question} {answer}" for question, answer in answers(found)]
+    parts = ["\n".join(on_lines(answers(found)))]
     if found.held_out:
         parts.append(text_table(held_out_rows(found), HELD_OUT))
     return "\n\n".join([*parts, *found.notes])

@@ -21,7 +21,14 @@ from hidden_context.report.shown_text import BEGINNING
 from hidden_context.report.tables import decimal
 
 HOW_FAR = "How far apart are they?"
-HEADERS = ("row", "prompt", "has more of it", "has less", "votes of those for it", "against it")
+HEADERS = (
+    "row",
+    "prompt",
+    "has more of it",
+    "has less",
+    "votes of those that like it more than on average",
+    "of those that like it less",
+)
 
 
 def read_axes_result(file: Path) -> Result:

@@ -52,6 +52,7 @@ GLOSSARY = (
         "Known of generated data alone: what a model of unlimited data and size, trained on votes "
         "of the same judges, would show on the same test. Judges split on a pair where one gives "
         "the first response the higher utility and another the second.",
+        ("truth",),
     ),
     Entry(
         "log-likelihood",
@@ -182,18 +183,30 @@ _NAMES = re.compile(
 )
 
 
-def linked(text: object) -> Markup:
-    """A plain text, escaped, in which the first mention of each measure leads to its meaning.
+class Words:
+    """What the words of one page mean: links to the entries, and the entries that it needs."""
 
-    Numbers below 0 have a true minus.
-    """
-    whole, parts, end, seen = with_minus(str(text)), [], 0, set()
-    for found in _NAMES.finditer(whole):
-        anchor = _BY_NAME[found.group().lower()]
-        if anchor in seen:
-            continue
-        seen.add(anchor)
-        link = Markup('<a class="word" href="#word-{}">{}</a>').format(anchor, found.group())
-        parts += [escape(whole[end : found.start()]), link]
-        end = found.end()
-    return Markup("").join([*parts, escape(whole[end:])])
+    def __init__(self) -> None:
+        self._linked: set[str] = set()
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Those that a link led to so far, and those that no link leads to."""
+        return [each for each in GLOSSARY if not each.names or each.anchor in self._linked]
+
+    def linked(self, text: object) -> Markup:
+        """A plain text, escaped, in which the first mention of each measure leads to its meaning.
+
+        Numbers below 0 have a true minus.
+        """
+        whole, parts, end, seen = with_minus(str(text)), [], 0, set()
+        for found in _NAMES.finditer(whole):
+            anchor = _BY_NAME[found.group().lower()]
+            if anchor in seen:
+                continue
+            seen.add(anchor)
+            link = Markup('<a class="word" href="#word-{}">{}</a>').format(anchor, found.group())
+            parts += [escape(whole[end : found.start()]), link]
+            end = found.end()
+        self._linked |= seen
+        return Markup("").join([*parts, escape(whole[end:])])

@@ -17,7 +17,7 @@ from hidden_context.records import atomic_write
 from hidden_context.report.answers import answer_to
 from hidden_context.report.density_drawing import description, drawing
 from hidden_context.report.examples import Example, Kind, examples_of
-from hidden_context.report.glossary import GLOSSARY, linked
+from hidden_context.report.glossary import Words
 from hidden_context.report.panel_figures import as_svg, file_name
 from hidden_context.report.read_results import as_results
 from hidden_context.report.response_map import MARKS, anchor_of, response_map
@@ -73,6 +73,7 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    words = Words()
     environment.filters |= {
         "visible": with_visible_controls,
         "setting": setting,
@@ -82,11 +83,11 @@ def render(results: Sequence[Result], *, title: str = TITLE, num_examples: int =
         "data_set": data_set_of,
         "set_in_words": set_in_words,
         "anchor": file_name,
-        "linked": linked,
+        "linked": words.linked,
         "interval_apart": with_interval_apart,
     }
     page = environment.get_template(TEMPLATE).render(
-        title=title, chapters=chapters, glossary=GLOSSARY, version=__version__
+        title=title, chapters=chapters, words=words, version=__version__
     )
     return without_unseen(page)
 

@@ -15,6 +15,7 @@ from hidden_context.people.sentences import (
     Z,
     answers,
     held_out_rows,
+    item_shown,
     once_compared,
     shown,
     what_is_learned,
@@ -210,7 +211,7 @@ def _ends(found: PeopleFindings) -> Section | None:
     for number, axis in enumerate(found.axes[:2], start=1):
         high, low = axis.ends(AT_ENDS)
         rows = [
-            (end, shown(found.people.items[k]), decimal(float(axis.loadings[k]), 2))
+            (end, item_shown(found.people, k), decimal(float(axis.loadings[k]), 2))
             for end, of_end in (("high", high), ("low", low[::-1]))
             for k in of_end
         ]
