@@ -133,6 +133,18 @@ def test_the_error_of_heads_that_learn_too_little_is_seen():
     assert behind.low < true < behind.high
 
 
+def test_the_head_that_draws_are_around_is_at_rest(monkeypatch):
+    """Later iterations change nothing; after 30 weights of a histogram were .07 of their size off."""
+    pairs = simulated_pairs(400, spread=True)
+    partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
+    family = make_family("categorical")
+    fitted = cross_fit(family, pairs, partitions, outcome_model=OutcomeModel())
+    ridges = np.ones((pairs.vectors.shape[1] + 1, family.num_outputs))
+    centre = _posterior(fitted, ridges)[1]
+    monkeypatch.setattr("hidden_context.audits.corrected_r2.TO_REST", 3000)
+    assert (_posterior(fitted, ridges)[1] - centre).norm() <= 1e-3 * centre.norm()
+
+
 def test_too_many_comparisons_are_not_corrected(monkeypatch):
     monkeypatch.setattr("hidden_context.audits.corrected_r2.MOST_AT_ONCE", 50)
     fitted = fitted_to(60, spread=False)

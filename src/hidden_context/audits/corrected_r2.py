@@ -36,6 +36,10 @@ NUM_DRAWS = 20
 """A standard deviation of so many is known within a sixth, for which Student's t allows."""
 EVIDENCE_STEPS = 2
 """Later ones change ridges along the scale that the likelihood leaves free."""
+TO_REST = 300
+"""Iterations of the head that draws are around, at most: where the ridges are chosen by its
+weights, these have to be at rest along the scale that the likelihood leaves free, too. After 30
+the r² of `categorical` followed rounding by .02 to .04."""
 RIDGE_ENDS = (0.1, 1e6)
 """At the second an output is the same for all responses."""
 
@@ -128,7 +132,14 @@ def _posterior(fitted: CrossFit, ridges: np.ndarray) -> tuple[Heads, Tensor, Ten
     pairs = fitted.pairs
     first_seed = fitted.partitions.of_first_seed
     to_fit = HeadsToFit(first_seed, np.zeros(1, int), np.empty((1, 0), int), np.ones(1))
-    head = fit_to_all(fitted.family, pairs, to_fit, outcome_model=fitted.start, times=ridges)
+    head = fit_to_all(
+        fitted.family,
+        pairs,
+        to_fit,
+        outcome_model=fitted.start,
+        times=ridges,
+        most_iterations=TO_REST,
+    )
     numbers = with_learned(lambda of_heads: float(of_heads[0]), head.outcome_model)
     head = replace(head, outcome_model=numbers)
     centre = torch.cat([head.weight[:, 0], head.bias]).double()

@@ -136,6 +136,7 @@ def fit_to_all(
     *,
     outcome_model: OutcomeModel,
     times: np.ndarray | float = 1.0,
+    most_iterations: int = MOST_ITERATIONS,
 ) -> Heads:
     """What `heads.fit` minimises, by steps of L-BFGS that see all comparisons.
 
@@ -180,7 +181,7 @@ def fit_to_all(
     inverse = [1 / (LARGEST_CURVATURE * size[:, None] + shrink)]
     inverse += [torch.ones_like(flat(each.data)) for each in learned]
     found = minimize(
-        loss_and_gradient, torch.cat(start), torch.cat(inverse), most_iterations=MOST_ITERATIONS
+        loss_and_gradient, torch.cat(start), torch.cat(inverse), most_iterations=most_iterations
     )
     with torch.no_grad():
         for parameter, values in zip(learned, split(found[num_raw:], learned), strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hidden_context.commands.command_line import command
 from hidden_context.commands.outputs import writes
-from hidden_context.commands.printing import say, say_again, say_next, show
+from hidden_context.commands.printing import say, say_again, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run(config: Config) -> None:
         config.family,
         ridge="chosen" if config.ridge is None else config.ridge,
         seed=config.seed,
+        progress=shows_progress(),
     )
     if config.out is not None:
         _write(fit, config, read.lines())

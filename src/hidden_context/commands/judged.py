@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hidden_context.commands.command_line import refuse_given
-from hidden_context.commands.printing import say, say_next, show
+from hidden_context.commands.printing import say, say_next, show, shows_progress
 from hidden_context.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def hold_judges(
         traits=config.traits,
         features=config.features,
         pair_column=config.pair_column,
+        progress=shows_progress(),
     )
     for judge in result.judges:
         left = f"; {judge.num_votes_left_out:g} votes left out" if judge.num_votes_left_out else ""

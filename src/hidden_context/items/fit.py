@@ -282,6 +282,7 @@ def fit_items(
     num_starts: int = 1,
     seed: int = 0,
     check_spread: bool = True,
+    progress: bool = False,
 ) -> ItemFit:
     """Maximum (penalised) likelihood, by Newton's method in float64.
 
@@ -311,6 +312,7 @@ def fit_items(
             deviations there are local optima.
         seed: Of the starts.
         check_spread: Fill `ItemFit.spread_check`, for about the time of one more start.
+        progress: Show how far the choice of a ridge is, which takes longest.
 
     Raises:
         UserError: Votes cannot be read, an item or an option is out of range, or the likelihood is
@@ -321,7 +323,10 @@ def fit_items(
     family = make_family(family) if isinstance(family, str) else family
     held_out = None
     if ridge == "chosen":
-        held_out = _with_base(comparisons, family, outcome_model, seed)
+        both = ["base", family] if family.name != "base" else [family]  # the family is last
+        held_out = compare_families(
+            comparisons, both, outcome_model=outcome_model, seed=seed, progress=progress
+        )
         ridge = held_out.fits[-1].ridge
     _check_options(ridge, max_iterations, num_starts)
     summed = summed_votes(comparisons, num_items)
@@ -353,14 +358,6 @@ def fit_items(
     return replace(
         found, spread_check=check, held_out=held_out, kept_outcomes=kept, converged=converged
     )
-
-
-def _with_base(
-    comparisons: ItemComparisons, family: Family, outcome_model: OutcomeModel | None, seed: int
-) -> FamilyComparison:
-    """The family, which is last, and `base`, each by its own ridge, on held-out votes."""
-    both = ["base", family] if family.name != "base" else [family]
-    return compare_families(comparisons, both, outcome_model=outcome_model, seed=seed)
 
 
 def _spread_check(best: Optimum, votes: SummedVotes, **options: Any) -> SpreadCheck:

@@ -5,7 +5,7 @@ it and the next one; the ridge is that by which the next one is likeliest; a fit
 without the fold speaks of the fold. So no vote chooses what it is measured by.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from hidden_context.items.votes import ItemComparisons
 from hidden_context.likelihood.loss import log_likelihood
 from hidden_context.likelihood.outcomes import OutcomeModel, default_outcome_model
 from hidden_context.measures.estimate import Estimate
+from hidden_context.progress import progress_bar
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Prior variances of a raw output from 33 to .003."""
@@ -109,6 +110,7 @@ def compare_families(
     ridge: float | None = None,
     outcome_model: OutcomeModel | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> FamilyComparison:
     """Cross-validate families on the same folds.
 
@@ -119,6 +121,7 @@ def compare_families(
         ridge: One for all; then the comparison warns. Without, each family has its own.
         outcome_model: See `fit_items`.
         seed: Of the folds and starts.
+        progress: Show how far it is.
 
     Raises:
         UserError: There is too little to hold out.
@@ -135,11 +138,14 @@ def compare_families(
     given = [make_family(each) if isinstance(each, str) else each for each in families]
     ridges = RIDGES if ridge is None else (ridge,)
     fits = []
-    for family in given:
-        search = _Search(family, comparisons, fold, outcome_model, seed)
-        log_prob, chosen, best = search.run(ridges)
-        weight = comparisons.outcomes.weight
-        fits.append(HeldOut(family, best, chosen, log_prob, weight, unit, what))
+    total = len(given) * num_folds * (len(ridges) + 1 if len(ridges) > 1 else 1)
+    what_is_done = f"predicting votes of held-out {what}"
+    with progress_bar(total, what_is_done, unit="fit", shown=progress, leave=False) as bar:
+        for family in given:
+            search = _Search(family, comparisons, fold, outcome_model, seed, bar.update)
+            log_prob, chosen, best = search.run(ridges)
+            weight = comparisons.outcomes.weight
+            fits.append(HeldOut(family, best, chosen, log_prob, weight, unit, what))
     warned = (ONE_RIDGE.format(ridge=ridge),) if ridge is not None and len(given) > 1 else ()
     return FamilyComparison(tuple(fits), num_folds, warned)
 
@@ -162,6 +168,8 @@ class _Search:
     fold: np.ndarray
     outcome_model: OutcomeModel | None
     seed: int
+    done: Callable[[], object]
+    """Called after each fit."""
 
     def run(self, ridges: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...], float]:
         """log P of all comparisons out of fold, the ridge of each fold, and the best over all."""
@@ -196,7 +204,7 @@ class _Search:
         model, learn = self.outcome_model, False
         if model is None:
             model, learn = default_outcome_model(self.family, grades, ties="half"), grades > 1
-        return best_of_starts(
+        fitted = best_of_starts(
             self.family,
             model,
             summed_votes(self._of(keep), self.comparisons.num_items),
@@ -208,6 +216,8 @@ class _Search:
             max_iterations=MOST_STEPS,
             start=None if start is None else start.raw,
         )
+        self.done()
+        return fitted
 
     def _log_prob(self, fitted: Optimum, keep: np.ndarray) -> np.ndarray:
         """In nats, not weighted."""

@@ -16,6 +16,7 @@ from hidden_context.judging.result import AuditedJudge, JudgeAudit
 from hidden_context.judging.score_columns import of_numbers, of_own, read_scores
 from hidden_context.judging.sides import lean_along, sides_of
 from hidden_context.judging.votes import Votes, order_of_row, read_votes
+from hidden_context.progress import progress_bar
 from hidden_context.records import require_columns
 from hidden_context.scores.scores import Scores
 
@@ -28,6 +29,7 @@ def audit_judges(
     traits: Sequence[str] = (),
     features: Sequence[str] = (),
     pair_column: str | None = None,
+    progress: bool = False,
 ) -> JudgeAudit:
     """Measure judges and reward models against the votes of people; every interval is 95 %.
 
@@ -41,6 +43,7 @@ def audit_judges(
         features: Columns of numbers that say something of the two responses: the value of the
             row's first less that of its second.
         pair_column: Column that tells pairs of the same texts apart; if None, they are one.
+        progress: Show how far it is.
 
     Raises:
         UserError: Nothing is to be measured, a name is given twice, a file or column cannot be
@@ -59,11 +62,12 @@ def audit_judges(
     ]
     of_people = {name: _numbers(name, comparisons, votes) for name in traits}
     of_pairs = {name: _differences(name, comparisons, votes) for name in features}
-    return JudgeAudit(
-        comparisons.source,
-        _counts(votes),
-        tuple(_audited(judged, votes, of_people, of_pairs) for judged in read),
-    )
+    judges = []
+    with progress_bar(len(read), "measuring", unit="judge", shown=progress, leave=False) as bar:
+        for judged in read:
+            judges.append(_audited(judged, votes, of_people, of_pairs))
+            bar.update()
+    return JudgeAudit(comparisons.source, _counts(votes), tuple(judges))
 
 
 def _scored(name: str, given: Any, comparisons: Comparisons, votes: Votes) -> Judgments:
