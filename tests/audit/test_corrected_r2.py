@@ -134,7 +134,7 @@ def test_the_error_of_heads_that_learn_too_little_is_seen():
 
 
 def test_the_head_that_draws_are_around_is_at_rest(monkeypatch):
-    """Later iterations change nothing; after 30 weights of a histogram were .07 of their size off."""
+    """Later iterations change nothing; after 30 weights of a histogram were off by .07."""
     pairs = simulated_pairs(400, spread=True)
     partitions = make_partitions(pairs.prompt, num_folds=3, num_seeds=1, seed=0)
     family = make_family("categorical")
