@@ -35,6 +35,8 @@ def test_elsewhere_a_line_says_what_begins_and_unasked_nothing_is_said(
         with progress_bar(total, "scoring", unit="text", shown=False) as bar:
             bar.update()
         assert capsys.readouterr().err == ""
+    progress_bar(0, "scoring", unit="text", shown=True).close()
+    assert capsys.readouterr().err == ""
 
 
 def test_elsewhere_work_that_goes_on_says_how_far_it_is(

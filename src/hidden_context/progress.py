@@ -18,14 +18,15 @@ def progress_bar(
     far it is.
 
     Args:
-        total: How many units there are; None if that is not known.
+        total: How many units there are; None if that is not known. Of none nothing is printed.
         what: Says what is done.
         unit: Name of one.
         shown: Else nothing is printed.
         options: Further ones of tqdm.
     """
-    if not shown or is_terminal():
-        return tqdm(total=total, desc=what, unit=unit, disable=not shown, **options)
+    if not shown or total == 0 or is_terminal():
+        hidden = not shown or total == 0
+        return tqdm(total=total, desc=what, unit=unit, disable=hidden, **options)
     count = "" if total is None else f": {total:,} {unit}{'' if total == 1 else 's'}"
     print(f"{what}{count}", file=sys.stderr, flush=True)
     count = f"{{n_fmt}} {unit}s" if total is None else "{n_fmt} of {total_fmt}"

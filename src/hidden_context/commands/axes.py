@@ -101,13 +101,17 @@ def _text(found: "Axes") -> str:
     lines = [str(found)]
     for axis in found.axes:
         for pair in axis.exemplars:
-            (a, n), (b, m) = pair.votes_for, pair.votes_against
+            sides = (("more than on average", pair.votes_for), ("less", pair.votes_against))
+            votes = ", ".join(
+                f"{won:g} of {cast:g} by {found.contexts_name} that like it {more}"
+                for more, (won, cast) in sides
+                if cast
+            )
             lines += [
                 f"\n{axis.called or axis.name}, row {pair.row}: {_short(pair.prompt)}",
                 f"  {axis.more}: {_short(pair.more)}",
                 f"  {axis.less}: {_short(pair.less)}",
-                f"  votes for the first: {a:g} of {n:g} of the {found.contexts_name} that like "
-                f"it more than on average, {b:g} of {m:g} of those that like it less",
+                f"  votes for the first: {votes or 'none is decided'}",
             ]
     return "\n".join(lines)
 

@@ -138,6 +138,8 @@ def _find(config: Config) -> None:
     print(f"\nlook at {page}" + (f"; saved {config.save}" if config.save else ""))
     if found.is_of_items_compared_once and config.vectors is None:
         return say_again("--vectors", "words")
+    if found.verdict == "yes" and config.save is None:
+        return say_again("--save", "saved_people")  # for --person, best-of and rewards
     by_person = replace(config, group=None)  # finer than groups, and never too few
     return say_next("axes {}", config.data, like=by_person)
 
