@@ -184,6 +184,14 @@ def test_ties_are_modelled_and_fitted(tmp_path):
         assert meta["outcome_model"]["thresholds"][0] > 0
 
 
+def test_scores_do_not_go_into_the_folder_of_the_data(tmp_path, capsys):
+    folder = tmp_path / "votes"
+    write_jsonl(folder / "train.jsonl", rows_of(120))
+    assert main([str(folder), "--out", str(tmp_path)]) == 2
+    assert "which is the data; give another folder" in capsys.readouterr().err
+    assert [file.name for file in folder.iterdir()] == ["train.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

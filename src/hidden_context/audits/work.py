@@ -185,8 +185,9 @@ class Work:
 
     def _show(self, share: float, cost: float, family: str = "") -> None:
         now = self.clock()
-        bar, since = self._bar, now - self._drawn
-        if since < A_LINE if bar is None else family and since < A_MOMENT:
+        bar = self._bar
+        pause = A_LINE if bar is None else A_MOMENT if family else 0.0
+        if now - self._drawn < pause:
             return
         self._drawn = now
         left = self.seconds_left(share, cost, family)

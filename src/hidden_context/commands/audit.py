@@ -92,6 +92,7 @@ def run(config: Config) -> None:
     if config.scores or config.verdicts:
         return hold_judges(config, _load, (*OF_DATA, *OF_JUDGES, "out"))
     refuse_given(config, OF_JUDGES[2:], "needs --scores or --verdicts")
+    _refuse_scores_among_data(config)
     apart = (*OF_DATA, *OF_JUDGES)
     options = {name: value for name, value in vars(config).items() if name not in apart}
     model, shard = options.pop("model_name"), shard_of(options.pop("shard"))
@@ -143,6 +144,18 @@ def _name(source: str, subset: str, config: Config) -> str:
     is_whole = tuple(config.data_subset) == ("both",)
     parts = [stem] * (is_whole or len(config.data) > 1) + [subset] * (not is_whole)
     return "_".join(parts)
+
+
+def _refuse_scores_among_data(config: Config) -> None:
+    """Refuse a folder for the scores of a set that is the folder of the data."""
+    for source in config.data:
+        for subset in config.data_subset:
+            folder = config.out / _name(source, subset, config)
+            if folder.is_dir() and folder.resolve() == Path(source).resolve():
+                raise UserError(
+                    f"--out {config.out}: the scores of {source} would go into {folder}, which "
+                    "is the data; give another folder."
+                )
 
 
 def _say_next(config: Config, sets: "Mapping[str, Comparisons]") -> None:
